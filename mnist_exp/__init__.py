@@ -1,0 +1,1 @@
+"""Config-driven experiments with small image classifiers."""

@@ -1,0 +1,64 @@
+"""What can go wrong in a way that a user can mend, each with its exit status."""
+
+import difflib
+from collections.abc import Iterable
+from typing import ClassVar
+
+
+class ExperimentError(Exception):
+    """An error that is shown as one line instead of a traceback.
+
+    Args:
+        message: What is wrong: the key or file, what came, what is accepted.
+        hint: What to do about it; shown after the message.
+    """
+
+    exit_status: ClassVar[int] = 1
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        """Returns the message and the hint on one line."""
+        return " ".join(f"{self.message} {self.hint}".split())
+
+
+class ConfigError(ExperimentError):
+    """The request was wrong; nothing was started."""
+
+    exit_status = 2
+
+
+class RunError(ExperimentError):
+    """A run that had started could not be finished."""
+
+
+class InterruptedRunError(ExperimentError):
+    """The user stopped a run; its state is saved.
+
+    Args:
+        message: What was interrupted, and when.
+        hint: How to go on.
+        signal_number: The signal that stopped it (2 for Ctrl-C, 15 for SIGTERM).
+    """
+
+    def __init__(self, message: str, hint: str = "", signal_number: int = 2) -> None:
+        super().__init__(message, hint)
+        self.signal_number = signal_number
+
+
+def nearest(name: str, accepted: Iterable[str]) -> str:
+    """Names what is accepted, the nearest first, as the end of an error message.
+
+    Args:
+        name: What came.
+        accepted: Every name that would have been accepted.
+
+    Returns:
+        `Did you mean "adam"?` where one is near enough, else `Accepted: adam, sgd.`
+    """
+    names = sorted(accepted)
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    return f'Did you mean "{close[0]}"?' if close else f"Accepted: {', '.join(names)}."

@@ -1,0 +1,139 @@
+"""What a run leaves behind as data: one epoch, the summary, the manifest.
+
+The field names are the names in `metrics.jsonl`, `summary.json` and `manifest.json`;
+nothing else in the package spells them. Accuracies are fractions, durations seconds,
+sizes bytes, times UTC in ISO 8601.
+"""
+
+from typing import Literal
+
+from msgspec import Struct
+
+Status = Literal["running", "completed", "failed", "interrupted"]
+
+
+class EpochMetrics(Struct, frozen=True, kw_only=True):
+    """One line of `metrics.jsonl`.
+
+    Attributes:
+        epoch: 1 for the first.
+        loss: Mean training objective over the epoch, label smoothing included.
+        accuracy: Training accuracy while the weights were moving.
+        val_loss: Cross-entropy on the validation images; null without any.
+        val_accuracy: Accuracy on the validation images; null without any.
+        learning_rate: The rate of the epoch's last step.
+        duration_s: Seconds from the epoch's first step to the end of its validation.
+    """
+
+    epoch: int
+    loss: float
+    accuracy: float
+    val_loss: float | None
+    val_accuracy: float | None
+    learning_rate: float
+    duration_s: float
+
+
+class Summary(Struct, frozen=True, kw_only=True):
+    """`summary.json`: what a finished run came to.
+
+    Attributes:
+        test_accuracy: Accuracy of the best epoch's weights on the test images.
+        test_accuracy_interval: 95% Wilson interval of that accuracy.
+        test_loss: Cross-entropy on the test images.
+        val_accuracy: The best epoch's; null without validation images.
+        best_epoch: The epoch whose weights were scored, 1-based.
+        epochs: Number of epochs trained.
+        num_params: Number of weights, trained or not.
+        train_s: Seconds of all epochs, validation included, compilation left out.
+        seconds_per_epoch: Median seconds of an epoch's training steps alone.
+        compile_s: Seconds spent tracing and compiling.
+        peak_memory_bytes: The process's largest resident set.
+        ms_per_image: Milliseconds an image when predicting the test images in batches.
+        selected_on_test: Whether the best epoch was chosen on test images, which makes
+            `test_accuracy` optimistic.
+        data_notice: What a reader must know about the data; null when they are as named.
+    """
+
+    test_accuracy: float
+    test_accuracy_interval: tuple[float, float]
+    test_loss: float
+    val_accuracy: float | None
+    best_epoch: int
+    epochs: int
+    num_params: int
+    train_s: float
+    seconds_per_epoch: float
+    compile_s: float
+    peak_memory_bytes: int
+    ms_per_image: float
+    selected_on_test: bool
+    data_notice: str | None
+
+
+class ErrorRecord(Struct, frozen=True, kw_only=True):
+    """Why a run failed: the exception's name, its message, and what to do."""
+
+    type: str
+    message: str
+    hint: str
+
+
+class GitRecord(Struct, frozen=True, kw_only=True):
+    """The commit the code came from, and whether files had been changed since."""
+
+    commit: str
+    dirty: bool
+
+
+class DataRecord(Struct, frozen=True, kw_only=True):
+    """Which images a run saw, known by their content.
+
+    Attributes:
+        name: The data set; `sample` when the bundled digits stood in for it.
+        source: Where the arrays came from.
+        notice: What a reader must know about them; null when they are as named.
+        train_sha256: SHA-256 of the training images' bytes, then the labels'.
+        test_sha256: The same for the test images.
+        split_sha256: SHA-256 of the indices of the validation images; null without any.
+        num_train: Number of images trained on.
+        num_validation: Number of images validated on.
+        num_test: Number of test images.
+    """
+
+    name: str
+    source: str
+    notice: str | None
+    train_sha256: str
+    test_sha256: str
+    split_sha256: str | None
+    num_train: int
+    num_validation: int
+    num_test: int
+
+
+class EngineRecord(Struct, frozen=True, kw_only=True):
+    """The engine that trained, and why it was chosen."""
+
+    name: str
+    reason: str
+
+
+class Manifest(Struct, frozen=True, kw_only=True):
+    """`manifest.json`: what was run, on what, and how it ended."""
+
+    run_id: str
+    mode: str
+    status: Status
+    error: ErrorRecord | None
+    started_at: str
+    finished_at: str | None
+    duration_s: float | None
+    argv: list[str]
+    seed: int
+    engine: EngineRecord | None
+    device: str | None
+    threads: int | None
+    versions: dict[str, str]
+    git: GitRecord | None
+    data: DataRecord | None

@@ -1,0 +1,261 @@
+"""The shape of a configuration: every key, its type, its range and its meaning.
+
+Defaults live in `conf/`; what is accepted lives here. Instances are immutable.
+"""
+
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, Struct
+
+Seed = Annotated[int, Meta(ge=0, lt=2**31)]
+Count = Annotated[int, Meta(ge=0, le=10_000_000)]
+PositiveCount = Annotated[int, Meta(ge=1, le=10_000_000)]
+Fraction = Annotated[float, Meta(ge=0, le=1)]
+Rate = Annotated[float, Meta(ge=0, lt=1)]
+LearningRate = Annotated[float, Meta(gt=0, le=1000)]
+Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+
+
+class Engine(StrEnum):
+    """How an epoch is executed: see `mnist_exp.engine`."""
+
+    AUTO = "auto"
+    COMPILED = "compiled"
+    GRAPH = "graph"
+    KERAS = "keras"
+
+
+class _Node(Struct, frozen=True, forbid_unknown_fields=True):
+    """A node of the configuration: immutable, and without room for unknown keys."""
+
+
+class MirrorConfig(_Node, frozen=True):
+    """A public place to download a data set from.
+
+    Attributes:
+        url: The folder's address, with a slash at its end.
+        files: File name to `algorithm:hex digest`.
+    """
+
+    url: str
+    files: dict[str, str]
+
+
+class DataConfig(_Node, frozen=True):
+    """Which images, where they come from, and how the validation images are set apart.
+
+    Attributes:
+        name: The data set's name in manifests and messages.
+        path: An `.npz` file with Keras' keys or a folder with the four IDX files;
+            null looks at the environment variable `path_variable`, then at `places`.
+        path_variable: Environment variable that stands in for `path`; null for none.
+        places: Files or folders to look at when no path is given; `~` is the home
+            folder, `{keras}` is Keras' own folder.
+        mirrors: Where to download from when nothing is found, tried in order.
+        on_missing: `sample` falls back to the bundled digits, `error` refuses.
+        validation: Number of training images set apart for validation (0 for none), or
+            `test` to validate on the test images, as the original study did: every number
+            that comes out of such a run is then marked as chosen on test images.
+        split_seed: Seed of the stratified choice of validation images.
+        class_names: Name of each label, 0 upwards.
+        train_sha256: Fingerprint of the canonical training images and labels; null when
+            there is none.
+        test_sha256: The same for the test images and labels.
+    """
+
+    name: Name
+    path: str | None
+    path_variable: str | None
+    places: list[str]
+    mirrors: list[MirrorConfig]
+    on_missing: Literal["sample", "error"]
+    validation: Count | Literal["test"]
+    split_seed: Seed
+    class_names: list[str]
+    train_sha256: str | None
+    test_sha256: str | None
+
+
+class MlpConfig(_Node, frozen=True, tag="mlp", tag_field="family"):
+    """A multilayer perceptron: Flatten, hidden layers, softmax.
+
+    Attributes:
+        name: The model's name in run directories and tables.
+        units: Number of units of each hidden layer, first to last.
+        activation: A Keras activation, for all hidden layers or one for each.
+        batch_norm: Whether BatchNormalization follows each hidden layer's activation.
+        dropout: Dropout rate after hidden layers, for all or one for each.
+        input_dropout: Dropout rate on the pixels.
+    """
+
+    name: Name
+    units: list[Annotated[int, Meta(ge=1, le=1_000_000)]]
+    activation: str | list[str]
+    batch_norm: bool
+    dropout: Rate | list[Rate]
+    input_dropout: Rate
+
+
+class SequentialConfig(_Node, frozen=True, tag="sequential", tag_field="family"):
+    """Any stack of Keras layers, named in YAML.
+
+    Attributes:
+        name: The model's name in run directories and tables.
+        layers: Each a layer's name, or a mapping of one layer's name to its arguments.
+        numbers: The file's own keys, for `layers` to refer to by interpolation.
+    """
+
+    name: Name
+    layers: list[str | dict[str, dict[str, Any] | None]]
+    numbers: dict[str, Any]
+
+
+ModelConfig = MlpConfig | SequentialConfig
+
+
+class OptimizerConfig(_Node, frozen=True):
+    """A Keras optimizer.
+
+    Attributes:
+        name: Any optimizer that Keras registers, such as `adamw`.
+        learning_rate: The rate that the schedule starts from or rises to.
+        arguments: Everything else in the YAML file, as Keras names it.
+    """
+
+    name: str
+    learning_rate: LearningRate
+    arguments: dict[str, Any]
+
+
+class ConstantScheduleConfig(_Node, frozen=True, tag="constant", tag_field="name"):
+    """The optimizer's learning rate throughout."""
+
+
+class CosineScheduleConfig(_Node, frozen=True, tag="cosine", tag_field="name"):
+    """A linear warm-up, then half a cosine down (Loshchilov and Hutter 2017).
+
+    Attributes:
+        warmup_fraction: Share of all training steps spent rising from zero.
+        final_fraction: The last learning rate as a share of the highest.
+    """
+
+    warmup_fraction: Fraction
+    final_fraction: Fraction
+
+
+class StepScheduleConfig(_Node, frozen=True, tag="step", tag_field="name"):
+    """The learning rate times `factor` after every `every_epochs` epochs."""
+
+    every_epochs: PositiveCount
+    factor: Annotated[float, Meta(gt=0, le=1)]
+
+
+class PlateauScheduleConfig(_Node, frozen=True, tag="plateau", tag_field="name"):
+    """The learning rate times `factor` when `training.monitor` stops improving.
+
+    Attributes:
+        patience: Number of epochs without improvement that are borne.
+        factor: What the learning rate is multiplied by.
+        min_learning_rate: The rate never falls below this.
+    """
+
+    patience: PositiveCount
+    factor: Annotated[float, Meta(gt=0, lt=1)]
+    min_learning_rate: Annotated[float, Meta(ge=0, le=1000)]
+
+
+ScheduleConfig = ConstantScheduleConfig | CosineScheduleConfig | StepScheduleConfig | PlateauScheduleConfig
+
+
+class NoAugmentationConfig(_Node, frozen=True, tag="none", tag_field="name"):
+    """Training images as they are."""
+
+
+class ShiftConfig(_Node, frozen=True, tag="shift", tag_field="name"):
+    """Each training image moved by a whole number of pixels on both axes.
+
+    Attributes:
+        max_pixels: The farthest move in each direction.
+    """
+
+    max_pixels: Annotated[int, Meta(ge=1, le=8)]
+
+
+class AffineConfig(_Node, frozen=True, tag="affine", tag_field="name"):
+    """Each training image rotated, scaled, sheared and moved at random.
+
+    Attributes:
+        rotation_degrees: The largest rotation either way.
+        scale_fraction: The largest change in size, as a share of the image, each axis apart.
+        shear_degrees: The largest shear either way.
+        translation_pixels: The farthest move in each direction.
+    """
+
+    rotation_degrees: Annotated[float, Meta(ge=0, le=180)]
+    scale_fraction: Annotated[float, Meta(ge=0, le=0.9)]
+    shear_degrees: Annotated[float, Meta(ge=0, le=60)]
+    translation_pixels: Annotated[float, Meta(ge=0, le=14)]
+
+
+AugmentationConfig = NoAugmentationConfig | ShiftConfig | AffineConfig
+
+
+class EarlyStoppingConfig(_Node, frozen=True):
+    """When to stop before the last epoch.
+
+    Attributes:
+        patience: Number of epochs without improvement that are borne; 0 never stops early.
+        min_delta: The smallest change of `training.monitor` that counts as improvement.
+    """
+
+    patience: Count
+    min_delta: Annotated[float, Meta(ge=0, le=1000)]
+
+
+class TrainingConfig(_Node, frozen=True):
+    """How long, in which batches, and by which engine a network is trained.
+
+    Attributes:
+        epochs: Number of passes over the training images.
+        batch_size: Number of images a step.
+        label_smoothing: Share of each target spread evenly over all classes.
+        ema_momentum: Momentum of the moving average of the weights; 0 keeps none.
+        monitor: The metric that chooses the best epoch.
+        direction: Whether a larger (`max`) or a smaller (`min`) monitor is better.
+        early_stopping: When to stop before the last epoch.
+        engine: How an epoch is executed.
+        threads: Number of threads of one operation; 0 uses every core.
+    """
+
+    epochs: Annotated[int, Meta(ge=1, le=100_000)]
+    batch_size: Annotated[int, Meta(ge=1, le=1_000_000)]
+    label_smoothing: Rate
+    ema_momentum: Rate
+    monitor: Literal["accuracy", "loss", "val_accuracy", "val_loss"]
+    direction: Literal["max", "min"]
+    early_stopping: EarlyStoppingConfig
+    engine: Engine
+    threads: Annotated[int, Meta(ge=0, le=1024)]
+
+
+class Config(_Node, frozen=True):
+    """Everything that decides what a run does.
+
+    Attributes:
+        mode: What to do.
+        seed: Seed of the initial weights, the shuffling, dropout and augmentation.
+        runs_dir: The folder that runs are made in.
+        sweep: Name of the folder in `runs_dir` for runs that belong together; null for none.
+    """
+
+    mode: Literal["train"]
+    seed: Seed
+    runs_dir: Annotated[str, Meta(min_length=1)]
+    sweep: Name | None
+    data: DataConfig
+    model: ModelConfig
+    optimizer: OptimizerConfig
+    schedule: ScheduleConfig
+    augmentation: AugmentationConfig
+    training: TrainingConfig
