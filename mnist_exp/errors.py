@@ -35,20 +35,6 @@ class RunError(ExperimentError):
     """A run that had started could not be finished."""
 
 
-class InterruptedRunError(ExperimentError):
-    """The user stopped a run; its state is saved.
-
-    Args:
-        message: What was interrupted, and when.
-        hint: How to go on.
-        signal_number: The signal that stopped it (2 for Ctrl-C, 15 for SIGTERM).
-    """
-
-    def __init__(self, message: str, hint: str = "", signal_number: int = 2) -> None:
-        super().__init__(message, hint)
-        self.signal_number = signal_number
-
-
 def nearest(name: str, accepted: Iterable[str]) -> str:
     """Names what is accepted, the nearest first, as the end of an error message.
 

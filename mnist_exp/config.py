@@ -1,0 +1,164 @@
+"""From what Hydra composed to a checked, typed `Config`; the only reader of `DictConfig`."""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from mnist_exp import keras_names
+from mnist_exp.errors import ConfigError, nearest
+from mnist_exp.refusals import explain_rejection
+from mnist_exp.schema import Config, MlpConfig, OptimizerConfig, SequentialConfig
+
+
+def parse(composed: DictConfig) -> Config:
+    """Checks a composed configuration and gives it types.
+
+    Args:
+        composed: The job's configuration, without Hydra's own node.
+
+    Raises:
+        ConfigError: A key is unknown, a value has the wrong type or lies out of range, or two
+            values cannot go together. Says which, what came, and what is accepted.
+    """
+    tree = resolve(composed)
+    for key, value in _leaves(tree):
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ConfigError(f"{key}: got {value}; a finite number is needed.")
+    shaped = _gather_free_keys(tree)
+    try:
+        config = msgspec.convert(shaped, Config)
+    except msgspec.ValidationError as error:
+        raise explain_rejection(str(error), shaped) from error
+    _check(config)
+    return config
+
+
+def resolve(composed: DictConfig) -> dict[str, Any]:
+    """Replaces every interpolation by its value; the result is what `config.yaml` holds."""
+    try:
+        tree = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
+    except (OmegaConfBaseException, RecursionError) as error:
+        message = str(error).strip().splitlines()
+        key = getattr(error, "full_key", None) or "configuration"
+        raise ConfigError(
+            f"{key}: {message[0] if message else 'interpolations that refer to each other'}"
+        ) from error
+    assert isinstance(tree, dict)
+    return {str(key): value for key, value in tree.items()}
+
+
+def _leaves(tree: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+    """Yields every value with its dotted key."""
+    if isinstance(tree, dict):
+        for name, value in tree.items():
+            yield from _leaves(value, f"{key}.{name}" if key else str(name))
+    elif isinstance(tree, list):
+        for number, value in enumerate(tree):
+            yield from _leaves(value, f"{key}[{number}]")
+    else:
+        yield key, tree
+
+
+def _gather_free_keys(tree: dict[str, Any]) -> dict[str, Any]:
+    """Moves an optimizer's own arguments and a sequential model's own numbers into one node."""
+    tree = dict(tree)
+    model, optimizer = tree.get("model"), tree.get("optimizer")
+    if isinstance(optimizer, dict):
+        tree["optimizer"] = _gather(optimizer, {"name", "learning_rate"}, "arguments")
+    if isinstance(model, dict) and model.get("family") == "sequential":
+        tree["model"] = _gather(model, {"family", "name", "layers"}, "numbers")
+    return tree
+
+
+def _gather(node: dict[str, Any], own: set[str], into: str) -> dict[str, Any]:
+    kept = {key: value for key, value in node.items() if key in own}
+    return kept | {into: {key: value for key, value in node.items() if key not in own}}
+
+
+def _check(config: Config) -> None:
+    """Refuses values that are fine alone but not together, or that Keras does not know."""
+    _check_optimizer(config.optimizer)
+    match config.model:
+        case MlpConfig():
+            _check_mlp(config.model)
+        case SequentialConfig():
+            _check_layers(config.model)
+    _check_monitor(config)
+
+
+def _check_optimizer(config: OptimizerConfig) -> None:
+    names = {name.lower(): name for name in keras_names.optimizers()}
+    if config.name.lower() not in names:
+        raise ConfigError(
+            f'optimizer.name: "{config.name}" is not a Keras optimizer.', nearest(config.name, names)
+        )
+    accepted = keras_names.optimizer_arguments(names[config.name.lower()])
+    for argument in config.arguments:
+        if accepted is not None and argument not in accepted - {"name", "kwargs"}:
+            raise ConfigError(
+                f'optimizer.{argument}: "{config.name}" takes no such argument.',
+                nearest(argument, accepted - {"name", "kwargs"}),
+            )
+    for argument in ("use_ema", "ema_momentum"):
+        if config.arguments.get(argument):
+            raise ConfigError(f"optimizer.{argument}: set training.ema_momentum instead.")
+
+
+def _check_mlp(config: MlpConfig) -> None:
+    activations = [config.activation] if isinstance(config.activation, str) else config.activation
+    for activation in activations:
+        if activation not in keras_names.activations():
+            hint = nearest(activation, keras_names.activations())
+            raise ConfigError(f'model.activation: "{activation}" is not a Keras activation.', hint)
+    for key, value in (("activation", config.activation), ("dropout", config.dropout)):
+        if isinstance(value, list) and len(value) != len(config.units):
+            raise ConfigError(
+                f"model.{key}: got {len(value)} values for the {len(config.units)} layers of model.units.",
+                "Give one value for all, or one for each layer.",
+            )
+
+
+def _check_layers(config: SequentialConfig) -> None:
+    if not config.layers:
+        raise ConfigError("model.layers: got none; at least one is needed.")
+    for number, entry in enumerate(config.layers):
+        key = f"model.layers[{number}]"
+        if isinstance(entry, dict) and len(entry) != 1:
+            raise ConfigError(f"{key}: got {len(entry)} names; each layer is one name with its arguments.")
+        name, arguments = (entry, None) if isinstance(entry, str) else next(iter(entry.items()))
+        if name not in keras_names.layers():
+            raise ConfigError(
+                f'{key}: "{name}" is not a Keras layer to stack.', nearest(name, keras_names.layers())
+            )
+        accepted = keras_names.layer_arguments(name)
+        for argument, value in (arguments or {}).items():
+            if accepted is not None and argument not in accepted:
+                raise ConfigError(f"{key}.{name}.{argument}: no such argument.", nearest(argument, accepted))
+            if isinstance(value, dict):
+                raise ConfigError(
+                    f"{key}.{name}.{argument}: got a mapping; a number, text or list is needed."
+                )
+
+
+def _check_monitor(config: Config) -> None:
+    training = config.training
+    better = "max" if training.monitor.endswith("accuracy") else "min"
+    if training.direction != better:
+        raise ConfigError(
+            f"training.direction: got {training.direction} with training.monitor={training.monitor}.",
+            f"Set training.direction={better}.",
+        )
+    if config.data.validation == 0 and training.monitor.startswith("val_"):
+        stays = (
+            training.early_stopping.patience == 0
+            and config.schedule.__class__.__name__ != "PlateauScheduleConfig"
+        )
+        if not stays:
+            raise ConfigError(
+                f"training.monitor: {training.monitor} needs validation images, and data.validation is 0.",
+                "Set training.monitor=loss training.direction=min.",
+            )

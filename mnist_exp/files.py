@@ -1,0 +1,55 @@
+"""Files that are whole or not there: written under another name, flushed, then renamed."""
+
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from mnist_exp.errors import RunError
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Gives a name in the same folder to write to, and moves it to `path` when all went well.
+
+    Args:
+        path: The file to make or replace.
+
+    Yields:
+        A path with the same ending, which does not exist yet.
+
+    Raises:
+        RunError: The file could not be written; `path` is as it was before.
+    """
+    draft = path.with_name(f".{path.stem}.{secrets.token_hex(4)}{path.suffix}")
+    try:
+        yield draft
+        with draft.open("rb") as written:
+            os.fsync(written.fileno())
+        draft.replace(path)
+    except OSError as error:
+        raise RunError(f"{path}: cannot be written: {error.strerror or error}.", _advice(error)) from error
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Writes a whole file; see `whole_file`."""
+    write_with(path, lambda draft: draft.write_bytes(content))
+
+
+def write_with(path: Path, write: Callable[[Path], object]) -> None:
+    """Lets a function that takes a path write a whole file; see `whole_file`."""
+    with whole_file(path) as draft:
+        write(draft)
+
+
+def _advice(error: OSError) -> str:
+    match error.errno:
+        case 28 | 122:
+            return "Free some space, or set runs_dir to another disk."
+        case 13 | 30:
+            return "Make the folder writable, or set runs_dir to another one."
+        case _:
+            return ""

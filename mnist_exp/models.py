@@ -1,0 +1,89 @@
+"""YAML to Keras networks: plain `Sequential` models from [0, 1] images to class probabilities."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import keras
+
+from mnist_exp.errors import ConfigError
+from mnist_exp.schema import MlpConfig, ModelConfig, SequentialConfig
+
+
+def build_network(config: ModelConfig, image_shape: tuple[int, int], num_classes: int) -> keras.Sequential:
+    """Builds a network with fresh weights, a function of Keras' global seed.
+
+    Args:
+        config: The `model` node.
+        image_shape: Height and width.
+        num_classes: Number of labels.
+
+    Returns:
+        A built model from float32 (B, H, W) in [0, 1] to probabilities float32 (B, C).
+
+    Raises:
+        ConfigError: The layers do not fit together, or do not end in C probabilities.
+    """
+    match config:
+        case MlpConfig():
+            layers = list(_mlp_layers(config, num_classes))
+        case SequentialConfig():
+            layers = [_build_layer(entry, number) for number, entry in enumerate(config.layers)]
+    try:
+        network = keras.Sequential([keras.layers.Input(image_shape), *layers], name=_keras_name(config.name))
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"model.layers: they do not fit together: {_first_line(error)}") from error
+    _check_output(network, num_classes)
+    return network
+
+
+def _mlp_layers(config: MlpConfig, num_classes: int) -> Iterable[keras.Layer]:
+    """Stacks (Dense, BatchNormalization, Dropout) for each hidden layer, then softmax."""
+    yield keras.layers.Flatten()
+    if config.input_dropout:
+        yield keras.layers.Dropout(config.input_dropout)
+    activations = _one_each(config.activation, len(config.units))
+    rates = _one_each(config.dropout, len(config.units))
+    for units, activation, rate in zip(config.units, activations, rates, strict=True):
+        yield keras.layers.Dense(units, activation=activation)
+        if config.batch_norm:
+            yield keras.layers.BatchNormalization()
+        if rate:
+            yield keras.layers.Dropout(rate)
+    yield keras.layers.Dense(num_classes, activation="softmax")
+
+
+def _one_each(value: Any, count: int) -> list[Any]:
+    """Repeats a single value for each of `count` layers; a list stays as it is."""
+    return value if isinstance(value, list) else [value] * count
+
+
+def _build_layer(entry: str | dict[str, dict[str, Any] | None], number: int) -> keras.Layer:
+    """Builds one layer of a `sequential` model."""
+    name, arguments = (entry, {}) if isinstance(entry, str) else next(iter(entry.items()))
+    try:
+        return getattr(keras.layers, name)(**(arguments or {}))
+    except (TypeError, ValueError) as error:
+        raise ConfigError(
+            f"model.layers[{number}]: Keras refuses this {name}: {_first_line(error)}"
+        ) from error
+
+
+def _check_output(network: keras.Sequential, num_classes: int) -> None:
+    """Refuses a network whose output is not one probability for each class."""
+    last = network.layers[-1]
+    activation = getattr(last, "activation", None)
+    is_softmax = isinstance(last, keras.layers.Softmax) or activation is keras.activations.softmax
+    if network.output_shape == (None, num_classes) and is_softmax:
+        return
+    raise ConfigError(
+        f"model.layers: the network ends in {type(last).__name__} with output {network.output_shape}.",
+        f"It must end in {num_classes} probabilities: Dense: {{units: {num_classes}, activation: softmax}}.",
+    )
+
+
+def _keras_name(name: str) -> str:
+    return name.replace(".", "_").replace("-", "_")
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0]

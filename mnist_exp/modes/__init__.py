@@ -1,0 +1,1 @@
+"""What the entrypoint can be asked to do, one module each."""

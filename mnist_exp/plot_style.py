@@ -1,0 +1,66 @@
+"""What all figures share: colours, sizes, and how a figure becomes a PNG.
+
+Colours are Okabe and Ito's (https://jfly.uni-koeln.de/color/), which people with any common
+colour blindness tell apart; every figure also works without them.
+"""
+
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+WIDTH_INCHES = 8.0
+DPI = 150
+
+BLUE = "#0072B2"
+VERMILION = "#D55E00"
+DARK_VERMILION = "#a63603"
+INK = "#222222"
+QUIET = "#6b6b6b"
+FAINT = "#d9d9d9"
+PALE_BLUE = "#bcd9ec"
+PALE_VERMILION = "#f6c9a8"
+
+
+def new_figure(height_inches: float) -> Figure:
+    """Makes an empty white figure of the shared width, apart from pyplot's global state."""
+    figure = Figure(figsize=(WIDTH_INCHES, height_inches), dpi=DPI, facecolor="white")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def figure_png(figure: Figure) -> bytes:
+    """Draws a figure as PNG: 1,200 pixels wide, the same bytes for the same figure."""
+    buffer = BytesIO()
+    # Level 3 takes a third of the default level's time for a few percent more bytes.
+    figure.savefig(
+        buffer, format="png", dpi=DPI, metadata={"Software": None}, pil_kwargs={"compress_level": 3}
+    )
+    return buffer.getvalue()
+
+
+def blank_axes(figure: Figure, height_inches: float, top_inches: float) -> "Axes":
+    """Adds full-width axes without frame or ticks, measured in inches from their upper left corner.
+
+    Args:
+        figure: The figure to add to.
+        height_inches: Height of the axes; y grows downwards from 0 to it.
+        top_inches: Room left free above, for a title.
+    """
+    total = figure.get_figheight()
+    bottom = (total - top_inches - height_inches) / total
+    axes = figure.add_axes((0, bottom, 1, height_inches / total))
+    axes.set(xlim=(0, WIDTH_INCHES), ylim=(height_inches, 0))
+    axes.set_axis_off()
+    return axes
+
+
+def add_title(figure: Figure, title: str, remark: str = "") -> None:
+    """Writes a figure's title at its upper left and a quiet remark at its upper right."""
+    top = 1 - 0.16 / figure.get_figheight()
+    figure.text(0.02, top, title, ha="left", va="top", size=12, weight="bold", color=INK)
+    figure.text(0.98, top, remark, ha="right", va="top", size=9.5, color=QUIET, linespacing=1.2)

@@ -1,0 +1,135 @@
+"""What a user is told when a configuration is refused: one line, with the nearest valid name."""
+
+import re
+import types
+import typing
+from collections.abc import Iterator
+from enum import Enum
+from typing import Any
+
+import msgspec
+from hydra.errors import MissingConfigException
+
+from mnist_exp import keras_names
+from mnist_exp.errors import ConfigError, nearest
+from mnist_exp.schema import Config
+
+_FREE_NODES = (".arguments", ".numbers")
+_ADVICE = re.compile(r"\nTo append to your config use .*|\s*reference_type=.*|\s*object_type=.*", re.DOTALL)
+
+
+def explain_rejection(message: str, tree: dict[str, Any]) -> ConfigError:
+    """Turns msgspec's rejection of a configuration into an answer.
+
+    Args:
+        message: Such as ``Expected `float` <= 1.0 - at `$.training.x` ``.
+        tree: What was converted.
+    """
+    problem, _, path = message.partition(" - at `$")
+    key = path.rstrip("`").lstrip(".")
+    if found := re.match(r"Object (?:contains unknown|missing required) field `(.*)`", problem):
+        name = found[1]
+        full_key = f"{key}.{name}" if key else name
+        if "missing" in problem:
+            return ConfigError(f"{full_key}: not given, and there is no default.")
+        siblings = {other.rpartition(".")[2] for other in known_keys() if other.rpartition(".")[0] == key}
+        return ConfigError(f"{full_key}: there is no such key.", nearest(name, siblings))
+    shown = key
+    for node in _FREE_NODES:
+        shown = shown.replace(node, "")
+    value = _value_at(tree, key)
+    if problem.startswith("Invalid"):
+        accepted = set(_accepted_values(key))
+        return ConfigError(f'{shown}: got "{value}".', nearest(str(value), accepted) if accepted else "")
+    if problem.startswith("Expected `str` matching regex"):
+        return ConfigError(
+            f'{shown}: got "{value}"; letters, digits, "_", "." and "-" are accepted, 64 at most.'
+        )
+    expectation = problem.removeprefix("Expected ").partition(", got")[0].replace("`", "")
+    return ConfigError(f"{shown}: got {_as_typed(value)}; expected {expectation}.")
+
+
+def explain_hydra(error: Exception) -> ConfigError:
+    """Turns an error of Hydra's composition into an answer."""
+    if isinstance(error, MissingConfigException) and error.options:
+        group, _, option = (error.missing_cfg_file or "").rpartition("/")
+        return ConfigError(f'{group}: there is no "{option}".', nearest(option, error.options))
+    text = str(error)
+    if found := re.search(r"Could not override '([^']*)'", text):
+        key = found[1]
+        if key not in known_keys():
+            return ConfigError(f"{key}: there is no such key.", _nearest_key(key))
+        cause = str(error.__cause__ or text)
+        return ConfigError(f"{key}: {_ADVICE.sub('', cause).strip().splitlines()[0]}.")
+    return ConfigError(" ".join(line.strip() for line in text.splitlines() if line.strip()))
+
+
+def _nearest_key(key: str) -> str:
+    """Names the nearest known key, in the same group where there are several."""
+    group, _, _ = key.rpartition(".")
+    siblings = {other for other in known_keys() if other.rpartition(".")[0] == group}
+    return nearest(key, siblings or known_keys())
+
+
+def known_keys() -> set[str]:
+    """Lists every dotted key that some configuration may have."""
+    arguments = (keras_names.optimizer_arguments(name) or set() for name in keras_names.optimizers())
+    own = {f"optimizer.{argument}" for argument in set().union(*arguments) - {"name", "kwargs"}}
+    return {key for key, _ in _fields(Config)} | own
+
+
+def _fields(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yields every dotted key below a schema node, with its type."""
+    for struct in _structs(node):
+        info = struct.__struct_config__
+        if info.tag_field:
+            yield f"{prefix}{info.tag_field}", None
+        for name, annotation in typing.get_type_hints(struct, include_extras=True).items():
+            if f".{name}" in _FREE_NODES:
+                continue
+            yield f"{prefix}{name}", annotation
+            yield from _fields(annotation, f"{prefix}{name}.")
+
+
+def _structs(annotation: Any) -> Iterator[type[msgspec.Struct]]:
+    """Yields the schema nodes that a type stands for."""
+    if isinstance(annotation, type) and issubclass(annotation, msgspec.Struct):
+        yield annotation
+    elif isinstance(annotation, types.UnionType) or typing.get_origin(annotation) is typing.Union:
+        for member in typing.get_args(annotation):
+            yield from _structs(member)
+
+
+def _accepted_values(key: str) -> Iterator[str]:
+    """Lists the words that a key takes, where it takes certain words only."""
+    parent, _, name = key.rpartition(".")
+    for other, annotation in _fields(Config):
+        if other == key:
+            yield from _words(annotation)
+        if other == parent:
+            tagged = [struct.__struct_config__ for struct in _structs(annotation)]
+            yield from (str(info.tag) for info in tagged if info.tag_field == name)
+
+
+def _words(annotation: Any) -> Iterator[str]:
+    if isinstance(annotation, type) and issubclass(annotation, Enum):
+        yield from (str(member.value) for member in annotation)
+    for argument in typing.get_args(annotation):
+        yield from [argument] if isinstance(argument, str) else _words(argument)
+
+
+def _value_at(tree: Any, key: str) -> Any:
+    """Looks up what came at a path such as `model.units[0]`; the last node found otherwise."""
+    for part in re.findall(r"[^.\[\]]+", key):
+        if isinstance(tree, dict) and part in tree:
+            tree = tree[part]
+        elif isinstance(tree, list) and part.isdigit() and int(part) < len(tree):
+            tree = tree[int(part)]
+        else:
+            break
+    return tree
+
+
+def _as_typed(value: Any) -> str:
+    text = "null" if value is None else f'"{value}"' if isinstance(value, str) else str(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."

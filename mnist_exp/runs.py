@@ -1,0 +1,170 @@
+"""A run's directory: the only owner of its file names, its status and its records."""
+
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import msgspec.yaml
+import numpy as np
+import numpy.typing as npt
+
+from mnist_exp import files
+from mnist_exp.errors import ConfigError, ExperimentError, RunError
+from mnist_exp.records import EpochMetrics, ErrorRecord, Manifest, Status, Summary
+
+
+class RunDirectory:
+    """One run's directory; see `runs/README.md` for what is in it.
+
+    Args:
+        path: Exists, and belongs to this run alone.
+        manifest: What is known at the start; written at once.
+    """
+
+    def __init__(self, path: Path, manifest: Manifest) -> None:
+        self.path = path
+        self.manifest = manifest
+        self.checkpoints_dir = path / "checkpoints"
+        self.plots_dir = path / "plots"
+        self.log_path = path / "train.log"
+        self.best_checkpoint_path = self.checkpoints_dir / "best.keras"
+        self.last_checkpoint_path = self.checkpoints_dir / "last.keras"
+        self.rows: list[EpochMetrics] = []
+        for folder in (self.checkpoints_dir, self.plots_dir):
+            folder.mkdir()
+        self.update_manifest()
+
+    def update_manifest(self, **changes: Any) -> None:
+        """Writes `manifest.json` with some fields changed."""
+        self.manifest = msgspec.structs.replace(self.manifest, **changes)
+        self._write_json("manifest.json", self.manifest)
+
+    def write_request(self, config: dict[str, Any], overrides: Sequence[str]) -> None:
+        """Writes `config.yaml` (complete, resolved) and `overrides.yaml` (what was typed)."""
+        for name, content in (("config.yaml", config), ("overrides.yaml", list(overrides))):
+            files.write_bytes(self.path / name, msgspec.yaml.encode(content))
+
+    def append_metrics(self, row: EpochMetrics) -> None:
+        """Adds an epoch to `metrics.jsonl` and `metrics.csv`."""
+        self.rows.append(row)
+        lines = [msgspec.json.encode(row) for row in self.rows]
+        files.write_bytes(self.path / "metrics.jsonl", b"\n".join([*lines, b""]))
+        names = EpochMetrics.__struct_fields__
+        values = ([getattr(row, name) for name in names] for row in self.rows)
+        table = [",".join("" if value is None else str(value) for value in row) for row in values]
+        files.write_bytes(self.path / "metrics.csv", "\n".join([",".join(names), *table, ""]).encode())
+
+    def write_summary(self, summary: Summary) -> None:
+        """Writes `summary.json`."""
+        self._write_json("summary.json", summary)
+
+    def write_predictions(
+        self, probabilities: npt.NDArray[np.float32], labels: npt.NDArray[np.uint8]
+    ) -> None:
+        """Writes `predictions.npz`: probabilities float32 (N, C), labels uint8 (N,)."""
+
+        def save(draft: Path) -> None:
+            np.savez(draft, probabilities=probabilities.astype(np.float32), labels=labels.astype(np.uint8))
+
+        files.write_with(self.path / "predictions.npz", save)
+
+    def write_plot(self, name: str, png: bytes) -> None:
+        """Writes `plots/<name>.png`."""
+        files.write_bytes(self.plots_dir / f"{name}.png", png)
+
+    def _write_json(self, name: str, record: msgspec.Struct) -> None:
+        content = msgspec.json.format(msgspec.json.encode(record), indent=2)
+        files.write_bytes(self.path / name, content + b"\n")
+
+
+def create_run(
+    folder: Path, manifest: Callable[[str], Manifest], label: str, given: Path | None
+) -> RunDirectory:
+    """Makes a directory that no other run has, whatever starts at the same time.
+
+    Args:
+        folder: Where runs are made; made where it is missing.
+        manifest: From the run's id to what is known at its start.
+        label: `<mode>_<model>`, part of the id.
+        given: The directory to use instead (`hydra.run.dir`): missing or empty.
+
+    Raises:
+        ConfigError: The folder cannot be written, or the given directory is in use.
+    """
+    try:
+        path = _claim(folder, label) if given is None else _adopt(given)
+        return RunDirectory(path, manifest(path.name))
+    except FileExistsError as error:
+        raise ConfigError(f"hydra.run.dir: {given} already holds files.", "Name a new directory.") from error
+    except OSError as error:
+        place = given or folder
+        hint = "Set runs_dir (or MNIST_EXP_RUNS) to a folder that you can write to."
+        raise ConfigError(
+            f"runs_dir: cannot make a run in {place}: {error.strerror or error}.", hint
+        ) from error
+
+
+def _claim(folder: Path, label: str) -> Path:
+    """Makes a new directory in the folder; a clash of names draws another one."""
+    folder.mkdir(parents=True, exist_ok=True)
+    while True:
+        path = folder / f"{datetime.now(UTC):%Y-%m-%d_%H-%M-%S}_{label}_{secrets.token_hex(3)}"
+        try:
+            path.mkdir()
+        except FileExistsError:
+            continue
+        return path
+
+
+def _adopt(given: Path) -> Path:
+    """Takes the directory that the user named, if nothing is in it."""
+    given.mkdir(parents=True, exist_ok=True)
+    if any(given.iterdir()):
+        raise FileExistsError(given)
+    return given
+
+
+def utc_now() -> str:
+    """Says the time, UTC, ISO 8601, to the millisecond."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+@contextmanager
+def recorded(run: RunDirectory) -> Iterator[None]:
+    """Keeps the manifest truthful: however the block ends, its status says so.
+
+    Raises:
+        ExperimentError: The block's own, or a `RunError` that explains any other exception.
+        KeyboardInterrupt: The block's own.
+    """
+    started = datetime.now(UTC)
+
+    def finish(status: Status, error: ErrorRecord | None = None) -> None:
+        duration_s = round((datetime.now(UTC) - started).total_seconds(), 3)
+        run.update_manifest(status=status, error=error, finished_at=utc_now(), duration_s=duration_s)
+
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        finish("interrupted", ErrorRecord(type=type(error).__name__, message=str(error), hint=""))
+        raise
+    except Exception as error:
+        known = error if isinstance(error, ExperimentError) else explain(error)
+        finish("failed", ErrorRecord(type=type(error).__name__, message=known.message, hint=known.hint))
+        raise known from error
+    finish("completed")
+
+
+def explain(error: Exception) -> RunError:
+    """Says in one line what an unforeseen exception means for the user."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
+        hint = "Lower training.batch_size or the model's size, or run fewer things beside it."
+        return RunError("The memory ran out.", hint)
+    if isinstance(error, OSError) and error.filename:
+        return RunError(f"{error.filename}: {error.strerror}.")
+    lines = str(error).strip().splitlines() or [""]
+    return RunError(f"{type(error).__name__}: {lines[0]}", "HYDRA_FULL_ERROR=1 shows where.")

@@ -1,0 +1,196 @@
+"""Where text goes: the screen, `train.log` and stderr, each in the form it can bear.
+
+Nothing that a user wrote is ever read as markup, and nothing but a terminal receives control
+characters.
+"""
+
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import StringIO, TextIOBase
+from pathlib import Path
+from typing import TextIO, cast
+
+from rich.console import Console, RenderableType
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from mnist_exp.epoch_lines import EpochLines
+from mnist_exp.quantities import duration
+from mnist_exp.records import EpochMetrics
+
+PLAIN_WIDTH = 100
+
+_CONTROL = re.compile(
+    r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x1b\\)|.)?|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
+)
+_PADDING = re.compile(r"[ \t]+\n")
+
+
+def without_control(text: str) -> str:
+    """Removes terminal sequences and every control character but newline and tab."""
+    return _CONTROL.sub("", text)
+
+
+class Terminal:
+    """The screen, the log and stderr.
+
+    On a terminal, output is coloured (NO_COLOR is honoured) and training shows a live bar. Off a
+    terminal and in the log it is plain text, 100 columns wide whatever the environment says.
+
+    Args:
+        stdout: Where output goes; the process's by default.
+        stderr: Where error lines go; the process's by default.
+    """
+
+    def __init__(self, stdout: TextIO | None = None, stderr: TextIO | None = None) -> None:
+        self._stdout = stdout or sys.stdout
+        self._stderr = stderr or sys.stderr
+        for stream in (self._stdout, self._stderr):
+            _replace_unencodable(stream)
+        on_terminal = self._stdout.isatty()
+        self._screen = _colour_console(self._stdout) if on_terminal else _plain_console(self._stdout)
+        self._live = on_terminal and not self._screen.is_dumb_terminal
+        self._kept = StringIO()
+        self._log = _plain_console(self._kept)
+        self._progress: Progress | None = None
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the screen is a terminal that can redraw lines."""
+        return self._live
+
+    def print(self, *renderables: RenderableType) -> None:
+        """Shows renderables on the screen and in the log. Strings are shown as they are."""
+        for renderable in renderables:
+            self._screen.print(renderable)
+            self._log.print(renderable)
+        self._screen.file.flush()
+        self._log.file.flush()
+
+    def error(self, line: str) -> None:
+        """Writes one line to stderr and the log; line breaks in it become spaces."""
+        self._end_progress()
+        plain = " ".join(without_control(line).split())
+        for stream in (self._stderr, self._log.file):
+            stream.write(f"{plain}\n")
+            stream.flush()
+
+    def attach_log(self, log: str | Path | TextIO) -> None:
+        """Sends what was shown so far, and everything from now on, to a log as plain text.
+
+        Args:
+            log: A file to append to, or its path.
+        """
+        file = Path(log).open("a", encoding="utf-8") if isinstance(log, str | Path) else log  # noqa: SIM115
+        file.write(self._kept.getvalue())
+        file.flush()
+        self._kept = StringIO()
+        self._log = _plain_console(file)
+
+    @contextmanager
+    def training_progress(self, epochs: int, first_epoch: int = 1) -> Iterator["EpochProgress"]:
+        """Shows training: a line an epoch and, on a terminal, a bar with the time left.
+
+        Args:
+            epochs: Number of the last epoch.
+            first_epoch: Number of the first one trained here; more than 1 on resuming.
+        """
+        self._progress = _progress_bar(self._screen) if self._live else None
+        progress = EpochProgress(self, epochs, first_epoch, self._progress)
+        if self._progress is not None:
+            self._progress.start()
+        try:
+            yield progress
+        finally:
+            self._end_progress()
+            progress.finish()
+
+    def _end_progress(self) -> None:
+        """Takes the bar off the screen."""
+        if self._progress is not None:
+            self._progress.stop()
+            self._progress = None
+
+
+class EpochProgress:
+    """Lines and bar of one training; made by `Terminal.training_progress`."""
+
+    def __init__(self, terminal: Terminal, epochs: int, first_epoch: int, bar: Progress | None) -> None:
+        self._terminal = terminal
+        self._lines = EpochLines(epochs, first_epoch, thin=not terminal.is_live)
+        self._bar = bar
+        self._epochs = epochs
+        if bar is not None:
+            self._task = bar.add_task("training", total=epochs, completed=first_epoch - 1, left="")
+
+    def epoch(self, row: EpochMetrics, is_best: bool) -> None:
+        """Shows a finished epoch.
+
+        Args:
+            row: The epoch's numbers.
+            is_best: Whether it is the best so far.
+        """
+        self._terminal.print(*self._lines.add(row, is_best))
+        if self._bar is not None:
+            left = self._lines.typical_duration * (self._epochs - row.epoch)
+            self._bar.update(self._task, completed=row.epoch, left=f"{duration(left)} left")
+
+    def finish(self) -> None:
+        """Shows the last epoch if thinning had left it out."""
+        self._terminal.print(*self._lines.rest())
+
+
+class _PlainText(TextIOBase):
+    """A text stream that drops control characters and padding on their way to another.
+
+    Args:
+        stream: Where the rest goes.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__()
+        self.stream = stream
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        return self.stream.encoding or "utf-8"
+
+    def write(self, text: str) -> int:
+        return self.stream.write(_PADDING.sub("\n", without_control(text)))
+
+    def flush(self) -> None:
+        self.stream.flush()
+
+
+def _plain_console(stream: TextIO) -> Console:
+    """Makes a console of fixed width that writes text only."""
+    return Console(
+        file=cast(TextIO, _PlainText(stream)), width=PLAIN_WIDTH, force_terminal=False,
+        force_interactive=False,
+        force_jupyter=False, color_system=None, no_color=True, markup=False, emoji=False, highlight=False,
+    )  # fmt: skip
+
+
+def _colour_console(stream: TextIO) -> Console:
+    """Makes a console for a terminal."""
+    return Console(file=stream, markup=False, emoji=False, highlight=False)
+
+
+def _progress_bar(console: Console) -> Progress:
+    """Makes the live bar; it redraws itself twice a second, and whenever a line is printed."""
+    return Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=None, style="bright_black", complete_style="cyan", finished_style="cyan"),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[left]}", style="cyan", markup=False),
+        console=console, transient=True, refresh_per_second=2, expand=True,
+    )  # fmt: skip
+
+
+def _replace_unencodable(stream: TextIO) -> None:
+    """Lets a stream whose encoding lacks a character write `?` for it instead of failing."""
+    reconfigure = getattr(stream, "reconfigure", None)
+    if reconfigure is not None:
+        reconfigure(errors="replace")

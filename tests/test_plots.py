@@ -1,0 +1,282 @@
+from io import BytesIO
+from itertools import combinations
+
+import numpy as np
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.image import imread
+from matplotlib.text import Text
+from msgspec.structs import replace
+
+from mnist_exp.image_plots import plot_first_layer_weights, plot_mistakes, plot_sample_predictions
+from mnist_exp.plot_style import figure_png
+from mnist_exp.plots import plot_confusion_matrix, plot_learning_curves
+from mnist_exp.records import EpochMetrics
+
+DIGITS = [str(digit) for digit in range(10)]
+CLOTHES = ["T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"]
+CLOTHES += ["Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"]
+
+
+def epochs(count, validated=True):
+    return [
+        EpochMetrics(
+            epoch=epoch, loss=0.5 / epoch, accuracy=1 - 0.1 / epoch,
+            val_loss=0.08 + 0.3 / epoch if validated else None,
+            val_accuracy=0.9802 - 0.05 * abs(epoch - 7) / (count + 7) if validated else None,
+            learning_rate=0.001 / epoch, duration_s=0.2,
+        )
+        for epoch in range(1, count + 1)
+    ]  # fmt: skip
+
+
+def predictions(count, num_wrong, seed=0):
+    """Images, labels and probabilities with exactly `num_wrong` mistakes, at random places."""
+    generator = np.random.default_rng(seed)
+    images = generator.integers(0, 256, (count, 28, 28), dtype=np.uint8)
+    labels = generator.integers(0, 10, count).astype(np.uint8)
+    wrong = generator.permutation(count) < num_wrong
+    choices = np.where(wrong, (labels + generator.integers(1, 10, count)) % 10, labels)
+    probabilities = generator.dirichlet(np.full(10, 0.3), count) * 0.4
+    probabilities[np.arange(count), choices] += 0.6
+    return images, labels, probabilities.astype(np.float32)
+
+
+def texts(figure: Figure) -> list[str]:
+    return [text.get_text() for text in drawn_texts(figure)]
+
+
+def drawn_texts(figure: Figure) -> list[Text]:
+    hidden = {label for axes in figure.axes for label in labels_out_of_view(axes)}
+    found = figure.findobj(lambda artist: isinstance(artist, Text) and artist not in hidden)
+    return [text for text in found if text.get_text().strip() and text.get_visible()]
+
+
+def labels_out_of_view(axes):
+    """Matplotlib keeps ticks beyond the limits, without drawing them."""
+    for axis in (axes.xaxis, axes.yaxis):
+        low, high = sorted(axis.get_view_interval())
+        yield from (t.label1 for t in axis.get_major_ticks() if not low <= t.get_loc() <= high)
+
+
+def boxes(figure: Figure):
+    FigureCanvasAgg(figure).draw()
+    renderer = figure.canvas.get_renderer()
+    shown = [text for text in drawn_texts(figure) if not text.get_rotation() % 90]
+    return [(text.get_text(), text.get_window_extent(renderer)) for text in shown]
+
+
+def assert_readable(figure: Figure) -> None:
+    """No upright text touches another or leaves the figure."""
+    found = boxes(figure)
+    for text, box in found:
+        assert box.x0 >= 0 and box.y0 >= 0 and box.x1 <= figure.bbox.x1 and box.y1 <= figure.bbox.y1, text
+    for (one, box), (other, other_box) in combinations(found, 2):
+        across = min(box.x1, other_box.x1) - max(box.x0, other_box.x0)
+        down = min(box.y1, other_box.y1) - max(box.y0, other_box.y0)
+        assert across < 1 or down < 1, f"{one!r} overlaps {other!r}"
+
+
+def test_learning_curves_name_the_best_epoch_and_its_values():
+    figure = plot_learning_curves(epochs(20), best_epoch=7)
+    assert {"best epoch 7", "98.02%", "0.1229", "training", "validation"} <= set(texts(figure))
+    assert_readable(figure)
+
+
+@pytest.mark.parametrize("count", [1, 2, 1000])
+def test_learning_curves_take_any_number_of_epochs(count):
+    figure = plot_learning_curves(epochs(count), best_epoch=count)
+    loss = figure.axes[0]
+    assert [len(line.get_xdata()) for line in loss.lines[:2]] == [count, count]
+    assert_readable(figure)
+
+
+def test_one_epoch_has_one_whole_number_on_its_axis():
+    figure = plot_learning_curves(epochs(1), best_epoch=1)
+    FigureCanvasAgg(figure).draw()
+    hidden = set(labels_out_of_view(figure.axes[2]))
+    assert [label.get_text() for label in figure.axes[2].get_xticklabels() if label not in hidden] == ["1"]
+
+
+def test_learning_curves_without_validation_show_training_alone():
+    figure = plot_learning_curves(epochs(5, validated=False), best_epoch=5)
+    assert "validation" not in texts(figure)
+    assert "98.00%" in texts(figure)
+    assert_readable(figure)
+
+
+def test_a_huge_first_loss_does_not_flatten_the_rest():
+    rows = epochs(10)
+    rows[0] = replace(rows[0], loss=2314.0, accuracy=0.1)
+    loss, accuracy, _ = plot_learning_curves(rows, best_epoch=7).axes
+    assert loss.get_ylim()[1] < 10
+    assert accuracy.get_ylim()[0] > 0.5
+    assert {"cut: rises to 2,314", "cut: falls to 10.00%"} <= set(texts(loss.figure))
+
+
+def test_limits_hold_every_value_when_none_is_extreme():
+    rows = epochs(4)
+    loss, accuracy, _ = plot_learning_curves(rows, best_epoch=4).axes
+    assert (
+        loss.get_ylim()[0]
+        <= min(row.loss for row in rows)
+        < max(row.loss for row in rows)
+        <= loss.get_ylim()[1]
+    )
+    assert accuracy.get_ylim()[0] <= min(row.accuracy for row in rows)
+    assert not [text for text in texts(loss.figure) if text.startswith("cut")]
+
+
+def test_a_diverged_run_can_be_drawn():
+    rows = [replace(row, loss=float("nan"), val_loss=float("inf")) for row in epochs(5)]
+    assert figure_png(plot_learning_curves(rows, best_epoch=1))
+
+
+def confusion(off_diagonal):
+    counts = np.full((10, 10), off_diagonal)
+    np.fill_diagonal(counts, 980 + np.arange(10))
+    return counts
+
+
+def test_confusion_matrix_writes_every_count_but_zero():
+    counts = np.zeros((10, 10), dtype=int)
+    np.fill_diagonal(counts, 1001 + np.arange(10))
+    counts[4, 9], counts[5, 3] = 12, 15
+    figure = plot_confusion_matrix(counts, DIGITS)
+    cells = {tuple(text.get_position()): text.get_text() for text in figure.axes[0].texts}
+    for row, column in np.ndindex(10, 10):
+        expected = f"{counts[row, column]:,}" if counts[row, column] else None
+        assert cells.get((column, row)) == expected
+    assert {"98.8%", "100.0%", "10,055 of 10,082 right (99.73%), 27 wrong"} <= set(texts(figure))
+
+
+def test_a_few_errors_stand_out_against_a_diagonal_of_99_percent():
+    counts = confusion(0)
+    counts[4, 9], counts[2, 7] = 12, 3
+    colours = plot_confusion_matrix(counts, DIGITS).axes[0].images[0].get_array()
+    brightness = colours[..., :3].mean(axis=-1)
+    assert brightness[4, 9] < brightness[2, 7] < brightness[0, 1]
+    assert brightness[4, 9] < brightness.diagonal().min()
+
+
+@pytest.mark.parametrize("names", [DIGITS, CLOTHES, ["a rather long class name"] * 10])
+@pytest.mark.parametrize("off_diagonal", [1, 250])
+def test_confusion_matrix_labels_do_not_overlap(names, off_diagonal):
+    assert_readable(plot_confusion_matrix(confusion(off_diagonal), names))
+
+
+def test_slanted_class_names_do_not_touch():
+    figure = plot_confusion_matrix(confusion(1), CLOTHES)
+    FigureCanvasAgg(figure).draw()
+    labels = figure.axes[0].get_xticklabels()
+    angle = np.deg2rad(labels[0].get_rotation())
+    height = labels[0].get_size() / 72 * figure.dpi * 1.2
+    places = [label.get_transform().transform(label.get_position())[0] for label in labels]
+    assert min(np.diff(places)) * np.sin(angle) > height
+    assert all(label.get_window_extent().y0 >= 0 and label.get_window_extent().x0 >= 0 for label in labels)
+
+
+def test_a_class_without_images_has_no_recall():
+    counts = confusion(1)
+    counts[3] = 0
+    assert "–" in texts(plot_confusion_matrix(counts, DIGITS))
+
+
+def tile_count(figure: Figure) -> int:
+    (frames,) = [c for c in figure.axes[0].collections if c.get_zorder() == 3]
+    return len(frames.get_paths())
+
+
+@pytest.mark.parametrize(("names", "count", "tiles"), [(DIGITS, 100, 32), (CLOTHES, 100, 20), (DIGITS, 5, 5)])
+def test_sample_predictions_fill_a_grid(names, count, tiles):
+    figure = plot_sample_predictions(*predictions(count, 0), names)
+    assert tile_count(figure) == tiles
+    assert len([text for text in texts(figure) if text.startswith("true ")]) == tiles
+    assert_readable(figure)
+
+
+def test_right_and_wrong_predictions_differ_without_colour():
+    images, labels, probabilities = predictions(20, 7)
+    figure = plot_sample_predictions(images, labels, probabilities, CLOTHES)
+    (frames,) = [c for c in figure.axes[0].collections if c.get_zorder() == 3]
+    wrong = probabilities.argmax(axis=1) != labels
+    np.testing.assert_array_equal(np.array(frames.get_linewidths()) > 1, wrong)
+    marks = [text[0] for text in texts(figure) if text[:2] in ("✓ ", "✗ ") and "wrong" not in text]
+    assert marks == ["✗" if mistake else "✓" for mistake in wrong]
+    assert "✓ 13 right   ✗ 7 wrong" in texts(figure)
+
+
+def test_tiles_show_the_images():
+    images, labels, probabilities = predictions(8, 0)
+    images[:] = 0
+    images[3] = 255
+    png = imread_png(plot_sample_predictions(images, labels, probabilities, DIGITS))
+    dark = (png.mean(axis=-1) < 0.01).sum(axis=0)
+    assert dark[480:580].min() > 100 and dark[200:300].max() < 50
+
+
+def imread_png(figure: Figure) -> np.ndarray:
+    return imread(BytesIO(figure_png(figure)))[..., :3]
+
+
+def test_mistakes_are_sorted_by_confidence_and_name_two_classes():
+    images, labels, probabilities = predictions(400, 60)
+    figure = plot_mistakes(images, labels, probabilities, DIGITS)
+    wrong = probabilities[probabilities.argmax(axis=1) != labels]
+    expected = [f"{100 * share:.1f}%" for share in sorted(wrong.max(axis=1), reverse=True)[:24]]
+    shares = [text for text in texts(figure) if text.endswith("%")]
+    assert shares[::2] == expected and len(shares) == 48
+    assert "the 24 most confident of 60 in 400 images" in texts(figure)
+    assert_readable(figure)
+
+
+def test_certainty_is_never_claimed():
+    images, labels, probabilities = predictions(1, 0)
+    probabilities[:] = 0.00001
+    probabilities[0, labels[0]] = 0.99991
+    assert ">99.9%" in texts(plot_sample_predictions(images, labels, probabilities, DIGITS))
+
+
+@pytest.mark.parametrize(("names", "num_wrong"), [(DIGITS, 3), (CLOTHES, 1), (CLOTHES, 280)])
+def test_mistakes_take_any_number(names, num_wrong):
+    figure = plot_mistakes(*predictions(400, num_wrong), names)
+    assert tile_count(figure) == min(num_wrong, 15)
+    assert_readable(figure)
+
+
+def test_no_mistakes_are_said_in_words():
+    assert "✓ no mistakes in 1,200 images" in texts(plot_mistakes(*predictions(1200, 0), DIGITS))
+
+
+def test_dollar_signs_in_class_names_are_not_mathematics():
+    figure = plot_sample_predictions(*predictions(10, 3), ["$\\frac$"] * 10)
+    assert figure_png(figure)
+    assert figure_png(plot_confusion_matrix(confusion(1), ["$\\frac$"] * 10))
+
+
+def test_weights_say_how_many_units_of_how_many():
+    kernel = np.random.default_rng(0).normal(size=(784, 128))
+    assert "60 of 128 units, largest norm first" in texts(plot_first_layer_weights(kernel, (28, 28)))
+    assert "7 of 7 units, largest norm first" in texts(plot_first_layer_weights(kernel[:, :7], (28, 28)))
+
+
+def test_weights_are_sorted_by_norm_on_one_scale_centred_at_zero():
+    kernel = np.zeros((784, 5))
+    kernel[:, 2], kernel[:, 4], kernel[:, 0] = 1.0, -2.0, 0.5
+    image = imread_png(plot_first_layer_weights(kernel, (28, 28)))[200]
+    strongest, second, third, *_, last = (image[120 + 210 * place] for place in range(5))
+    np.testing.assert_allclose(last, 1, atol=0.01)
+    assert strongest[2] > strongest[0], "negative is blue"
+    assert second[0] > second[2] and third[0] > third[2], "positive is orange"
+    assert third.mean() > second.mean(), "a smaller weight is paler"
+
+
+def test_weights_of_an_untrained_zero_kernel_can_be_drawn():
+    assert figure_png(plot_first_layer_weights(np.zeros((784, 3)), (28, 28)))
+
+
+def test_png_is_readme_sized_and_reproducible():
+    first, second = (figure_png(plot_learning_curves(epochs(3), 2)) for _ in range(2))
+    assert first == second
+    assert imread_png(plot_learning_curves(epochs(3), 2)).shape[1] == 1200
