@@ -13,7 +13,6 @@ Engines:
 All three see the same batches and draw the same random numbers.
 """
 
-import itertools
 import time
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -77,12 +76,12 @@ class Feed(NamedTuple):
     """What to give to `fit`.
 
     Attributes:
-        batches: Its data, without end.
+        elements: Its data, without end: batches, or numbers of epochs.
         steps_per_epoch: How many of them make an epoch.
         compile_s: Seconds that tracing and compiling took.
     """
 
-    batches: Iterator[tuple[npt.NDArray[Any], ...]]
+    elements: tf.data.Dataset
     steps_per_epoch: int
     compile_s: float
 
@@ -207,14 +206,13 @@ class EpochModel(ExperimentModel):
         self._epoch = tf.function(self._run_epoch, signature, autograph=False, jit_compile=self.xla)
         # An epoch of no steps compiles everything and changes nothing.
         self._epoch(shuffle(self.seed, 0, len(images)), np.int32(0), np.int32(0))
-        epochs = epochs_of(self.seed, len(images), first_epoch)
-        return Feed(epochs, steps_per_epoch=1, compile_s=time.perf_counter() - started)
+        return Feed(_epoch_numbers(first_epoch), steps_per_epoch=1, compile_s=time.perf_counter() - started)
 
     def make_train_function(self, force: bool = False) -> Callable[[Iterator[Any]], dict[str, Any]]:
         """Makes the function that `fit` calls once an epoch."""
 
         def train_epoch(iterator: Iterator[Any]) -> dict[str, Any]:
-            (order,) = next(iterator)
+            order = shuffle(self.seed, int(next(iterator)), len(self._labels))
             self._epoch(order, np.int32(self._num_steps), np.int32(self._remainder > 0))
             return self.get_metrics_result()
 
@@ -239,22 +237,10 @@ class EpochModel(ExperimentModel):
         tf.while_loop(lambda number: number < num_steps, step, (tf.constant(0),))
 
 
-def epochs_of(seed: int, num_images: int, first_epoch: int = 0) -> Iterator[tuple[npt.NDArray[np.int32]]]:
-    """Yields each epoch's order of the training images, without end: what `EpochModel.fit` takes.
-
-    Args:
-        seed: Of the run.
-        num_images: Number of training images.
-        first_epoch: 0 for the first.
-    """
-    for epoch in itertools.count(first_epoch):
-        yield (shuffle(seed, epoch, num_images),)
-
-
 def batches_of(
     images: UInt8Array, labels: UInt8Array, batch_size: int, seed: int, first_epoch: int = 0
-) -> Iterator[tuple[UInt8Array, UInt8Array]]:
-    """Yields, batch by batch and without end, what `EpochModel` trains on: for stock `fit`.
+) -> tf.data.Dataset:
+    """Gives, batch by batch and without end, what `EpochModel` trains on: for stock `fit`.
 
     Args:
         images: uint8 (N, H, W).
@@ -263,7 +249,22 @@ def batches_of(
         seed: Of the run.
         first_epoch: 0 for the first.
     """
-    for (order,) in epochs_of(seed, len(images), first_epoch):
-        for start in range(0, len(images), batch_size):
-            indices = order[start : start + batch_size]
-            yield images[indices], labels[indices]
+
+    def epoch_batches(epoch: tf.Tensor) -> tf.data.Dataset:
+        order = tf.numpy_function(lambda number: shuffle(seed, number, len(images)), [epoch], tf.int32)
+        order = tf.ensure_shape(order, (len(images),))
+        return tf.data.Dataset.from_tensor_slices(order).batch(batch_size)
+
+    def take(indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return tf.gather(images, indices), tf.gather(labels, indices)
+
+    return _epoch_numbers(first_epoch).flat_map(epoch_batches).map(take).prefetch(2)
+
+
+def _epoch_numbers(first_epoch: int) -> tf.data.Dataset:
+    """Counts epochs without end.
+
+    Not a Python generator: TensorFlow's dataset of one makes the process give memory back to the
+    system at every turn, which makes an XLA epoch twice as long.
+    """
+    return tf.data.Dataset.range(first_epoch, 2**31)

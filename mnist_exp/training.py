@@ -139,7 +139,7 @@ def fit(
     feed = model.prepare(training.images, training.labels, config.training.batch_size)
     with request.put_off():
         model.fit(
-            feed.batches,
+            feed.elements,
             steps_per_epoch=feed.steps_per_epoch,
             epochs=config.training.epochs,
             validation_data=validation and (validation.images, validation.labels),
