@@ -76,7 +76,9 @@ class Checkpoints(keras.callbacks.Callback):
         self.run, self.network, self.monitor = run, network, monitor
         self.sign = 1.0 if direction == "max" else -1.0
         self.best_epoch, self.best_value = 0, -math.inf * self.sign
-        self.for_use = keras.Sequential(network.layers, name=network.name)
+        self.for_use = keras.Sequential(
+            [keras.layers.Input(network.input_shape[1:]), *network.layers], name=network.name
+        )
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Compiles both, so that a loaded checkpoint can be evaluated at once."""
@@ -132,10 +134,10 @@ class EpochRecorder(keras.callbacks.Callback):
         self.training_s.append((self._trained or ended) - self._started)
         row = EpochMetrics(
             epoch=epoch + 1,
-            loss=float(logs["loss"]),
-            accuracy=float(logs["accuracy"]),
-            val_loss=logs.get("val_loss"),
-            val_accuracy=logs.get("val_accuracy"),
+            loss=_shortest(logs["loss"]),
+            accuracy=_shortest(logs["accuracy"]),
+            val_loss=_shortest(logs["val_loss"]) if "val_loss" in logs else None,
+            val_accuracy=_shortest(logs["val_accuracy"]) if "val_accuracy" in logs else None,
             learning_rate=self._learning_rate(),
             duration_s=round(ended - self._started, 4),
         )
@@ -149,6 +151,11 @@ class EpochRecorder(keras.callbacks.Callback):
         if isinstance(schedule, keras.optimizers.schedules.LearningRateSchedule):
             return float(schedule(optimizer.iterations - 1))
         return float(optimizer.learning_rate)
+
+
+def _shortest(value: float) -> float:
+    """Gives the number with the fewest digits that is the same float32."""
+    return float(str(np.float32(value)))
 
 
 class StopWhenAsked(keras.callbacks.Callback):

@@ -174,6 +174,9 @@ def _apply(layer: keras.Layer, inputs: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
             return randomness.dropout(key, inputs, layer.rate, keras.ops.shape(inputs))
         case keras.layers.GaussianNoise():
             return inputs + layer.stddev * randomness.normal(key, keras.ops.shape(inputs))
+        case keras.layers.GaussianDropout():
+            deviation = (layer.rate / (1.0 - layer.rate)) ** 0.5
+            return inputs * (1.0 + deviation * randomness.normal(key, keras.ops.shape(inputs)))
         case _:
             return layer(inputs, training=True)
 

@@ -10,7 +10,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import NDArray
 
 from mnist_exp.plot_style import BLUE, FAINT, INK, PALE_BLUE, QUIET, VERMILION, add_title, new_figure
-from mnist_exp.quantities import loss_text, percent, rate
+from mnist_exp.quantities import loss_text, percent
 from mnist_exp.records import EpochMetrics
 
 _ERRORS = LinearSegmentedColormap.from_list("errors", ["#ffffff", "#fdd0a2", "#f08a35", "#a63603"])
@@ -20,12 +20,15 @@ _REACH = 8.0
 _MAX_MARKED_EPOCHS = 40
 
 
-def plot_learning_curves(rows: Sequence[EpochMetrics], best_epoch: int) -> Figure:
+def plot_learning_curves(
+    rows: Sequence[EpochMetrics], best_epoch: int, label_smoothing: float = 0.0
+) -> Figure:
     """Draws loss, accuracy and learning rate over the epochs, the best epoch marked.
 
     Args:
         rows: One or more epochs, in order. Numbers that are not finite leave a gap.
         best_epoch: The 1-based epoch whose weights were kept.
+        label_smoothing: Of the training objective, which lifts the training loss alone.
     """
     figure = new_figure(6.4)
     loss, accuracy, learning_rate = (
@@ -41,8 +44,10 @@ def plot_learning_curves(rows: Sequence[EpochMetrics], best_epoch: int) -> Figur
         axes.tick_params(labelbottom=False)
     learning_rate.set_xlabel("Epoch", color=INK)
     add_title(figure, "Learning curves")
-    curves = loss.get_legend_handles_labels()
-    figure.legend(*curves, loc="upper right", ncols=2, frameon=False, bbox_to_anchor=(0.98, 0.995))
+    handles, names = loss.get_legend_handles_labels()
+    if label_smoothing:
+        names = [f"{name} (loss with smoothed labels)" if name == "training" else name for name in names]
+    figure.legend(handles, names, loc="upper right", ncols=2, frameon=False, bbox_to_anchor=(0.98, 0.995))
     loss.annotate(
         f"best epoch {best_epoch}", (best_epoch, 1), (0, 3), xycoords=("data", "axes fraction"),
         textcoords="offset points", ha=_side(rows, best_epoch), va="bottom", color=QUIET, size=9.5,
@@ -128,7 +133,7 @@ def _draw_learning_rate(axes: Axes, rows: Sequence[EpochMetrics]) -> None:
     epochs, marker = [row.epoch for row in rows], "." if len(rows) == 1 else ""
     axes.plot(epochs, values, color=INK, linewidth=1.4, marker=marker)
     axes.set_ylim(0, 1.25 * highest or 1.0)
-    axes.set_yticks([0, highest], ["0", rate(highest)])
+    axes.set_yticks([0, highest], ["0", f"{highest:.2g}"])
 
 
 def _style(axes: Axes, rows: Sequence[EpochMetrics], name: str, best_epoch: int) -> None:

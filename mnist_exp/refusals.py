@@ -8,13 +8,23 @@ from enum import Enum
 from typing import Any
 
 import msgspec
-from hydra.errors import MissingConfigException
+from hydra.errors import MissingConfigException, OverrideParseException
 
 from mnist_exp import keras_names
 from mnist_exp.errors import ConfigError, nearest
 from mnist_exp.schema import Config
 
 _FREE_NODES = (".arguments", ".numbers")
+_WORDS = {
+    "int": "a whole number",
+    "float": "a number",
+    "str": "text",
+    "bool": "true or false",
+    "array": "a list",
+    "object": "a mapping",
+    "null": "null",
+}
+_TYPES = re.compile(r"\b(" + "|".join(_WORDS) + r")\b")
 _ADVICE = re.compile(r"\nTo append to your config use .*|\s*reference_type=.*|\s*object_type=.*", re.DOTALL)
 
 
@@ -45,7 +55,7 @@ def explain_rejection(message: str, tree: dict[str, Any]) -> ConfigError:
         return ConfigError(
             f'{shown}: got "{value}"; letters, digits, "_", "." and "-" are accepted, 64 at most.'
         )
-    expectation = problem.removeprefix("Expected ").partition(", got")[0].replace("`", "")
+    expectation = _in_words(problem.removeprefix("Expected ").partition(", got")[0])
     return ConfigError(f"{shown}: got {_as_typed(value)}; expected {expectation}.")
 
 
@@ -55,6 +65,8 @@ def explain_hydra(error: Exception) -> ConfigError:
         group, _, option = (error.missing_cfg_file or "").rpartition("/")
         return ConfigError(f'{group}: there is no "{option}".', nearest(option, error.options))
     text = str(error)
+    if isinstance(error, OverrideParseException):
+        return ConfigError(f"{error.override}: not an override that Hydra can read: {text.splitlines()[0]}.")
     if found := re.search(r"Could not override '([^']*)'", text):
         key = found[1]
         if key not in known_keys():
@@ -128,6 +140,14 @@ def _value_at(tree: Any, key: str) -> Any:
         else:
             break
     return tree
+
+
+def _in_words(expectation: str) -> str:
+    """Says what msgspec expected: ``int | str`` becomes `a whole number or text`."""
+    words = re.sub(
+        r"`([^`]*)`", lambda found: _TYPES.sub(lambda name: _WORDS[name[0]], found[1]), expectation
+    )
+    return words.replace(" | ", " or ")
 
 
 def _as_typed(value: Any) -> str:

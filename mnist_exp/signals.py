@@ -12,10 +12,12 @@ class Interrupted(KeyboardInterrupt):
 
     Args:
         signal_number: 2 for Ctrl-C, 15 for SIGTERM.
+        place: The run's directory, once there is one.
     """
 
-    def __init__(self, signal_number: int) -> None:
-        super().__init__(f"stopped by {signal.Signals(signal_number).name}")
+    def __init__(self, signal_number: int, place: str = "") -> None:
+        kept = f"; every finished epoch is in {place}" if place else ""
+        super().__init__(f"stopped by {signal.Signals(signal_number).name}{kept}")
         self.signal_number = signal_number
 
     @property
@@ -29,10 +31,12 @@ class StopRequest:
 
     Attributes:
         signal_number: Of the first signal that came while stopping was put off; None before.
+        place: The run's directory, once there is one; for the message.
     """
 
     def __init__(self) -> None:
         self.signal_number: int | None = None
+        self.place = ""
         self._put_off = False
 
     @contextmanager
@@ -51,12 +55,12 @@ class StopRequest:
             Interrupted: A signal came.
         """
         if self.signal_number is not None:
-            raise Interrupted(self.signal_number)
+            raise Interrupted(self.signal_number, self.place)
 
     def receive(self, signal_number: int, _frame: FrameType | None) -> None:
         """Handles a signal."""
         if not self._put_off or self.signal_number is not None:
-            raise Interrupted(signal_number)
+            raise Interrupted(signal_number, self.place)
         self.signal_number = signal_number
 
 

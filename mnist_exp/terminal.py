@@ -16,7 +16,7 @@ from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from mnist_exp.epoch_lines import EpochLines
-from mnist_exp.quantities import duration
+from mnist_exp.quantities import duration, size
 from mnist_exp.records import EpochMetrics
 
 PLAIN_WIDTH = 100
@@ -54,6 +54,7 @@ class Terminal:
         self._kept = StringIO()
         self._log = _plain_console(self._kept)
         self._progress: Progress | None = None
+        self._downloads: dict[str, int] = {}
 
     @property
     def is_live(self) -> bool:
@@ -75,6 +76,22 @@ class Terminal:
         for stream in (self._stderr, self._log.file):
             stream.write(f"{plain}\n")
             stream.flush()
+
+    def download_progress(self, file_name: str, num_bytes: int, total: int) -> None:
+        """Shows a download: a line when a file begins, then tenths of it on a terminal.
+
+        Args:
+            file_name: Of what is downloaded.
+            num_bytes: How many bytes have arrived.
+            total: How many there are; 0 when unknown.
+        """
+        if file_name not in self._downloads:
+            self.print(f"downloading {file_name}" + (f" ({size(total)})" if total else ""))
+            self._downloads[file_name] = 0
+        tenths = 10 * num_bytes // total if total else 0
+        if self._live and tenths > self._downloads[file_name]:
+            self._downloads[file_name] = tenths
+            self._screen.print(f"  {10 * tenths}%", end="\n" if tenths == 10 else "\r")
 
     def attach_log(self, log: str | Path | TextIO) -> None:
         """Sends what was shown so far, and everything from now on, to a log as plain text.

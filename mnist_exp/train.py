@@ -9,7 +9,8 @@ from typing import Any
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
-from omegaconf import DictConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from mnist_exp import provenance, runs
@@ -26,6 +27,10 @@ _MODES = {"train": "mnist_exp.modes.train"}
 _SHOW_TRACEBACK = "HYDRA_FULL_ERROR"
 _INSTALLED_CONF = Path(__file__).parent / "conf"
 _CONF = _INSTALLED_CONF if _INSTALLED_CONF.is_dir() else _INSTALLED_CONF.parent.parent / "conf"
+
+OmegaConf.register_new_resolver(
+    "first_given", lambda *values: next(value for value in values if value is not None), replace=True
+)
 
 
 def main() -> None:
@@ -75,6 +80,7 @@ def _execute(composed: DictConfig, terminal: Terminal) -> None:
         mode: Any = importlib.import_module(_MODES[config.mode])
         prepared = mode.prepare(config, terminal)
         run = _open_run(config, composed)
+        request.place = str(run.path)
         native_output.follow(run.log_path)
         terminal.attach_log(run.log_path)
         with runs.recorded(run):
@@ -84,8 +90,12 @@ def _execute(composed: DictConfig, terminal: Terminal) -> None:
 def _open_run(config: Config, composed: DictConfig) -> runs.RunDirectory:
     """Makes the run's directory and writes down what was asked for."""
     hydra_config = HydraConfig.get()
+    folder = Path(config.runs_dir, config.sweep or "")
+    if hydra_config.mode is RunMode.MULTIRUN:
+        folder = Path(hydra_config.sweep.dir)
     experiment = hydra_config.runtime.choices.get("experiment", "none")
-    named = [name for name in (config.sweep, None if experiment == "none" else experiment) if name]
+    if experiment != "none":
+        folder /= experiment
     given = None if hydra_config.run.dir == "." else Path(hydra_config.run.dir)
 
     def manifest(run_id: str) -> Manifest:
@@ -108,6 +118,6 @@ def _open_run(config: Config, composed: DictConfig) -> runs.RunDirectory:
         )
 
     label = f"{config.mode}_{config.model.name}"
-    run = runs.create_run(Path(config.runs_dir).joinpath(*named), manifest, label, given)
+    run = runs.create_run(folder, manifest, label, given)
     run.write_request(resolve(composed), list(hydra_config.overrides.task))
     return run

@@ -141,6 +141,7 @@ def fit(
         model.fit(
             feed.elements,
             steps_per_epoch=feed.steps_per_epoch,
+            shuffle=False,
             epochs=config.training.epochs,
             validation_data=validation and (validation.images, validation.labels),
             validation_batch_size=PREDICTION_BATCH_SIZE,

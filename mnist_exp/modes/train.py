@@ -4,7 +4,6 @@ import resource
 import statistics as stdlib_statistics
 import time
 from dataclasses import dataclass
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -61,7 +60,7 @@ def prepare(config: Config, terminal: Terminal) -> Experiment:
     Raises:
         ConfigError: The data or the model cannot be had as asked for.
     """
-    source = find_source(config.data)
+    source = find_source(config.data, progress=terminal.download_progress)
     seen, test = load_training_data(source), source.load("test")
     training.start_fresh(config.seed, config.training.threads)
     network = build_network(config.model, test.images.shape[1:], len(source.class_names))
@@ -116,11 +115,13 @@ def run(experiment: Experiment, run: RunDirectory, terminal: Terminal, request: 
             request,
             progress.epoch,
         )
-    probabilities, predict_s = _score(run.best_checkpoint_path, experiment.test.images)
+    # Scored is what is on disk, loaded as anyone would load it.
+    best = keras.models.load_model(run.best_checkpoint_path)
+    probabilities, predict_s = _score(best, experiment.test.images)
     labels = experiment.test.labels
     summary = _summarise(experiment, run, fit, probabilities, predict_s)
     run.write_predictions(probabilities, labels)
-    _draw(experiment, run, fit.best_epoch, probabilities)
+    _draw(experiment, run, fit.best_epoch, best, probabilities)
     run.write_summary(summary)
     terminal.print(
         console.render_digits(experiment.test.images, labels, probabilities, experiment.class_names)
@@ -167,9 +168,8 @@ def _plan(experiment: Experiment, run: RunDirectory) -> console.Plan:
     )
 
 
-def _score(checkpoint: Path, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], float]:
-    """Predicts with the checkpoint as anyone would load it; says how many seconds that took."""
-    model = keras.models.load_model(checkpoint)
+def _score(model: keras.Model, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], float]:
+    """Predicts probabilities (N, C), and says how many seconds that took once compiled."""
     training.predict_probabilities(model, np.zeros_like(images[: training.PREDICTION_BATCH_SIZE]))
     started = time.perf_counter()
     probabilities = training.predict_probabilities(model, images)
@@ -204,20 +204,25 @@ def _summarise(
 
 
 def _draw(
-    experiment: Experiment, run: RunDirectory, best_epoch: int, probabilities: NDArray[np.float32]
+    experiment: Experiment,
+    run: RunDirectory,
+    best_epoch: int,
+    best: keras.Model,
+    probabilities: NDArray[np.float32],
 ) -> None:
     """Draws every picture of a trained network."""
+    label_smoothing = experiment.config.training.label_smoothing
     names, test = experiment.class_names, experiment.test
     seen = (test.images, test.labels, probabilities, names)
     counts = confusion_counts(probabilities, test.labels, len(names))
     figures: dict[str, Figure] = {
-        "learning_curves": plots.plot_learning_curves(run.rows, best_epoch),
+        "learning_curves": plots.plot_learning_curves(run.rows, best_epoch, label_smoothing),
         "confusion_matrix": plots.plot_confusion_matrix(counts, names),
         "sample_predictions": image_plots.plot_sample_predictions(*seen),
         "mistakes": image_plots.plot_mistakes(*seen),
     }
     if isinstance(experiment.config.model, MlpConfig):
-        kernel = next(variable for variable in experiment.network.variables if variable.name == "kernel")
+        kernel = next(variable for variable in best.variables if variable.name == "kernel")
         figures["first_layer_weights"] = image_plots.plot_first_layer_weights(
             kernel.numpy(), test.images.shape[1:]
         )

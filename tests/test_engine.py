@@ -1,0 +1,225 @@
+"""The engines: same batches, same random numbers, same weights, whichever executes the epoch."""
+
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from mnist_exp import randomness
+from mnist_exp.augmentation import affine, build_augmentation, shift
+from mnist_exp.callbacks import LayerSeeds
+from mnist_exp.engine import EpochModel, ExperimentModel, choose_engine, shuffle
+from mnist_exp.schema import AffineConfig, Engine, NoAugmentationConfig, ShiftConfig
+
+from .digits import sample_digits
+
+IMAGES, LABELS = sample_digits(450)
+BATCH_SIZE = 64
+# Training losses of three epochs below: a change of these numbers is a change of what users get.
+GOLDEN_LOSSES = (1.9167, 0.8409, 0.6191)
+
+
+def build(
+    engine: str,
+    *,
+    random: bool = False,
+    extra: tuple[keras.Layer, ...] = (),
+    seed: int = 0,
+    **options: object,
+) -> ExperimentModel:
+    keras.utils.clear_session()
+    keras.utils.set_random_seed(seed)
+    layers = keras.layers
+    stack = [layers.Flatten(), layers.Dense(32, activation="relu"), layers.BatchNormalization()]
+    if random:
+        stack = [
+            layers.Reshape((28, 28, 1)),
+            layers.GaussianNoise(0.1),
+            layers.SpatialDropout2D(0.1),
+            layers.Dropout(0.2),
+            *stack,
+            layers.GaussianDropout(0.1),
+            *extra,
+        ]
+        options["augmentation"] = build_augmentation(ShiftConfig(max_pixels=2))
+    network = keras.Sequential([layers.Input((28, 28)), *stack, layers.Dense(10, activation="softmax")])
+    model: ExperimentModel
+    if engine == "keras":
+        model = ExperimentModel(network, seed=seed, **options)  # type: ignore[arg-type]
+    else:
+        model = EpochModel(network, seed=seed, xla=engine == "compiled", **options)  # type: ignore[arg-type]
+    model.compile(
+        keras.optimizers.Adam(0.003),
+        "sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+        jit_compile=False,
+    )
+    return model
+
+
+def train(
+    model: ExperimentModel, epochs: int = 3, callbacks: Sequence[keras.callbacks.Callback] = ()
+) -> dict[str, list[float]]:
+    feed = model.prepare(IMAGES, LABELS, BATCH_SIZE)
+    history = model.fit(
+        feed.elements,
+        steps_per_epoch=feed.steps_per_epoch,
+        shuffle=False,
+        epochs=epochs,
+        callbacks=list(callbacks),
+        verbose=0,
+    )
+    return dict(history.history)
+
+
+@pytest.mark.parametrize("engine", ["compiled", "graph"])
+@pytest.mark.parametrize("random", [False, True], ids=["plain", "random_layers"])
+def test_every_engine_follows_stock_fit(engine: str, random: bool) -> None:
+    model, reference = build(engine, random=random), build("keras", random=random)
+    curves, expected = train(model), train(reference)
+    assert curves["loss"] == pytest.approx(expected["loss"], abs=1e-4)
+    assert curves["accuracy"] == pytest.approx(expected["accuracy"], abs=1e-4)
+    for ours, theirs in zip(model.get_weights(), reference.get_weights(), strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=2e-4)
+
+
+def test_shuffling_depends_on_seed_and_epoch_alone() -> None:
+    assert np.array_equal(shuffle(3, 5, 1000), shuffle(3, 5, 1000))
+    assert not np.array_equal(shuffle(3, 5, 1000), shuffle(3, 6, 1000))
+    assert not np.array_equal(shuffle(3, 5, 1000), shuffle(4, 5, 1000))
+    assert np.array_equal(np.sort(shuffle(3, 5, 1000)), np.arange(1000))
+
+
+@pytest.mark.parametrize("engine", ["compiled", "graph", "keras"])
+def test_the_same_seed_gives_the_same_bits(engine: str) -> None:
+    def weights(seed: int) -> list[np.ndarray]:
+        # AlphaDropout draws from Keras' own generator, as every layer does that the engine does not know.
+        model = build(engine, random=True, extra=(keras.layers.AlphaDropout(0.1),), seed=seed)
+        train(model, epochs=2, callbacks=[LayerSeeds(seed, model.seed_generators())])
+        return model.get_weights()
+
+    first, again, other = weights(1), weights(1), weights(2)
+    assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
+    assert not np.array_equal(first[0], other[0])
+
+
+def test_the_learning_curve_is_the_golden_one() -> None:
+    assert train(build("compiled"))["loss"] == pytest.approx(GOLDEN_LOSSES, abs=2e-3)
+
+
+def test_preparing_trains_nothing() -> None:
+    model = build("compiled")
+    before = model.get_weights()
+    model.prepare(IMAGES, LABELS, BATCH_SIZE)
+    assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
+    assert int(model.optimizer.iterations) == 0
+
+
+def test_the_last_batch_takes_what_remains() -> None:
+    model = build("compiled")
+    train(model, epochs=1)
+    assert int(model.optimizer.iterations) == -(-len(IMAGES) // BATCH_SIZE)
+
+
+def test_keras_callbacks_and_schedules_work() -> None:
+    model = build("compiled")
+    schedule = keras.optimizers.schedules.CosineDecay(0.01, 16)
+    model.compile(keras.optimizers.SGD(schedule), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    feed = model.prepare(IMAGES, LABELS, BATCH_SIZE)
+    stopping = keras.callbacks.EarlyStopping(monitor="val_loss", patience=1, min_delta=100)
+    history = model.fit(
+        feed.elements,
+        steps_per_epoch=1,
+        shuffle=False,
+        epochs=9,
+        validation_data=(IMAGES, LABELS),
+        callbacks=[stopping],
+        verbose=0,
+    )
+    assert len(history.history["val_accuracy"]) == 2
+    assert float(model.optimizer.learning_rate) == pytest.approx(0.0)
+
+
+def test_label_smoothing_changes_the_training_objective_only() -> None:
+    plain, smoothed = build("compiled"), build("compiled", label_smoothing=0.2)
+    for model in (plain, smoothed):
+        model.prepare(IMAGES, LABELS, BATCH_SIZE)
+    evaluated = [model.evaluate(IMAGES, LABELS, verbose=0) for model in (plain, smoothed)]
+    assert evaluated[0] == pytest.approx(evaluated[1])
+    probabilities = smoothed(IMAGES)
+    expected = keras.losses.CategoricalCrossentropy(label_smoothing=0.2)(np.eye(10)[LABELS], probabilities)
+    objective = smoothed.compute_loss(y=tf.constant(LABELS), y_pred=probabilities, training=True)
+    assert float(objective) == pytest.approx(float(expected))
+
+
+def test_auto_compiles_dense_layers_and_leaves_convolutions_to_onednn() -> None:
+    dense = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(2)])
+    convolution = keras.Sequential([keras.layers.Input((8, 8, 1)), keras.layers.Conv2D(2, 3)])
+    assert choose_engine(Engine.AUTO, dense, "CPU").name == "compiled"
+    assert choose_engine(Engine.AUTO, convolution, "CPU").name == "graph"
+    assert choose_engine(Engine.AUTO, convolution, "GPU").name == "compiled"
+    assert choose_engine(Engine.KERAS, dense, "CPU").name == "keras"
+
+
+def test_random_numbers_are_uniform_and_streams_are_unrelated() -> None:
+    streams = np.array(
+        [
+            randomness.uniform(randomness.derive(randomness.make_key(seed), step), (20_000,))
+            for seed in (0, 1)
+            for step in (0, 1, 2, 1000)
+        ]
+    )
+    counts = np.stack([np.histogram(stream, 100, (0, 1))[0] for stream in streams])
+    chi_squared = ((counts - 200) ** 2 / 200).sum(axis=1)
+    assert np.all((chi_squared > 55) & (chi_squared < 160)), (
+        "99 degrees of freedom, about 1 in 10,000 outside"
+    )
+    correlations = np.corrcoef(streams) - np.eye(len(streams))
+    assert np.abs(correlations).max() < 0.035, "5 standard errors"
+    lagged = np.corrcoef(streams[0, :-1], streams[0, 1:])[0, 1]
+    assert abs(lagged) < 0.035
+
+
+def test_normal_numbers_have_the_moments_of_a_normal_distribution() -> None:
+    numbers = randomness.normal(randomness.make_key(0), (100_000,)).numpy()
+    assert np.isfinite(numbers).all()
+    moments = (numbers.mean(), numbers.std(), (numbers**3).mean(), (numbers**4).mean())
+    assert moments == pytest.approx((0, 1, 0, 3), abs=0.06)
+
+
+def test_dropout_keeps_the_mean_and_zeroes_the_given_share() -> None:
+    kept = randomness.dropout(randomness.make_key(0), tf.ones((200, 500)), 0.2, (200, 500)).numpy()
+    assert (kept == 0).mean() == pytest.approx(0.2, abs=0.007)
+    assert np.unique(kept) == pytest.approx([0, 1.25])
+
+
+def test_a_shift_moves_whole_images_and_every_move_is_as_likely() -> None:
+    dot = np.zeros((2000, 28, 28), np.float32)
+    dot[:, 14, 14] = 1
+    moved = shift(randomness.make_key(0), tf.constant(dot), 1).numpy()
+    assert np.allclose(moved.sum(axis=(1, 2)), 1)
+    heat = moved.sum(axis=0)[13:16, 13:16]
+    assert heat.sum() == 2000
+    assert np.all(np.abs(heat - 2000 / 9) < 75)
+
+
+def test_an_affine_change_of_nothing_changes_nothing() -> None:
+    config = AffineConfig(rotation_degrees=0, scale_fraction=0, shear_degrees=0, translation_pixels=0)
+    images = tf.constant(IMAGES[:8], tf.float32) / 255
+    np.testing.assert_allclose(affine(randomness.make_key(0), images, config), images, atol=1e-4)
+
+
+def test_an_affine_change_keeps_digits_in_the_image() -> None:
+    config = AffineConfig(rotation_degrees=15, scale_fraction=0.1, shear_degrees=5, translation_pixels=1)
+    images = tf.constant(IMAGES, tf.float32) / 255
+    changed = affine(randomness.make_key(0), images, config).numpy()
+    assert changed.min() >= 0
+    assert changed.max() <= 1 + 1e-5
+    assert not np.allclose(changed, images)
+    assert changed.sum() == pytest.approx(float(tf.reduce_sum(images)), rel=0.05)
+
+
+def test_no_augmentation_costs_no_function() -> None:
+    assert build_augmentation(NoAugmentationConfig()) is None

@@ -1,0 +1,103 @@
+"""Every command of the README runs, as a new user would type it."""
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from .digits import sample_digits
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+# One process for all commands: TensorFlow is imported once.
+DRIVER = """
+import json, sys
+from hydra.core.global_hydra import GlobalHydra
+from mnist_exp.train import main
+statuses = []
+for arguments in json.loads(sys.argv[1]):
+    sys.argv = ["mnist-exp", *arguments]
+    GlobalHydra.instance().clear()
+    try:
+        main()
+    except SystemExit as end:
+        statuses.append(end.code)
+print(json.dumps(statuses))
+"""
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+
+
+def product_commands() -> list[list[str]]:
+    """Lists the arguments of each `mnist-exp` command, comments left out."""
+    lines = [line for block in blocks("bash") for line in block.splitlines()]
+    commands = [line.rpartition("uv run ")[2] for line in lines if "mnist-exp " in line]
+    return [shlex.split(command, comments=True)[1:] for command in commands]
+
+
+@pytest.mark.slow
+def test_every_product_command_runs(tmp_path: Path) -> None:
+    (tmp_path / "mine" / "model").mkdir(parents=True)
+    (tmp_path / "mine" / "model" / "wide.yaml").write_text(blocks("yaml")[0])
+    images, labels = sample_digits(400)
+    np.savez(
+        tmp_path / "digits.npz",
+        x_train=images[:300], y_train=labels[:300], x_test=images[300:], y_test=labels[300:],
+    )  # fmt: skip
+    commands = product_commands()
+    assert len(commands) >= 8
+    small = [
+        [
+            *command,
+            "training.epochs=1",
+            *(["data.validation=50"] if "data.path" in str(command) else ["data=sample"]),
+        ]
+        for command in commands
+    ]
+    done = subprocess.run(
+        [sys.executable, "-c", DRIVER, json.dumps(small)], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert json.loads(done.stdout.splitlines()[-1]) == [0] * len(commands), done.stderr
+    assert len(list((tmp_path / "runs").glob("**/summary.json"))) == len(commands) + 3
+
+
+def test_the_refusal_shown_is_the_refusal_given(tmp_path: Path) -> None:
+    command, answer = next(block for block in blocks("text") if block.startswith("$ ")).strip().splitlines()
+    arguments = shlex.split(command)[2:]
+    done = subprocess.run(
+        [sys.executable, "-m", "mnist_exp", *arguments], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout, done.stderr.strip()) == (2, "", answer)
+
+
+def test_the_benchmark_command_runs() -> None:
+    line = next(line for block in blocks("bash") for line in block.splitlines() if "tests/benchmarks" in line)
+    arguments = shlex.split(line)[3:]
+    done = subprocess.run(
+        [sys.executable, *arguments, "--only", "startup", "--repeats", "1"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "--help" in done.stdout
+
+
+def test_every_picture_and_link_is_there() -> None:
+    targets = re.findall(r"\]\(([^)#]+)\)", README)
+    local = [target for target in targets if "://" not in target]
+    assert local
+    assert [target for target in local if not (ROOT / target).exists()] == []
+
+
+def test_both_first_commands_stand_on_the_first_screen() -> None:
+    first_screen = "\n".join(README.splitlines()[:20])
+    assert "pip install uv && uv run mnist-exp model=ann" in first_screen
+    assert "pip install uv && uv run --all-extras pytest" in first_screen
