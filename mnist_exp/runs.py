@@ -5,16 +5,18 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import msgspec.yaml
-import numpy as np
-import numpy.typing as npt
 
 from mnist_exp import files
 from mnist_exp.errors import ConfigError, ExperimentError, RunError
 from mnist_exp.records import EpochMetrics, ErrorRecord, Manifest, Status, Summary
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 class RunDirectory:
@@ -62,10 +64,9 @@ class RunDirectory:
         """Writes `summary.json`."""
         self._write_json("summary.json", summary)
 
-    def write_predictions(
-        self, probabilities: npt.NDArray[np.float32], labels: npt.NDArray[np.uint8]
-    ) -> None:
+    def write_predictions(self, probabilities: "NDArray[np.float32]", labels: "NDArray[np.uint8]") -> None:
         """Writes `predictions.npz`: probabilities float32 (N, C), labels uint8 (N,)."""
+        import numpy as np
 
         def save(draft: Path) -> None:
             np.savez(draft, probabilities=probabilities.astype(np.float32), labels=labels.astype(np.uint8))
