@@ -29,6 +29,8 @@ from mnist_exp.schema import Engine
 
 UInt8Array = npt.NDArray[np.uint8]
 
+EVALUATION_BATCH_SIZE = 1000
+
 _CONVOLUTIONS = (
     keras.layers.Conv1D,
     keras.layers.Conv2D,
@@ -193,6 +195,7 @@ class EpochModel(ExperimentModel):
     def __init__(self, network: keras.Sequential, *, xla: bool, **options: Any) -> None:
         super().__init__(network, **options)
         self.xla = xla
+        self._validation_images: UInt8Array | None = None
 
     def prepare(self, images: UInt8Array, labels: UInt8Array, batch_size: int, first_epoch: int = 0) -> Feed:
         """Puts the training images on the device and compiles the epoch; see `ExperimentModel`."""
@@ -210,6 +213,33 @@ class EpochModel(ExperimentModel):
         # An epoch of no steps compiles everything and changes nothing.
         self._epoch(shuffle(self.seed, 0, len(images)), np.int32(0), np.int32(0))
         return Feed(_epoch_numbers(first_epoch), steps_per_epoch=1, compile_s=time.perf_counter() - started)
+
+    def keep_validation(self, images: UInt8Array, labels: UInt8Array) -> None:
+        """Puts validation images on the device too, so that `fit` validates in one graph.
+
+        Args:
+            images: uint8 (N, H, W); `fit` must be given this very array as validation data.
+            labels: uint8 (N,).
+        """
+        self._validation_images = images
+        resident = tf.constant(images), tf.constant(labels)
+
+        def validate() -> None:
+            for start in range(0, len(images), EVALUATION_BATCH_SIZE):
+                self.test_step(tuple(array[start : start + EVALUATION_BATCH_SIZE] for array in resident))
+
+        self._validate = tf.function(validate, autograph=False)
+
+    def evaluate(self, x: Any = None, y: Any = None, callbacks: Any = None, **options: Any) -> Any:
+        """Evaluates as Keras does; `fit` validating on `keep_validation`'s images pays no data pipeline."""
+        if x is None or x is not self._validation_images or callbacks is None:
+            return super().evaluate(x, y, callbacks=callbacks, **options)
+        callbacks.on_test_begin()
+        self.reset_metrics()
+        self._validate()
+        logs = {name: float(value) for name, value in self.get_metrics_result().items()}
+        callbacks.on_test_end(logs)
+        return logs
 
     def make_train_function(self, force: bool = False) -> Callable[[Iterator[Any]], dict[str, Any]]:
         """Makes the function that `fit` calls once an epoch."""

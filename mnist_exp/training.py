@@ -13,15 +13,13 @@ from numpy.typing import NDArray
 from mnist_exp.augmentation import build_augmentation
 from mnist_exp.callbacks import Checkpoints, EpochRecorder, LayerSeeds, StopOnNonFinite, StopWhenAsked
 from mnist_exp.data import LabelledImages
-from mnist_exp.engine import EpochModel, ExperimentModel
+from mnist_exp.engine import EVALUATION_BATCH_SIZE, EpochModel, ExperimentModel
 from mnist_exp.errors import ConfigError
 from mnist_exp.optimizers import build_learning_rate, build_optimizer
 from mnist_exp.records import EngineRecord, EpochMetrics
 from mnist_exp.runs import RunDirectory
 from mnist_exp.schema import Config, Engine, PlateauScheduleConfig
 from mnist_exp.signals import StopRequest
-
-PREDICTION_BATCH_SIZE = 1000
 
 
 @dataclass(frozen=True)
@@ -137,6 +135,8 @@ def fit(
     checkpoints = Checkpoints(run, model.network, monitor, direction)
     recorder = EpochRecorder(run, checkpoints, show)
     feed = model.prepare(training.images, training.labels, config.training.batch_size)
+    if isinstance(model, EpochModel) and validation is not None:
+        model.keep_validation(validation.images, validation.labels)
     with request.put_off():
         model.fit(
             feed.elements,
@@ -144,7 +144,7 @@ def fit(
             shuffle=False,
             epochs=config.training.epochs,
             validation_data=validation and (validation.images, validation.labels),
-            validation_batch_size=PREDICTION_BATCH_SIZE,
+            validation_batch_size=EVALUATION_BATCH_SIZE,
             callbacks=[
                 *_keras_callbacks(config),
                 LayerSeeds(config.seed, model.seed_generators()),
@@ -192,4 +192,4 @@ def predict_probabilities(model: keras.Model, images: NDArray[np.uint8]) -> NDAr
         float32 (N, C).
     """
     pixels = images.astype(np.float32) * np.float32(1 / 255)
-    return np.asarray(model.predict(pixels, batch_size=PREDICTION_BATCH_SIZE, verbose=0), np.float32)
+    return np.asarray(model.predict(pixels, batch_size=EVALUATION_BATCH_SIZE, verbose=0), np.float32)

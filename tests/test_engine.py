@@ -142,6 +142,21 @@ def test_keras_callbacks_and_schedules_work() -> None:
     assert float(model.optimizer.learning_rate) == pytest.approx(0.0)
 
 
+@pytest.mark.parametrize("options", [{}, {"label_smoothing": 0.1}], ids=["plain", "smoothed"])
+def test_validation_in_one_graph_gives_what_evaluate_gives(options: dict[str, float]) -> None:
+    model = build("compiled", **options)
+    feed = model.prepare(IMAGES, LABELS, BATCH_SIZE)
+    assert isinstance(model, EpochModel)
+    model.keep_validation(IMAGES, LABELS)
+    data = (IMAGES, LABELS)
+    history = model.fit(
+        feed.elements, steps_per_epoch=1, shuffle=False, epochs=2, validation_data=data, verbose=0
+    ).history
+    loss, accuracy = model.evaluate(IMAGES.copy(), LABELS, verbose=0)
+    assert history["val_loss"][-1] == pytest.approx(loss, abs=1e-6)
+    assert history["val_accuracy"][-1] == pytest.approx(accuracy)
+
+
 def test_label_smoothing_changes_the_training_objective_only() -> None:
     plain, smoothed = build("compiled"), build("compiled", label_smoothing=0.2)
     for model in (plain, smoothed):

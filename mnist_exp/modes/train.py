@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mnist_exp import console, image_plots, plots, training
 from mnist_exp.data import Images, Source, TrainingData, find_source, load_training_data
-from mnist_exp.engine import ExperimentModel, choose_engine
+from mnist_exp.engine import EVALUATION_BATCH_SIZE, ExperimentModel, choose_engine
 from mnist_exp.models import build_network
 from mnist_exp.plot_style import figure_png
 from mnist_exp.records import DataRecord, EngineRecord, Summary
@@ -170,7 +170,7 @@ def _plan(experiment: Experiment, run: RunDirectory) -> console.Plan:
 
 def _score(model: keras.Model, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], float]:
     """Predicts probabilities (N, C), and says how many seconds that took once compiled."""
-    training.predict_probabilities(model, np.zeros_like(images[: training.PREDICTION_BATCH_SIZE]))
+    training.predict_probabilities(model, np.zeros_like(images[:EVALUATION_BATCH_SIZE]))
     started = time.perf_counter()
     probabilities = training.predict_probabilities(model, images)
     return probabilities, time.perf_counter() - started
