@@ -96,16 +96,14 @@ def _check_optimizer(config: OptimizerConfig) -> None:
         raise ConfigError(
             f'optimizer.name: "{config.name}" is not a Keras optimizer.', nearest(config.name, names)
         )
+    if config.arguments.keys() & {"use_ema", "ema_momentum"}:
+        raise ConfigError("optimizer.use_ema: set training.ema_momentum instead.")
     accepted = keras_names.optimizer_arguments(names[config.name.lower()])
     for argument in config.arguments:
-        if accepted is not None and argument not in accepted - {"name", "kwargs"}:
+        if accepted is not None and argument not in accepted:
             raise ConfigError(
-                f'optimizer.{argument}: "{config.name}" takes no such argument.',
-                nearest(argument, accepted - {"name", "kwargs"}),
+                f'optimizer.{argument}: "{config.name}" takes no such argument.', nearest(argument, accepted)
             )
-    for argument in ("use_ema", "ema_momentum"):
-        if config.arguments.get(argument):
-            raise ConfigError(f"optimizer.{argument}: set training.ema_momentum instead.")
 
 
 def _check_mlp(config: MlpConfig) -> None:
@@ -130,6 +128,8 @@ def _check_layers(config: SequentialConfig) -> None:
         if isinstance(entry, dict) and len(entry) != 1:
             raise ConfigError(f"{key}: got {len(entry)} names; each layer is one name with its arguments.")
         name, arguments = (entry, None) if isinstance(entry, str) else next(iter(entry.items()))
+        if name in keras_names.RUN_FOREIGN_CODE:
+            raise ConfigError(f'{key}: "{name}" is refused: a YAML file does not run code.')
         if name not in keras_names.layers():
             raise ConfigError(
                 f'{key}: "{name}" is not a Keras layer to stack.', nearest(name, keras_names.layers())

@@ -169,9 +169,11 @@ class ExperimentModel(keras.Model):
 def _apply(layer: keras.Layer, inputs: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
     """Applies a layer as in training, drawing the commonest random layers from the key."""
     match layer:
-        case keras.layers.SpatialDropout2D():
-            mask_shape = (keras.ops.shape(inputs)[0], 1, 1, inputs.shape[-1])
+        case keras.layers.SpatialDropout1D() | keras.layers.SpatialDropout2D(data_format="channels_last"):
+            mask_shape = (keras.ops.shape(inputs)[0], *[1] * (len(inputs.shape) - 2), inputs.shape[-1])
             return randomness.dropout(key, inputs, layer.rate, mask_shape)
+        case keras.layers.SpatialDropout2D() | keras.layers.SpatialDropout3D():
+            return layer(inputs, training=True)
         case keras.layers.Dropout(noise_shape=None):
             return randomness.dropout(key, inputs, layer.rate, keras.ops.shape(inputs))
         case keras.layers.GaussianNoise():
@@ -254,7 +256,8 @@ class EpochModel(ExperimentModel):
 
     def _run_epoch(self, order: tf.Tensor, num_steps: tf.Tensor, num_remainders: tf.Tensor) -> None:
         """Trains on the images in the given order, int32 (N,)."""
-        self._loop(order, num_steps, self._batch_size)
+        if self._num_steps:
+            self._loop(order, num_steps, self._batch_size)
         if self._remainder:
             end = self._num_steps * self._batch_size
             self._loop(order[end:], num_remainders, self._remainder)

@@ -4,6 +4,8 @@ import difflib
 from collections.abc import Iterable
 from typing import ClassVar
 
+_MOST_NAMES = 20
+
 
 class ExperimentError(Exception):
     """An error that is shown as one line instead of a traceback.
@@ -46,5 +48,9 @@ def nearest(name: str, accepted: Iterable[str]) -> str:
         `Did you mean "adam"?` where one is near enough, else `Accepted: adam, sgd.`
     """
     names = sorted(accepted)
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
-    return f'Did you mean "{close[0]}"?' if close else f"Accepted: {', '.join(names)}."
+    longer = [other for other in names if name and other.startswith(name)]
+    close = longer or difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    if close:
+        return f'Did you mean "{close[0]}"?'
+    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+    return f"Accepted: {', '.join(names[:_MOST_NAMES])}{more}."

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from mnist_exp.errors import RunError
 
+_DRAFT = ".draft-"
+
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
@@ -22,7 +24,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     Raises:
         RunError: The file could not be written; `path` is as it was before.
     """
-    draft = path.with_name(f".{path.stem}.{secrets.token_hex(4)}{path.suffix}")
+    draft = path.with_name(f"{_DRAFT}{secrets.token_hex(4)}.{path.name}")
     try:
         yield draft
         with draft.open("rb") as written:
@@ -43,6 +45,12 @@ def write_with(path: Path, write: Callable[[Path], object]) -> None:
     """Lets a function that takes a path write a whole file; see `whole_file`."""
     with whole_file(path) as draft:
         write(draft)
+
+
+def remove_drafts(folder: Path) -> None:
+    """Removes what was being written below a folder when its writer ended."""
+    for draft in folder.rglob(f"{_DRAFT}*"):
+        draft.unlink(missing_ok=True)
 
 
 def _advice(error: OSError) -> str:

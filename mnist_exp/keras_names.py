@@ -11,14 +11,15 @@ import importlib.util
 from pathlib import Path
 
 _NOT_STACKABLE = {"Input", "InputLayer", "InputSpec", "Layer", "Wrapper"}
-_RUN_FOREIGN_CODE = {"Lambda", "TFSMLayer", "JaxLayer", "FlaxLayer", "TorchModuleWrapper"}
+RUN_FOREIGN_CODE = {"Lambda", "TFSMLayer", "JaxLayer", "FlaxLayer", "TorchModuleWrapper"}
 _NOT_ALONE = {"Optimizer", "LossScaleOptimizer", "MultiOptimizer", "OptimizerMap"}
+_SET_ELSEWHERE = {"name", "kwargs", "use_ema", "ema_momentum", "ema_overwrite_frequency"}
 _ARGUMENTS_OF_EVERY_LAYER = {"name", "trainable", "dtype", "activity_regularizer"}
 
 
 def layers() -> set[str]:
     """Names the layers that a YAML file may stack."""
-    return {name for name in _exports("layers") if name[0].isupper()} - _NOT_STACKABLE - _RUN_FOREIGN_CODE
+    return {name for name in _exports("layers") if name[0].isupper()} - _NOT_STACKABLE - RUN_FOREIGN_CODE
 
 
 def optimizers() -> set[str]:
@@ -39,7 +40,8 @@ def layer_arguments(name: str) -> set[str] | None:
 
 def optimizer_arguments(name: str) -> set[str] | None:
     """Names the arguments of an optimizer; None where its source does not tell."""
-    return _arguments("optimizers", name)
+    own = _arguments("optimizers", name)
+    return None if own is None else own - _SET_ELSEWHERE
 
 
 def _keras_dir() -> Path:

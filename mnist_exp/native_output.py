@@ -12,18 +12,24 @@ class NativeOutput:
     """Where the process's standard error goes for now.
 
     Args:
-        descriptor: An open file's, to be read back later.
+        held: Descriptor of an open file, to be read back later.
+        console: Descriptor of where standard error went before.
     """
 
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
+    def __init__(self, held: int, console: int) -> None:
+        self._held, self._console = held, console
 
     def follow(self, path: Path) -> None:
         """Moves what was written so far to the end of a file, and sends the rest there."""
         with path.open("ab") as log:
-            log.write(os.pread(self._descriptor, os.fstat(self._descriptor).st_size, 0))
+            log.write(os.pread(self._held, os.fstat(self._held).st_size, 0))
             log.flush()
             os.dup2(log.fileno(), 2)
+
+    def restore(self) -> None:
+        """Lets standard error reach the console again."""
+        sys.stderr.flush()
+        os.dup2(self._console, 2)
 
 
 @contextmanager
@@ -33,9 +39,9 @@ def diverted_stderr() -> Iterator[NativeOutput]:
     console = os.dup(2)
     with tempfile.TemporaryFile() as held:
         os.dup2(held.fileno(), 2)
+        output = NativeOutput(held.fileno(), console)
         try:
-            yield NativeOutput(held.fileno())
+            yield output
         finally:
-            sys.stderr.flush()
-            os.dup2(console, 2)
+            output.restore()
             os.close(console)

@@ -3,14 +3,15 @@
 import re
 import types
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from enum import Enum
 from typing import Any
 
 import msgspec
-from hydra.errors import MissingConfigException, OverrideParseException
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from omegaconf import OmegaConf
 
-from mnist_exp import keras_names
+from mnist_exp import CONF_DIR, keras_names
 from mnist_exp.errors import ConfigError, nearest
 from mnist_exp.schema import Config
 
@@ -59,34 +60,55 @@ def explain_rejection(message: str, tree: dict[str, Any]) -> ConfigError:
     return ConfigError(f"{shown}: got {_as_typed(value)}; expected {expectation}.")
 
 
-def explain_hydra(error: Exception) -> ConfigError:
-    """Turns an error of Hydra's composition into an answer."""
+def explain_hydra(error: Exception, typed: Sequence[str]) -> ConfigError:
+    """Turns an error of Hydra's composition into an answer.
+
+    Args:
+        error: What Hydra raised.
+        typed: The command line's arguments.
+    """
     if isinstance(error, MissingConfigException) and error.options:
         group, _, option = (error.missing_cfg_file or "").rpartition("/")
         return ConfigError(f'{group}: there is no "{option}".', nearest(option, error.options))
     text = str(error)
     if isinstance(error, OverrideParseException):
         return ConfigError(f"{error.override}: not an override that Hydra can read: {text.splitlines()[0]}.")
+    if isinstance(error, OSError) and error.filename:
+        return ConfigError(f"hydra.run.dir: {error.filename}: {error.strerror}.", "Name a new directory.")
     if found := re.search(r"Could not override '([^']*)'", text):
         key = found[1]
-        if key not in known_keys():
+        if key in known_keys():
+            return _explain_absent(key, str(error.__cause__ or text))
+        if not key.startswith("hydra."):
             return ConfigError(f"{key}: there is no such key.", _nearest_key(key))
-        cause = str(error.__cause__ or text)
-        return ConfigError(f"{key}: {_ADVICE.sub('', cause).strip().splitlines()[0]}.")
-    return ConfigError(" ".join(line.strip() for line in text.splitlines() if line.strip()))
+    request = "" if isinstance(error, HydraException) else f"{' '.join(typed)}: "
+    return ConfigError(request + " ".join(line.strip() for line in text.splitlines() if line.strip()))
+
+
+def _explain_absent(key: str, cause: str) -> ConfigError:
+    """Answers for a key that some option of its group has, but not the chosen one."""
+    group, _, leaf = key.partition(".")
+    options = [path.stem for path in sorted(CONF_DIR.glob(f"{group}/*.yaml")) if leaf in OmegaConf.load(path)]
+    if options:
+        choices = " or ".join(f"{group}={option}" for option in options)
+        return ConfigError(f"{key}: the chosen {group} has no such key.", f"It belongs to {choices}.")
+    return ConfigError(f"{key}: {_ADVICE.sub('', cause).strip().splitlines()[0]}.")
 
 
 def _nearest_key(key: str) -> str:
-    """Names the nearest known key, in the same group where there are several."""
-    group, _, _ = key.rpartition(".")
-    siblings = {other for other in known_keys() if other.rpartition(".")[0] == group}
-    return nearest(key, siblings or known_keys())
+    """Names the nearest known key: of the same group where that group exists."""
+    group, _, leaf = key.rpartition(".")
+    siblings = {other.rpartition(".")[2] for other in known_keys() if other.rpartition(".")[0] == group}
+    if not siblings:
+        return nearest(key, known_keys())
+    answer = nearest(leaf, siblings)
+    return answer.replace('mean "', f'mean "{group}.') if group else answer
 
 
 def known_keys() -> set[str]:
     """Lists every dotted key that some configuration may have."""
     arguments = (keras_names.optimizer_arguments(name) or set() for name in keras_names.optimizers())
-    own = {f"optimizer.{argument}" for argument in set().union(*arguments) - {"name", "kwargs"}}
+    own = {f"optimizer.{argument}" for argument in set().union(*arguments)}
     return {key for key, _ in _fields(Config)} | own
 
 

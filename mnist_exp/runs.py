@@ -45,6 +45,12 @@ class RunDirectory:
         self.manifest = msgspec.structs.replace(self.manifest, **changes)
         self._write_json("manifest.json", self.manifest)
 
+    def abandon(self, reason: BaseException) -> None:
+        """Marks the run interrupted and removes drafts, when its process is about to end at once."""
+        error = ErrorRecord(type=type(reason).__name__, message=str(reason), hint="")
+        self.update_manifest(status="interrupted", error=error, finished_at=utc_now())
+        files.remove_drafts(self.path)
+
     def write_request(self, config: dict[str, Any], overrides: Sequence[str]) -> None:
         """Writes `config.yaml` (complete, resolved) and `overrides.yaml` (what was typed)."""
         for name, content in (("config.yaml", config), ("overrides.yaml", list(overrides))):
@@ -99,8 +105,6 @@ def create_run(
     try:
         path = _claim(folder, label) if given is None else _adopt(given)
         return RunDirectory(path, manifest(path.name))
-    except FileExistsError as error:
-        raise ConfigError(f"hydra.run.dir: {given} already holds files.", "Name a new directory.") from error
     except OSError as error:
         place = given or folder
         hint = "Set runs_dir (or MNIST_EXP_RUNS) to a folder that you can write to."
@@ -125,7 +129,7 @@ def _adopt(given: Path) -> Path:
     """Takes the directory that the user named, if nothing is in it."""
     given.mkdir(parents=True, exist_ok=True)
     if any(given.iterdir()):
-        raise FileExistsError(given)
+        raise ConfigError(f"hydra.run.dir: {given} already holds files.", "Name a new directory.")
     return given
 
 
@@ -157,6 +161,9 @@ def recorded(run: RunDirectory) -> Iterator[None]:
         known = error if isinstance(error, ExperimentError) else explain(error)
         finish("failed", ErrorRecord(type=type(error).__name__, message=known.message, hint=known.hint))
         raise known from error
+    except BaseException as error:
+        finish("failed", ErrorRecord(type=type(error).__name__, message=str(error), hint=""))
+        raise
     finish("completed")
 
 

@@ -4,10 +4,11 @@ Nothing that a user wrote is ever read as markup, and nothing but a terminal rec
 characters.
 """
 
+import os
 import re
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import StringIO, TextIOBase
 from pathlib import Path
 from typing import TextIO, cast
@@ -30,6 +31,15 @@ _PADDING = re.compile(r"[ \t]+\n")
 def without_control(text: str) -> str:
     """Removes terminal sequences and every control character but newline and tab."""
     return _CONTROL.sub("", text)
+
+
+class _Screen(Console):
+    """A console whose reader may go away: the run goes on, and its log has everything."""
+
+    def on_broken_pipe(self) -> None:
+        """Says nothing more."""
+        self.quiet = True
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class Terminal:
@@ -66,7 +76,8 @@ class Terminal:
         for renderable in renderables:
             self._screen.print(renderable)
             self._log.print(renderable)
-        self._screen.file.flush()
+        with suppress(BrokenPipeError):
+            self._screen.file.flush()
         self._log.file.flush()
 
     def error(self, line: str) -> None:
@@ -182,7 +193,7 @@ class _PlainText(TextIOBase):
 
 def _plain_console(stream: TextIO) -> Console:
     """Makes a console of fixed width that writes text only."""
-    return Console(
+    return _Screen(
         file=cast(TextIO, _PlainText(stream)), width=PLAIN_WIDTH, force_terminal=False,
         force_interactive=False,
         force_jupyter=False, color_system=None, no_color=True, markup=False, emoji=False, highlight=False,
@@ -191,7 +202,7 @@ def _plain_console(stream: TextIO) -> Console:
 
 def _colour_console(stream: TextIO) -> Console:
     """Makes a console for a terminal."""
-    return Console(file=stream, markup=False, emoji=False, highlight=False)
+    return _Screen(file=stream, markup=False, emoji=False, highlight=False)
 
 
 def _progress_bar(console: Console) -> Progress:

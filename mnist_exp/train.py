@@ -4,73 +4,99 @@ import gc
 import importlib
 import os
 import sys
+import traceback
 from pathlib import Path
 from typing import Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException
+from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
-from mnist_exp import provenance, runs
+from mnist_exp import CONF_DIR, provenance, runs
 from mnist_exp.config import parse, resolve
-from mnist_exp.errors import ExperimentError
+from mnist_exp.errors import ConfigError, ExperimentError
 from mnist_exp.native_output import diverted_stderr
 from mnist_exp.records import Manifest
 from mnist_exp.refusals import explain_hydra
 from mnist_exp.schema import Config
-from mnist_exp.signals import stop_request
+from mnist_exp.signals import Interrupted, stop_request
 from mnist_exp.terminal import Terminal
 
 _MODES = {"train": "mnist_exp.modes.train"}
-_SHOW_TRACEBACK = "HYDRA_FULL_ERROR"
-_INSTALLED_CONF = Path(__file__).parent / "conf"
-_CONF = _INSTALLED_CONF if _INSTALLED_CONF.is_dir() else _INSTALLED_CONF.parent.parent / "conf"
+_FULL_ERROR = "HYDRA_FULL_ERROR"
+_SHOW_TRACEBACK = os.environ.get(_FULL_ERROR) == "1"
 
 OmegaConf.register_new_resolver(
     "first_given", lambda *values: next(value for value in values if value is not None), replace=True
 )
 
 
+class RefuseEarly(Callback):
+    """Refuses a bad configuration before Hydra makes a directory for it."""
+
+    def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Checks the configuration of a single run."""
+        self._check(config)
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Checks what all jobs of a sweep have in common."""
+        self._check(config)
+
+    def _check(self, config: DictConfig) -> None:
+        try:
+            parse(OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"]))
+        except ConfigError as error:
+            if _SHOW_TRACEBACK:
+                traceback.print_exc()
+            Terminal().error(f"mnist-exp: {error}")
+            raise SystemExit(error.exit_status) from error
+
+
 def main() -> None:
     """Runs the command line; exits with 0 (done), 1 (failed), 2 (refused) or 130 (interrupted)."""
-    show_traceback = bool(os.environ.get(_SHOW_TRACEBACK))
     # Hydra prints its own errors and exits with 1 unless it is told to raise them.
-    os.environ[_SHOW_TRACEBACK] = "1"
+    os.environ[_FULL_ERROR] = "1"
     statuses: list[int] = []
 
     def job(composed: DictConfig) -> int:
-        statuses.append(_run_job(composed, show_traceback))
+        statuses.append(_run_job(composed))
         return statuses[-1]
 
-    application = hydra.main(version_base="1.3", config_path=str(_CONF), config_name="config")(job)
+    application = hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name="config")(job)
     try:
         application()
-    except (HydraException, OmegaConfBaseException) as error:
-        if show_traceback:
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except KeyboardInterrupt as error:
+        sys.exit(getattr(error, "exit_status", 130))
+    except (
+        Exception
+    ) as error:  # Jobs answer for themselves; what comes here is a request that Hydra cannot compose.
+        if _SHOW_TRACEBACK:
             raise
-        Terminal().error(f"mnist-exp: {explain_hydra(error)}")
+        Terminal().error(f"mnist-exp: {explain_hydra(error, sys.argv[1:])}")
         sys.exit(2)
-    except KeyboardInterrupt:
-        sys.exit(130)
+    if len(statuses) > 1:
+        sys.exit(int(any(statuses)))
     sys.exit(max(statuses, default=0))
 
 
-def _run_job(composed: DictConfig, show_traceback: bool) -> int:
+def _run_job(composed: DictConfig) -> int:
     """Runs one job and says with which status; errors become one line."""
     terminal = Terminal()
     try:
         _execute(composed, terminal)
-    except ExperimentError as error:
-        if show_traceback:
-            raise
-        terminal.error(f"mnist-exp: {error}")
-        return error.exit_status
     except KeyboardInterrupt as error:
         terminal.error(f"mnist-exp: {str(error) or 'stopped'}")
-        return getattr(error, "exit_status", 130)
+        raise
+    except Exception as error:
+        if _SHOW_TRACEBACK:
+            raise
+        known = error if isinstance(error, ExperimentError) else runs.explain(error)
+        terminal.error(f"mnist-exp: {known}")
+        return known.exit_status
     return 0
 
 
@@ -81,15 +107,23 @@ def _execute(composed: DictConfig, terminal: Terminal) -> None:
         mode = _import_mode(config.mode)
         prepared = mode.prepare(config, terminal)
         run = _open_run(config, composed)
-        request.place = str(run.path)
         native_output.follow(run.log_path)
         terminal.attach_log(run.log_path)
+
+        def abandon(interrupted: Interrupted) -> None:
+            run.abandon(interrupted)
+            native_output.restore()
+            terminal.error(f"mnist-exp: {interrupted}")
+
+        request.place, request.abandon = str(run.path), abandon
         with runs.recorded(run):
             mode.run(prepared, run, terminal, request)
 
 
 def _import_mode(name: str) -> Any:
     """Imports a mode and with it TensorFlow, a million objects that no collection need look at again."""
+    if _MODES[name] in sys.modules:
+        return sys.modules[_MODES[name]]
     gc.disable()
     try:
         return importlib.import_module(_MODES[name])

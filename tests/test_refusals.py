@@ -1,0 +1,284 @@
+"""Requests that are wrong: one line that names key, value and remedy; exit 2; nothing started."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hydra.core.global_hydra import GlobalHydra
+
+from mnist_exp import train
+
+Refuse = Callable[..., str]
+
+# Overrides (separated by a space), then what the one line must contain.
+REFUSED = [
+    # misspelt options of a group
+    ("model=an", "model:", '"an"', '"ann"'),
+    ("optimizer=adm", "optimizer:", '"adm"', '"adam"'),
+    ("schedule=cosin", "schedule:", '"cosin"', '"cosine"'),
+    ("experiment=nothing", "experiment:", '"nothing"', "none"),
+    ("mode=trian", "mode:", '"trian"', '"train"'),
+    ("data=mnst", "data:", '"mnst"', '"mnist"'),
+    # misspelt keys, at every depth
+    ("sed=3", "sed:", '"seed"'),
+    ("modle=ann", "modle:", '"mode"'),
+    ("+foo=1", "foo:", "seed", "training"),
+    ("training.epoch=3", "training.epoch:", "training.epochs"),
+    ("optimizer.learning_rte=0.1", "optimizer.learning_rte:", "optimizer.learning_rate"),
+    ("+optimizer.learning_rte=0.1", "optimizer.learning_rte:", "learning_rate"),
+    ("+model.unitz=[3]", "model.unitz:", "units"),
+    ("model.unit=[3]", "model.unit:", "model.units"),
+    ("schedule.warmup=0.1", "schedule.warmup:", "warmup_fraction"),
+    ("training.early_stopping.patiance=1", "training.early_stopping.patiance:", "patience"),
+    ("+training.early_stopping.patiance=1", "training.early_stopping.patiance:", "patience"),
+    ("hydra.rum.dir=x", "hydra.rum"),
+    # keys of another option of the group
+    ("augmentation.max_pixels=1", "augmentation.max_pixels:", "augmentation=shift"),
+    ("model=cnn model.units=[3]", "model.units:", "model"),
+    # a key taken away
+    ("~training.epochs", "training.epochs:", "not given"),
+    ("~model", "model:", "not given"),
+    ("training=null", "training"),
+    ("optimizer=null", "optimizer"),
+    ("training.early_stopping=null", "training.early_stopping:", "null"),
+    # wrong types
+    ("training.epochs=abc", "training.epochs:", '"abc"', "whole number"),
+    ("training.epochs=1.5", "training.epochs:", "1.5", "whole number"),
+    ("training.epochs=true", "training.epochs:", "whole number"),
+    ("training.epochs=null", "training.epochs:", "null", "whole number"),
+    ("training.epochs={a:1}", "training.epochs:", "whole number"),
+    ("optimizer.learning_rate=fast", "optimizer.learning_rate:", '"fast"', "a number"),
+    ("model.units=128", "model.units:", "128", "list"),
+    ("model.units=[12,x]", "model.units[1]:", '"x"', "whole number"),
+    ("model.batch_norm=maybe", "model.batch_norm:", '"maybe"', "true or false"),
+    ("runs_dir=null", "runs_dir:", "null", "text"),
+    # out of range
+    ("training.epochs=0", "training.epochs:", "got 0", ">= 1"),
+    ("training.epochs=999999999999999999999", "training.epochs:", "<= 100000"),
+    ("training.batch_size=0", "training.batch_size:", ">= 1"),
+    ("training.label_smoothing=1", "training.label_smoothing:", "< 1"),
+    ("training.threads=-1", "training.threads:", ">= 0"),
+    ("seed=-1", "seed:", "-1", ">= 0"),
+    ("seed=2147483648", "seed:", "<= 2147483647"),
+    ("optimizer.learning_rate=0", "optimizer.learning_rate:", "> 0"),
+    ("model.units=[0]", "model.units[0]:", ">= 1"),
+    ("model.dropout=1.0", "model.dropout:", "< 1"),
+    ("augmentation=shift augmentation.max_pixels=100", "augmentation.max_pixels:", "100", "<= 8"),
+    ("schedule=step schedule.factor=0", "schedule.factor:", "> 0"),
+    ("data.validation=-1", "data.validation:", ">= 0"),
+    ("data=sample data.validation=4000", "data.validation=4000", "3,999", "test"),
+    # numbers that are none
+    ("optimizer.learning_rate=nan", "optimizer.learning_rate:", "nan", "finite"),
+    ("optimizer.learning_rate=inf", "optimizer.learning_rate:", "inf", "finite"),
+    ("optimizer.weight_decay=-inf", "optimizer.weight_decay:", "inf", "finite"),
+    ("training.label_smoothing=nan", "training.label_smoothing:", "nan", "finite"),
+    # words of which only some are accepted
+    ("training.direction=up", "training.direction:", '"up"', "max", "min"),
+    ("training.monitor=val_acc", "training.monitor:", '"val_acc"', '"val_accuracy"'),
+    ("training.engine=fast", "training.engine:", '"fast"', "compiled", "keras"),
+    ("data.on_missing=refuse", "data.on_missing:", '"refuse"', "error", "sample"),
+    ("data.validation=tset", "data.validation:", '"tset"', '"test"'),
+    ("model.family=mpl", "model.family:", '"mpl"', '"mlp"'),
+    ("schedule.name=cosine2", "schedule.name:", '"cosine2"', '"cosine"'),
+    # names that Keras does not know
+    ("optimizer.name=adamm", "optimizer.name:", '"adamm"', '"adam"'),
+    ("optimizer.name=3", "optimizer.name:", "3", "text"),
+    ("optimizer=sgd +optimizer.beta_1=0.9", "optimizer.beta_1:", '"sgd"', "momentum"),
+    ("+optimizer.use_ema=true", "optimizer.use_ema:", "training.ema_momentum"),
+    ("model.activation=rely", "model.activation:", '"rely"', '"relu"'),
+    ("model=cnn model.layers=[Dens]", "model.layers[0]:", '"Dens"', '"Dense"'),
+    ("model=cnn model.layers=[{Dense:{unit:3}}]", "model.layers[0].Dense.unit:", '"units"'),
+    ("model=cnn model.layers=[{Lambda:{function:x}}]", "model.layers[0]:", '"Lambda"'),
+    ("model=cnn model.layers=[]", "model.layers:", "at least one"),
+    ("model=cnn model.layers=[3]", "model.layers[0]:", "3"),
+    ("model=cnn model.layers=Dense", "model.layers:", '"Dense"', "list"),
+    ("model=cnn model.layers=[{Dense:{units:3},Flatten:null}]", "model.layers[0]:", "2 names"),
+    ("model=cnn model.layers=[{Dense:{units:{a:1}}}]", "model.layers[0].Dense.units:", "mapping"),
+    # values that are fine alone
+    ("model.activation=[relu,tanh]", "model.activation:", "2 values", "model.units"),
+    ("model=bn_dnn model.dropout=[0.1]", "model.dropout:", "4 layers", "model.units"),
+    ("training.direction=min", "training.direction:", "min", "val_accuracy", "training.direction=max"),
+    ("training.monitor=val_loss", "training.direction:", "max", "training.direction=min"),
+    ("data.validation=0 schedule=plateau", "training.monitor:", "val_accuracy", "data.validation"),
+    ("data.validation=0 training.early_stopping.patience=2", "training.monitor:", "data.validation"),
+    ("data=fashion_mnist data.on_missing=sample", "data.on_missing", "fashion_mnist"),
+    # interpolations that lead nowhere
+    ("model.name=${model.name}", "model.name:", "ecursive"),
+    ("model.name=${data.name} data.name=${model.name}", "name:", "ecursive"),
+    ("seed=${oc.env:MNIST_EXP_NO_SUCH}", "seed:", "MNIST_EXP_NO_SUCH"),
+    ("seed=${nothing.here}", "seed:", "nothing.here"),
+    ("seed=${no_such_resolver:1}", "seed:", "no_such_resolver"),
+    # names that would be paths
+    ("sweep=a/b", "sweep:", '"a/b"', "letters"),
+    ("sweep=../x", "sweep:", '"../x"', "letters"),
+    ("model.name=a/b", "model.name:", '"a/b"', "letters"),
+    ("model.name=", "model.name:", "letters"),
+    ("data.name=..", "data.name:", '".."', "letters"),
+    # what Hydra itself cannot read
+    ("training.epochs=[1", "training.epochs=[1"),
+    ("seed=0,1", "seed=0,1", "--multirun"),
+    ("--config-dir /no/such/folder", "/no/such/folder"),
+]
+
+# The same for models that only Keras can refuse; all of them cost one import of TensorFlow.
+REFUSED_BY_KERAS = [
+    ("model.layers=[Flatten,{Conv2D:{filters:3,kernel_size:3}}]", "model.layers", "do not fit together"),
+    ("model.layers=[{Dense:{units:-3}}]", "model.layers[0]:", "Dense", "-3"),
+    ("model.layers=[{Dense:{units:3,activation:rely}}]", "model.layers[0]:", "rely"),
+    ("model.layers=[Flatten,{Dense:{units:9,activation:softmax}}]", "(None, 9)", "10 probabilities"),
+    ("model.layers=[Flatten,{Dense:{units:10}}]", "Dense", "activation: softmax"),
+    ("model.layers=[{Dense:{units:10,activation:softmax}}]", "(None, 28, 10)", "10 probabilities"),
+]
+
+
+@pytest.fixture
+def refuse(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Refuse:
+    """Gives the command's own `main` a wrong request, in this process, and its one line of answer."""
+    for name in ("MNIST_EXP_DATA", "MNIST_EXP_RUNS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "")  # so that monkeypatch takes back what `main` sets
+    monkeypatch.chdir(tmp_path)
+
+    def give(*arguments: str) -> str:
+        monkeypatch.setattr(sys, "argv", ["mnist-exp", *arguments])
+        monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)  # `main` sets it
+        GlobalHydra.instance().clear()
+        before = set(tmp_path.iterdir())
+        with pytest.raises(SystemExit) as ended:
+            train.main()
+        stdout, stderr = capfd.readouterr()
+        assert ended.value.code == 2
+        assert stdout == ""
+        assert stderr.startswith("mnist-exp: ") and stderr.count("\n") == 1 and stderr.endswith("\n")
+        assert len(stderr) < 2000
+        assert set(tmp_path.iterdir()) == before, "something was started"
+        return stderr
+
+    return give
+
+
+@pytest.mark.parametrize(("request_text", "words"), [(case[0], case[1:]) for case in REFUSED])
+def test_a_wrong_request_is_answered_in_one_line(
+    refuse: Refuse, request_text: str, words: tuple[str, ...]
+) -> None:
+    line = refuse(*request_text.split(" "))
+    assert [word for word in words if word not in line] == [], line
+
+
+def test_layers_that_do_not_fit_are_refused_before_a_run_is_made(refuse: Refuse) -> None:
+    for overrides, *words in REFUSED_BY_KERAS:
+        line = refuse("data=sample", "model=cnn", overrides)
+        assert [word for word in words if word not in line] == [], line
+
+
+def test_an_argument_that_keras_refuses_is_named(refuse: Refuse) -> None:
+    line = refuse("data=sample", "optimizer=sgd", "optimizer.momentum=7")
+    assert "optimizer" in line and "momentum" in line
+
+
+def test_a_refusal_never_names_an_argument_that_is_refused_too(refuse: Refuse) -> None:
+    assert "ema" not in refuse("+optimizer.momentum=0.9")
+
+
+def test_hydras_own_flags_are_answered_by_their_usage(run_command: Callable, tmp_path: Path) -> None:
+    done = run_command("--no-such-flag", cwd=tmp_path)
+    assert done.returncode == 2 and "--no-such-flag" in done.stderr and done.stdout == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_refusal_in_a_process_of_its_own_is_one_line_and_exit_2(
+    run_command: Callable, tmp_path: Path
+) -> None:
+    done = run_command("model=an", cwd=tmp_path)
+    answer = 'mnist-exp: model: there is no "an". Did you mean "ann"?\n'
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", answer)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_full_errors_show_the_traceback(run_command: Callable, tmp_path: Path) -> None:
+    done = run_command("seed=-1", cwd=tmp_path, HYDRA_FULL_ERROR="1")
+    assert done.returncode != 0 and "Traceback" in done.stderr and "ConfigError" in done.stderr
+
+
+def damaged(path: Path, kind: str) -> Path:
+    """Writes a data file that cannot be used."""
+    if kind == "truncated":
+        np.savez(path, x_train=np.zeros((20, 28, 28), np.uint8))
+        path.write_bytes(path.read_bytes()[:-400])
+    elif kind == "pickled":
+        np.savez(path, **{key: np.array([{}], object) for key in ("x_train", "y_train", "x_test", "y_test")})
+    elif kind == "empty":
+        path.write_bytes(b"")
+    return path
+
+
+@pytest.mark.parametrize("kind", ["truncated", "pickled", "empty", "missing"])
+def test_a_damaged_data_file_is_named(refuse: Refuse, tmp_path: Path, kind: str) -> None:
+    path = damaged(tmp_path / "digits.npz", kind)
+    line = refuse(f"data.path={path}")
+    assert "data.path:" in line and "digits.npz" in line and "Accepted: an .npz file" in line
+
+
+def test_data_found_damaged_only_when_read_makes_no_run(refuse: Refuse, tmp_path: Path) -> None:
+    path = tmp_path / "digits.npz"
+    images, labels = np.zeros((20, 28, 28), np.uint8), np.full(20, 10, np.uint8)
+    np.savez(path, x_train=images, y_train=labels, x_test=images, y_test=labels)
+    line = refuse(f"data.path={path}", "data.validation=5")
+    assert "digits.npz" in line and "labels up to 10" in line
+
+
+def test_absent_data_is_refused_on_demand(
+    refuse: Refuse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    for name in ("HOME", "KERAS_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.setenv(name, str(home))
+    mirrors = "data.mirrors=[{url: 'http://127.0.0.1:9/', files: {mnist.npz: 'md5:0'}}]"
+    line = refuse("data.on_missing=error", mirrors)
+    assert "mnist was not found" in line and "127.0.0.1:9" in line and "data.path" in line
+
+
+def test_a_run_directory_in_use_is_refused(refuse: Refuse, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "precious.txt").write_text("keep me")
+    line = refuse("data=sample", "hydra.run.dir=mine")
+    assert "hydra.run.dir" in line and "mine" in line and "already holds files" in line
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["precious.txt"]
+
+
+def test_a_refused_sweep_leaves_no_folder(refuse: Refuse) -> None:
+    assert "seed:" in refuse("-m", "seed=-1")
+
+
+def test_a_refused_request_does_not_make_the_directory_it_names(refuse: Refuse) -> None:
+    assert "seed:" in refuse("hydra.run.dir=mine", "seed=-1")
+
+
+@pytest.mark.parametrize("key", ["runs_dir", "hydra.run.dir"])
+def test_a_file_in_place_of_the_folder_is_refused(refuse: Refuse, tmp_path: Path, key: str) -> None:
+    (tmp_path / "taken").write_text("keep me")
+    line = refuse("data=sample", f"{key}=taken")
+    assert f"{key}:" in line and "taken" in line
+    assert (tmp_path / "taken").read_text() == "keep me"
+
+
+def test_a_folder_that_cannot_be_written_is_refused(refuse: Refuse, tmp_path: Path) -> None:
+    folder = tmp_path / "locked"
+    folder.mkdir()
+    if os.geteuid() == 0:
+        mount = ["mount", "-t", "tmpfs", "-o", "ro,size=64k", "tmpfs", str(folder)]
+        if subprocess.run(mount, capture_output=True, check=False).returncode:
+            pytest.skip("root writes everywhere, and mounting a read-only folder is not permitted here")
+    else:
+        folder.chmod(0o500)
+    try:
+        line = refuse("data=sample", f"runs_dir={folder}")
+    finally:
+        if os.geteuid() == 0:
+            subprocess.run(["umount", str(folder)], check=True)
+    assert "runs_dir:" in line and "locked" in line and "MNIST_EXP_RUNS" in line
