@@ -19,15 +19,13 @@ from typing import Any, NamedTuple
 
 import keras
 import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 
 from mnist_exp import randomness
 from mnist_exp.augmentation import Augmentation
+from mnist_exp.batches import UInt8Array, batches_of, epoch_numbers, shuffle
 from mnist_exp.records import EngineRecord
 from mnist_exp.schema import Engine
-
-UInt8Array = npt.NDArray[np.uint8]
 
 EVALUATION_BATCH_SIZE = 1000
 
@@ -58,20 +56,6 @@ def choose_engine(requested: Engine, network: keras.Sequential, device: str) -> 
             name=Engine.GRAPH.value, reason="convolutions on a CPU: oneDNN is faster than XLA"
         )
     return EngineRecord(name=Engine.COMPILED.value, reason="one XLA program an epoch is the fastest here")
-
-
-def shuffle(seed: int, epoch: int, num_images: int) -> npt.NDArray[np.int32]:
-    """Orders the training images for one epoch.
-
-    Args:
-        seed: Of the run.
-        epoch: 0 for the first.
-        num_images: Number of training images.
-
-    Returns:
-        A permutation of 0 … num_images - 1, a function of the arguments alone.
-    """
-    return np.random.default_rng([seed, epoch]).permutation(num_images).astype(np.int32)
 
 
 class Feed(NamedTuple):
@@ -214,7 +198,7 @@ class EpochModel(ExperimentModel):
         self._epoch = tf.function(self._run_epoch, signature, autograph=False, jit_compile=self.xla)
         # An epoch of no steps compiles everything and changes nothing.
         self._epoch(shuffle(self.seed, 0, len(images)), np.int32(0), np.int32(0))
-        return Feed(_epoch_numbers(first_epoch), steps_per_epoch=1, compile_s=time.perf_counter() - started)
+        return Feed(epoch_numbers(first_epoch), steps_per_epoch=1, compile_s=time.perf_counter() - started)
 
     def keep_validation(self, images: UInt8Array, labels: UInt8Array) -> None:
         """Puts validation images on the device too, so that `fit` validates in one graph.
@@ -271,36 +255,3 @@ class EpochModel(ExperimentModel):
             return (number + 1,)
 
         tf.while_loop(lambda number: number < num_steps, step, (tf.constant(0),))
-
-
-def batches_of(
-    images: UInt8Array, labels: UInt8Array, batch_size: int, seed: int, first_epoch: int = 0
-) -> tf.data.Dataset:
-    """Gives, batch by batch and without end, what `EpochModel` trains on: for stock `fit`.
-
-    Args:
-        images: uint8 (N, H, W).
-        labels: uint8 (N,).
-        batch_size: Number of images a step; each epoch's last batch takes what remains.
-        seed: Of the run.
-        first_epoch: 0 for the first.
-    """
-
-    def epoch_batches(epoch: tf.Tensor) -> tf.data.Dataset:
-        order = tf.numpy_function(lambda number: shuffle(seed, number, len(images)), [epoch], tf.int32)
-        order = tf.ensure_shape(order, (len(images),))
-        return tf.data.Dataset.from_tensor_slices(order).batch(batch_size)
-
-    def take(indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        return tf.gather(images, indices), tf.gather(labels, indices)
-
-    return _epoch_numbers(first_epoch).flat_map(epoch_batches).map(take).prefetch(2)
-
-
-def _epoch_numbers(first_epoch: int) -> tf.data.Dataset:
-    """Counts epochs without end.
-
-    Not a Python generator: TensorFlow's dataset of one makes the process give memory back to the
-    system at every turn, which makes an XLA epoch twice as long.
-    """
-    return tf.data.Dataset.range(first_epoch, 2**31)

@@ -9,8 +9,9 @@ import tensorflow as tf
 
 from mnist_exp import randomness
 from mnist_exp.augmentation import affine, build_augmentation, shift
+from mnist_exp.batches import shuffle
 from mnist_exp.callbacks import LayerSeeds
-from mnist_exp.engine import EpochModel, ExperimentModel, _apply, choose_engine, shuffle
+from mnist_exp.engine import EpochModel, ExperimentModel, _apply, choose_engine
 from mnist_exp.schema import AffineConfig, Engine, NoAugmentationConfig, ShiftConfig
 
 from .digits import sample_digits
