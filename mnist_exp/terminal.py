@@ -62,6 +62,7 @@ class Terminal:
         self._screen = _colour_console(self._stdout) if on_terminal else _plain_console(self._stdout)
         self._live = on_terminal and not self._screen.is_dumb_terminal
         self._kept = StringIO()
+        self._log_file: TextIO = self._kept
         self._log = _plain_console(self._kept)
         self._progress: Progress | None = None
         self._downloads: dict[str, int] = {}
@@ -115,6 +116,11 @@ class Terminal:
         file.flush()
         self._kept = StringIO()
         self._log = _plain_console(file)
+        self._log_file = file
+
+    def close(self) -> None:
+        """Closes the log."""
+        self._log_file.close()
 
     @contextmanager
     def training_progress(self, epochs: int, first_epoch: int = 1) -> Iterator["EpochProgress"]:

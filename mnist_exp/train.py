@@ -5,6 +5,7 @@ import importlib
 import os
 import sys
 import traceback
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -84,8 +85,13 @@ def main() -> None:
 
 
 def _run_job(composed: DictConfig) -> int:
-    """Runs one job and says with which status; errors become one line."""
-    terminal = Terminal()
+    """Runs one job and says with which status."""
+    with closing(Terminal()) as terminal:
+        return _answer(composed, terminal)
+
+
+def _answer(composed: DictConfig, terminal: Terminal) -> int:
+    """Runs one job; errors become one line and a status."""
     try:
         _execute(composed, terminal)
     except KeyboardInterrupt as error:

@@ -4,7 +4,7 @@ import re
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from io import StringIO
 
 import numpy as np
@@ -119,8 +119,7 @@ def test_output_off_a_terminal_is_plain_and_100_wide(monkeypatch, columns):
 
 def test_a_terminal_gets_colour_and_the_log_none(tmp_path):
     log = tmp_path / "train.log"
-    with screen() as tty:
-        terminal = Terminal(stdout=tty.stream, stderr=StringIO())
+    with screen() as tty, closing(Terminal(stdout=tty.stream, stderr=StringIO())) as terminal:
         terminal.print(render_plan(PLAN))
         terminal.attach_log(log)
         with terminal.training_progress(3) as progress:
@@ -158,10 +157,10 @@ def test_a_terminal_without_control_sequences_gets_none(monkeypatch):
 def test_the_log_goes_on_where_an_earlier_one_stopped(tmp_path):
     log = tmp_path / "train.log"
     for line in ("first", "second"):
-        terminal = Terminal(stdout=StringIO(), stderr=StringIO())
-        terminal.print(line)
-        terminal.attach_log(log)
-        terminal.error(f"{line} error")
+        with closing(Terminal(stdout=StringIO(), stderr=StringIO())) as terminal:
+            terminal.print(line)
+            terminal.attach_log(log)
+            terminal.error(f"{line} error")
     assert log.read_text().splitlines() == ["first", "first error", "second", "second error"]
 
 
