@@ -233,8 +233,9 @@ def _draw(
 def _next_commands(config: Config) -> list[str]:
     """Suggests what to try after this run."""
     other = "bn_dnn" if config.model.name == "ann" else "ann"
+    data = "" if config.data.name == "mnist" else f" data={config.data.name}"
     return [
-        f"mnist-exp model={other}",
-        f"mnist-exp model={config.model.name} augmentation=shift",
-        f"mnist-exp -m model={config.model.name} seed=1,2,3",
+        f"mnist-exp model={other}{data}",
+        f"mnist-exp model={config.model.name}{data} augmentation=shift",
+        f"mnist-exp -m model={config.model.name}{data} seed=1,2,3",
     ]
