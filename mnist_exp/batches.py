@@ -1,10 +1,34 @@
 """Which images make which batch: a function of the seed and the epoch alone."""
 
+from functools import lru_cache
+from typing import NamedTuple
+
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-UInt8Array = npt.NDArray[np.uint8]
+from mnist_exp.source import LabelledImages
+
+
+class Resident(NamedTuple):
+    """Images on the device.
+
+    Attributes:
+        images: uint8 (N, H, W).
+        labels: uint8 (N,).
+    """
+
+    images: tf.Tensor
+    labels: tf.Tensor
+
+
+@lru_cache(maxsize=2)
+def resident(data: LabelledImages) -> Resident:
+    """Puts images on the device, once for all models of the process.
+
+    The two that were used last are kept: what is trained on, and what is validated on.
+    """
+    return Resident(tf.constant(data.images), tf.constant(data.labels))
 
 
 def shuffle(seed: int, epoch: int, num_images: int) -> npt.NDArray[np.int32]:
@@ -21,22 +45,20 @@ def shuffle(seed: int, epoch: int, num_images: int) -> npt.NDArray[np.int32]:
     return np.random.default_rng([seed, epoch]).permutation(num_images).astype(np.int32)
 
 
-def batches_of(
-    images: UInt8Array, labels: UInt8Array, batch_size: int, seed: int, first_epoch: int = 0
-) -> tf.data.Dataset:
+def batches_of(data: LabelledImages, batch_size: int, seed: int, first_epoch: int = 0) -> tf.data.Dataset:
     """Gives, batch by batch and without end, what `EpochModel` trains on: for stock `fit`.
 
     Args:
-        images: uint8 (N, H, W).
-        labels: uint8 (N,).
+        data: To train on.
         batch_size: Number of images a step; each epoch's last batch takes what remains.
         seed: Of the run.
         first_epoch: 0 for the first.
     """
+    images, labels = resident(data)
 
     def epoch_batches(epoch: tf.Tensor) -> tf.data.Dataset:
-        order = tf.numpy_function(lambda number: shuffle(seed, number, len(images)), [epoch], tf.int32)
-        order = tf.ensure_shape(order, (len(images),))
+        order = tf.numpy_function(lambda number: shuffle(seed, number, len(data)), [epoch], tf.int32)
+        order = tf.ensure_shape(order, (len(data),))
         return tf.data.Dataset.from_tensor_slices(order).batch(batch_size)
 
     def take(indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -1,17 +1,40 @@
 """From what Hydra composed to a checked, typed `Config`; the only reader of `DictConfig`."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import msgspec
+import msgspec.yaml
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from mnist_exp import keras_names
 from mnist_exp.errors import ConfigError, nearest
 from mnist_exp.refusals import explain_rejection
-from mnist_exp.schema import Config, MlpConfig, OptimizerConfig, SequentialConfig
+from mnist_exp.schema import BayesianTunerConfig, Config, MlpConfig, OptimizerConfig, SequentialConfig
+
+_MAY_CHANGE = ("max_trials", "max_minutes", "patience_trials", "workers")
+
+
+@dataclass(frozen=True)
+class Composition:
+    """What Hydra made of the command line, for those who need more than the values.
+
+    Attributes:
+        composed: Interpolations included.
+        overrides: What was typed, Hydra's own keys left out.
+        choices: The option chosen of each group.
+        compose: Composes again, from a list of overrides.
+    """
+
+    composed: DictConfig
+    overrides: list[str]
+    choices: dict[str, str]
+    compose: Callable[[list[str]], DictConfig]
 
 
 def parse(composed: DictConfig) -> Config:
@@ -24,7 +47,65 @@ def parse(composed: DictConfig) -> Config:
         ConfigError: A key is unknown, a value has the wrong type or lies out of range, or two
             values cannot go together. Says which, what came, and what is accepted.
     """
-    tree = resolve(composed)
+    return parse_tree(resolve(composed))
+
+
+def read_config(run_path: Path) -> Config:
+    """Reads the configuration that a run was started with.
+
+    Args:
+        run_path: The run's directory.
+
+    Raises:
+        ConfigError: Its `config.yaml` is missing, damaged, or not accepted any more.
+    """
+    path = run_path / "config.yaml"
+    try:
+        return parse_tree(msgspec.yaml.decode(path.read_bytes(), type=dict[str, Any]))
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}.") from error
+    except (msgspec.DecodeError, ConfigError) as error:
+        raise ConfigError(f"{path}: {error}") from error
+
+
+def resumed_config(run_path: Path, requested: dict[str, Any], typed: list[str]) -> tuple[Config, bool]:
+    """Reads a run's configuration to go on with it, larger budgets included.
+
+    Args:
+        run_path: The run's directory.
+        requested: What was composed this time.
+        typed: The overrides that this came from.
+
+    Returns:
+        The configuration, and whether a budget was typed.
+
+    Raises:
+        ConfigError: The run cannot be gone on with, or not with these overrides.
+    """
+    config = read_config(run_path)
+    if config.tuner is None:
+        raise ConfigError(
+            f"resume: {run_path} was made by mode={config.mode}.",
+            "Only a search (mode=tune) can be gone on with.",
+        )
+    changes: dict[str, Any] = {}
+    for override in typed:
+        key = override.partition("=")[0].lstrip("+~")
+        group, _, name = key.partition(".")
+        if group == "tuner" and name in _MAY_CHANGE:
+            changes[name] = requested["tuner"][name]
+        elif key != "resume" and override != f"mode={config.mode}":
+            accepted = ", ".join(f"tuner.{name}" for name in _MAY_CHANGE)
+            raise ConfigError(
+                f"{key}: {run_path} goes on with its own configuration; this cannot be changed.",
+                f"Accepted beside resume: {accepted}.",
+            )
+    tuner = msgspec.structs.replace(config.tuner, **changes)
+    return msgspec.structs.replace(config, tuner=tuner), bool(changes)
+
+
+def parse_tree(tree: dict[str, Any]) -> Config:
+    """Checks a resolved configuration and gives it types; see `parse`."""
     for key, value in _leaves(tree):
         if isinstance(value, float) and not math.isfinite(value):
             raise ConfigError(f"{key}: got {value}; a finite number is needed.")
@@ -88,6 +169,7 @@ def _check(config: Config) -> None:
         case SequentialConfig():
             _check_layers(config.model)
     _check_monitor(config)
+    _check_tuner(config)
 
 
 def _check_optimizer(config: OptimizerConfig) -> None:
@@ -162,3 +244,23 @@ def _check_monitor(config: Config) -> None:
                 f"training.monitor: {training.monitor} needs validation images, and data.validation is 0.",
                 "Set training.monitor=loss training.direction=min.",
             )
+
+
+def _check_tuner(config: Config) -> None:
+    if config.mode != "tune":
+        if config.tuner is not None or config.search_space is not None:
+            raise ConfigError("tuner: belongs to mode=tune.", "Add mode=tune.")
+        return
+    if config.tuner is None:
+        raise ConfigError("tuner: mode=tune needs one.", "Choose mode=tune, not a value for mode.")
+    if config.data.validation in (0, "test"):
+        raise ConfigError(
+            f"data.validation: got {config.data.validation}; a search scores its trials on validation "
+            "images, never on test images.",
+            "Set data.validation to a number, such as 5000.",
+        )
+    if isinstance(config.tuner, BayesianTunerConfig) and find_spec("sklearn") is None:
+        raise ConfigError(
+            "tuner=bayesian needs scikit-learn, which is not installed.",
+            "Install it with: pip install 'mnist-exp[bayesian]'",
+        )

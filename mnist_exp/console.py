@@ -10,13 +10,11 @@ import numpy as np
 from msgspec import Struct
 from msgspec.structs import asdict
 from numpy.typing import NDArray
-from rich import box
 from rich.console import Group, RenderableType
-from rich.padding import Padding
 from rich.panel import Panel
-from rich.table import Table
 from rich.text import Text
 
+from mnist_exp.layout import columns, plural, render_facts, render_next
 from mnist_exp.quantities import duration, loss_text, percent, size
 from mnist_exp.records import DataRecord, EngineRecord, Summary
 from mnist_exp.schema import AugmentationConfig, OptimizerConfig, ScheduleConfig
@@ -82,13 +80,13 @@ def render_plan(plan: Plan) -> RenderableType:
     data = plan.data
     counts = f"{data.num_train:,} train, {data.num_validation:,} validation, {data.num_test:,} test"
     engine = f"{plan.engine.name} ({plan.engine.reason})" if plan.engine.reason else plan.engine.name
-    facts = _render_facts(
+    facts = render_facts(
         ("data", f"{data.name}: {counts}"),
         ("", Text(data.source, style="bright_black")),
         ("optimizer", _describe_optimizer(plan.optimizer)),
         ("schedule", _describe(plan.schedule)),
         ("augmentation", _describe(plan.augmentation)),
-        ("training", f"{_plural(plan.epochs, 'epoch')}, batches of {plan.batch_size:,}"),
+        ("training", f"{plural(plan.epochs, 'epoch')}, batches of {plan.batch_size:,}"),
         ("engine", engine),
         ("seed", str(plan.seed)),
         ("run", Text(plan.run_path, style="cyan")),
@@ -100,17 +98,7 @@ def _render_layers(plan: Plan) -> RenderableType:
     """Shows a model layer by layer, its parameters counted in the first line."""
     frozen = plan.num_params - plan.num_trainable
     total = f"{plan.num_params:,} parameters" + (f", {plan.num_trainable:,} trainable" if frozen else "")
-    table = Table(
-        box=box.SIMPLE_HEAD, header_style="bright_black", border_style="bright_black", pad_edge=False,
-        padding=(0, 2, 0, 0),
-    )  # fmt: skip
-    for heading, justify in (
-        ("layer", "left"),
-        ("kind", "left"),
-        ("output", "right"),
-        ("parameters", "right"),
-    ):
-        table.add_column(heading, justify=justify)  # type: ignore[arg-type]
+    table = columns("layer", "kind", "output", "parameters", num_left=2)
     for layer in plan.layers:
         shape = " × ".join(map(str, layer.output_shape))
         count = Text(f"{layer.num_params:,}") if layer.num_params else Text("–", style="bright_black")
@@ -151,7 +139,7 @@ def render_summary(summary: Summary, run_path: str, next_commands: Sequence[str]
         next_commands: Commands to try, each a line.
     """
     each = f"{duration(summary.seconds_per_epoch)} an epoch, {duration(summary.compile_s)} compiling"
-    facts = _render_facts(
+    facts = render_facts(
         ("test accuracy", _word_accuracy(summary)),
         ("test loss", loss_text(summary.test_loss)),
         ("best epoch", _word_best(summary)),
@@ -161,7 +149,7 @@ def render_summary(summary: Summary, run_path: str, next_commands: Sequence[str]
         ("run", Text(run_path, style="cyan")),
     )
     notice = [Text(), render_notice(summary.data_notice)] if summary.data_notice else []
-    return Group(Text(), facts, *notice, *_render_next(next_commands))
+    return Group(Text(), facts, *notice, *render_next(next_commands))
 
 
 def _word_accuracy(summary: Summary) -> Text:
@@ -181,14 +169,6 @@ def _word_best(summary: Summary) -> str:
     return f"{best}, validation accuracy {percent(summary.val_accuracy)}"
 
 
-def _render_next(commands: Sequence[str]) -> list[RenderableType]:
-    """Shows commands to try, each whole on its own line so that it can be copied."""
-    if not commands:
-        return []
-    lines = [Padding(Text(command, style="cyan", overflow="fold"), (0, 0, 0, 2)) for command in commands]
-    return [Text(), Text("next", style="bright_black"), *lines]
-
-
 def render_digits(
     images: NDArray[np.uint8],
     labels: NDArray[np.integer],
@@ -206,18 +186,3 @@ def render_digits(
         count: Number of images to draw; 100 columns hold six, and a narrower screen shows fewer.
     """
     return DigitStrip(images[:count], labels[:count], probabilities[:count], class_names)
-
-
-def _render_facts(*rows: tuple[str, str | Text]) -> Table:
-    """Sets quiet names beside values, which are broken rather than shortened and never read as markup."""
-    table = Table.grid(padding=(0, 2, 0, 0))
-    table.add_column(style="bright_black", no_wrap=True)
-    table.add_column(overflow="fold")
-    for name, value in rows:
-        table.add_row(Text(name), Text(value) if isinstance(value, str) else value)
-    return table
-
-
-def _plural(count: int, noun: str) -> str:
-    """Words a count: `1 epoch`, `20 epochs`."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

@@ -87,3 +87,14 @@ def _keras_name(name: str) -> str:
 
 def _first_line(error: Exception) -> str:
     return str(error).strip().splitlines()[0]
+
+
+def for_use(network: keras.Sequential) -> keras.Sequential:
+    """Wraps a network for saving: the same layers and weights, without an optimizer's state.
+
+    Returns:
+        A model that shares its weights with the network and can be evaluated once loaded.
+    """
+    copy = keras.Sequential([keras.layers.Input(network.input_shape[1:]), *network.layers], name=network.name)
+    copy.compile("sgd", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    return copy

@@ -1,23 +1,17 @@
-"""YAML to Keras optimizers, learning rates included."""
+"""YAML to Keras optimizers."""
 
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import keras
+import tensorflow as tf
 
 from mnist_exp.errors import ConfigError
-from mnist_exp.schema import (
-    CosineScheduleConfig,
-    OptimizerConfig,
-    ScheduleConfig,
-    StepScheduleConfig,
-)
+from mnist_exp.schema import OptimizerConfig
 
 
 def build_optimizer(
-    config: OptimizerConfig,
-    learning_rate: float | keras.optimizers.schedules.LearningRateSchedule,
-    ema_momentum: float,
-    network: keras.Model,
+    config: OptimizerConfig, ema_momentum: float, network: keras.Model
 ) -> keras.optimizers.Optimizer:
     """Builds an optimizer that decays kernels only (Loshchilov and Hutter 2019).
 
@@ -26,7 +20,6 @@ def build_optimizer(
 
     Args:
         config: The `optimizer` node.
-        learning_rate: From `build_learning_rate`.
         ema_momentum: Momentum of the moving average of the weights; 0 keeps none.
         network: Built; what will be trained.
 
@@ -37,7 +30,7 @@ def build_optimizer(
     average = {"use_ema": True, "ema_momentum": ema_momentum} if ema_momentum else {}
     try:
         optimizer_class = getattr(keras.optimizers, classes[config.name.lower()])
-        optimizer = optimizer_class(learning_rate=learning_rate, **config.arguments, **average)
+        optimizer = optimizer_class(learning_rate=config.learning_rate, **config.arguments, **average)
     except (TypeError, ValueError) as error:
         raise ConfigError(
             f"optimizer: Keras refuses these arguments: {str(error).splitlines()[0]}"
@@ -48,34 +41,19 @@ def build_optimizer(
     return optimizer
 
 
-def build_learning_rate(
-    config: ScheduleConfig, learning_rate: float, epochs: int, steps_per_epoch: int
-) -> Any:
-    """Builds the learning rate as a function of the training step.
+@contextmanager
+def decaying_by(optimizer: keras.optimizers.Optimizer, weight_decay: tf.Tensor) -> Iterator[None]:
+    """Within the block, a graph that is traced reads the weight decay from a tensor.
 
     Args:
-        config: The `schedule` node.
-        learning_rate: The optimizer's own, which the schedule starts from or rises to.
-        epochs: Number of epochs that the schedule spans.
-        steps_per_epoch: Number of steps an epoch.
-
-    Returns:
-        A Keras schedule, or the number itself where it changes with the step no more.
+        optimizer: Whose `weight_decay` is a number; None and 0 stay as they are.
+        weight_decay: Scalar of any floating type.
     """
-    schedules = keras.optimizers.schedules
-    num_steps = epochs * steps_per_epoch
-    match config:
-        case CosineScheduleConfig():
-            warmup_steps = round(config.warmup_fraction * num_steps)
-            return schedules.CosineDecay(
-                initial_learning_rate=0.0 if warmup_steps else learning_rate,
-                decay_steps=max(num_steps - warmup_steps, 1),
-                alpha=config.final_fraction,
-                warmup_target=learning_rate if warmup_steps else None,
-                warmup_steps=warmup_steps,
-            )
-        case StepScheduleConfig():
-            decay_steps = config.every_epochs * steps_per_epoch
-            return schedules.ExponentialDecay(learning_rate, decay_steps, config.factor, staircase=True)
-        case _:
-            return learning_rate
+    given = optimizer.weight_decay
+    if given:
+        optimizer.weight_decay = weight_decay
+    try:
+        yield
+    finally:
+        # A checkpoint holds the optimizer's arguments, and a tensor cannot be written there.
+        optimizer.weight_decay = given

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
 
 WIDTH_INCHES = 8.0
 DPI = 150
@@ -64,3 +66,42 @@ def add_title(figure: Figure, title: str, remark: str = "") -> None:
     top = 1 - 0.16 / figure.get_figheight()
     figure.text(0.02, top, title, ha="left", va="top", size=12, weight="bold", color=INK)
     figure.text(0.98, top, remark, ha="right", va="top", size=9.5, color=QUIET, linespacing=1.2)
+
+
+def say_in_words(figure: Figure, title: str, words: str) -> Figure:
+    """Writes in words what a figure cannot show, and returns the figure."""
+    add_title(figure, title)
+    figure.text(0.5, 0.45, words, ha="center", va="center", size=11, color=QUIET)
+    return figure
+
+
+def style_axes(axes: "Axes", xlabel: str = "", ylabel: str = "") -> None:
+    """Names the axes and rules them lightly."""
+    axes.set_xlabel(xlabel, color=INK)
+    axes.set_ylabel(ylabel, color=INK)
+    axes.grid(color=FAINT, linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(QUIET)
+    axes.tick_params(colors=QUIET, labelcolor=INK, labelsize=9)
+    axes.tick_params(which="minor", colors=QUIET)
+
+
+def set_round_ticks(axis: "Axis", in_percent: bool, max_intervals: int = 6) -> None:
+    """Puts an axis' ticks at round numbers, and writes fractions in percent."""
+    factor, unit = (100, "%") if in_percent else (1, "")
+    axis.set_major_locator(MaxNLocator(max_intervals, steps=[1, 2, 5, 10]))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{factor * value:.6g}{unit}"))
+
+
+def write_beside(axes: "Axes", row: int, text: str) -> None:
+    """Writes a row's figures at the right of the axes."""
+    axes.annotate(
+        text, (1, row), (12, 0), xycoords=("axes fraction", "data"), textcoords="offset points",
+        ha="left", va="center", size=9, color=INK,
+    )  # fmt: skip
+
+
+def shorten(text: str, length: int) -> str:
+    """Cuts a text to so many characters, the last of them … where something is missing."""
+    return text if len(text) <= length else f"{text[: length - 1]}…"

@@ -9,7 +9,19 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import NDArray
 
-from mnist_exp.plot_style import BLUE, FAINT, INK, PALE_BLUE, QUIET, VERMILION, add_title, new_figure
+from mnist_exp.plot_style import (
+    BLUE,
+    FAINT,
+    INK,
+    PALE_BLUE,
+    QUIET,
+    VERMILION,
+    add_title,
+    new_figure,
+    set_round_ticks,
+    shorten,
+    style_axes,
+)
 from mnist_exp.quantities import loss_text, percent
 from mnist_exp.records import EpochMetrics
 
@@ -55,7 +67,7 @@ def plot_learning_curves(
     return figure
 
 
-def _column(rows: Sequence[EpochMetrics], name: str) -> NDArray[np.float64]:
+def metric_values(rows: Sequence[EpochMetrics], name: str) -> NDArray[np.float64]:
     """Returns one metric of all epochs, float64 (epochs,), NaN where there is none."""
     values = np.array([getattr(row, name) for row in rows], dtype=np.float64)
     return np.where(np.isfinite(values), values, np.nan)
@@ -64,7 +76,7 @@ def _column(rows: Sequence[EpochMetrics], name: str) -> NDArray[np.float64]:
 def _draw_metric(axes: Axes, rows: Sequence[EpochMetrics], names: tuple[str, str], best_epoch: int) -> None:
     """Draws a metric's training and validation curve and writes the best epoch's value."""
     epochs = [row.epoch for row in rows]
-    training, validation = _column(rows, names[0]), _column(rows, names[1])
+    training, validation = metric_values(rows, names[0]), metric_values(rows, names[1])
     marks = len(rows) <= _MAX_MARKED_EPOCHS
     axes.plot(epochs, training, color=VERMILION, linestyle=(0, (4, 1.6)), linewidth=1.6,
               marker="s" if marks else "", markersize=4, label="training")  # fmt: skip
@@ -128,7 +140,7 @@ def _side(rows: Sequence[EpochMetrics], best_epoch: int) -> str:
 
 def _draw_learning_rate(axes: Axes, rows: Sequence[EpochMetrics]) -> None:
     """Draws the learning rate from zero up, its highest value as the only tick."""
-    values = _column(rows, "learning_rate")
+    values = metric_values(rows, "learning_rate")
     highest = float(np.nanmax(values)) if np.isfinite(values).any() else 1.0
     epochs, marker = [row.epoch for row in rows], "." if len(rows) == 1 else ""
     axes.plot(epochs, values, color=INK, linewidth=1.4, marker=marker)
@@ -142,18 +154,12 @@ def _style(axes: Axes, rows: Sequence[EpochMetrics], name: str, best_epoch: int)
     margin = 0.02 * (last - first) or 0.5
     axes.set_xlim(first - margin, last + margin)
     axes.xaxis.set_major_locator(MaxNLocator(10, integer=True, min_n_ticks=1))
-    axes.set_ylabel(name, color=INK)
+    style_axes(axes, ylabel=name)
     axes.yaxis.set_label_coords(-0.09, 0.5)
     axes.yaxis.label.set_verticalalignment("center")
-    axes.grid(color=FAINT, linewidth=0.6)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(QUIET)
-    axes.tick_params(colors=QUIET, labelcolor=INK, labelsize=9)
     axes.axvline(best_epoch, color=QUIET, linewidth=1, linestyle=":", zorder=1)
     if name == "Accuracy":
-        axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.6g}%"))
+        set_round_ticks(axes.yaxis, in_percent=True)
 
 
 def plot_confusion_matrix(counts: NDArray[np.integer], class_names: Sequence[str]) -> Figure:
@@ -166,7 +172,7 @@ def plot_confusion_matrix(counts: NDArray[np.integer], class_names: Sequence[str
         counts: Integers (C, C): row true class, column predicted class.
         class_names: The C names.
     """
-    names = [name if len(name) <= 14 else f"{name[:13]}…" for name in class_names]
+    names = [shorten(name, 14) for name in class_names]
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     errors = np.where(np.eye(len(names), dtype=bool), 0.0, shares)
     scale = Normalize(0, max(float(errors.max()), 0.001))

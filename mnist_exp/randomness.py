@@ -28,16 +28,16 @@ def _mix(bits: tf.Tensor) -> tf.Tensor:
     return tf.bitwise.bitwise_xor(bits, tf.bitwise.right_shift(bits, tf.constant(16, tf.uint32)))
 
 
-def make_key(seed: int) -> tf.Tensor:
+def make_key(seed: int | tf.Tensor) -> tf.Tensor:
     """Makes the key that all of a run's random numbers derive from.
 
     Args:
-        seed: Of the run, 0 to 2**31 - 1.
+        seed: Of the run, 0 to 2**31 - 1; an integer or an integer tensor.
 
     Returns:
         A uint32 scalar.
     """
-    return _mix(tf.constant(np.uint32(seed) + np.uint32(0x9E3779B9), tf.uint32))
+    return _mix(tf.cast(seed, tf.uint32) + tf.constant(0x9E3779B9, tf.uint32))
 
 
 def derive(key: tf.Tensor, number: int | tf.Tensor) -> tf.Tensor:
@@ -82,14 +82,17 @@ def normal(key: tf.Tensor, shape: Shape) -> tf.Tensor:
     return radius * tf.cos(uniform(derive(key, 1), shape, high=2.0 * np.pi))
 
 
-def dropout(key: tf.Tensor, inputs: tf.Tensor, rate: float, mask_shape: Shape) -> tf.Tensor:
+def dropout(key: tf.Tensor, inputs: tf.Tensor, rate: float | tf.Tensor, mask_shape: Shape) -> tf.Tensor:
     """Sets a random share of the inputs to zero and scales up the rest (Srivastava et al. 2014).
 
     Args:
         key: uint32 scalar.
         inputs: float32 of any shape.
-        rate: Share of zeros, 0 <= rate < 1.
+        rate: Share of zeros, 0 <= rate < 1; a number or a float64 scalar.
         mask_shape: Shape of the mask, broadcast to the inputs.
     """
-    threshold = tf.constant(round(rate * _UINT32_PER_UNIT), tf.uint32)
-    return tf.where(_bits(key, mask_shape) >= threshold, inputs * (1.0 / (1.0 - rate)), 0.0)
+    # Exact in float64: a float32 holds 24 bits of the 32.
+    rate = tf.cast(rate, tf.float64)
+    threshold = tf.cast(tf.round(rate * _UINT32_PER_UNIT), tf.uint32)
+    scale = tf.cast(1.0 / (1.0 - rate), tf.float32)
+    return tf.where(_bits(key, mask_shape) >= threshold, inputs * scale, 0.0)

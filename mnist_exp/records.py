@@ -94,7 +94,7 @@ class DataRecord(Struct, frozen=True, kw_only=True):
         source: Where the arrays came from.
         notice: What a reader must know about them; null when they are as named.
         train_sha256: SHA-256 of the training images' bytes, then the labels'.
-        test_sha256: The same for the test images.
+        test_sha256: The same for the test images; null while a search has not looked at them.
         split_sha256: SHA-256 of the indices of the validation images; null without any.
         num_train: Number of images trained on.
         num_validation: Number of images validated on.
@@ -105,7 +105,7 @@ class DataRecord(Struct, frozen=True, kw_only=True):
     source: str
     notice: str | None
     train_sha256: str
-    test_sha256: str
+    test_sha256: str | None
     split_sha256: str | None
     num_train: int
     num_validation: int

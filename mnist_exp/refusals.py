@@ -77,6 +77,8 @@ def explain_hydra(error: Exception, typed: Sequence[str]) -> ConfigError:
         return ConfigError(f"hydra.run.dir: {error.filename}: {error.strerror}.", "Name a new directory.")
     if found := re.search(r"Could not override '([^']*)'", text):
         key = found[1]
+        if key.partition(".")[0] in ("tuner", "search_space") and "mode=tune" not in typed:
+            return ConfigError(f"{key}: belongs to mode=tune.", "Add mode=tune.")
         if key in known_keys():
             return _explain_absent(key, str(error.__cause__ or text))
         if not key.startswith("hydra."):

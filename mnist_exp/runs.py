@@ -1,5 +1,7 @@
 """A run's directory: the only owner of its file names, its status and its records."""
 
+import fcntl
+import os
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -24,21 +26,26 @@ class RunDirectory:
 
     Args:
         path: Exists, and belongs to this run alone.
-        manifest: What is known at the start; written at once.
+        manifest: What is known so far.
+
+    Raises:
+        ConfigError: Another process is at work in it.
     """
 
     def __init__(self, path: Path, manifest: Manifest) -> None:
         self.path = path
         self.manifest = manifest
+        self._lock = _lock(path)
         self.checkpoints_dir = path / "checkpoints"
         self.plots_dir = path / "plots"
         self.log_path = path / "train.log"
         self.best_checkpoint_path = self.checkpoints_dir / "best.keras"
         self.last_checkpoint_path = self.checkpoints_dir / "last.keras"
         self.rows: list[EpochMetrics] = []
-        for folder in (self.checkpoints_dir, self.plots_dir):
-            folder.mkdir()
-        self.update_manifest()
+
+    def close(self) -> None:
+        """Lets other processes have the directory."""
+        os.close(self._lock)
 
     def update_manifest(self, **changes: Any) -> None:
         """Writes `manifest.json` with some fields changed."""
@@ -58,7 +65,11 @@ class RunDirectory:
 
     def append_metrics(self, row: EpochMetrics) -> None:
         """Adds an epoch to `metrics.jsonl` and `metrics.csv`."""
-        self.rows.append(row)
+        self.write_metrics([*self.rows, row])
+
+    def write_metrics(self, rows: Sequence[EpochMetrics]) -> None:
+        """Writes `metrics.jsonl` and `metrics.csv`, a row an epoch."""
+        self.rows = list(rows)
         lines = [msgspec.json.encode(row) for row in self.rows]
         files.write_bytes(self.path / "metrics.jsonl", b"\n".join([*lines, b""]))
         names = EpochMetrics.__struct_fields__
@@ -78,6 +89,10 @@ class RunDirectory:
             np.savez(draft, probabilities=probabilities.astype(np.float32), labels=labels.astype(np.uint8))
 
         files.write_with(self.path / "predictions.npz", save)
+
+    def keep_best_checkpoint(self, path: Path) -> None:
+        """Makes a copy of a model `best.keras`."""
+        files.write_bytes(self.best_checkpoint_path, path.read_bytes())
 
     def write_plot(self, name: str, png: bytes) -> None:
         """Writes `plots/<name>.png`."""
@@ -104,7 +119,11 @@ def create_run(
     """
     try:
         path = _claim(folder, label) if given is None else _adopt(given)
-        return RunDirectory(path, manifest(path.name))
+        run = RunDirectory(path, manifest(path.name))
+        for part in (run.checkpoints_dir, run.plots_dir):
+            part.mkdir()
+        run.update_manifest()
+        return run
     except OSError as error:
         place = given or folder
         hint = "Set runs_dir (or MNIST_EXP_RUNS) to a folder that you can write to."
@@ -133,6 +152,43 @@ def _adopt(given: Path) -> Path:
     return given
 
 
+def open_run(path: Path) -> RunDirectory:
+    """Opens a run's directory again, to go on with it.
+
+    Raises:
+        ConfigError: It is no run's directory, or another process is at work in it.
+    """
+    try:
+        manifest = msgspec.json.decode((path / "manifest.json").read_bytes(), type=Manifest)
+    except OSError as error:
+        hint = "Name the directory of a run, such as the last lines of its output say."
+        raise ConfigError(f"resume: {path} is no run's directory: {error.strerror}.", hint) from error
+    except msgspec.DecodeError as error:
+        raise ConfigError(f"resume: {path / 'manifest.json'} cannot be read: {error}.") from error
+    return RunDirectory(path, manifest)
+
+
+def _lock(path: Path) -> int:
+    """Takes a directory for this process alone; the system gives it back when the process ends.
+
+    Returns:
+        The descriptor to close.
+    """
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise ConfigError(
+            f"resume: {path} is still running: another process is at work in it.",
+            "Wait for it, or stop it first.",
+        ) from None
+    except OSError:
+        # Some network file systems have no locks; a run is worth more than its lock.
+        pass
+    return descriptor
+
+
 def utc_now() -> str:
     """Says the time, UTC, ISO 8601, to the millisecond."""
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -146,14 +202,15 @@ def recorded(run: RunDirectory) -> Iterator[None]:
         ExperimentError: The block's own, or a `RunError` that explains any other exception.
         KeyboardInterrupt: The block's own.
     """
-    started = datetime.now(UTC)
+    started, before_s = datetime.now(UTC), run.manifest.duration_s or 0.0
 
     def finish(status: Status, error: ErrorRecord | None = None) -> None:
-        duration_s = round((datetime.now(UTC) - started).total_seconds(), 3)
+        duration_s = round(before_s + (datetime.now(UTC) - started).total_seconds(), 3)
         run.update_manifest(status=status, error=error, finished_at=utc_now(), duration_s=duration_s)
 
     try:
         yield
+        finish("completed")
     except KeyboardInterrupt as error:
         finish("interrupted", ErrorRecord(type=type(error).__name__, message=str(error), hint=""))
         raise
@@ -164,12 +221,18 @@ def recorded(run: RunDirectory) -> Iterator[None]:
     except BaseException as error:
         finish("failed", ErrorRecord(type=type(error).__name__, message=str(error), hint=""))
         raise
-    finish("completed")
+    finally:
+        run.close()
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Says whether memory ran out, in Python or in TensorFlow."""
+    return isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError"
 
 
 def explain(error: Exception) -> RunError:
     """Says in one line what an unforeseen exception means for the user."""
-    if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
+    if is_out_of_memory(error):
         hint = "Lower training.batch_size or the model's size, or run fewer things beside it."
         return RunError("The memory ran out.", hint)
     if isinstance(error, OSError) and error.filename:

@@ -29,7 +29,7 @@ class Interrupted(KeyboardInterrupt):
     """
 
     def __init__(self, signal_number: int, place: str = "") -> None:
-        kept = f"; every finished epoch is in {place}" if place else ""
+        kept = f"; what was finished is in {place}" if place else ""
         super().__init__(f"stopped by {signal.Signals(signal_number).name}{kept}")
         self.exit_status = 128 + signal_number
 

@@ -1,6 +1,7 @@
-"""How good, and how sure: figures from predictions, without any framework."""
+"""How good, and how sure: figures from predictions and scores, without any framework."""
 
-from statistics import NormalDist
+from collections.abc import Sequence
+from statistics import NormalDist, mean, variance
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,3 +50,59 @@ def wilson_interval(num_right: int, count: int, level: float = 0.95) -> tuple[fl
     centre = (share + z * z / (2 * count)) / (1 + z * z / count)
     margin = z / (1 + z * z / count) * (share * (1 - share) / count + z * z / (4 * count**2)) ** 0.5
     return max(centre - margin, 0.0), min(centre + margin, 1.0)
+
+
+def mean_interval(values: Sequence[float], level: float = 0.95) -> tuple[float, float] | None:
+    """Bounds the mean of what was measured a few times, as a score on several seeds.
+
+    The t interval (Student 1908, "The probable error of a mean"), for values that are about
+    normally distributed.
+
+    Args:
+        values: Finite measurements, independent of one another.
+        level: Share of such intervals that hold the true mean.
+
+    Returns:
+        Low and high in the values' unit; None with fewer than two values.
+    """
+    if len(values) < 2:
+        return None
+    error = (variance(values) / len(values)) ** 0.5
+    return _around(mean(values), error, len(values) - 1, level)
+
+
+def welch_interval(
+    first: Sequence[float], second: Sequence[float], level: float = 0.95
+) -> tuple[float, float] | None:
+    """Bounds the difference of two means, mean(first) - mean(second), whose spreads may differ.
+
+    Welch's interval with Satterthwaite's degrees of freedom (Welch 1947, "The generalization of
+    Student's problem when several different population variances are involved"; Satterthwaite 1946).
+
+    Args:
+        first: Finite measurements, independent of one another and of the second ones.
+        second: The measurements that are subtracted.
+        level: Share of such intervals that hold the true difference.
+
+    Returns:
+        Low and high in the values' unit, the same number twice where neither side varies; None
+        where a side has fewer than two values.
+    """
+    if min(len(first), len(second)) < 2:
+        return None
+    difference = mean(first) - mean(second)
+    squares = variance(first) / len(first), variance(second) / len(second)
+    if not sum(squares):
+        return difference, difference
+    share = squares[0] / sum(squares)
+    freedom = 1 / (share**2 / (len(first) - 1) + (1 - share) ** 2 / (len(second) - 1))
+    return _around(difference, sum(squares) ** 0.5, freedom, level)
+
+
+def _around(centre: float, error: float, freedom: float, level: float) -> tuple[float, float]:
+    """Returns centre minus and plus as many standard errors as Student's t asks for."""
+    # Imported here: it takes 0.2 s, which commands without intervals need not wait for.
+    from scipy.special import stdtrit
+
+    margin = float(stdtrit(freedom, (1 + level) / 2)) * error
+    return centre - margin, centre + margin

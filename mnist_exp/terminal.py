@@ -7,13 +7,14 @@ characters.
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from io import StringIO, TextIOBase
 from pathlib import Path
 from typing import TextIO, cast
 
 from rich.console import Console, RenderableType
+from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from mnist_exp.epoch_lines import EpochLines
@@ -21,6 +22,8 @@ from mnist_exp.quantities import duration, size
 from mnist_exp.records import EpochMetrics
 
 PLAIN_WIDTH = 100
+
+_REDRAWS_PER_SECOND = 2
 
 _CONTROL = re.compile(
     r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x1b\\)|.)?|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
@@ -45,8 +48,9 @@ class _Screen(Console):
 class Terminal:
     """The screen, the log and stderr.
 
-    On a terminal, output is coloured (NO_COLOR is honoured) and training shows a live bar. Off a
-    terminal and in the log it is plain text, 100 columns wide whatever the environment says.
+    On a terminal, output is coloured (NO_COLOR is honoured) and training shows a live bar, a search
+    a live table. Off a terminal and in the log it is plain text, 100 columns wide whatever the
+    environment says.
 
     Args:
         stdout: Where output goes; the process's by default.
@@ -64,7 +68,7 @@ class Terminal:
         self._kept = StringIO()
         self._log_file: TextIO = self._kept
         self._log = _plain_console(self._kept)
-        self._progress: Progress | None = None
+        self._live_part: Progress | Live | None = None
         self._downloads: dict[str, int] = {}
 
     @property
@@ -83,7 +87,7 @@ class Terminal:
 
     def error(self, line: str) -> None:
         """Writes one line to stderr and the log; line breaks in it become spaces."""
-        self._end_progress()
+        self._end_live_part()
         plain = " ".join(without_control(line).split())
         for stream in (self._stderr, self._log.file):
             stream.write(f"{plain}\n")
@@ -130,21 +134,48 @@ class Terminal:
             epochs: Number of the last epoch.
             first_epoch: Number of the first one trained here; more than 1 on resuming.
         """
-        self._progress = _progress_bar(self._screen) if self._live else None
-        progress = EpochProgress(self, epochs, first_epoch, self._progress)
-        if self._progress is not None:
-            self._progress.start()
+        bar = _progress_bar(self._screen) if self._live else None
+        progress = EpochProgress(self, epochs, first_epoch, bar)
         try:
-            yield progress
+            with self._drawing(bar):
+                yield progress
         finally:
-            self._end_progress()
             progress.finish()
 
-    def _end_progress(self) -> None:
-        """Takes the bar off the screen."""
-        if self._progress is not None:
-            self._progress.stop()
-            self._progress = None
+    @contextmanager
+    def live_view(self, render: Callable[[], RenderableType]) -> Iterator[None]:
+        """Shows a view below the printed lines and keeps it up to date; off a terminal it shows nothing.
+
+        Args:
+            render: Makes the view; called twice a second from a thread of its own. It must be
+                quick, must not raise, and must not wait for a lock that is held while printing.
+        """
+        view = None
+        if self._live:
+            view = Live(
+                get_renderable=render, console=self._screen, transient=True,
+                refresh_per_second=_REDRAWS_PER_SECOND,
+            )  # fmt: skip
+        with self._drawing(view):
+            yield
+
+    @contextmanager
+    def _drawing(self, part: Progress | Live | None) -> Iterator[None]:
+        """Keeps the part of the screen that redraws itself on it, until an error or the end."""
+        self._live_part = part
+        try:
+            if part is not None:
+                part.start()
+                part.refresh()
+            yield
+        finally:
+            self._end_live_part()
+
+    def _end_live_part(self) -> None:
+        """Takes the bar or the view off the screen."""
+        if self._live_part is not None:
+            self._live_part.stop()
+            self._live_part = None
 
 
 class EpochProgress:
@@ -219,7 +250,7 @@ def _progress_bar(console: Console) -> Progress:
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TextColumn("{task.fields[left]}", style="cyan", markup=False),
-        console=console, transient=True, refresh_per_second=2, expand=True,
+        console=console, transient=True, refresh_per_second=_REDRAWS_PER_SECOND, expand=True,
     )  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from mnist_exp import CONF_DIR, provenance, runs
-from mnist_exp.config import parse, resolve
+from mnist_exp.config import Composition, parse, resolve, resumed_config
 from mnist_exp.errors import ConfigError, ExperimentError
 from mnist_exp.native_output import diverted_stderr
 from mnist_exp.records import Manifest
@@ -24,8 +24,9 @@ from mnist_exp.refusals import explain_hydra
 from mnist_exp.schema import Config
 from mnist_exp.signals import Interrupted, stop_request
 from mnist_exp.terminal import Terminal
+from mnist_exp.workplace import find_workplace
 
-_MODES = {"train": "mnist_exp.modes.train"}
+_MODES = {"train": "mnist_exp.modes.train", "tune": "mnist_exp.modes.tune"}
 _FULL_ERROR = "HYDRA_FULL_ERROR"
 _SHOW_TRACEBACK = os.environ.get(_FULL_ERROR) == "1"
 
@@ -107,12 +108,25 @@ def _answer(composed: DictConfig, terminal: Terminal) -> int:
 
 
 def _execute(composed: DictConfig, terminal: Terminal) -> None:
-    """Does what the configuration asks for, in a directory of its own."""
+    """Does what the configuration asks for, in a directory of its own or in the one to go on with."""
     config = parse(composed)
+    typed = list(HydraConfig.get().overrides.task)
+    earlier = runs.open_run(Path(config.resume)) if config.resume is not None else None
+    if earlier is not None:
+        config, is_changed = resumed_config(earlier.path, resolve(composed), typed)
+        if earlier.manifest.status == "completed" and not is_changed:
+            terminal.print(f"{earlier.path} is completed; there is nothing to go on with.")
+            earlier.close()
+            return
     with diverted_stderr() as native_output, stop_request() as request:
-        mode = _import_mode(config.mode)
-        prepared = mode.prepare(config, terminal)
-        run = _open_run(config, composed)
+        if config.mode == "tune" and (workplace := find_workplace()).is_worker:
+            _import_module("mnist_exp.modes.tune_worker").join(config, workplace, terminal)
+            return
+        mode = _import_module(_MODES[config.mode])
+        prepared = mode.prepare(config, terminal, _composition(composed, typed), earlier)
+        run = earlier or _open_run(config, composed)
+        if earlier is not None:
+            run.update_manifest(status="running", error=None, finished_at=None)
         native_output.follow(run.log_path)
         terminal.attach_log(run.log_path)
 
@@ -121,18 +135,31 @@ def _execute(composed: DictConfig, terminal: Terminal) -> None:
             native_output.restore()
             terminal.error(f"mnist-exp: {interrupted}")
 
-        request.place, request.abandon = str(run.path), abandon
+        go_on = f"; go on with: mnist-exp resume={run.path}" if config.tuner is not None else ""
+        request.place, request.abandon = f"{run.path}{go_on}", abandon
         with runs.recorded(run):
             mode.run(prepared, run, terminal, request)
 
 
-def _import_mode(name: str) -> Any:
+def _composition(composed: DictConfig, typed: list[str]) -> Composition:
+    """Keeps what Hydra knows for a mode that composes more configurations."""
+    choices = HydraConfig.get().runtime.choices
+
+    def compose(overrides: list[str]) -> DictConfig:
+        return hydra.compose(config_name="config", overrides=overrides)
+
+    return Composition(
+        composed, typed, {str(group): str(choice) for group, choice in choices.items()}, compose
+    )
+
+
+def _import_module(name: str) -> Any:
     """Imports a mode and with it TensorFlow, a million objects that no collection need look at again."""
-    if _MODES[name] in sys.modules:
-        return sys.modules[_MODES[name]]
+    if name in sys.modules:
+        return sys.modules[name]
     gc.disable()
     try:
-        return importlib.import_module(_MODES[name])
+        return importlib.import_module(name)
     finally:
         gc.freeze()
         gc.enable()

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import keras
@@ -11,25 +12,24 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from mnist_exp.augmentation import build_augmentation
-from mnist_exp.callbacks import Checkpoints, EpochRecorder, LayerSeeds, StopOnNonFinite, StopWhenAsked
-from mnist_exp.data import LabelledImages
-from mnist_exp.engine import EVALUATION_BATCH_SIZE, EpochModel, ExperimentModel
+from mnist_exp.callbacks import BestEpoch, EpochRecorder, LayerSeeds, StepLearningRates, StopOnNonFinite
+from mnist_exp.engine import EVALUATION_BATCH_SIZE, EpochModel, ExperimentModel, choose_engine
 from mnist_exp.errors import ConfigError
-from mnist_exp.optimizers import build_learning_rate, build_optimizer
+from mnist_exp.optimizers import build_optimizer
 from mnist_exp.records import EngineRecord, EpochMetrics
-from mnist_exp.runs import RunDirectory
+from mnist_exp.schedules import LearningRates, learning_rates
 from mnist_exp.schema import Config, Engine, PlateauScheduleConfig
-from mnist_exp.signals import StopRequest
+from mnist_exp.source import LabelledImages
 
 
 @dataclass(frozen=True)
 class Fit:
-    """What training came to, beyond the rows that it wrote.
+    """What training came to, beyond the rows that it reported.
 
     Attributes:
         best_epoch: 1-based.
         training_s: Seconds of each epoch's training steps alone.
-        compile_s: Seconds spent tracing and compiling the epoch.
+        compile_s: Seconds spent tracing and compiling; 0 when that had been done before.
     """
 
     best_epoch: int
@@ -69,6 +69,18 @@ def device_name() -> str:
     return "GPU" if tf.config.list_physical_devices("GPU") else "CPU"
 
 
+def pick_engine(config: Config, network: keras.Sequential, num_images: int) -> EngineRecord:
+    """Chooses how a configuration's epochs are executed; see `choose_engine`.
+
+    Args:
+        config: The run's.
+        network: Built.
+        num_images: Number of training images.
+    """
+    num_steps = config.training.epochs * _steps_per_epoch(config, num_images)
+    return choose_engine(config.training.engine, network, device_name(), num_steps)
+
+
 def build_model(
     config: Config, network: keras.Sequential, engine: EngineRecord, num_images: int
 ) -> ExperimentModel:
@@ -84,14 +96,11 @@ def build_model(
         ConfigError: Keras refuses a value.
     """
     training = config.training
-    steps_per_epoch = -(-num_images // training.batch_size)
-    rate = build_learning_rate(
-        config.schedule, config.optimizer.learning_rate, training.epochs, steps_per_epoch
-    )
     options: dict[str, Any] = {
         "seed": config.seed,
         "augmentation": build_augmentation(config.augmentation),
         "label_smoothing": training.label_smoothing,
+        "learning_rates": _learning_rates(config, num_images),
     }
     model = (
         ExperimentModel(network, **options)
@@ -99,7 +108,7 @@ def build_model(
         else EpochModel(network, xla=engine.name == Engine.COMPILED, **options)
     )
     model.compile(
-        optimizer=build_optimizer(config.optimizer, rate, training.ema_momentum, network),
+        optimizer=build_optimizer(config.optimizer, training.ema_momentum, network),
         loss="sparse_categorical_crossentropy",
         metrics=["accuracy"],
         jit_compile=False,
@@ -107,55 +116,74 @@ def build_model(
     return model
 
 
+def _steps_per_epoch(config: Config, num_images: int) -> int:
+    """Counts the batches of an epoch; the last one takes what remains."""
+    return -(-num_images // config.training.batch_size)
+
+
+def _learning_rates(config: Config, num_images: int) -> LearningRates:
+    """Makes the function that gives a run's learning rates."""
+    steps_per_epoch = _steps_per_epoch(config, num_images)
+    num_steps_total = config.training.epochs * steps_per_epoch
+    return partial(
+        learning_rates, config.schedule, config.optimizer.learning_rate, num_steps_total, steps_per_epoch
+    )
+
+
 def fit(
     config: Config,
     model: ExperimentModel,
     training: LabelledImages,
     validation: LabelledImages | None,
-    run: RunDirectory,
-    request: StopRequest,
-    show: Callable[[EpochMetrics, bool], None],
+    best: BestEpoch,
+    report: Callable[[EpochMetrics, bool], None],
+    check: Callable[[], None],
 ) -> Fit:
-    """Trains a model, writing metrics and checkpoints after each epoch.
+    """Trains a model, reporting metrics after each epoch.
 
     Args:
         config: The run's.
         model: From `build_model`.
         training: The images to train on.
         validation: The images to choose the best epoch by; None for none.
-        run: Where everything goes.
-        request: Whether someone asked the run to stop.
-        show: Called with each epoch's row and whether it is the best so far.
+        best: Chooses the best epoch, and keeps what it keeps.
+        report: Called with each epoch's row and whether it is the best so far.
+        check: Called at each epoch's end, when all of it is kept; may raise to stop.
 
     Raises:
         RunError: The loss became NaN or infinite, or a file could not be written.
-        Interrupted: Someone asked the run to stop; everything so far is saved.
     """
-    monitor, direction = config.training.monitor, config.training.direction
-    checkpoints = Checkpoints(run, model.network, monitor, direction)
-    recorder = EpochRecorder(run, checkpoints, show)
-    feed = model.prepare(training.images, training.labels, config.training.batch_size)
+    recorder = EpochRecorder(best, report)
+    feed = model.prepare(training, config.training.batch_size)
+    compile_s = feed.compile_s
     if isinstance(model, EpochModel) and validation is not None:
-        model.keep_validation(validation.images, validation.labels)
-    with request.put_off():
-        model.fit(
-            feed.elements,
-            steps_per_epoch=feed.steps_per_epoch,
-            shuffle=False,
-            epochs=config.training.epochs,
-            validation_data=validation and (validation.images, validation.labels),
-            validation_batch_size=EVALUATION_BATCH_SIZE,
-            callbacks=[
-                *_keras_callbacks(config),
-                LayerSeeds(config.seed, model.seed_generators()),
-                StopOnNonFinite(),
-                checkpoints,
-                recorder,
-                StopWhenAsked(request),
-            ],
-            verbose=0,
-        )
-    return Fit(best_epoch=checkpoints.best_epoch, training_s=recorder.training_s, compile_s=feed.compile_s)
+        compile_s += model.keep_validation(validation)
+    model.fit(
+        feed.elements,
+        steps_per_epoch=feed.steps_per_epoch,
+        shuffle=False,
+        epochs=config.training.epochs,
+        validation_data=validation and (validation.images, validation.labels),
+        validation_batch_size=EVALUATION_BATCH_SIZE,
+        callbacks=[
+            *_keras_callbacks(config),
+            *_feeding_callbacks(model, feed.steps_per_epoch),
+            StopOnNonFinite(),
+            best,
+            recorder,
+            keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: check()),
+        ],
+        verbose=0,
+    )
+    return Fit(best_epoch=best.best_epoch, training_s=recorder.training_s, compile_s=compile_s)
+
+
+def _feeding_callbacks(model: ExperimentModel, steps_per_epoch: int) -> list[keras.callbacks.Callback]:
+    """Makes the callbacks that give a model the numbers that its graph does not compute."""
+    callbacks: list[keras.callbacks.Callback] = [LayerSeeds(model.seed, model.seed_generators())]
+    if not isinstance(model, EpochModel):
+        callbacks.append(StepLearningRates(model.learning_rates, steps_per_epoch))
+    return callbacks
 
 
 def _keras_callbacks(config: Config) -> list[keras.callbacks.Callback]:

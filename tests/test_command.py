@@ -200,7 +200,7 @@ def test_the_manifest_says_what_ran_and_how_it_ended(finished_run: FinishedRun) 
     started, finished = (datetime.fromisoformat(manifest[f"{name}_at"]) for name in ("started", "finished"))
     assert str(started.tzinfo) == "UTC" and manifest["started_at"].endswith("Z")
     assert (finished - started).total_seconds() == pytest.approx(manifest["duration_s"], abs=1)
-    assert manifest["engine"]["name"] == "compiled" and "XLA" in manifest["engine"]["reason"]
+    assert manifest["engine"]["name"] == "graph" and "84 steps" in manifest["engine"]["reason"]
     assert manifest["device"] in ("CPU", "GPU") and manifest["threads"] == len(os.sched_getaffinity(0))
 
 

@@ -11,11 +11,10 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 
 from mnist_exp import config, runs, schema, training
+from mnist_exp.callbacks import Checkpoints
 from mnist_exp.data import find_source, load_training_data
-from mnist_exp.engine import choose_engine
 from mnist_exp.models import build_network
 from mnist_exp.records import EpochMetrics, Manifest
-from mnist_exp.signals import StopRequest
 from mnist_exp.source import LabelledImages
 
 CONF = Path(__file__).parents[1] / "conf"
@@ -38,7 +37,8 @@ def composing() -> Iterator[None]:
 
 
 def accepted(*overrides: str) -> schema.Config:
-    return config.parse(compose("config", list(overrides)))
+    searches = any(override.startswith(("tuner=", "search_space=")) for override in overrides)
+    return config.parse(compose("config", [*(["mode=tune"] if searches else []), *overrides]))
 
 
 def options(group: str) -> list[str]:
@@ -121,10 +121,13 @@ def train_one_epoch(chosen: schema.Config, folder: Path) -> EpochMetrics:
     )
     training.start_fresh(chosen.seed, chosen.training.threads)
     network = build_network(chosen.model, (28, 28), 10)
-    engine = choose_engine(chosen.training.engine, network, "CPU")
+    engine = training.pick_engine(chosen, network, len(digits))
     model = training.build_model(chosen, network, engine, len(digits))
     before = [weight.numpy() for weight in network.trainable_weights]
-    training.fit(chosen, model, digits, held_out, run, StopRequest(), lambda row, is_best: None)
+    best = Checkpoints(run, network, chosen.training.monitor, chosen.training.direction)
+    training.fit(
+        chosen, model, digits, held_out, best, lambda row, is_best: run.append_metrics(row), lambda: None
+    )
     changed = zip(before, network.trainable_weights, strict=True)
     assert all(np.abs(old - new.numpy()).max() > 0 for old, new in changed), "a weight was not trained"
     return run.rows[-1]

@@ -11,12 +11,15 @@ from mnist_exp import randomness
 from mnist_exp.augmentation import affine, build_augmentation, shift
 from mnist_exp.batches import shuffle
 from mnist_exp.callbacks import LayerSeeds
-from mnist_exp.engine import EpochModel, ExperimentModel, _apply, choose_engine
+from mnist_exp.engine import EpochModel, ExperimentModel, choose_engine
+from mnist_exp.random_layers import apply
 from mnist_exp.schema import AffineConfig, Engine, NoAugmentationConfig, ShiftConfig
+from mnist_exp.source import LabelledImages
 
 from .digits import sample_digits
 
 IMAGES, LABELS = sample_digits(450)
+DIGITS = LabelledImages(IMAGES, LABELS)
 BATCH_SIZE = 64
 # Training losses of three epochs below: a change of these numbers is a change of what users get.
 GOLDEN_LOSSES = (1.9167, 0.8409, 0.6191)
@@ -63,7 +66,7 @@ def build(
 def train(
     model: ExperimentModel, epochs: int = 3, callbacks: Sequence[keras.callbacks.Callback] = ()
 ) -> dict[str, list[float]]:
-    feed = model.prepare(IMAGES, LABELS, BATCH_SIZE)
+    feed = model.prepare(DIGITS, BATCH_SIZE)
     history = model.fit(
         feed.elements,
         steps_per_epoch=feed.steps_per_epoch,
@@ -114,7 +117,7 @@ def test_the_learning_curve_is_the_golden_one() -> None:
 def test_preparing_trains_nothing() -> None:
     model = build("compiled")
     before = model.get_weights()
-    model.prepare(IMAGES, LABELS, BATCH_SIZE)
+    model.prepare(DIGITS, BATCH_SIZE)
     assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
     assert int(model.optimizer.iterations) == 0
 
@@ -127,7 +130,7 @@ def test_the_last_batch_takes_what_remains() -> None:
 
 def test_a_batch_may_be_larger_than_the_training_set() -> None:
     model = build("compiled")
-    feed = model.prepare(IMAGES[:50], LABELS[:50], batch_size=64)
+    feed = model.prepare(LabelledImages(IMAGES[:50], LABELS[:50]), batch_size=64)
     model.fit(feed.elements, steps_per_epoch=1, shuffle=False, epochs=2, verbose=0)
     assert int(model.optimizer.iterations) == 2
 
@@ -138,7 +141,7 @@ def test_spatial_dropout_drops_whole_channels() -> None:
         (layers.SpatialDropout1D(0.5), (9, 7, 40)),
         (layers.SpatialDropout2D(0.5), (9, 5, 5, 40)),
     ):
-        kept = _apply(layer, tf.ones(shape), randomness.make_key(0)).numpy().reshape(9, -1, 40)
+        kept = apply(layer, tf.ones(shape), randomness.make_key(0), 0.5).numpy().reshape(9, -1, 40)
         assert np.all(kept == kept[:, :1])
         assert 0.3 < (kept == 0).mean() < 0.7
 
@@ -147,7 +150,7 @@ def test_keras_callbacks_and_schedules_work() -> None:
     model = build("compiled")
     schedule = keras.optimizers.schedules.CosineDecay(0.01, 16)
     model.compile(keras.optimizers.SGD(schedule), "sparse_categorical_crossentropy", metrics=["accuracy"])
-    feed = model.prepare(IMAGES, LABELS, BATCH_SIZE)
+    feed = model.prepare(DIGITS, BATCH_SIZE)
     stopping = keras.callbacks.EarlyStopping(monitor="val_loss", patience=1, min_delta=100)
     history = model.fit(
         feed.elements,
@@ -165,9 +168,9 @@ def test_keras_callbacks_and_schedules_work() -> None:
 @pytest.mark.parametrize("options", [{}, {"label_smoothing": 0.1}], ids=["plain", "smoothed"])
 def test_validation_in_one_graph_gives_what_evaluate_gives(options: dict[str, float]) -> None:
     model = build("compiled", **options)
-    feed = model.prepare(IMAGES, LABELS, BATCH_SIZE)
+    feed = model.prepare(DIGITS, BATCH_SIZE)
     assert isinstance(model, EpochModel)
-    model.keep_validation(IMAGES, LABELS)
+    model.keep_validation(DIGITS)
     data = (IMAGES, LABELS)
     history = model.fit(
         feed.elements, steps_per_epoch=1, shuffle=False, epochs=2, validation_data=data, verbose=0
@@ -180,7 +183,7 @@ def test_validation_in_one_graph_gives_what_evaluate_gives(options: dict[str, fl
 def test_label_smoothing_changes_the_training_objective_only() -> None:
     plain, smoothed = build("compiled"), build("compiled", label_smoothing=0.2)
     for model in (plain, smoothed):
-        model.prepare(IMAGES, LABELS, BATCH_SIZE)
+        model.prepare(DIGITS, BATCH_SIZE)
     evaluated = [model.evaluate(IMAGES, LABELS, verbose=0) for model in (plain, smoothed)]
     assert evaluated[0] == pytest.approx(evaluated[1])
     probabilities = smoothed(IMAGES)
@@ -189,13 +192,14 @@ def test_label_smoothing_changes_the_training_objective_only() -> None:
     assert float(objective) == pytest.approx(float(expected))
 
 
-def test_auto_compiles_dense_layers_and_leaves_convolutions_to_onednn() -> None:
+def test_auto_compiles_long_trainings_of_dense_layers_and_leaves_convolutions_to_onednn() -> None:
     dense = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(2)])
     convolution = keras.Sequential([keras.layers.Input((8, 8, 1)), keras.layers.Conv2D(2, 3)])
-    assert choose_engine(Engine.AUTO, dense, "CPU").name == "compiled"
-    assert choose_engine(Engine.AUTO, convolution, "CPU").name == "graph"
-    assert choose_engine(Engine.AUTO, convolution, "GPU").name == "compiled"
-    assert choose_engine(Engine.KERAS, dense, "CPU").name == "keras"
+    assert choose_engine(Engine.AUTO, dense, "CPU", 10_000).name == "compiled"
+    assert choose_engine(Engine.AUTO, dense, "CPU", 1_000).name == "graph"
+    assert choose_engine(Engine.AUTO, convolution, "CPU", 10_000).name == "graph"
+    assert choose_engine(Engine.AUTO, convolution, "GPU", 1_000).name == "compiled"
+    assert choose_engine(Engine.KERAS, dense, "CPU", 10_000).name == "keras"
 
 
 def test_random_numbers_are_uniform_and_streams_are_unrelated() -> None:

@@ -1,25 +1,21 @@
 """`mode=train`: train one network, score it once on the test images, draw what came of it."""
 
-import resource
 import statistics as stdlib_statistics
-import time
 from dataclasses import dataclass
 
 import keras
 import numpy as np
-from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
-from mnist_exp import console, image_plots, plots, training
-from mnist_exp.data import Images, Source, TrainingData, find_source, load_training_data
-from mnist_exp.engine import EVALUATION_BATCH_SIZE, ExperimentModel, choose_engine
+from mnist_exp import console, scoring, training
+from mnist_exp.callbacks import Checkpoints
+from mnist_exp.config import Composition
+from mnist_exp.data import Images, TrainingData, find_source, load_training_data
+from mnist_exp.engine import ExperimentModel
 from mnist_exp.models import build_network
-from mnist_exp.plot_style import figure_png
-from mnist_exp.records import DataRecord, EngineRecord, Summary
+from mnist_exp.records import DataRecord, EngineRecord, EpochMetrics, Summary
 from mnist_exp.runs import RunDirectory
-from mnist_exp.schema import Config, MlpConfig
+from mnist_exp.schema import Config
 from mnist_exp.signals import StopRequest
-from mnist_exp.statistics import accuracy, confusion_counts, cross_entropy, wilson_interval
 from mnist_exp.terminal import Terminal
 
 
@@ -50,12 +46,16 @@ class Experiment:
     device: str
 
 
-def prepare(config: Config, terminal: Terminal) -> Experiment:
+def prepare(
+    config: Config, terminal: Terminal, composition: Composition, earlier: RunDirectory | None
+) -> Experiment:
     """Finds the data and builds the model.
 
     Args:
         config: The run's.
         terminal: Told about a download and about stand-ins.
+        composition: What the configuration was composed from; not needed here.
+        earlier: None: a training is not gone on with.
 
     Raises:
         ConfigError: The data or the model cannot be had as asked for.
@@ -64,18 +64,17 @@ def prepare(config: Config, terminal: Terminal) -> Experiment:
     seen, test = load_training_data(source), source.load("test")
     training.start_fresh(config.seed, config.training.threads)
     network = build_network(config.model, test.images.shape[1:], len(source.class_names))
-    device = training.device_name()
-    engine = choose_engine(config.training.engine, network, device)
+    engine = training.pick_engine(config, network, len(seen.training))
     return Experiment(
         config=config,
         data=seen,
         test=test,
         class_names=source.class_names,
-        record=_data_record(source, seen, test),
+        record=scoring.data_record(source, seen, test),
         network=network,
         model=training.build_model(config, network, engine, len(seen.training)),
         engine=engine,
-        device=device,
+        device=training.device_name(),
     )
 
 
@@ -105,44 +104,42 @@ def run(experiment: Experiment, run: RunDirectory, terminal: Terminal, request: 
     if experiment.record.notice:
         terminal.print(console.render_notice(experiment.record.notice))
     terminal.print(console.render_plan(_plan(experiment, run)))
-    with terminal.training_progress(config.training.epochs) as progress:
-        fit = training.fit(
-            config,
-            experiment.model,
-            experiment.data.training,
-            experiment.data.validation,
-            run,
-            request,
-            progress.epoch,
-        )
+    fit = _fit(experiment, run, terminal, request)
     # Scored is what is on disk, loaded as anyone would load it.
     best = keras.models.load_model(run.best_checkpoint_path)
-    probabilities, predict_s = _score(best, experiment.test.images)
-    labels = experiment.test.labels
-    summary = _summarise(experiment, run, fit, probabilities, predict_s)
-    run.write_predictions(probabilities, labels)
-    _draw(experiment, run, fit.best_epoch, best, probabilities)
+    scored = scoring.score(best, run.rows, fit.best_epoch, experiment.test.images)
+    test = experiment.test
+    summary = scoring.summarise(
+        scored,
+        test.labels,
+        seconds_per_epoch=stdlib_statistics.median(fit.training_s),
+        compile_s=fit.compile_s,
+        selected_on_test=experiment.data.selected_on_test,
+        data_notice=experiment.record.notice,
+    )
+    run.write_predictions(scored.probabilities, test.labels)
+    scoring.draw(run, config, scored, test, experiment.class_names)
     run.write_summary(summary)
     terminal.print(
-        console.render_digits(experiment.test.images, labels, probabilities, experiment.class_names)
+        console.render_digits(test.images, test.labels, scored.probabilities, experiment.class_names)
     )
     terminal.print(console.render_summary(summary, str(run.path), _next_commands(config)))
     return summary
 
 
-def _data_record(source: Source, seen: TrainingData, test: Images) -> DataRecord:
-    notices = [notice for notice in (seen.notice, test.notice) if notice]
-    return DataRecord(
-        name=source.name,
-        source=source.description,
-        notice=" ".join(dict.fromkeys(notices)) or None,
-        train_sha256=seen.train_sha256,
-        test_sha256=test.sha256,
-        split_sha256=seen.split_sha256,
-        num_train=len(seen.training),
-        num_validation=len(seen.validation or ()),
-        num_test=len(test),
-    )
+def _fit(experiment: Experiment, run: RunDirectory, terminal: Terminal, request: StopRequest) -> training.Fit:
+    """Trains, writing rows and checkpoints."""
+    config, data = experiment.config, experiment.data
+    best = Checkpoints(run, experiment.network, config.training.monitor, config.training.direction)
+    with terminal.training_progress(config.training.epochs) as progress, request.put_off():
+
+        def report(row: EpochMetrics, is_best: bool) -> None:
+            run.append_metrics(row)
+            progress.epoch(row, is_best)
+
+        return training.fit(
+            config, experiment.model, data.training, data.validation, best, report, request.check
+        )
 
 
 def _plan(experiment: Experiment, run: RunDirectory) -> console.Plan:
@@ -166,68 +163,6 @@ def _plan(experiment: Experiment, run: RunDirectory) -> console.Plan:
         seed=config.seed,
         run_path=str(run.path),
     )
-
-
-def _score(model: keras.Model, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], float]:
-    """Predicts probabilities (N, C), and says how many seconds that took once compiled."""
-    training.predict_probabilities(model, np.zeros_like(images[:EVALUATION_BATCH_SIZE]))
-    started = time.perf_counter()
-    probabilities = training.predict_probabilities(model, images)
-    return probabilities, time.perf_counter() - started
-
-
-def _summarise(
-    experiment: Experiment,
-    run: RunDirectory,
-    fit: training.Fit,
-    probabilities: NDArray[np.float32],
-    predict_s: float,
-) -> Summary:
-    labels, best = experiment.test.labels, run.rows[fit.best_epoch - 1]
-    test_accuracy = accuracy(probabilities, labels)
-    return Summary(
-        test_accuracy=test_accuracy,
-        test_accuracy_interval=wilson_interval(round(test_accuracy * len(labels)), len(labels)),
-        test_loss=cross_entropy(probabilities, labels),
-        val_accuracy=best.val_accuracy,
-        best_epoch=fit.best_epoch,
-        epochs=len(run.rows),
-        num_params=experiment.network.count_params(),
-        train_s=round(sum(row.duration_s for row in run.rows), 3),
-        seconds_per_epoch=stdlib_statistics.median(fit.training_s),
-        compile_s=fit.compile_s,
-        peak_memory_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-        ms_per_image=1000 * predict_s / len(labels),
-        selected_on_test=experiment.data.selected_on_test,
-        data_notice=experiment.record.notice,
-    )
-
-
-def _draw(
-    experiment: Experiment,
-    run: RunDirectory,
-    best_epoch: int,
-    best: keras.Model,
-    probabilities: NDArray[np.float32],
-) -> None:
-    """Draws every picture of a trained network."""
-    label_smoothing = experiment.config.training.label_smoothing
-    names, test = experiment.class_names, experiment.test
-    seen = (test.images, test.labels, probabilities, names)
-    counts = confusion_counts(probabilities, test.labels, len(names))
-    figures: dict[str, Figure] = {
-        "learning_curves": plots.plot_learning_curves(run.rows, best_epoch, label_smoothing),
-        "confusion_matrix": plots.plot_confusion_matrix(counts, names),
-        "sample_predictions": image_plots.plot_sample_predictions(*seen),
-        "mistakes": image_plots.plot_mistakes(*seen),
-    }
-    if isinstance(experiment.config.model, MlpConfig):
-        kernel = next(variable for variable in best.variables if variable.name == "kernel")
-        figures["first_layer_weights"] = image_plots.plot_first_layer_weights(
-            kernel.numpy(), test.images.shape[1:]
-        )
-    for name, figure in figures.items():
-        run.write_plot(name, figure_png(figure))
 
 
 def _next_commands(config: Config) -> list[str]:

@@ -29,7 +29,7 @@ def compose_config(changes: list[str]) -> Config:
 def train(experiment: Experiment) -> tuple[Stopwatch, float]:
     """Trains; returns its times, and the seconds that compiling took."""
     config, seen, stopwatch = experiment.config, experiment.data, Stopwatch()
-    feed = experiment.model.prepare(seen.training.images, seen.training.labels, config.training.batch_size)
+    feed = experiment.model.prepare(seen.training, config.training.batch_size)
     experiment.model.fit(
         feed.elements,
         steps_per_epoch=feed.steps_per_epoch,

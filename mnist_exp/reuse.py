@@ -1,0 +1,134 @@
+"""Models that are used again: where only numbers changed, nothing is traced or compiled."""
+
+import gc
+from collections import OrderedDict
+from collections.abc import Hashable
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from mnist_exp import training
+from mnist_exp.engine import EpochModel, ExperimentModel
+from mnist_exp.models import build_network
+from mnist_exp.random_layers import drawn_rate, rate_of
+from mnist_exp.records import EngineRecord
+from mnist_exp.schema import Config
+from mnist_exp.source import LabelledImages
+
+
+class _Kept(NamedTuple):
+    """A model, and its optimizer's variables as they were before the first step."""
+
+    model: EpochModel
+    optimizer_state: list[NDArray[Any]]
+
+
+class ModelStore:
+    """Gives models to train, and uses those again whose graph is the same.
+
+    A graph is the same where only these differ: seed, learning rate and schedule, epochs, early
+    stopping, monitor, and numbers that are above zero in both: weight decay, label smoothing, the
+    rates of dropout and noise. What a used model trains to is, bit for bit, what a fresh one does.
+
+    Args:
+        capacity: Number of models kept; the one unused for longest goes first.
+    """
+
+    def __init__(self, capacity: int = 4) -> None:
+        self.capacity = capacity
+        self._kept: OrderedDict[Hashable, _Kept] = OrderedDict()
+
+    def get(
+        self, config: Config, data: LabelledImages, image_shape: tuple[int, int], num_classes: int
+    ) -> tuple[ExperimentModel, EngineRecord]:
+        """Gives a model with fresh weights; the one given before must not be in use any more.
+
+        Args:
+            config: The run's.
+            data: To train on; another object of the same content is other data.
+            image_shape: Height and width.
+            num_classes: Number of labels.
+
+        Returns:
+            The model, and the engine that was chosen.
+
+        Raises:
+            ConfigError: The network or the optimizer cannot be built.
+        """
+        training.start_fresh(config.seed, config.training.threads)
+        network = build_network(config.model, image_shape, num_classes)
+        engine = training.pick_engine(config, network, len(data))
+        fresh = training.build_model(config, network, engine, len(data))
+        if not isinstance(fresh, EpochModel):
+            return fresh, engine
+        key = (_structure(config, fresh, engine), data)
+        kept = self._kept.pop(key, None)
+        if kept is None:
+            kept = self._keep(fresh)
+        else:
+            _start_again(kept, fresh)
+        self._kept[key] = kept
+        return kept.model, engine
+
+    def _keep(self, model: EpochModel) -> _Kept:
+        """Makes room for a model and notes how it starts."""
+        while len(self._kept) >= self.capacity:
+            self._kept.popitem(last=False)
+            # A Keras model is full of cycles.
+            gc.collect()
+        model.optimizer.build(model.trainable_variables)
+        return _Kept(model, [_compact(variable.numpy()) for variable in model.optimizer.variables])
+
+
+def _compact(array: NDArray[Any]) -> NDArray[Any]:
+    """Keeps one element of an array whose elements are all the same, as an optimizer's first state is."""
+    array = np.asarray(array)
+    first = array.reshape(-1)[0]
+    return np.broadcast_to(first, array.shape) if (array == first).all() else array
+
+
+def _start_again(kept: _Kept, fresh: EpochModel) -> None:
+    """Gives a used model everything of a fresh one that is not in its graph."""
+    model, optimizer = kept.model, kept.model.optimizer
+    model.network.set_weights(fresh.network.get_weights())
+    for variable, value in zip(optimizer.variables, kept.optimizer_state, strict=True):
+        variable.assign(value)
+    optimizer.learning_rate = float(fresh.optimizer.learning_rate)
+    optimizer.weight_decay = fresh.optimizer.weight_decay
+    model.seed, model.label_smoothing = fresh.seed, fresh.label_smoothing
+    model.learning_rates = fresh.learning_rates
+    for layer, other in zip(model.network.layers, fresh.network.layers, strict=True):
+        if attribute := drawn_rate(layer):
+            setattr(layer, attribute, rate_of(other))
+
+
+def _structure(config: Config, model: EpochModel, engine: EngineRecord) -> str:
+    """Describes a model's graph: two with one description differ in numbers only."""
+    optimizer = model.optimizer.get_config()
+    del optimizer["learning_rate"]
+    optimizer["weight_decay"] = _sign(optimizer["weight_decay"])
+    parts = (
+        engine.name,
+        model.network.name,
+        [_layer_structure(layer) for layer in model.network.layers],
+        optimizer,
+        config.augmentation,
+        config.training.batch_size,
+        _sign(config.training.label_smoothing),
+    )
+    return repr(parts)
+
+
+def _layer_structure(layer: keras.Layer) -> tuple[str, dict[str, Any]]:
+    """Describes a layer without the rate that its graph reads."""
+    settings = layer.get_config()
+    if attribute := drawn_rate(layer):
+        settings[attribute] = _sign(settings[attribute])
+    return type(layer).__name__, settings
+
+
+def _sign(number: float | None) -> bool | None:
+    """Says whether a number is above zero; None stays None."""
+    return None if number is None else number > 0

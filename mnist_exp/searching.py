@@ -1,0 +1,223 @@
+"""A search from its first trial to its report."""
+
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+
+from mnist_exp import training
+from mnist_exp.assignments import trial_name
+from mnist_exp.chief import Chief, serving
+from mnist_exp.conclusion import conclude
+from mnist_exp.conductor import Conductor
+from mnist_exp.config import Composition
+from mnist_exp.data import Source, TrainingData, find_source, load_training_data
+from mnist_exp.dimensions import Dimension, describe
+from mnist_exp.errors import RunError
+from mnist_exp.local_workers import LocalWorkers
+from mnist_exp.models import build_network
+from mnist_exp.oracles import build_oracle
+from mnist_exp.records import EngineRecord
+from mnist_exp.runs import RunDirectory
+from mnist_exp.schema import Config, TunerConfig
+from mnist_exp.scoring import data_record
+from mnist_exp.search import DEFAULT, Search, plan_search, tuner_name
+from mnist_exp.search_console import (
+    DimensionRow,
+    SearchPlan,
+    render_search_plan,
+    render_trial_header,
+)
+from mnist_exp.search_files import SearchFiles
+from mnist_exp.search_space import SearchSpace
+from mnist_exp.signals import StopRequest
+from mnist_exp.stages import ConfirmationStage, SearchStage
+from mnist_exp.terminal import Terminal
+from mnist_exp.trial_records import SearchSummary
+from mnist_exp.workplace import Workplace, count_threads, count_workers, find_workplace
+
+
+@dataclass(frozen=True)
+class PreparedSearch:
+    """A request that was accepted.
+
+    Attributes:
+        search: What is searched.
+        source: Where the images are; the test images are read at the end.
+        data: What trials see.
+        engine: As chosen for the untuned network.
+        workplace: Whether others work for this search.
+        workers: Processes on this machine, waiting.
+        num_workers: How many.
+        threads: Number of threads each.
+        fixed: Sentences on what was taken out of the search.
+        typed: The command line's overrides.
+    """
+
+    search: Search
+    source: Source
+    data: TrainingData
+    engine: EngineRecord
+    workplace: Workplace
+    workers: LocalWorkers
+    num_workers: int
+    threads: int
+    fixed: list[str]
+    typed: list[str]
+
+
+def prepare(
+    config: Config,
+    terminal: Terminal,
+    composition: Composition,
+    earlier: RunDirectory | None,
+    workers: LocalWorkers,
+) -> PreparedSearch:
+    """Makes sure that the search can be done; see `mnist_exp.modes.tune.prepare`."""
+    workplace = find_workplace()
+    if earlier is None:
+        search, fixed = plan_search(config, composition)
+    else:
+        search, fixed = Search.from_tree(SearchFiles(earlier.path).read_request(), config), []
+    source = find_source(config.data, progress=terminal.download_progress)
+    data = load_training_data(source)
+    training.start_fresh(config.seed, config.training.threads)
+    untuned = search.trial_config({}, config.seed, config.training.threads)
+    network = build_network(untuned.model, data.training.images.shape[1:], len(source.class_names))
+    num_workers = count_workers(config, workplace)
+    return PreparedSearch(
+        search=search,
+        source=source,
+        data=data,
+        engine=training.pick_engine(untuned, network, len(data.training)),
+        workplace=workplace,
+        workers=workers,
+        num_workers=num_workers,
+        threads=count_threads(config, num_workers),
+        fixed=fixed,
+        typed=composition.overrides,
+    )
+
+
+def search(
+    prepared: PreparedSearch, run: RunDirectory, terminal: Terminal, request: StopRequest
+) -> SearchSummary:
+    """Searches, confirms, scores and draws; see `mnist_exp.modes.tune.run`."""
+    search, files = prepared.search, SearchFiles(run.path)
+    files.write_request(search.to_tree())
+    run.update_manifest(
+        engine=prepared.engine,
+        device=training.device_name(),
+        threads=prepared.threads,
+        data=data_record(prepared.source, prepared.data, None),
+    )
+    terminal.print(render_search_plan(_plan(prepared, run)))
+    with closing(prepared.workers):
+        stage, confirmations = _find_winner(prepared, files, run, terminal, request)
+    return conclude(
+        search,
+        prepared.source,
+        prepared.data,
+        files,
+        run,
+        stage,
+        confirmations.confirmations if confirmations else [],
+        terminal,
+        _next_commands(prepared, run, files),
+    )
+
+
+def _next_commands(prepared: PreparedSearch, run: RunDirectory, files: SearchFiles) -> list[str]:
+    """Suggests how to train the winner."""
+    data = " ".join(override for override in prepared.typed if override.startswith("data"))
+    command = f"mnist-exp --config-dir {run.path} experiment={files.experiment_path.stem} {data}".rstrip()
+    return [command]
+
+
+def _find_winner(
+    prepared: PreparedSearch, files: SearchFiles, run: RunDirectory, terminal: Terminal, request: StopRequest
+) -> tuple[SearchStage, ConfirmationStage | None]:
+    """Runs both stages, whatever an earlier process left of them."""
+    search, workplace = prepared.search, prepared.workplace
+    tuner = search.tuner
+    stage = SearchStage(search, files, build_oracle(tuner, search.space, search.config.seed))
+    chief = Chief(files, tuner.objective)
+    with serving(chief, f"{workplace.host}:{workplace.port}") as port:
+        prepared.workers.assign(str(run.path.resolve()), port, prepared.threads)
+        conductor = Conductor(search, prepared.workers, chief, terminal, request, stage)
+        terminal.print(render_trial_header())
+        conductor.until_through(stage)
+        if stage.best is None:
+            raise _no_trial_completed(stage)
+        if not tuner.confirm.seeds:
+            chief.dismiss()
+            return stage, None
+        top = stage.ranked()[: tuner.confirm.top]
+        candidates: list[tuple[str, dict[str, Any]]] = [(DEFAULT, {})]
+        candidates += [(trial_name(trial.trial), stage.encoded_values(trial.trial)) for trial in top]
+        confirmations = ConfirmationStage(search, files, candidates)
+        terminal.print(_describe_confirmation(prepared, len(top), stage))
+        conductor.until_through(confirmations)
+        chief.dismiss()
+    return stage, confirmations
+
+
+def _describe_confirmation(prepared: PreparedSearch, num_trials: int, stage: SearchStage) -> str:
+    """Announces the second stage."""
+    num_seeds = prepared.search.tuner.confirm.seeds
+    return (
+        f"\nsearch over ({stage.ended_by}); now the best {num_trials} and the untuned default once more, "
+        f"on {num_seeds} fresh seeds each"
+    )
+
+
+def _no_trial_completed(stage: SearchStage) -> RunError:
+    """Says why a search came to nothing."""
+    reasons = [trial.error.message for trial in stage.trials if trial.error is not None]
+    if not reasons:
+        return RunError(
+            f"no trial was completed before the search ended ({stage.ended_by}).", "Give it a larger budget."
+        )
+    commonest = max(set(reasons), key=reasons.count)
+    return RunError(
+        f"no trial was completed: {len(reasons)} of {len(stage.trials)} failed, most often with: {commonest}"
+    )
+
+
+def _plan(prepared: PreparedSearch, run: RunDirectory) -> SearchPlan:
+    search, tuner = prepared.search, prepared.search.tuner
+    rows = [_describe_dimension(search.space, dimension) for dimension in search.space.dimensions]
+    return SearchPlan(
+        tuner_name=tuner_name(tuner),
+        objective=tuner.objective,
+        dimensions=rows,
+        fixed=prepared.fixed,
+        budget=_describe_budget(tuner),
+        epochs=tuner.epochs,
+        executions=tuner.executions_per_trial,
+        workers=prepared.num_workers,
+        threads=prepared.threads,
+        data=data_record(prepared.source, prepared.data, None),
+        model_name=search.config.model.name,
+        seed=search.config.seed,
+        run_path=str(run.path),
+    )
+
+
+def _describe_dimension(space: SearchSpace, dimension: Dimension) -> DimensionRow:
+    """Says what is searched; a condition that always holds goes without saying."""
+    parents = {parent.name: parent.possible_values() or () for parent in space.dimensions}
+    always = all(len(parents[name]) == len(values) for name, values in dimension.conditions)
+    words, when = describe(dimension)
+    return DimensionRow(dimension.name, words, "" if always else when)
+
+
+def _describe_budget(tuner: TunerConfig) -> str:
+    """Says when the search ends, in words."""
+    limits = []
+    if tuner.max_trials is not None:
+        limits.append(f"{tuner.max_trials} trials")
+    if tuner.max_minutes is not None:
+        limits.append(f"{tuner.max_minutes:g} minutes")
+    if tuner.patience_trials is not None:
+        limits.append(f"{tuner.patience_trials} trials without a better score")
+    return ", or ".join(limits) or "none: until the tuner has nothing left to propose"

@@ -1,0 +1,252 @@
+"""The two stages of a search: trials that an oracle proposes, then the best of them once more.
+
+A stage hands out work and takes results; it knows nothing of processes. Nothing here is safe to
+call from two threads at once: `mnist_exp.chief` sees to that.
+"""
+
+import time
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import keras_tuner
+from keras_tuner.engine.trial import Trial, TrialStatus
+
+from mnist_exp.assignments import (
+    CANDIDATE,
+    SEED,
+    confirmation_name,
+    failed_trial,
+    searched_values,
+    trial_name,
+)
+from mnist_exp.oracles import SavedOracle
+from mnist_exp.records import ErrorRecord
+from mnist_exp.search import Search
+from mnist_exp.search_files import SearchFiles
+from mnist_exp.trial_records import ConfirmationRecord, TrialRecord
+
+
+class Stage(Protocol):
+    """Part of a search that workers can ask for work."""
+
+    def assign(self, worker: str) -> Trial:
+        """Gives a worker something to do: a trial that is RUNNING, IDLE (ask again) or STOPPED."""
+
+    def take(self, name: str) -> TrialRecord | ConfirmationRecord:
+        """Takes what a worker handed over under a trial's name."""
+
+    def give_up(self, name: str, started_at: str, worker: str, error: ErrorRecord) -> None:
+        """Hands over a failure in a worker's place."""
+
+    @property
+    def must_stop(self) -> bool:
+        """Whether trials that are running are to end before their last epoch."""
+
+
+class SearchStage:
+    """Trials that an oracle proposes, until a budget is spent.
+
+    Args:
+        search: What is searched.
+        files: Where records go; those of an earlier process are taken up.
+        oracle: Fresh.
+
+    Attributes:
+        trials: What has ended, in that order.
+        ended_by: Which budget ended the search, in words; None while it goes on.
+        searched_s: Seconds spent until the last trial began or ended, interruptions left out.
+    """
+
+    def __init__(self, search: Search, files: SearchFiles, oracle: SavedOracle) -> None:
+        self.search, self.files, self.oracle = search, files, oracle
+        self.trials = files.read_trials()
+        self.ended_by: str | None = None
+        self._started, self._elapsed_before = time.monotonic(), 0.0
+        self.searched_s = 0.0
+        if (state := files.read_state()) is not None:
+            self._go_on(state)
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds spent searching, interruptions left out."""
+        return self._elapsed_before + time.monotonic() - self._started
+
+    @property
+    def best(self) -> TrialRecord | None:
+        """The completed trial with the best score; the earlier one of two equals."""
+        return next(iter(self.ranked()), None)
+
+    @property
+    def must_stop(self) -> bool:
+        """Whether the time is up."""
+        minutes = self.search.tuner.max_minutes
+        return minutes is not None and self.elapsed_s >= 60 * minutes
+
+    def ranked(self) -> list[TrialRecord]:
+        """Lists completed trials, the best first."""
+        sign = -1.0 if self.search.direction == "max" else 1.0
+        return sorted(
+            (trial for trial in self.trials if trial.score is not None),
+            key=lambda trial: (sign * (trial.score or 0.0), trial.trial),
+        )
+
+    def assign(self, worker: str) -> Trial:
+        """Asks the oracle for a trial, and writes its state down before anyone runs it."""
+        self.ended_by = self.ended_by or self._spent_budget()
+        if self.ended_by:
+            return Trial(keras_tuner.HyperParameters(), status=TrialStatus.STOPPED)
+        trial = self.oracle.create_trial(worker)
+        if trial.status == TrialStatus.STOPPED:
+            self.ended_by = "every combination was tried, or the tuner has none left to propose"
+        elif trial.status == TrialStatus.RUNNING:
+            self._save()
+        return trial
+
+    def take(self, name: str) -> TrialRecord:
+        """Adds a finished trial to the records, then tells the oracle."""
+        record = self.files.submitted_trial(name)
+        assert record is not None
+        self.trials.append(record)
+        self.files.write_trials(self.trials)
+        self._tell_oracle(name, record)
+        self._save()
+        self.files.remove_submitted(name)
+        for forgotten in self.ranked()[self.search.tuner.keep :]:
+            self.files.weights_path(trial_name(forgotten.trial)).unlink(missing_ok=True)
+        return record
+
+    def give_up(self, name: str, started_at: str, worker: str, error: ErrorRecord) -> None:
+        """Hands over a failure in a worker's place, unless the worker still could do it itself."""
+        if self.files.submitted_trial(name) is None:
+            record = failed_trial(
+                self.search,
+                int(name),
+                self.oracle.trials[name].hyperparameters.values,
+                started_at,
+                worker,
+                error,
+            )
+            self.files.submit(name, record)
+
+    def encoded_values(self, trial: int) -> dict[str, Any]:
+        """Gives a trial's values as the oracle has them."""
+        hyperparameters = next(
+            trial_.hyperparameters for name, trial_ in self.oracle.trials.items() if int(name) == trial
+        )
+        return searched_values(hyperparameters.values)
+
+    def _tell_oracle(self, name: str, record: TrialRecord) -> None:
+        trial = self.oracle.trials[name]
+        trial.score = record.score
+        trial.status = TrialStatus.COMPLETED if record.status == "completed" else TrialStatus.FAILED
+        self.oracle.end_trial(trial)
+
+    def _save(self) -> None:
+        self.searched_s = self.elapsed_s
+        self.files.write_state({"elapsed_s": self.searched_s, **self.oracle.state()})
+
+    def _go_on(self, state: dict[str, Any]) -> None:
+        """Takes up where a process left off, wherever it was stopped."""
+        self._elapsed_before = self.searched_s = state.pop("elapsed_s")
+        self.oracle.restore(state)
+        ended = {trial.trial: trial for trial in self.trials}
+        for name in list(self.oracle._retry_queue):
+            if int(name) in ended:
+                self.oracle._retry_queue.remove(name)
+                self._tell_oracle(name, ended[int(name)])
+                self.files.remove_submitted(name)
+            elif self.files.submitted_trial(name) is not None:
+                self.oracle._retry_queue.remove(name)
+                self.take(name)
+
+    def _spent_budget(self) -> str | None:
+        tuner = self.search.tuner
+        if tuner.max_trials is not None and len(self.oracle.trials) - len(self.oracle._retry_queue) >= (
+            tuner.max_trials
+        ):
+            return f"tuner.max_trials: {tuner.max_trials} trials"
+        if self.must_stop:
+            return f"tuner.max_minutes: {tuner.max_minutes:g} minutes"
+        if tuner.patience_trials is not None and self._trials_since_best() >= tuner.patience_trials:
+            return f"tuner.patience_trials: {tuner.patience_trials} trials without a better score"
+        return None
+
+    def _trials_since_best(self) -> int:
+        completed = [trial for trial in self.trials if trial.score is not None]
+        best = self.best
+        return len(completed) - 1 - completed.index(best) if best is not None else 0
+
+
+class ConfirmationStage:
+    """The best trials and the untuned default, each trained again on the same fresh seeds.
+
+    Args:
+        search: What was searched.
+        files: Where records go; those of an earlier process are taken up.
+        candidates: Name and encoded values of each.
+
+    Attributes:
+        confirmations: What has ended, in that order.
+    """
+
+    must_stop = False
+
+    def __init__(
+        self, search: Search, files: SearchFiles, candidates: Sequence[tuple[str, dict[str, Any]]]
+    ) -> None:
+        self.files = files
+        self.confirmations = files.read_confirmations()
+        self._work = [
+            (confirmation_name(candidate, seed), values | {CANDIDATE: candidate, SEED: seed})
+            for seed in search.confirmation_seeds()
+            for candidate, values in candidates
+        ]
+        for name, _ in self._work:
+            if files.submitted_confirmation(name) is not None:
+                self.take(name)
+        done = {self._name(record) for record in self.confirmations}
+        self._running: dict[str, tuple[str, dict[str, Any]]] = {}
+        self._waiting = [(name, values) for name, values in self._work if name not in done]
+
+    @property
+    def num_trainings(self) -> int:
+        """How many there are in all."""
+        return len(self._work)
+
+    def assign(self, worker: str) -> Trial:
+        """Gives a worker the next training; the one that it lost, if it comes back."""
+        if worker not in self._running:
+            if not self._waiting:
+                return Trial(keras_tuner.HyperParameters(), status=TrialStatus.STOPPED)
+            self._running[worker] = self._waiting.pop(0)
+        name, values = self._running[worker]
+        hyperparameters = keras_tuner.HyperParameters()
+        hyperparameters.values = values
+        return Trial(hyperparameters, name)
+
+    def take(self, name: str) -> ConfirmationRecord:
+        """Adds a finished training to the records."""
+        record = self.files.submitted_confirmation(name)
+        assert record is not None
+        self.confirmations.append(record)
+        self.files.write_confirmations(self.confirmations)
+        self.files.remove_submitted(name)
+        self._running = {worker: work for worker, work in self._running.items() if work[0] != name}
+        return record
+
+    def give_up(self, name: str, started_at: str, worker: str, error: ErrorRecord) -> None:
+        """Hands over a failure in a worker's place, unless the worker still could do it itself."""
+        if self.files.submitted_confirmation(name) is None:
+            values = dict(self._work)[name]
+            record = ConfirmationRecord(
+                candidate=values[CANDIDATE],
+                seed=values[SEED],
+                status="failed",
+                num_params=None,
+                execution=None,
+                error=error,
+            )
+            self.files.submit(name, record)
+
+    def _name(self, record: ConfirmationRecord) -> str:
+        return confirmation_name(record.candidate, record.seed)

@@ -1,0 +1,234 @@
+"""Runs what the chief hands out: trains, keeps the best weights, writes the record down."""
+
+import statistics
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import grpc
+from keras_tuner.engine.trial import TrialStatus
+from keras_tuner.src.distribute import oracle_client
+from keras_tuner.src.distribute.oracle_client import OracleClient
+
+from mnist_exp import files, runs, training
+from mnist_exp.assignments import CANDIDATE, SEED, num_epochs, plain_values, trial_name
+from mnist_exp.callbacks import BestWeights
+from mnist_exp.data import TrainingData
+from mnist_exp.errors import ExperimentError
+from mnist_exp.models import for_use
+from mnist_exp.records import EpochMetrics, ErrorRecord
+from mnist_exp.reuse import ModelStore
+from mnist_exp.search import Search
+from mnist_exp.search_files import SearchFiles
+from mnist_exp.trial_records import ConfirmationRecord, ExecutionRecord, TrialRecord
+from mnist_exp.trial_records import TrialStatus as Status
+
+_HEARTBEAT_S = 10.0
+_PAUSE_S = 0.1
+# Keras Tuner's clients wait an hour for a chief that is gone.
+oracle_client.TIMEOUT = 300
+
+
+class _Stopped(Exception):  # noqa: N818 - not an error
+    """The chief wants no more of this trial."""
+
+
+@dataclass
+class _Outcome:
+    """What came of training one configuration on one seed or several."""
+
+    status: Status = "completed"
+    executions: list[ExecutionRecord] = field(default_factory=list)
+    num_params: int | None = None
+    error: ErrorRecord | None = None
+    is_fatal: bool = False
+    best: BestWeights | None = None
+
+
+class TrialRunner:
+    """Trains one trial after another.
+
+    Args:
+        search: What is searched.
+        files: Where records and weights go.
+        data: Images to train and validate on; the test images are not among them.
+        num_classes: Number of labels.
+        threads: Number of threads of one operation.
+        worker: This worker's name.
+
+    Attributes:
+        num_compiled: How many functions were compiled so far; each leaves some memory behind.
+    """
+
+    def __init__(
+        self,
+        search: Search,
+        files: SearchFiles,
+        data: TrainingData,
+        num_classes: int,
+        threads: int,
+        worker: str,
+    ) -> None:
+        self.search, self.files, self.data = search, files, data
+        self.num_classes, self.threads, self.worker = num_classes, threads, worker
+        self.num_compiled = 0
+        self._client = OracleClient(None)
+        self._models = ModelStore()
+
+    def work(self, most_compiled: int) -> bool:
+        """Runs what the chief hands out, until it is time to make way for a fresh process.
+
+        Args:
+            most_compiled: After how many compiled functions that is.
+
+        Returns:
+            Whether the search is over.
+        """
+        while self.num_compiled < most_compiled:
+            trial = self._client.create_trial(self.worker)
+            if trial.status == TrialStatus.IDLE:
+                time.sleep(_PAUSE_S)
+                continue
+            if trial.status == TrialStatus.STOPPED:
+                return True
+            with self._heartbeat(trial.trial_id):
+                trial.status = self._run(trial.trial_id, dict(trial.hyperparameters.values))
+            self._client.end_trial(trial)
+        return False
+
+    def _run(self, name: str, encoded: dict[str, Any]) -> str:
+        """Runs a trial or a confirmation, writes it down, and says how it ended in Keras Tuner's words."""
+        started_at, clock = runs.utc_now(), time.perf_counter()
+        values, epochs = plain_values(self.search, encoded), num_epochs(self.search, encoded)
+        if CANDIDATE in encoded:
+            seed, candidate = int(encoded[SEED]), str(encoded[CANDIDATE])
+            outcome = self._train_all(name, values, [seed], None)
+            self._save(outcome, name)
+            record: TrialRecord | ConfirmationRecord = ConfirmationRecord(
+                candidate=candidate,
+                seed=seed,
+                status=outcome.status,
+                num_params=outcome.num_params,
+                execution=outcome.executions[0] if outcome.executions else None,
+                error=outcome.error,
+            )
+        else:
+            number = int(name)
+            num_executions = self.search.tuner.executions_per_trial
+            seeds = [self.search.trial_seed(number, execution) for execution in range(num_executions)]
+            outcome = self._train_all(name, values, seeds, epochs)
+            self._save(outcome, trial_name(number))
+            record = TrialRecord(
+                trial=number,
+                status=outcome.status,
+                score=_mean_score(outcome),
+                values=values,
+                epochs=epochs,
+                num_params=outcome.num_params,
+                started_at=started_at,
+                finished_at=runs.utc_now(),
+                duration_s=round(time.perf_counter() - clock, 3),
+                worker=self.worker,
+                executions=outcome.executions,
+                error=outcome.error,
+            )
+        self.files.submit(name, record)
+        if outcome.is_fatal:
+            return str(TrialStatus.INVALID)
+        return str(TrialStatus.COMPLETED if outcome.status == "completed" else TrialStatus.FAILED)
+
+    def _train_all(
+        self, name: str, values: dict[str, Any], seeds: Sequence[int], epochs: int | None
+    ) -> _Outcome:
+        """Trains on each seed; what goes wrong is part of the outcome."""
+        outcome = _Outcome()
+        try:
+            for seed in seeds:
+                self._train(name, values, seed, epochs, outcome)
+        except _Stopped:
+            outcome.status = "stopped"
+        except Exception as error:
+            outcome.status = "failed"
+            known = error if isinstance(error, ExperimentError) else runs.explain(error)
+            outcome.is_fatal = not (isinstance(error, ExperimentError) or runs.is_out_of_memory(error))
+            outcome.error = ErrorRecord(type=type(error).__name__, message=known.message, hint=known.hint)
+        return outcome
+
+    def _train(
+        self, name: str, values: dict[str, Any], seed: int, epochs: int | None, outcome: _Outcome
+    ) -> None:
+        """Trains once, and adds to the outcome what came of it."""
+        config = self.search.trial_config(values, seed, self.threads, epochs)
+        images = self.data.training.images
+        model, _ = self._models.get(config, self.data.training, images.shape[1:], self.num_classes)
+        outcome.num_params = model.network.count_params()
+        best = BestWeights(model.network, config.training.monitor, config.training.direction)
+        rows: list[EpochMetrics] = []
+        must_stop = False
+
+        def report(row: EpochMetrics, is_best: bool) -> None:
+            nonlocal must_stop
+            rows.append(row)
+            progress = {
+                self.search.tuner.objective: getattr(row, self.search.tuner.objective),
+                "epochs": config.training.epochs,
+            }
+            answer = self._client.update_trial(name, progress, step=row.epoch)
+            must_stop = answer.status == TrialStatus.STOPPED and row.epoch < config.training.epochs
+
+        def check() -> None:
+            if must_stop:
+                raise _Stopped
+
+        fit = training.fit(config, model, self.data.training, self.data.validation, best, report, check)
+        self.num_compiled += fit.compile_s > 0
+        execution = ExecutionRecord(
+            seed=seed,
+            score=getattr(rows[best.best_epoch - 1], self.search.tuner.objective),
+            best_epoch=best.best_epoch,
+            train_s=round(sum(row.duration_s for row in rows), 3),
+            seconds_per_epoch=statistics.median(fit.training_s),
+            compile_s=fit.compile_s,
+            metrics=rows,
+        )
+        outcome.executions.append(execution)
+        sign = 1.0 if self.search.direction == "max" else -1.0
+        if sign * execution.score >= max(sign * other.score for other in outcome.executions):
+            outcome.best = best
+
+    def _save(self, outcome: _Outcome, name: str) -> None:
+        """Saves the weights of the best epoch of the best execution."""
+        if outcome.status == "completed" and outcome.best is not None:
+            network = outcome.best.network
+            network.set_weights(outcome.best.weights)
+            files.write_with(self.files.weights_path(name), for_use(network).save)
+
+    @contextmanager
+    def _heartbeat(self, name: str) -> Iterator[None]:
+        """Tells the chief every few seconds that this worker is alive, while an epoch takes its time."""
+        is_over = threading.Event()
+
+        def beat() -> None:
+            client = OracleClient(None)
+            while not is_over.wait(_HEARTBEAT_S):
+                try:
+                    client.get_trial(name)
+                except grpc.RpcError:
+                    return
+
+        thread = threading.Thread(target=beat, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            is_over.set()
+
+
+def _mean_score(outcome: _Outcome) -> float | None:
+    """Averages over executions; None unless all are done."""
+    if outcome.status != "completed":
+        return None
+    return statistics.fmean(execution.score for execution in outcome.executions)

@@ -1,0 +1,95 @@
+"""A worker process: `python -m mnist_exp.worker`, started by a search and fed by its standard input.
+
+It imports TensorFlow first and learns what to do from one line of JSON afterwards, so that a
+search's processes start side by side. When its standard input ends, so does the worker: a search
+that is killed leaves nobody behind.
+"""
+
+import os
+import sys
+import threading
+from pathlib import Path
+
+import msgspec
+
+from mnist_exp import training
+from mnist_exp.config import read_config
+from mnist_exp.data import TrainingData, find_source, load_training_data
+from mnist_exp.errors import ConfigError
+from mnist_exp.local_workers import MAKES_WAY, Assignment
+from mnist_exp.records import Manifest
+from mnist_exp.schema import DataConfig
+from mnist_exp.search import Search
+from mnist_exp.search_files import SearchFiles
+from mnist_exp.trial_runner import TrialRunner
+
+_MOST_COMPILED = 30
+
+
+def main() -> None:
+    """Reads the assignment, works, and exits with `MAKES_WAY` or because its input ended."""
+    line = sys.stdin.readline()
+    if not line:
+        return
+    assignment = msgspec.json.decode(line, type=Assignment)
+    threading.Thread(target=_end_with_input, daemon=True).start()
+    with SearchFiles(Path(assignment.run_path)).log_path.open("ab") as log:
+        os.dup2(log.fileno(), 1)
+        os.dup2(log.fileno(), 2)
+    work(assignment, None, _MOST_COMPILED)
+    sys.exit(MAKES_WAY)
+
+
+def work(assignment: Assignment, data: DataConfig | None, most_compiled: int) -> None:
+    """Works for a search until it is over, or time to make way for a fresh process.
+
+    Args:
+        assignment: For whom, and how.
+        data: Where this machine has the images; None for where the search has them.
+        most_compiled: After how many compiled functions the process should end.
+
+    Raises:
+        ConfigError: This machine's images are others than the search's.
+    """
+    path = Path(assignment.run_path)
+    os.environ["KERASTUNER_TUNER_ID"] = assignment.name
+    os.environ["KERASTUNER_ORACLE_IP"] = assignment.address
+    os.environ["KERASTUNER_ORACLE_PORT"] = str(assignment.port)
+    files = SearchFiles(path)
+    config = read_config(path)
+    source = find_source(data or config.data)
+    images = load_training_data(source)
+    _check_same_images(path, images)
+    training.start_fresh(config.seed, assignment.threads)
+    runner = TrialRunner(
+        Search.from_tree(files.read_request(), config),
+        files,
+        images,
+        len(source.class_names),
+        assignment.threads,
+        assignment.name,
+    )
+    runner.work(most_compiled)
+
+
+def _check_same_images(path: Path, images: TrainingData) -> None:
+    manifest = msgspec.json.decode((path / "manifest.json").read_bytes(), type=Manifest)
+    assert manifest.data is not None
+    expected = (manifest.data.train_sha256, manifest.data.split_sha256)
+    if (images.train_sha256, images.split_sha256) != expected:
+        raise ConfigError(
+            f"data: the images here have the SHA-256 {images.train_sha256}, those of {path} "
+            f"{manifest.data.train_sha256}.",
+            "Give every machine the same images (data.path), set apart in the same way.",
+        )
+
+
+def _end_with_input() -> None:
+    """Ends the process at once when whoever started it is gone."""
+    while sys.stdin.read(1):
+        pass
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,262 @@
+"""A model that is used again trains to the bits of a fresh one, and compiles nothing."""
+
+import gc
+import weakref
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from hydra import compose, initialize_config_dir
+
+from mnist_exp import training
+from mnist_exp.batches import resident
+from mnist_exp.callbacks import BestWeights
+from mnist_exp.config import parse
+from mnist_exp.engine import EpochModel, ExperimentModel
+from mnist_exp.records import EpochMetrics
+from mnist_exp.reuse import ModelStore
+from mnist_exp.schedules import learning_rates
+from mnist_exp.schema import (
+    Config,
+    ConstantScheduleConfig,
+    CosineScheduleConfig,
+    PlateauScheduleConfig,
+    StepScheduleConfig,
+)
+from mnist_exp.source import LabelledImages
+
+from .digits import CONF_DIR, sample_digits
+
+DIGITS = LabelledImages(*sample_digits(300))
+HELD_OUT = LabelledImages(DIGITS.images[:100], DIGITS.labels[:100])
+QUICK = (
+    "data=sample",
+    "training.epochs=2",
+    "training.batch_size=64",
+    "training.label_smoothing=0.1",
+    "model=bn_dnn",
+    "model.units=[16]",
+    "model.dropout=0.2",
+    "model.input_dropout=0.1",
+)
+
+
+def accepted(*overrides: str) -> Config:
+    with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
+        return parse(compose("config", [*QUICK, *overrides]))
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A training: its model, its rows without seconds, its weights, and the best ones."""
+
+    model: ExperimentModel
+    rows: list[EpochMetrics]
+    weights: list[np.ndarray]
+    best: BestWeights
+    compile_s: float
+
+
+def train(store: ModelStore, config: Config, check: Callable[[], None] = lambda: None) -> Trained:
+    model, _ = store.get(config, DIGITS, (28, 28), 10)
+    rows: list[EpochMetrics] = []
+    best = BestWeights(model.network, config.training.monitor, config.training.direction)
+    fit = training.fit(config, model, DIGITS, HELD_OUT, best, lambda row, is_best: rows.append(row), check)
+    return Trained(model, rows, model.network.get_weights(), best, fit.compile_s)
+
+
+def curve(rows: list[EpochMetrics]) -> list[tuple[float | None, ...]]:
+    return [(row.loss, row.accuracy, row.val_loss, row.val_accuracy, row.learning_rate) for row in rows]
+
+
+def assert_same(ours: Trained, expected: Trained) -> None:
+    assert curve(ours.rows) == curve(expected.rows)
+    pairs = zip(ours.weights, expected.weights, strict=True)
+    assert all(np.array_equal(one, other) for one, other in pairs)
+
+
+@pytest.mark.parametrize("engine", ["compiled", "graph"])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        ("seed=3", "model.dropout=0.4", "model.input_dropout=0.3", "training.label_smoothing=0.2"),
+        ("optimizer.learning_rate=0.01", "optimizer.weight_decay=0.3", "schedule=step"),
+        ("training.epochs=3", "training.monitor=val_loss", "training.direction=min", "schedule=plateau"),
+    ],
+    ids=["rates", "decay", "schedule"],
+)
+def test_a_model_used_again_trains_to_the_bits_of_a_fresh_one(engine: str, changes: tuple[str, ...]) -> None:
+    chosen, changed = accepted(f"training.engine={engine}"), accepted(f"training.engine={engine}", *changes)
+    fresh, store = train(ModelStore(), changed), ModelStore()
+    first = train(store, chosen)
+    again = train(store, changed)
+    assert again.model is first.model and again.compile_s == 0 < fresh.compile_s
+    assert again.model._epoch.experimental_get_tracing_count() == 1  # type: ignore[attr-defined]
+    assert_same(again, fresh)
+    assert_same(train(store, chosen), first)
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ("training.ema_momentum=0.9",),
+        ("optimizer=sgd",),
+        ("optimizer=rmsprop", "+optimizer.centered=true"),
+        ("optimizer=adam", "optimizer.name=nadam"),
+        ("optimizer=adam", "optimizer.name=lion", "~optimizer.epsilon"),
+    ],
+    ids=" ".join,
+)
+def test_an_optimizer_starts_again_from_nothing(overrides: tuple[str, ...]) -> None:
+    chosen, store = accepted("training.engine=graph", "model.batch_norm=false", *overrides), ModelStore()
+    first, again = train(store, chosen), train(store, chosen)
+    assert again.model is first.model
+    assert_same(again, first)
+
+
+def test_a_network_says_its_own_numbers_when_saved(tmp_path: Path) -> None:
+    store = ModelStore()
+    train(store, accepted("training.engine=graph"))
+    changes = ("model.dropout=0.45", "optimizer.weight_decay=0.07", "schedule=constant")
+    model = train(store, accepted("training.engine=graph", *changes)).model
+    model.network.compile(model.optimizer)
+    model.network.save(tmp_path / "network.keras")
+    loaded = keras.models.load_model(tmp_path / "network.keras")
+    dropouts = [layer.rate for layer in loaded.layers if isinstance(layer, keras.layers.Dropout)]
+    assert dropouts == [0.1, 0.45]
+    assert loaded.optimizer.weight_decay == 0.07
+    assert float(loaded.optimizer.learning_rate) == pytest.approx(0.003)
+
+
+def test_another_structure_is_another_model() -> None:
+    store = ModelStore(capacity=9)
+    variants = (
+        (),
+        ("model.units=[17]",),
+        ("model.dropout=0",),
+        ("model.activation=gelu",),
+        ("training.label_smoothing=0",),
+        ("training.batch_size=32",),
+        ("optimizer.weight_decay=0",),
+        ("optimizer.beta_1=0.8",),
+        ("augmentation=shift",),
+    )
+    models = [store.get(accepted(*changes), DIGITS, (28, 28), 10)[0] for changes in variants]
+    assert len({id(model) for model in models}) == len(variants)
+    again = [store.get(accepted(*changes), DIGITS, (28, 28), 10)[0] for changes in variants]
+    assert [id(model) for model in again] == [id(model) for model in models]
+    other = LabelledImages(DIGITS.images, DIGITS.labels)
+    assert store.get(accepted(), other, (28, 28), 10)[0] is not models[0]
+
+
+def test_the_model_unused_for_longest_is_forgotten() -> None:
+    store = ModelStore(capacity=2)
+
+    def get(units: int) -> ExperimentModel:
+        return store.get(accepted(f"model.units=[{units}]"), DIGITS, (28, 28), 10)[0]
+
+    first, second = get(1), get(2)
+    assert get(1) is first
+    get(3)
+    assert get(1) is first
+    assert get(2) is not second
+
+
+@pytest.mark.parametrize("activation", ["relu", "silu"])
+def test_nothing_holds_the_graph_of_a_forgotten_model(activation: str) -> None:
+    store = ModelStore(capacity=1)
+
+    def graphs(units: int) -> list[weakref.ref[object]]:
+        chosen = accepted("training.engine=graph", f"model.units=[{units}]", f"model.activation={activation}")
+        model = train(store, chosen).model
+        assert isinstance(model, EpochModel)
+        functions = (model._epoch, model._validate)
+        return [weakref.ref(function.get_concrete_function().graph) for function in functions]
+
+    first, second = graphs(3), graphs(4)
+    gc.collect()
+    assert [graph() for graph in first] == [None, None]
+    assert all(graph() is not None for graph in second)
+
+
+def test_the_keras_engine_is_never_used_again() -> None:
+    store, chosen = ModelStore(), accepted("training.engine=keras")
+    first, again = train(store, chosen), train(store, chosen)
+    assert first.model is not again.model and not isinstance(first.model, EpochModel)
+    assert_same(again, first)
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "step", "plateau"])
+def test_every_engine_takes_the_same_learning_rates(schedule: str) -> None:
+    changes = (f"schedule={schedule}", "training.epochs=3")
+    ours, expected = (
+        train(ModelStore(), accepted(f"training.engine={engine}", *changes)) for engine in ("graph", "keras")
+    )
+    assert [row.learning_rate for row in ours.rows] == [row.learning_rate for row in expected.rows]
+    for one, other in zip(ours.weights, expected.weights, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-3)
+
+
+def test_images_are_on_the_device_once_for_all_models() -> None:
+    store = ModelStore()
+    models = [
+        train(store, accepted("training.engine=graph", f"model.units=[{units}]")).model for units in (3, 4)
+    ]
+    assert models[0] is not models[1]
+    assert models[0]._data.images is models[1]._data.images is resident(DIGITS).images  # type: ignore[attr-defined]
+
+
+def test_the_best_weights_are_those_of_the_best_epoch() -> None:
+    chosen = accepted("training.engine=graph", "training.epochs=4", "optimizer.learning_rate=0.3")
+    trained = train(ModelStore(), chosen)
+    values = [row.val_accuracy or 0.0 for row in trained.rows]
+    assert trained.best.best_epoch == int(np.argmax(values)) + 1
+    assert trained.best.best_value == pytest.approx(max(values))
+    trained.model.network.set_weights(trained.best.weights)
+    _, accuracy = trained.model.evaluate(HELD_OUT.images.copy(), HELD_OUT.labels, verbose=0)
+    assert accuracy == pytest.approx(max(values))
+
+
+def test_a_check_may_stop_the_training_after_the_epoch_is_reported() -> None:
+    class EnoughError(Exception):
+        pass
+
+    def check() -> None:
+        raise EnoughError
+
+    store, chosen = ModelStore(), accepted("training.engine=graph")
+    expected = train(store, chosen)
+    with pytest.raises(EnoughError):
+        train(store, chosen, check)
+    assert_same(train(store, chosen), expected)
+
+
+@pytest.mark.parametrize("warmup_fraction", [0.0, 0.1, 1.0])
+def test_cosine_rates_are_those_of_keras(warmup_fraction: float) -> None:
+    config = CosineScheduleConfig(warmup_fraction=warmup_fraction, final_fraction=0.02)
+    warmup_steps = round(warmup_fraction * 200)
+    schedule = keras.optimizers.schedules.CosineDecay(
+        initial_learning_rate=0.0 if warmup_steps else 0.3,
+        decay_steps=max(200 - warmup_steps, 1),
+        alpha=0.02,
+        warmup_target=0.3 if warmup_steps else None,
+        warmup_steps=warmup_steps,
+    )
+    rates = learning_rates(config, 0.3, 200, 20, first=0, count=200)
+    assert rates is not None and rates.dtype == np.float32
+    np.testing.assert_allclose(rates, [float(schedule(step)) for step in range(200)], rtol=1e-5, atol=1e-8)
+
+
+def test_step_rates_are_those_of_keras() -> None:
+    schedule = keras.optimizers.schedules.ExponentialDecay(0.1, 2 * 7, 0.3, staircase=True)
+    rates = learning_rates(StepScheduleConfig(every_epochs=2, factor=0.3), 0.1, 70, 7, first=10, count=50)
+    np.testing.assert_allclose(rates, [float(schedule(step)) for step in range(10, 60)], rtol=1e-5)
+
+
+def test_constant_and_plateau_leave_the_learning_rate_alone() -> None:
+    plateau = PlateauScheduleConfig(patience=1, factor=0.5, min_learning_rate=0.0)
+    for config in (ConstantScheduleConfig(), plateau):
+        assert learning_rates(config, 0.1, 70, 7, first=0, count=7) is None

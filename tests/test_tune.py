@@ -1,0 +1,257 @@
+"""`mode=tune` as a user sees it: real searches on the bundled digits."""
+
+import csv
+import json
+import socket
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.conftest import FinishedRun, Run, Start
+from tests.digits import sample_digits
+
+SMALL = ("mode=tune", "data=sample", "training.engine=graph", "training.epochs=2")
+
+
+def records(run: Path, name: str = "trials.jsonl") -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (run / name).read_text().splitlines()]
+
+
+@pytest.fixture(scope="module")
+def search(run_command: Run, tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
+    """A small search with everything that a search has; read it only."""
+    folder = tmp_path_factory.mktemp("search")
+    result = run_command(
+        *SMALL,
+        "tuner.max_trials=5",
+        "tuner.keep=2",
+        "tuner.confirm.top=2",
+        "tuner.confirm.seeds=2",
+        "tuner.workers=2",
+        "model.activation=tanh",
+        "+search_space.training.ema_momentum={type: choice, values: [0.0, 0.5]}",
+        cwd=folder,
+    )
+    (path,) = (folder / "runs").iterdir()
+    return FinishedRun(path, result.returncode, result.stdout, result.stderr)
+
+
+def summary(run: FinishedRun) -> dict[str, Any]:
+    return json.loads((run.path / "summary.json").read_text())
+
+
+def test_a_search_ends_well_and_says_what_it_did(search: FinishedRun) -> None:
+    assert (search.status, search.stderr) == (0, "")
+    assert json.loads((search.path / "manifest.json").read_text())["status"] == "completed"
+    assert "random search" in search.stdout
+    assert "model.activation=tanh is given, and not searched" in search.stdout
+    assert "search over (tuner.max_trials: 5 trials)" in search.stdout
+    assert summary(search)["verdict"] in " ".join(search.stdout.split())
+    assert f"--config-dir {search.path.relative_to(search.path.parent.parent)}" in search.stdout
+
+
+def test_every_trial_is_recorded_with_its_values_seed_curve_and_time(search: FinishedRun) -> None:
+    trials = records(search.path)
+    assert sorted(trial["trial"] for trial in trials) == [0, 1, 2, 3, 4]
+    for trial in trials:
+        (execution,) = trial["executions"]
+        assert trial["status"] == "completed"
+        assert [row["epoch"] for row in execution["metrics"]] == [1, 2]
+        best = max(row["val_accuracy"] for row in execution["metrics"])
+        assert trial["score"] == execution["score"] == best
+        assert trial["num_params"] > 0 and trial["duration_s"] > 0
+        assert trial["values"]["training.ema_momentum"] in (0.0, 0.5)
+        assert "model.activation" not in trial["values"]
+    assert len({trial["executions"][0]["seed"] for trial in trials}) == 5
+    with (search.path / "trials.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row["score"]) for row in rows] == [trial["score"] for trial in trials]
+
+
+def test_units_of_layers_that_do_not_exist_are_not_sampled(search: FinishedRun) -> None:
+    for trial in records(search.path):
+        entries = [name for name in trial["values"] if name.startswith("model.units.") and name[-1].isdigit()]
+        assert len(entries) == trial["values"]["model.units.length"]
+
+
+def test_the_weights_of_the_best_trials_only_are_kept_without_optimizer_state(search: FinishedRun) -> None:
+    ranked = sorted(records(search.path), key=lambda trial: (-trial["score"], trial["trial"]))
+    kept = {path.stem for path in (search.path / "checkpoints").glob("trial_?.keras")}
+    assert kept == {f"trial_{trial['trial']}" for trial in ranked[:2]}
+    for path in (search.path / "checkpoints").glob("*.keras"):
+        num_params = path.stat().st_size / 4
+        assert num_params < 1.3 * max(trial["num_params"] for trial in ranked) + 20_000
+
+
+def test_candidates_and_the_default_are_confirmed_on_the_same_fresh_seeds(search: FinishedRun) -> None:
+    confirmed = records(search.path, "confirmed.jsonl")
+    found = summary(search)
+    seeds = {candidate: set() for candidate in ("default", *[c["candidate"] for c in found["candidates"]])}
+    for record in confirmed:
+        seeds[record["candidate"]].add(record["seed"])
+    assert len(seeds) == 3
+    assert set(map(frozenset, seeds.values())) == {frozenset({1, 2})}
+    means = [candidate["confirmed_score"] for candidate in found["candidates"]]
+    assert means == sorted(means, reverse=True)
+    assert found["winner"] == found["candidates"][0]["candidate"]
+
+
+def test_the_kept_network_is_the_winners_best_on_validation(search: FinishedRun) -> None:
+    found = summary(search)
+    winners = [
+        record for record in records(search.path, "confirmed.jsonl") if record["candidate"] == found["winner"]
+    ]
+    best = max(winners, key=lambda record: record["execution"]["score"])
+    assert records(search.path, "metrics.jsonl") == best["execution"]["metrics"]
+    with np.load(search.path / "predictions.npz") as arrays:
+        accuracy = float(np.mean(arrays["probabilities"].argmax(axis=1) == arrays["labels"]))
+    assert accuracy == found["test_accuracy"]
+    assert found["test_accuracy"] in found["winner_test_accuracies"]
+    assert len(found["winner_test_accuracies"]) == 2
+
+
+def test_pictures_of_the_search_and_of_the_winner_are_drawn(search: FinishedRun) -> None:
+    drawn = {path.stem for path in (search.path / "plots").iterdir()}
+    assert drawn >= {
+        "search_progress", "hyperparameters", "parallel_coordinates", "importance", "trial_curves",
+        "confirmation", "learning_curves", "confusion_matrix", "mistakes", "sample_predictions",
+    }  # fmt: skip
+
+
+def test_the_winner_is_an_experiment_that_trains_to_the_confirmed_curve(
+    search: FinishedRun, run_command: Run, tmp_path: Path
+) -> None:
+    winners = [
+        record
+        for record in records(search.path, "confirmed.jsonl")
+        if record["candidate"] == summary(search)["winner"]
+    ]
+    record = winners[0]
+    result = run_command(
+        "--config-dir",
+        str(search.path),
+        "experiment=best_experiment",
+        "data=sample",
+        f"seed={record['seed']}",
+        "training.threads=1",
+        cwd=tmp_path,
+    )
+    assert result.returncode == 0, result.stderr
+    (run,) = (tmp_path / "runs" / "best_experiment").iterdir()
+    curve = [{**row, "duration_s": 0} for row in records(run, "metrics.jsonl")]
+    assert curve == [{**row, "duration_s": 0} for row in record["execution"]["metrics"]]
+
+
+def test_a_finished_search_is_gone_on_with_only_for_a_larger_budget(
+    search: FinishedRun, run_command: Run
+) -> None:
+    folder = search.path.parent.parent
+    before = (search.path / "trials.jsonl").read_bytes()
+    result = run_command(f"resume={search.path}", cwd=folder)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "is completed" in result.stdout
+    result = run_command(f"resume={search.path}", "seed=5", cwd=folder)
+    assert result.returncode == 2
+    assert "goes on with its own configuration" in result.stderr
+    assert (search.path / "trials.jsonl").read_bytes() == before
+
+
+def test_one_worker_or_two_find_the_same(search: FinishedRun, run_command: Run, tmp_path: Path) -> None:
+    result = run_command(
+        *SMALL,
+        "tuner.max_trials=3",
+        "tuner.confirm.seeds=0",
+        "tuner.workers=1",
+        "training.threads=1",
+        "model.activation=tanh",
+        "+search_space.training.ema_momentum={type: choice, values: [0.0, 0.5]}",
+        cwd=tmp_path,
+    )
+    assert result.returncode == 0, result.stderr
+    (run,) = (tmp_path / "runs").iterdir()
+    two = {trial["trial"]: trial for trial in records(search.path)}
+    for trial in records(run):
+        assert trial["values"] == two[trial["trial"]]["values"]
+        assert trial["score"] == two[trial["trial"]]["score"]
+    assert "was not trained again" in json.loads((run / "summary.json").read_text())["verdict"]
+
+
+def test_failing_trials_are_recorded_and_the_search_goes_on(run_command: Run, tmp_path: Path) -> None:
+    spaces = tmp_path / "mine" / "search_space"
+    spaces.mkdir(parents=True)
+    (spaces / "wild.yaml").write_text(
+        "optimizer.weight_decay: {type: choice, values: [4000.0, 0.1]}\n"
+        "model.dropout: {type: choice, values: [0.0, 0.1]}\n"
+    )
+    result = run_command(
+        "--config-dir=mine",
+        *SMALL,
+        "search_space=wild",
+        "schedule=constant",
+        "training.epochs=3",
+        "tuner=grid",
+        "tuner.confirm.seeds=0",
+        "tuner.workers=1",
+        cwd=tmp_path,
+    )
+    assert result.returncode == 0, result.stderr
+    (run,) = (tmp_path / "runs").iterdir()
+    trials = records(run)
+    wild = [trial for trial in trials if trial["values"]["optimizer.weight_decay"] == 4000]
+    assert [trial["status"] for trial in wild] == ["failed", "failed"]
+    assert all("became nan" in trial["error"]["message"] for trial in wild)
+    assert sum(trial["status"] == "completed" for trial in trials) == 2
+    assert "failed: loss became nan" in result.stdout
+    assert json.loads((run / "summary.json").read_text())["ended_by"].startswith("every combination")
+
+
+def test_test_images_are_not_read_before_the_search_is_over(run_command: Run, tmp_path: Path) -> None:
+    """A search over an archive whose test images are damaged fails when it wants to score, not before."""
+    images, labels = sample_digits(600)
+    np.savez(
+        tmp_path / "digits.npz", x_train=images[:500], y_train=labels[:500], x_test=images, y_test=labels
+    )
+    archive = bytearray((tmp_path / "digits.npz").read_bytes())
+    place = archive.index(b"x_test.npy") + 5_000
+    archive[place : place + 8] = b"damaged!"
+    (tmp_path / "digits.npz").write_bytes(archive)
+    result = run_command(
+        *SMALL[2:],
+        "mode=tune",
+        "data.path=digits.npz",
+        "data.validation=100",
+        "tuner.max_trials=1",
+        "tuner.confirm.top=1",
+        "tuner.confirm.seeds=1",
+        cwd=tmp_path,
+    )
+    assert result.returncode == 1
+    assert "x_test" in result.stderr
+    (run,) = (tmp_path / "runs").iterdir()
+    assert [trial["status"] for trial in records(run)] == ["completed"]
+    assert len(records(run, "confirmed.jsonl")) == 2
+    assert json.loads((run / "manifest.json").read_text())["data"]["test_sha256"] is None
+
+
+def test_chief_and_workers_are_started_as_keras_tuners_manual_says(start: Start, tmp_path: Path) -> None:
+    place = {"KERASTUNER_ORACLE_IP": "127.0.0.1", "KERASTUNER_ORACLE_PORT": str(free_port())}
+    request = (*SMALL, "tuner.max_trials=4", "tuner.confirm.top=1", "tuner.confirm.seeds=1")
+    chief = start(*request, cwd=tmp_path, KERASTUNER_TUNER_ID="chief", **place)
+    workers = [
+        start(*request, cwd=tmp_path, KERASTUNER_TUNER_ID=f"tuner{number}", **place) for number in (0, 1)
+    ]
+    output, errors = chief.communicate(timeout=180)
+    assert chief.returncode == 0, errors
+    for worker in workers:
+        output, errors = worker.communicate(timeout=60)
+        assert worker.returncode == 0, errors
+    (run,) = (tmp_path / "runs").iterdir()
+    assert {trial["worker"] for trial in records(run)} == {"tuner0", "tuner1"}
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
