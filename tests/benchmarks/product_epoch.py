@@ -14,16 +14,17 @@ from hydra import compose, initialize_config_dir
 from protocol import CONFIGURATION_DIR, overrides
 from stopwatch import Stopwatch, median_after_first
 
-from mnist_exp.config import parse
+from mnist_exp.config import Composition, parse
 from mnist_exp.modes.train import Experiment, prepare
-from mnist_exp.schema import Config
 from mnist_exp.terminal import Terminal
 
 
-def compose_config(changes: list[str]) -> Config:
-    """Composes a configuration as the command does."""
+def prepare_experiment(changes: list[str]) -> Experiment:
+    """Composes a configuration and prepares it as the command does."""
     with initialize_config_dir(str(CONFIGURATION_DIR), version_base="1.3"):
-        return parse(compose("config", changes))
+        composed = compose("config", changes)
+        composition = Composition(composed, changes, {}, lambda overrides: compose("config", overrides))
+        return prepare(parse(composed), Terminal(io.StringIO()), composition, None)
 
 
 def train(experiment: Experiment) -> tuple[Stopwatch, float]:
@@ -50,7 +51,7 @@ def main() -> None:
     mnist_file.add_data_argument(parser)
     arguments = parser.parse_intermixed_args()
     fixed = overrides(mnist_file.find_data(arguments.data), arguments.epochs)
-    experiment = prepare(compose_config([*fixed, *arguments.overrides]), Terminal(io.StringIO()))
+    experiment = prepare_experiment([*fixed, *arguments.overrides])
     stopwatch, compile_s = train(experiment)
     result = {
         "overrides": arguments.overrides,
