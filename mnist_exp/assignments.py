@@ -1,6 +1,6 @@
 """What a worker is told to do, in the words of Keras Tuner's messages: flat names and plain values."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from mnist_exp.records import ErrorRecord
@@ -19,6 +19,10 @@ SEED = "tuner/seed"
 
 CANDIDATE = "tuner/candidate"
 """The name under which a confirmation's values say whom it is for."""
+
+MESSAGE = "tuner/message"
+HINT = "tuner/hint"
+"""Under these names a worker says what stops the whole search."""
 
 _OWN = "tuner/"
 
@@ -41,10 +45,16 @@ def num_epochs(search: Search, encoded: dict[str, Any]) -> int:
 
 
 def failed_trial(
-    search: Search, trial: int, encoded: dict[str, Any], started_at: str, worker: str, error: ErrorRecord
+    search: Search,
+    trial: int,
+    encoded: dict[str, Any],
+    started_at: str,
+    worker: str,
+    error: ErrorRecord | None,
 ) -> TrialRecord:
-    """Makes the record of a trial that came to nothing."""
-    now = datetime.now(UTC)
+    """Makes the record of a trial that ends now and has come to nothing."""
+    finished_at = utc_now()
+    duration = datetime.fromisoformat(finished_at) - datetime.fromisoformat(started_at)
     return TrialRecord(
         trial=trial,
         status="failed",
@@ -53,8 +63,8 @@ def failed_trial(
         epochs=num_epochs(search, encoded),
         num_params=None,
         started_at=started_at,
-        finished_at=utc_now(),
-        duration_s=round((now - datetime.fromisoformat(started_at)).total_seconds(), 3),
+        finished_at=finished_at,
+        duration_s=duration.total_seconds(),
         worker=worker,
         executions=[],
         error=error,

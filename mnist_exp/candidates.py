@@ -53,44 +53,55 @@ class Candidates:
         return confirmation_name(candidate, execution.seed) if self.confirmations else candidate
 
     def difference(self) -> tuple[float | None, tuple[float, float] | None]:
-        """Compares the winner's confirmed scores with the default's (Welch)."""
+        """Compares the winner's confirmed scores with the default's.
+
+        Returns:
+            The difference of the means, and its 95% interval (Welch), made wider for the winner
+            having been picked among several (Bonferroni); None where there is nothing to compare.
+        """
         default = next((other for other in self.candidates if other.candidate == DEFAULT), None)
         winner = self.winner
         if default is None or default is winner or not default.confirmed_scores:
             return None, None
         assert winner.confirmed_score is not None
         assert default.confirmed_score is not None
-        interval = welch_interval(winner.confirmed_scores, default.confirmed_scores)
+        level = 1 - 0.05 / (len(self.candidates) - 1)
+        interval = welch_interval(winner.confirmed_scores, default.confirmed_scores, level)
         return winner.confirmed_score - default.confirmed_score, interval
 
     def verdict(self) -> str:
         """Says in a sentence whether the winner beats the untuned configuration."""
         difference, interval = self.difference()
         name = candidate_name(self.winner.candidate)
-        if not self.confirmations:
+        if not self.search.tuner.confirm.seeds:
             return f"{name} had the best score; it was not trained again, so part of that is luck."
-        if difference is None:
+        if not self.confirmations:
+            return f"{name} had the best score; every new training failed, so nothing is known for sure."
+        if self.winner.candidate == DEFAULT:
             return "No trial beat the untuned default when trained again on fresh seeds."
-        margin = f"{100 * difference:+.2f} points" if self.sign > 0 else f"{difference:+.4f} in loss"
-        num_seeds = len(self.winner.confirmed_scores)
+        if difference is None:
+            return f"{name} won; the untuned default failed when trained again, so there is no comparison."
+        margin = self._margin(difference)
         if interval is None:
             return f"{name} against the untuned default: {margin}; one seed cannot tell that from noise."
         low, high = interval
-        spread = (
-            f"95%: {100 * low:+.2f} to {100 * high:+.2f}"
-            if self.sign > 0
-            else f"95%: {low:+.4f} to {high:+.4f}"
-        )
-        beyond = self.sign * (low if self.sign > 0 else high) > 0
-        if beyond:
-            return (
-                f"{name} beats the untuned default beyond seed noise: {margin} ({spread}; "
-                f"{num_seeds} fresh seeds each)."
-            )
-        return (
-            f"{name} and the untuned default cannot be told apart: {margin} ({spread}; "
-            f"{num_seeds} fresh seeds each)."
-        )
+        spread = f"{margin} (95%: {self._margin(low)} to {self._margin(high)}; {self._seed_counts()})"
+        if low < high and self.sign * (low if self.sign > 0 else high) > 0:
+            return f"{name} beats the untuned default beyond seed noise: {spread}."
+        return f"{name} and the untuned default cannot be told apart: {spread}."
+
+    def _margin(self, difference: float) -> str:
+        return f"{100 * difference:+.2f} points" if self.sign > 0 else f"{difference:+.4f}"
+
+    def _seed_counts(self) -> str:
+        counts = {
+            other.candidate: len(other.confirmed_scores)
+            for other in self.candidates
+            if other.candidate in (DEFAULT, self.winner.candidate)
+        }
+        if len(set(counts.values())) == 1:
+            return f"{counts[DEFAULT]} fresh seeds each"
+        return f"{counts[self.winner.candidate]} fresh seeds against the default's {counts[DEFAULT]}"
 
     def _rank(self) -> list[CandidateRecord]:
         ranked = self.stage.ranked()
@@ -106,7 +117,11 @@ class Candidates:
             ]
             if executions:
                 candidates.append(self._candidate(name, trials.get(name), executions))
-        return sorted(candidates, key=lambda other: -self.sign * (other.confirmed_score or 0.0))
+        # One that failed on some seed is not the equal of one that did not.
+        return sorted(
+            candidates,
+            key=lambda other: (-len(other.confirmed_scores), -self.sign * (other.confirmed_score or 0.0)),
+        )
 
     def _candidate(
         self, name: str, trial: TrialRecord | None, executions: Sequence[ExecutionRecord]

@@ -20,10 +20,10 @@ from keras_tuner.engine.trial import Trial, TrialStatus
 from keras_tuner.src import protos
 from keras_tuner.src.distribute.oracle_chief import OracleServicer
 
-from mnist_exp.assignments import RUN
+from mnist_exp import runs
+from mnist_exp.assignments import HINT, MESSAGE, RUN
 from mnist_exp.errors import ExperimentError, RunError
 from mnist_exp.records import ErrorRecord
-from mnist_exp.runs import utc_now
 from mnist_exp.search_files import SearchFiles
 from mnist_exp.stages import Stage
 from mnist_exp.trial_records import ConfirmationRecord, TrialRecord
@@ -48,7 +48,7 @@ class Running:
 
     worker: str
     values: dict[str, Any]
-    started_at: str = field(default_factory=utc_now)
+    started_at: str = field(default_factory=runs.utc_now)
     heard: float = field(default_factory=time.monotonic)
     epoch: int = 0
     epochs: int = 0
@@ -87,7 +87,8 @@ class Chief:
     @property
     def is_through(self) -> bool:
         """Whether the stage has nothing left to give out, and nothing is running."""
-        return self._is_through and not self.running
+        with self._lock:
+            return self._is_through and not self.running
 
     def dismiss(self) -> None:
         """Lets workers that were started elsewhere go home, and waits until they have heard it."""
@@ -113,15 +114,16 @@ class Chief:
                 return _idle()
             try:
                 trial = self._stage.assign(worker)
-            except ExperimentError as error:
-                self.fatal = error
+            except Exception as error:
+                self._give_up(error)
                 return _idle()
-            if trial.status == TrialStatus.RUNNING:
-                self.running[trial.trial_id] = Running(worker, dict(trial.hyperparameters.values))
-            elif trial.status == TrialStatus.STOPPED:
-                # Workers stay for the next stage.
-                self._is_through = True
-            return _without_space(trial) if trial.status == TrialStatus.RUNNING else _idle()
+            # Workers stay for the next stage.
+            self._is_through = trial.status == TrialStatus.STOPPED
+            if trial.status != TrialStatus.RUNNING:
+                return _idle()
+            values = dict(trial.hyperparameters.values)
+            self.running[trial.trial_id] = Running(worker, values)
+            return self._sent(trial.trial_id, values)
 
     def update_trial(self, name: str, metrics: Mapping[str, float], step: float = 0) -> Trial:
         """Hears of a finished epoch, and says whether to go on."""
@@ -130,8 +132,10 @@ class Chief:
             running.heard = time.monotonic()
             running.epoch, running.epochs = round(step), round(metrics.get("epochs", 0))
             running.score = metrics.get(self.objective)
-        # Who is no longer expected to work on this (taken for dead, say) need not finish it.
-        must_stop = running is None or (self._stage is not None and self._stage.must_stop)
+        if running is None:
+            # Nobody expects this any more: its worker was taken for dead, say.
+            return _answer(name, TrialStatus.INVALID)
+        must_stop = self._stage is not None and self._stage.must_stop
         return _answer(name, TrialStatus.STOPPED if must_stop else TrialStatus.RUNNING)
 
     def get_trial(self, name: str) -> Trial:
@@ -141,20 +145,25 @@ class Chief:
         return _answer(name, TrialStatus.RUNNING)
 
     def end_trial(self, trial: Trial) -> None:
-        """Takes a result; a trial that is INVALID stops the search with its error."""
+        """Takes a result; a trial that is INVALID stops the search with what went wrong."""
         with self._lock:
-            if trial.trial_id not in self.running or self._stage is None:
+            if trial.trial_id not in self.running or self._stage is None or self.fatal is not None:
+                return
+            if trial.status == TrialStatus.INVALID:
+                values = trial.hyperparameters.values
+                self.fatal = RunError(values.get(MESSAGE, "a worker failed."), values.get(HINT, ""))
                 return
             try:
-                record = self._stage.take(trial.trial_id)
-            except (ExperimentError, OSError) as error:
-                self.fatal = error if isinstance(error, ExperimentError) else RunError(str(error))
-                return
-            finally:
-                self.running.pop(trial.trial_id)
-            if trial.status == TrialStatus.INVALID and record.error is not None:
-                self.fatal = RunError(f"{record.error.type}: {record.error.message}", record.error.hint)
-            self.ended.put(record)
+                self.ended.put(self._stage.take(trial.trial_id))
+            except Exception as error:
+                self._give_up(error)
+            self.running.pop(trial.trial_id)
+
+    def excuse_silence(self) -> None:
+        """Takes every worker for alive: this process itself was suspended for a while."""
+        with self._lock:
+            for running in self.running.values():
+                running.heard = time.monotonic()
 
     def running_of(self, worker: str) -> str | None:
         """Names what a worker is at; None when it is idle."""
@@ -181,9 +190,21 @@ class Chief:
             name = self.running_of(worker)
             if name is None or self._stage is None:
                 return False
-            self._stage.give_up(name, self.running[name].started_at, worker, error)
-            self.end_trial(Trial(keras_tuner.HyperParameters(), name, TrialStatus.FAILED))
+            if self._stage.give_up(name, self.running[name].started_at, worker, error):
+                self.end_trial(_answer(name, TrialStatus.FAILED))
+            else:
+                self.running.pop(name)
             return True
+
+    def _give_up(self, error: Exception) -> None:
+        """Stops the search; an oracle that failed must not be asked again, it would wait for itself."""
+        self.fatal = error if isinstance(error, ExperimentError) else runs.explain(error)
+
+    def _sent(self, name: str, values: dict[str, Any]) -> Trial:
+        """Says what to do without the search space, which Keras Tuner prints when sending it."""
+        hyperparameters = keras_tuner.HyperParameters()
+        hyperparameters.values = values | {RUN: str(self.files.path.resolve())}
+        return Trial(hyperparameters, name)
 
 
 @contextmanager
@@ -200,7 +221,8 @@ def serving(chief: Chief, address: str) -> Iterator[int]:
     Raises:
         RunError: The address cannot be listened on.
     """
-    server = grpc.server(futures.ThreadPoolExecutor(max_workers=4))
+    # Without the option a second search could listen on the same port, and share the first one's workers.
+    server = grpc.server(futures.ThreadPoolExecutor(max_workers=4), options=[("grpc.so_reuseport", 0)])
     protos.get_service_grpc().add_OracleServicer_to_server(OracleServicer(chief), server)
     try:
         port = server.add_insecure_port(address)
@@ -221,10 +243,3 @@ def _idle() -> Trial:
 
 def _answer(name: str, status: str) -> Trial:
     return Trial(keras_tuner.HyperParameters(), name, status)
-
-
-def _without_space(trial: Trial) -> Trial:
-    """Leaves out the search space, which workers have; Keras Tuner prints conditions when sending them."""
-    hyperparameters = keras_tuner.HyperParameters()
-    hyperparameters.values = dict(trial.hyperparameters.values)
-    return Trial(hyperparameters, trial.trial_id, trial.status)

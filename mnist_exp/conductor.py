@@ -15,6 +15,7 @@ from mnist_exp.terminal import Terminal
 from mnist_exp.trial_records import TrialRecord
 
 _TURN_S = 0.1
+_SUSPENDED_S = 10.0
 
 
 class Conductor:
@@ -54,7 +55,11 @@ class Conductor:
         self.chief.begin(stage)
         confirmations = stage if isinstance(stage, ConfirmationStage) else None
         with self.terminal.live_view(lambda: render_search_status(self._status, objective)):
+            turned = time.monotonic()
             while True:
+                if time.monotonic() - turned > _SUSPENDED_S:
+                    self.chief.excuse_silence()
+                turned = time.monotonic()
                 is_through = self.chief.is_through
                 self._show_ended(objective)
                 if self.chief.fatal is not None:

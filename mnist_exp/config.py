@@ -15,7 +15,14 @@ from omegaconf.errors import OmegaConfBaseException
 from mnist_exp import keras_names
 from mnist_exp.errors import ConfigError, nearest
 from mnist_exp.refusals import explain_rejection
-from mnist_exp.schema import BayesianTunerConfig, Config, MlpConfig, OptimizerConfig, SequentialConfig
+from mnist_exp.schema import (
+    BayesianTunerConfig,
+    Config,
+    MlpConfig,
+    OptimizerConfig,
+    RandomTunerConfig,
+    SequentialConfig,
+)
 
 _MAY_CHANGE = ("max_trials", "max_minutes", "patience_trials", "workers")
 
@@ -59,33 +66,28 @@ def read_config(run_path: Path) -> Config:
     Raises:
         ConfigError: Its `config.yaml` is missing, damaged, or not accepted any more.
     """
-    path = run_path / "config.yaml"
+    tree = _read_tree(run_path / "config.yaml")
     try:
-        return parse_tree(msgspec.yaml.decode(path.read_bytes(), type=dict[str, Any]))
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}.") from error
-    except (msgspec.DecodeError, ConfigError) as error:
-        raise ConfigError(f"{path}: {error}") from error
+        return parse_tree(tree)
+    except ConfigError as error:
+        raise ConfigError(f"{run_path / 'config.yaml'}: {error.message}", error.hint) from error
 
 
-def resumed_config(run_path: Path, requested: dict[str, Any], typed: list[str]) -> tuple[Config, bool]:
-    """Reads a run's configuration to go on with it, larger budgets included.
+def resumed_tree(run_path: Path, requested: dict[str, Any], typed: list[str]) -> dict[str, Any]:
+    """Reads a run's configuration to go on with it, other budgets included.
 
     Args:
         run_path: The run's directory.
         requested: What was composed this time.
         typed: The overrides that this came from.
 
-    Returns:
-        The configuration, and whether a budget was typed.
-
     Raises:
         ConfigError: The run cannot be gone on with, or not with these overrides.
     """
-    config = read_config(run_path)
-    if config.tuner is None:
+    tree = _read_tree(run_path / "config.yaml")
+    if tree.get("mode") != "tune":
         raise ConfigError(
-            f"resume: {run_path} was made by mode={config.mode}.",
+            f"resume: {run_path} was made by mode={tree.get('mode')}.",
             "Only a search (mode=tune) can be gone on with.",
         )
     changes: dict[str, Any] = {}
@@ -94,14 +96,22 @@ def resumed_config(run_path: Path, requested: dict[str, Any], typed: list[str]) 
         group, _, name = key.partition(".")
         if group == "tuner" and name in _MAY_CHANGE:
             changes[name] = requested["tuner"][name]
-        elif key != "resume" and override != f"mode={config.mode}":
+        elif key != "resume" and override != "mode=tune":
             accepted = ", ".join(f"tuner.{name}" for name in _MAY_CHANGE)
             raise ConfigError(
                 f"{key}: {run_path} goes on with its own configuration; this cannot be changed.",
-                f"Accepted beside resume: {accepted}.",
+                f"Accepted beside mode=tune resume=…: {accepted}.",
             )
-    tuner = msgspec.structs.replace(config.tuner, **changes)
-    return msgspec.structs.replace(config, tuner=tuner), bool(changes)
+    return tree | {"tuner": tree["tuner"] | changes}
+
+
+def _read_tree(path: Path) -> dict[str, Any]:
+    try:
+        return msgspec.yaml.decode(path.read_bytes(), type=dict[str, Any])
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}.") from error
+    except msgspec.DecodeError as error:
+        raise ConfigError(f"{path}: {error}.") from error
 
 
 def parse_tree(tree: dict[str, Any]) -> Config:
@@ -258,6 +268,13 @@ def _check_tuner(config: Config) -> None:
             f"data.validation: got {config.data.validation}; a search scores its trials on validation "
             "images, never on test images.",
             "Set data.validation to a number, such as 5000.",
+        )
+    if isinstance(config.tuner, BayesianTunerConfig | RandomTunerConfig) and not (
+        config.tuner.max_trials or config.tuner.max_minutes or config.tuner.patience_trials
+    ):
+        raise ConfigError(
+            "tuner.max_trials: got null, and no other budget: the search would not end.",
+            "Set tuner.max_trials, tuner.max_minutes or tuner.patience_trials.",
         )
     if isinstance(config.tuner, BayesianTunerConfig) and find_spec("sklearn") is None:
         raise ConfigError(

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 from rich import box
 from rich.console import Group, RenderableType
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -47,8 +46,9 @@ def render_next(commands: Sequence[str]) -> list[RenderableType]:
     """Shows commands to try, each whole on its own line so that it can be copied."""
     if not commands:
         return []
-    lines = [Padding(Text(command, style="cyan", overflow="fold"), (0, 0, 0, 2)) for command in commands]
-    return [Text(), Text("next", style="bright_black"), *lines]
+    # Longer than the screen rather than broken: a broken line is another command when pasted.
+    lines = [Text(f"  {command}", style="cyan", no_wrap=True, overflow="ignore") for command in commands]
+    return [Text(), Text("next", style="bright_black"), Group(*lines)]
 
 
 def plural(count: int, noun: str) -> str:

@@ -58,17 +58,16 @@ class LocalWorkers:
     """
 
     def __init__(self, count: int) -> None:
-        self._processes = {f"worker{number}": _Process() for number in range(1, count + 1)}
+        # Not `worker1`, as users call those on other machines.
+        self._processes = {f"local{number}": _Process() for number in range(1, count + 1)}
         self._assign: Callable[[str, _Process], None] | None = None
         self._failed_starts = 0
 
-    def assign(self, run_path: str, port: int, threads: int) -> None:
-        """Sends every worker, and those that replace them, to a chief on this machine."""
+    def assign(self, run_path: str, host: str, port: int, threads: int) -> None:
+        """Sends every worker, and those that replace them, to the chief that listens there."""
 
         def assign(name: str, process: _Process) -> None:
-            process.tell(
-                Assignment(run_path=run_path, address="127.0.0.1", port=port, name=name, threads=threads)
-            )
+            process.tell(Assignment(run_path=run_path, address=host, port=port, name=name, threads=threads))
 
         self._assign = assign
         for name, process in self._processes.items():

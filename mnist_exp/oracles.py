@@ -11,7 +11,7 @@ from typing import Any
 
 import keras_tuner
 import numpy as np
-from keras_tuner.engine.trial import Trial
+from keras_tuner.engine.trial import Trial, TrialStatus
 from keras_tuner.oracles import (
     BayesianOptimizationOracle,
     GridSearchOracle,
@@ -26,6 +26,7 @@ from mnist_exp.schema import (
     RandomTunerConfig,
     TunerConfig,
 )
+from mnist_exp.search import direction_of
 from mnist_exp.search_space import Dimension, SearchSpace
 
 _UNLIMITED = 10**9
@@ -41,7 +42,10 @@ class SavedOracle(keras_tuner.Oracle):
         """Does nothing; see `save`."""
 
     def state(self) -> dict[str, Any]:
-        """Gives everything that the next proposals depend on, as JSON can hold it."""
+        """Gives everything that the next proposals depend on, as JSON can hold it.
+
+        A Gaussian process is not part of it: it is fitted again from the trials.
+        """
         own = self.get_state()
         # The search space is in the run's directory already.
         for name in ("hyperparameters", "display"):
@@ -72,6 +76,19 @@ class SavedOracle(keras_tuner.Oracle):
         self._retry_queue += [name for name in reversed(ongoing) if name not in self._retry_queue]
         self.ongoing_trials.clear()
 
+    def finish(self, name: str, score: float | None) -> None:
+        """Learns what came of a trial; None for nothing."""
+        trial = self.trials[name]
+        trial.score = score
+        trial.status = TrialStatus.FAILED if score is None else TrialStatus.COMPLETED
+        self.end_trial(trial)
+
+    def repeat(self, names: list[str]) -> None:
+        """Hands trials that have ended out again."""
+        for name in names:
+            self.trials[name].status = TrialStatus.RUNNING
+            self._retry_queue.insert(0, name)
+
     def score_trial(self, trial: Trial) -> None:
         """Does nothing: whoever ends a trial has set its score."""
 
@@ -82,6 +99,11 @@ class RandomOracle(SavedOracle, RandomSearchOracle):
 
 class HyperbandSearchOracle(SavedOracle, HyperbandOracle):
     """Successive halving of random trials."""
+
+    def finish(self, name: str, score: float | None) -> None:
+        """Takes a failure for the worst of scores; with no score it would cost its round a promotion."""
+        worst = -1e300 if self.objective.direction == "max" else 1e300
+        super().finish(name, worst if score is None else score)
 
 
 class GridOracle(SavedOracle, GridSearchOracle):
@@ -132,9 +154,8 @@ def build_oracle(tuner: TunerConfig, space: SearchSpace, seed: int) -> SavedOrac
         space: What is searched.
         seed: Of the run; the same seed proposes the same trials.
     """
-    direction = "max" if tuner.objective.endswith("accuracy") else "min"
     common: dict[str, Any] = {
-        "objective": keras_tuner.Objective("score", direction),
+        "objective": keras_tuner.Objective("score", direction_of(tuner.objective)),
         "hyperparameters": _hyperparameters(space),
         "allow_new_entries": False,
         # Never 0, which Keras Tuner takes for no seed at all.

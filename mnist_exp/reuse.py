@@ -34,10 +34,14 @@ class ModelStore:
 
     Args:
         capacity: Number of models kept; the one unused for longest goes first.
+
+    Attributes:
+        is_fresh: Whether the model given last has to be compiled.
     """
 
     def __init__(self, capacity: int = 4) -> None:
         self.capacity = capacity
+        self.is_fresh = True
         self._kept: OrderedDict[Hashable, _Kept] = OrderedDict()
 
     def get(
@@ -65,6 +69,7 @@ class ModelStore:
             return fresh, engine
         key = (_structure(config, fresh, engine), data)
         kept = self._kept.pop(key, None)
+        self.is_fresh = kept is None
         if kept is None:
             kept = self._keep(fresh)
         else:

@@ -60,8 +60,16 @@ class RunDirectory:
 
     def write_request(self, config: dict[str, Any], overrides: Sequence[str]) -> None:
         """Writes `config.yaml` (complete, resolved) and `overrides.yaml` (what was typed)."""
-        for name, content in (("config.yaml", config), ("overrides.yaml", list(overrides))):
-            files.write_bytes(self.path / name, msgspec.yaml.encode(content))
+        self.write_config(config)
+        files.write_bytes(self.path / "overrides.yaml", msgspec.yaml.encode(list(overrides)))
+
+    def write_config(self, config: dict[str, Any]) -> None:
+        """Writes `config.yaml`, complete and resolved."""
+        files.write_bytes(self.path / "config.yaml", msgspec.yaml.encode(config))
+
+    def read_overrides(self) -> list[str]:
+        """Reads `overrides.yaml`."""
+        return msgspec.yaml.decode((self.path / "overrides.yaml").read_bytes(), type=list[str])
 
     def append_metrics(self, row: EpochMetrics) -> None:
         """Adds an epoch to `metrics.jsonl` and `metrics.csv`."""

@@ -15,6 +15,7 @@ import msgspec
 import msgspec.yaml
 
 from mnist_exp import files
+from mnist_exp.errors import ConfigError
 from mnist_exp.trial_records import ConfirmationRecord, TrialRecord
 
 _Record = TypeVar("_Record")
@@ -40,8 +41,15 @@ class SearchFiles:
         self._submitted_dir.mkdir(exist_ok=True)
 
     def read_request(self) -> dict[str, Any]:
-        """Reads it back."""
-        return msgspec.yaml.decode((self.path / "search.yaml").read_bytes(), type=dict[str, Any])
+        """Reads it back.
+
+        Raises:
+            ConfigError: The search was stopped before it had written this.
+        """
+        path = self.path / "search.yaml"
+        if not path.exists():
+            raise ConfigError(f"resume: {self.path} was stopped before its search began.", "Start a new one.")
+        return msgspec.yaml.decode(path.read_bytes(), type=dict[str, Any])
 
     def weights_path(self, name: str) -> Path:
         """Says where the weights of a trial or confirmation are kept, as a plain Keras model."""

@@ -1,7 +1,10 @@
 """A search from its first trial to its report."""
 
+import argparse
+import shlex
 from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from mnist_exp import training
@@ -13,6 +16,7 @@ from mnist_exp.config import Composition
 from mnist_exp.data import Source, TrainingData, find_source, load_training_data
 from mnist_exp.dimensions import Dimension, describe
 from mnist_exp.errors import RunError
+from mnist_exp.files import remove_drafts
 from mnist_exp.local_workers import LocalWorkers
 from mnist_exp.models import build_network
 from mnist_exp.oracles import build_oracle
@@ -50,7 +54,7 @@ class PreparedSearch:
         num_workers: How many.
         threads: Number of threads each.
         fixed: Sentences on what was taken out of the search.
-        typed: The command line's overrides.
+        is_extended: Whether this goes on with a search under another budget.
     """
 
     search: Search
@@ -62,7 +66,7 @@ class PreparedSearch:
     num_workers: int
     threads: int
     fixed: list[str]
-    typed: list[str]
+    is_extended: bool
 
 
 def prepare(
@@ -94,7 +98,7 @@ def prepare(
         num_workers=num_workers,
         threads=count_threads(config, num_workers),
         fixed=fixed,
-        typed=composition.overrides,
+        is_extended=any(override.startswith("tuner.") for override in composition.overrides),
     )
 
 
@@ -111,8 +115,11 @@ def search(
         data=data_record(prepared.source, prepared.data, None),
     )
     terminal.print(render_search_plan(_plan(prepared, run)))
-    with closing(prepared.workers):
-        stage, confirmations = _find_winner(prepared, files, run, terminal, request)
+    try:
+        with closing(prepared.workers):
+            stage, confirmations = _find_winner(prepared, files, run, terminal, request)
+    finally:
+        remove_drafts(run.path)
     return conclude(
         search,
         prepared.source,
@@ -122,15 +129,24 @@ def search(
         stage,
         confirmations.confirmations if confirmations else [],
         terminal,
-        _next_commands(prepared, run, files),
+        _next_commands(run, files),
     )
 
 
-def _next_commands(prepared: PreparedSearch, run: RunDirectory, files: SearchFiles) -> list[str]:
-    """Suggests how to train the winner."""
-    data = " ".join(override for override in prepared.typed if override.startswith("data"))
-    command = f"mnist-exp --config-dir {run.path} experiment={files.experiment_path.stem} {data}".rstrip()
-    return [command]
+def _next_commands(run: RunDirectory, files: SearchFiles) -> list[str]:
+    """Suggests how to train the winner, on the same images and with the user's own YAML."""
+    data = [override for override in run.read_overrides() if override.startswith("data")]
+    own = [f"hydra.searchpath=[file://{folder}]" for folder in _config_dirs(run.manifest.argv)]
+    experiment = f"experiment={files.experiment_path.stem}"
+    return [shlex.join(["mnist-exp", "--config-dir", str(run.path), experiment, *data, *own])]
+
+
+def _config_dirs(argv: list[str]) -> list[Path]:
+    """Finds the folder that was given to `--config-dir`."""
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("--config-dir", "-cd", type=Path)
+    given = parser.parse_known_args(argv)[0].config_dir
+    return [] if given is None else [given.resolve()]
 
 
 def _find_winner(
@@ -139,34 +155,42 @@ def _find_winner(
     """Runs both stages, whatever an earlier process left of them."""
     search, workplace = prepared.search, prepared.workplace
     tuner = search.tuner
-    stage = SearchStage(search, files, build_oracle(tuner, search.space, search.config.seed))
+    stage = SearchStage(
+        search, files, build_oracle(tuner, search.space, search.config.seed), prepared.is_extended
+    )
     chief = Chief(files, tuner.objective)
     with serving(chief, f"{workplace.host}:{workplace.port}") as port:
-        prepared.workers.assign(str(run.path.resolve()), port, prepared.threads)
+        prepared.workers.assign(str(run.path.resolve()), workplace.reachable_host, port, prepared.threads)
         conductor = Conductor(search, prepared.workers, chief, terminal, request, stage)
-        terminal.print(render_trial_header())
-        conductor.until_through(stage)
-        if stage.best is None:
-            raise _no_trial_completed(stage)
-        if not tuner.confirm.seeds:
-            chief.dismiss()
-            return stage, None
-        top = stage.ranked()[: tuner.confirm.top]
-        candidates: list[tuple[str, dict[str, Any]]] = [(DEFAULT, {})]
-        candidates += [(trial_name(trial.trial), stage.encoded_values(trial.trial)) for trial in top]
-        confirmations = ConfirmationStage(search, files, candidates)
-        terminal.print(_describe_confirmation(prepared, len(top), stage))
-        conductor.until_through(confirmations)
-        chief.dismiss()
-    return stage, confirmations
+        try:
+            terminal.print(render_trial_header())
+            conductor.until_through(stage)
+            if stage.best is None:
+                raise _no_trial_completed(stage)
+            if not tuner.confirm.seeds:
+                return stage, None
+            confirmations = ConfirmationStage(search, files, _candidates(stage))
+            terminal.print(_describe_confirmation(stage))
+            conductor.until_through(confirmations)
+            return stage, confirmations
+        finally:
+            if workplace.is_chief_of_others:
+                chief.dismiss()
 
 
-def _describe_confirmation(prepared: PreparedSearch, num_trials: int, stage: SearchStage) -> str:
+def _candidates(stage: SearchStage) -> list[tuple[str, dict[str, Any]]]:
+    """Lists who is trained again: name and values of the untuned default and of the best trials."""
+    top = stage.ranked()[: stage.search.tuner.confirm.top]
+    trials = [(trial_name(trial.trial), stage.encoded_values(trial.trial)) for trial in top]
+    return [(DEFAULT, {}), *trials]
+
+
+def _describe_confirmation(stage: SearchStage) -> str:
     """Announces the second stage."""
-    num_seeds = prepared.search.tuner.confirm.seeds
+    confirm = stage.search.tuner.confirm
     return (
-        f"\nsearch over ({stage.ended_by}); now the best {num_trials} and the untuned default once more, "
-        f"on {num_seeds} fresh seeds each"
+        f"\nsearch over ({stage.ended_by}); now the best {min(confirm.top, len(stage.ranked()))} and the "
+        f"untuned default once more, on {confirm.seeds} fresh seeds each"
     )
 
 

@@ -35,8 +35,12 @@ class Stage(Protocol):
     def take(self, name: str) -> TrialRecord | ConfirmationRecord:
         """Takes what a worker handed over under a trial's name."""
 
-    def give_up(self, name: str, started_at: str, worker: str, error: ErrorRecord) -> None:
-        """Hands over a failure in a worker's place."""
+    def give_up(self, name: str, started_at: str, worker: str, error: ErrorRecord) -> bool:
+        """Hands over a failure in a lost worker's place.
+
+        Returns:
+            Whether there is something to take; otherwise the work will be given out again.
+        """
 
     @property
     def must_stop(self) -> bool:
@@ -50,6 +54,7 @@ class SearchStage:
         search: What is searched.
         files: Where records go; those of an earlier process are taken up.
         oracle: Fresh.
+        is_extended: Whether an earlier process had a smaller budget.
 
     Attributes:
         trials: What has ended, in that order.
@@ -57,14 +62,16 @@ class SearchStage:
         searched_s: Seconds spent until the last trial began or ended, interruptions left out.
     """
 
-    def __init__(self, search: Search, files: SearchFiles, oracle: SavedOracle) -> None:
+    def __init__(
+        self, search: Search, files: SearchFiles, oracle: SavedOracle, is_extended: bool = False
+    ) -> None:
         self.search, self.files, self.oracle = search, files, oracle
         self.trials = files.read_trials()
         self.ended_by: str | None = None
         self._started, self._elapsed_before = time.monotonic(), 0.0
         self.searched_s = 0.0
         if (state := files.read_state()) is not None:
-            self._go_on(state)
+            self._go_on(state, is_extended)
 
     @property
     def elapsed_s(self) -> float:
@@ -92,13 +99,16 @@ class SearchStage:
 
     def assign(self, worker: str) -> Trial:
         """Asks the oracle for a trial, and writes its state down before anyone runs it."""
-        self.ended_by = self.ended_by or self._spent_budget()
-        if self.ended_by:
+        if self.ended_by is None:
+            self._end(self._spent_budget())
+        if self.ended_by is not None:
             return Trial(keras_tuner.HyperParameters(), status=TrialStatus.STOPPED)
         trial = self.oracle.create_trial(worker)
         if trial.status == TrialStatus.STOPPED:
-            self.ended_by = "every combination was tried, or the tuner has none left to propose"
+            self._end("every combination was tried, or the tuner has none left to propose")
         elif trial.status == TrialStatus.RUNNING:
+            # What a worker of an earlier process may still have handed over is not this one's result.
+            self.files.remove_submitted(trial.trial_id)
             self._save()
         return trial
 
@@ -111,12 +121,13 @@ class SearchStage:
         self._tell_oracle(name, record)
         self._save()
         self.files.remove_submitted(name)
-        for forgotten in self.ranked()[self.search.tuner.keep :]:
+        unscored = [record] if record.score is None else []
+        for forgotten in [*unscored, *self.ranked()[self.search.tuner.keep :]]:
             self.files.weights_path(trial_name(forgotten.trial)).unlink(missing_ok=True)
         return record
 
-    def give_up(self, name: str, started_at: str, worker: str, error: ErrorRecord) -> None:
-        """Hands over a failure in a worker's place, unless the worker still could do it itself."""
+    def give_up(self, name: str, started_at: str, worker: str, error: ErrorRecord) -> bool:
+        """Hands over a failure in a worker's place, unless the worker had handed its result over."""
         if self.files.submitted_trial(name) is None:
             record = failed_trial(
                 self.search,
@@ -127,6 +138,7 @@ class SearchStage:
                 error,
             )
             self.files.submit(name, record)
+        return True
 
     def encoded_values(self, trial: int) -> dict[str, Any]:
         """Gives a trial's values as the oracle has them."""
@@ -136,19 +148,21 @@ class SearchStage:
         return searched_values(hyperparameters.values)
 
     def _tell_oracle(self, name: str, record: TrialRecord) -> None:
-        trial = self.oracle.trials[name]
-        trial.score = record.score
-        trial.status = TrialStatus.COMPLETED if record.status == "completed" else TrialStatus.FAILED
-        self.oracle.end_trial(trial)
+        self.oracle.finish(name, record.score)
 
     def _save(self) -> None:
         self.searched_s = self.elapsed_s
-        self.files.write_state({"elapsed_s": self.searched_s, **self.oracle.state()})
+        state = {"elapsed_s": self.searched_s, "ended_by": self.ended_by, **self.oracle.state()}
+        self.files.write_state(state)
 
-    def _go_on(self, state: dict[str, Any]) -> None:
+    def _go_on(self, state: dict[str, Any], is_extended: bool) -> None:
         """Takes up where a process left off, wherever it was stopped."""
         self._elapsed_before = self.searched_s = state.pop("elapsed_s")
+        self.ended_by = None if is_extended else state["ended_by"]
+        del state["ended_by"]
         self.oracle.restore(state)
+        if is_extended:
+            self._repeat_stopped()
         ended = {trial.trial: trial for trial in self.trials}
         for name in list(self.oracle._retry_queue):
             if int(name) in ended:
@@ -158,6 +172,18 @@ class SearchStage:
             elif self.files.submitted_trial(name) is not None:
                 self.oracle._retry_queue.remove(name)
                 self.take(name)
+
+    def _end(self, reason: str | None) -> None:
+        if reason is not None:
+            self.ended_by = reason
+            self._save()
+
+    def _repeat_stopped(self) -> None:
+        """Lets trials that a smaller budget had cut short begin again."""
+        stopped = {trial.trial for trial in self.trials if trial.status == "stopped"}
+        self.trials = [trial for trial in self.trials if trial.trial not in stopped]
+        self.files.write_trials(self.trials)
+        self.oracle.repeat([name for name in self.oracle.trials if int(name) in stopped])
 
     def _spent_budget(self) -> str | None:
         tuner = self.search.tuner
@@ -172,9 +198,8 @@ class SearchStage:
         return None
 
     def _trials_since_best(self) -> int:
-        completed = [trial for trial in self.trials if trial.score is not None]
         best = self.best
-        return len(completed) - 1 - completed.index(best) if best is not None else 0
+        return len(self.trials) - (0 if best is None else 1 + self.trials.index(best))
 
 
 class ConfirmationStage:
@@ -196,22 +221,19 @@ class ConfirmationStage:
     ) -> None:
         self.files = files
         self.confirmations = files.read_confirmations()
-        self._work = [
-            (confirmation_name(candidate, seed), values | {CANDIDATE: candidate, SEED: seed})
+        self._work = {
+            confirmation_name(candidate, seed): values | {CANDIDATE: candidate, SEED: seed}
             for seed in search.confirmation_seeds()
             for candidate, values in candidates
-        ]
-        for name, _ in self._work:
-            if files.submitted_confirmation(name) is not None:
+        }
+        self._running: dict[str, str] = {}
+        self._lost: set[str] = set()
+        for name in self._work:
+            if name in self._done():
+                files.remove_submitted(name)
+            elif files.submitted_confirmation(name) is not None:
                 self.take(name)
-        done = {self._name(record) for record in self.confirmations}
-        self._running: dict[str, tuple[str, dict[str, Any]]] = {}
-        self._waiting = [(name, values) for name, values in self._work if name not in done]
-
-    @property
-    def num_trainings(self) -> int:
-        """How many there are in all."""
-        return len(self._work)
+        self._waiting = [name for name in self._work if name not in self._done()]
 
     def assign(self, worker: str) -> Trial:
         """Gives a worker the next training; the one that it lost, if it comes back."""
@@ -219,9 +241,10 @@ class ConfirmationStage:
             if not self._waiting:
                 return Trial(keras_tuner.HyperParameters(), status=TrialStatus.STOPPED)
             self._running[worker] = self._waiting.pop(0)
-        name, values = self._running[worker]
+        name = self._running[worker]
+        self.files.remove_submitted(name)
         hyperparameters = keras_tuner.HyperParameters()
-        hyperparameters.values = values
+        hyperparameters.values = self._work[name]
         return Trial(hyperparameters, name)
 
     def take(self, name: str) -> ConfirmationRecord:
@@ -231,22 +254,29 @@ class ConfirmationStage:
         self.confirmations.append(record)
         self.files.write_confirmations(self.confirmations)
         self.files.remove_submitted(name)
-        self._running = {worker: work for worker, work in self._running.items() if work[0] != name}
+        self._running = {worker: other for worker, other in self._running.items() if other != name}
         return record
 
-    def give_up(self, name: str, started_at: str, worker: str, error: ErrorRecord) -> None:
-        """Hands over a failure in a worker's place, unless the worker still could do it itself."""
-        if self.files.submitted_confirmation(name) is None:
-            values = dict(self._work)[name]
-            record = ConfirmationRecord(
-                candidate=values[CANDIDATE],
-                seed=values[SEED],
-                status="failed",
-                num_params=None,
-                execution=None,
-                error=error,
-            )
-            self.files.submit(name, record)
+    def give_up(self, name: str, started_at: str, worker: str, error: ErrorRecord) -> bool:
+        """Lets another worker train it; the second time that its worker is lost, it has failed."""
+        if self.files.submitted_confirmation(name) is not None:
+            return True
+        if name not in self._lost:
+            self._lost.add(name)
+            self._running.pop(worker, None)
+            self._waiting.insert(0, name)
+            return False
+        values = self._work[name]
+        record = ConfirmationRecord(
+            candidate=values[CANDIDATE],
+            seed=values[SEED],
+            status="failed",
+            num_params=None,
+            execution=None,
+            error=error,
+        )
+        self.files.submit(name, record)
+        return True
 
-    def _name(self, record: ConfirmationRecord) -> str:
-        return confirmation_name(record.candidate, record.seed)
+    def _done(self) -> set[str]:
+        return {confirmation_name(record.candidate, record.seed) for record in self.confirmations}

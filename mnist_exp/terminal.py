@@ -79,8 +79,9 @@ class Terminal:
     def print(self, *renderables: RenderableType) -> None:
         """Shows renderables on the screen and in the log. Strings are shown as they are."""
         for renderable in renderables:
-            self._screen.print(renderable)
-            self._log.print(renderable)
+            # Not cropped: a command to copy may be longer than the screen; all else keeps to its width.
+            self._screen.print(renderable, crop=False)
+            self._log.print(renderable, crop=False)
         with suppress(BrokenPipeError):
             self._screen.file.flush()
         self._log.file.flush()

@@ -16,7 +16,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from mnist_exp import CONF_DIR, provenance, runs
-from mnist_exp.config import Composition, parse, resolve, resumed_config
+from mnist_exp.config import Composition, parse, parse_tree, read_config, resolve, resumed_tree
 from mnist_exp.errors import ConfigError, ExperimentError
 from mnist_exp.native_output import diverted_stderr
 from mnist_exp.records import Manifest
@@ -111,13 +111,14 @@ def _execute(composed: DictConfig, terminal: Terminal) -> None:
     """Does what the configuration asks for, in a directory of its own or in the one to go on with."""
     config = parse(composed)
     typed = list(HydraConfig.get().overrides.task)
-    earlier = runs.open_run(Path(config.resume)) if config.resume is not None else None
+    earlier = None if config.resume is None else runs.open_run(Path(config.resume))
+    tree = None
     if earlier is not None:
-        config, is_changed = resumed_config(earlier.path, resolve(composed), typed)
-        if earlier.manifest.status == "completed" and not is_changed:
+        tree = _go_on_with(earlier, resolve(composed), typed)
+        if tree is None:
             terminal.print(f"{earlier.path} is completed; there is nothing to go on with.")
-            earlier.close()
             return
+        config = parse_tree(tree)
     with diverted_stderr() as native_output, stop_request() as request:
         if config.mode == "tune" and (workplace := find_workplace()).is_worker:
             _import_module("mnist_exp.modes.tune_worker").join(config, workplace, terminal)
@@ -125,20 +126,41 @@ def _execute(composed: DictConfig, terminal: Terminal) -> None:
         mode = _import_module(_MODES[config.mode])
         prepared = mode.prepare(config, terminal, _composition(composed, typed), earlier)
         run = earlier or _open_run(config, composed)
-        if earlier is not None:
-            run.update_manifest(status="running", error=None, finished_at=None)
-        native_output.follow(run.log_path)
-        terminal.attach_log(run.log_path)
-
-        def abandon(interrupted: Interrupted) -> None:
-            run.abandon(interrupted)
-            native_output.restore()
-            terminal.error(f"mnist-exp: {interrupted}")
-
-        go_on = f"; go on with: mnist-exp resume={run.path}" if config.tuner is not None else ""
-        request.place, request.abandon = f"{run.path}{go_on}", abandon
         with runs.recorded(run):
+            if earlier is not None and tree is not None:
+                run.update_manifest(status="running", error=None, finished_at=None)
+                run.write_config(tree)
+            native_output.follow(run.log_path)
+            terminal.attach_log(run.log_path)
+
+            def abandon(interrupted: Interrupted) -> None:
+                run.abandon(interrupted)
+                native_output.restore()
+                terminal.error(f"mnist-exp: {interrupted}")
+
+            go_on = f"; go on with: mnist-exp resume={run.path}" if config.tuner is not None else ""
+            request.place, request.abandon = f"{run.path}{go_on}", abandon
             mode.run(prepared, run, terminal, request)
+
+
+def _go_on_with(
+    earlier: runs.RunDirectory, requested: dict[str, Any], typed: list[str]
+) -> dict[str, Any] | None:
+    """Gives the configuration to go on with a run; None where there is nothing left to do."""
+    try:
+        tree = resumed_tree(earlier.path, requested, typed)
+        if earlier.manifest.status != "completed":
+            return tree
+        if parse_tree(tree) != read_config(earlier.path):
+            raise ConfigError(
+                f"resume: {earlier.path} is completed, and its winner was scored on the test images.",
+                "A longer search is a new run.",
+            )
+    except BaseException:
+        earlier.close()
+        raise
+    earlier.close()
+    return None
 
 
 def _composition(composed: DictConfig, typed: list[str]) -> Composition:

@@ -127,7 +127,8 @@ class SearchSummary(Summary, frozen=True, kw_only=True):
         candidates: Best confirmed first.
         winner_test_accuracies: The winner's accuracy on the test images, one for each fresh seed.
         difference: Winner's confirmed mean minus the default's; null where the default won.
-        difference_interval: 95% interval of it (Welch); null with fewer than two seeds.
+        difference_interval: 95% interval of it (Welch), wider for the choice among several candidates
+            (Bonferroni); null with fewer than two seeds.
         verdict: Whether the winner beats the default, in one sentence.
     """
 

@@ -4,27 +4,38 @@ import statistics
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import grpc
-from keras_tuner.engine.trial import TrialStatus
+from keras_tuner.engine.trial import Trial, TrialStatus
 from keras_tuner.src.distribute import oracle_client
 from keras_tuner.src.distribute.oracle_client import OracleClient
+from msgspec import structs
 
 from mnist_exp import files, runs, training
-from mnist_exp.assignments import CANDIDATE, SEED, num_epochs, plain_values, trial_name
+from mnist_exp.assignments import (
+    CANDIDATE,
+    HINT,
+    MESSAGE,
+    RUN,
+    SEED,
+    failed_trial,
+    num_epochs,
+    plain_values,
+    trial_name,
+)
 from mnist_exp.callbacks import BestWeights
 from mnist_exp.data import TrainingData
-from mnist_exp.errors import ExperimentError
+from mnist_exp.errors import ConfigError, ExperimentError
 from mnist_exp.models import for_use
 from mnist_exp.records import EpochMetrics, ErrorRecord
 from mnist_exp.reuse import ModelStore
 from mnist_exp.schema import Engine
 from mnist_exp.search import Search
 from mnist_exp.search_files import SearchFiles
-from mnist_exp.trial_records import ConfirmationRecord, ExecutionRecord, TrialRecord
+from mnist_exp.trial_records import ConfirmationRecord, ExecutionRecord
 from mnist_exp.trial_records import TrialStatus as Status
 
 _HEARTBEAT_S = 10.0
@@ -34,7 +45,11 @@ oracle_client.TIMEOUT = 300
 
 
 class _Stopped(Exception):  # noqa: N818 - not an error
-    """The chief wants no more of this trial."""
+    """The time is up."""
+
+
+class _Dropped(Exception):  # noqa: N818 - not an error
+    """The chief no longer expects this trial from this worker."""
 
 
 @dataclass
@@ -45,7 +60,6 @@ class _Outcome:
     executions: list[ExecutionRecord] = field(default_factory=list)
     num_params: int | None = None
     error: ErrorRecord | None = None
-    is_fatal: bool = False
     best: BestWeights | None = None
 
 
@@ -80,14 +94,11 @@ class TrialRunner:
         self._client = OracleClient(None)
         self._models = ModelStore()
 
-    def work(self, most_compiled: int) -> bool:
-        """Runs what the chief hands out, until it is time to make way for a fresh process.
+    def work(self, most_compiled: int) -> None:
+        """Runs what the chief hands out, until the search is over or XLA has compiled enough.
 
         Args:
-            most_compiled: After how many compiled functions that is.
-
-        Returns:
-            Whether the search is over.
+            most_compiled: After how many compiled functions to make way for a fresh process.
         """
         while self.num_compiled < most_compiled:
             trial = self._client.create_trial(self.worker)
@@ -95,57 +106,52 @@ class TrialRunner:
                 time.sleep(_PAUSE_S)
                 continue
             if trial.status == TrialStatus.STOPPED:
-                return True
-            with self._heartbeat(trial.trial_id):
-                trial.status = self._run(trial.trial_id, dict(trial.hyperparameters.values))
-            self._client.end_trial(trial)
-        return False
+                return
+            if trial.hyperparameters.values[RUN] != str(self.files.path.resolve()):
+                raise ConfigError(f"{trial.hyperparameters.values[RUN]}: the chief now leads another search.")
+            with self._heartbeat(trial.trial_id), suppress(_Dropped):
+                trial.status = self._run_or_explain(trial)
+                self._client.end_trial(trial)
+
+    def _run_or_explain(self, trial: Trial) -> str:
+        """Runs what was handed out; what is not the trial's own fault stops the search, unrecorded."""
+        try:
+            return self._run(trial.trial_id, dict(trial.hyperparameters.values))
+        except (grpc.RpcError, _Dropped):
+            raise
+        except Exception as error:
+            known = error if isinstance(error, ExperimentError) else runs.explain(error)
+            trial.hyperparameters.values = {MESSAGE: known.message, HINT: known.hint}
+            return str(TrialStatus.INVALID)
 
     def _run(self, name: str, encoded: dict[str, Any]) -> str:
         """Runs a trial or a confirmation, writes it down, and says how it ended in Keras Tuner's words."""
-        started_at, clock = runs.utc_now(), time.perf_counter()
+        started_at = runs.utc_now()
         values, epochs = plain_values(self.search, encoded), num_epochs(self.search, encoded)
         if CANDIDATE in encoded:
-            seed, candidate = int(encoded[SEED]), str(encoded[CANDIDATE])
-            outcome = self._train_all(name, values, [seed], None)
+            outcome = self._train_all(name, values, [int(encoded[SEED])], None)
             self._save(outcome, name)
-            record: TrialRecord | ConfirmationRecord = ConfirmationRecord(
-                candidate=candidate,
-                seed=seed,
-                status=outcome.status,
-                num_params=outcome.num_params,
-                execution=outcome.executions[0] if outcome.executions else None,
-                error=outcome.error,
-            )
+            self.files.submit(name, _confirmation_record(encoded, outcome))
         else:
-            number = int(name)
-            num_executions = self.search.tuner.executions_per_trial
-            seeds = [self.search.trial_seed(number, execution) for execution in range(num_executions)]
+            number, count = int(name), self.search.tuner.executions_per_trial
+            seeds = [self.search.trial_seed(number, execution) for execution in range(count)]
             outcome = self._train_all(name, values, seeds, epochs)
             self._save(outcome, trial_name(number))
-            record = TrialRecord(
-                trial=number,
+            base = failed_trial(self.search, number, encoded, started_at, self.worker, outcome.error)
+            record = structs.replace(
+                base,
                 status=outcome.status,
                 score=_mean_score(outcome),
-                values=values,
-                epochs=epochs,
                 num_params=outcome.num_params,
-                started_at=started_at,
-                finished_at=runs.utc_now(),
-                duration_s=round(time.perf_counter() - clock, 3),
-                worker=self.worker,
                 executions=outcome.executions,
-                error=outcome.error,
             )
-        self.files.submit(name, record)
-        if outcome.is_fatal:
-            return str(TrialStatus.INVALID)
+            self.files.submit(name, record)
         return str(TrialStatus.COMPLETED if outcome.status == "completed" else TrialStatus.FAILED)
 
     def _train_all(
         self, name: str, values: dict[str, Any], seeds: Sequence[int], epochs: int | None
     ) -> _Outcome:
-        """Trains on each seed; what goes wrong is part of the outcome."""
+        """Trains on each seed; what goes wrong with this configuration is part of the outcome."""
         outcome = _Outcome()
         try:
             for seed in seeds:
@@ -153,9 +159,10 @@ class TrialRunner:
         except _Stopped:
             outcome.status = "stopped"
         except Exception as error:
+            if not (isinstance(error, ExperimentError) or runs.is_out_of_memory(error)):
+                raise
             outcome.status = "failed"
             known = error if isinstance(error, ExperimentError) else runs.explain(error)
-            outcome.is_fatal = not (isinstance(error, ExperimentError) or runs.is_out_of_memory(error))
             outcome.error = ErrorRecord(type=type(error).__name__, message=known.message, hint=known.hint)
         return outcome
 
@@ -169,24 +176,27 @@ class TrialRunner:
         outcome.num_params = model.network.count_params()
         best = BestWeights(model.network, config.training.monitor, config.training.direction)
         rows: list[EpochMetrics] = []
-        must_stop = False
+        answer = TrialStatus.RUNNING
 
         def report(row: EpochMetrics, is_best: bool) -> None:
-            nonlocal must_stop
+            nonlocal answer
             rows.append(row)
             progress = {
                 self.search.tuner.objective: getattr(row, self.search.tuner.objective),
                 "epochs": config.training.epochs,
             }
-            answer = self._client.update_trial(name, progress, step=row.epoch)
-            must_stop = answer.status == TrialStatus.STOPPED and row.epoch < config.training.epochs
+            answer = self._client.update_trial(name, progress, step=row.epoch).status
 
         def check() -> None:
-            if must_stop:
+            if answer == TrialStatus.INVALID:
+                raise _Dropped
+            if answer == TrialStatus.STOPPED and len(rows) < config.training.epochs:
                 raise _Stopped
 
-        fit = training.fit(config, model, self.data.training, self.data.validation, best, report, check)
-        self.num_compiled += fit.compile_s > 0 and engine.name == Engine.COMPILED
+        try:
+            fit = training.fit(config, model, self.data.training, self.data.validation, best, report, check)
+        finally:
+            self.num_compiled += engine.name == Engine.COMPILED and self._models.is_fresh
         execution = ExecutionRecord(
             seed=seed,
             score=getattr(rows[best.best_epoch - 1], self.search.tuner.objective),
@@ -219,7 +229,7 @@ class TrialRunner:
                 try:
                     client.get_trial(name)
                 except grpc.RpcError:
-                    return
+                    continue
 
         thread = threading.Thread(target=beat, daemon=True)
         thread.start()
@@ -227,6 +237,17 @@ class TrialRunner:
             yield
         finally:
             is_over.set()
+
+
+def _confirmation_record(encoded: dict[str, Any], outcome: _Outcome) -> ConfirmationRecord:
+    return ConfirmationRecord(
+        candidate=str(encoded[CANDIDATE]),
+        seed=int(encoded[SEED]),
+        status=outcome.status,
+        num_params=outcome.num_params,
+        execution=outcome.executions[0] if outcome.executions else None,
+        error=outcome.error,
+    )
 
 
 def _mean_score(outcome: _Outcome) -> float | None:

@@ -6,6 +6,7 @@ that is killed leaves nobody behind.
 """
 
 import os
+import signal
 import sys
 import threading
 from pathlib import Path
@@ -28,25 +29,26 @@ _MOST_COMPILED = 30
 
 def main() -> None:
     """Reads the assignment, works, and exits with `MAKES_WAY` or because its input ended."""
+    # Whoever started this process had them blocked.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT, signal.SIGTERM))
     line = sys.stdin.readline()
     if not line:
         return
     assignment = msgspec.json.decode(line, type=Assignment)
     threading.Thread(target=_end_with_input, daemon=True).start()
+    runner = employ(assignment, None)
     with SearchFiles(Path(assignment.run_path)).log_path.open("ab") as log:
-        os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
-    work(assignment, None, _MOST_COMPILED)
+    runner.work(_MOST_COMPILED)
     sys.exit(MAKES_WAY)
 
 
-def work(assignment: Assignment, data: DataConfig | None, most_compiled: int) -> None:
-    """Works for a search until it is over, or time to make way for a fresh process.
+def employ(assignment: Assignment, data: DataConfig | None) -> TrialRunner:
+    """Makes a process ready to work for a search.
 
     Args:
         assignment: For whom, and how.
         data: Where this machine has the images; None for where the search has them.
-        most_compiled: After how many compiled functions the process should end.
 
     Raises:
         ConfigError: This machine's images are others than the search's.
@@ -61,7 +63,7 @@ def work(assignment: Assignment, data: DataConfig | None, most_compiled: int) ->
     images = load_training_data(source)
     _check_same_images(path, images)
     training.start_fresh(config.seed, assignment.threads)
-    runner = TrialRunner(
+    return TrialRunner(
         Search.from_tree(files.read_request(), config),
         files,
         images,
@@ -69,7 +71,6 @@ def work(assignment: Assignment, data: DataConfig | None, most_compiled: int) ->
         assignment.threads,
         assignment.name,
     )
-    runner.work(most_compiled)
 
 
 def _check_same_images(path: Path, images: TrainingData) -> None:

@@ -24,6 +24,11 @@ class Workplace:
     port: int = 0
 
     @property
+    def reachable_host(self) -> str:
+        """Where processes on this machine find the chief."""
+        return "127.0.0.1" if self.host in ("0.0.0.0", "::") else self.host
+
+    @property
     def is_worker(self) -> bool:
         """Whether this process works for a search that another one leads."""
         return self.name != "" and "chief" not in self.name

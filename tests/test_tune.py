@@ -49,7 +49,9 @@ def test_a_search_ends_well_and_says_what_it_did(search: FinishedRun) -> None:
     assert "model.activation=tanh is given, and not searched" in search.stdout
     assert "search over (tuner.max_trials: 5 trials)" in search.stdout
     assert summary(search)["verdict"] in " ".join(search.stdout.split())
-    assert f"--config-dir {search.path.relative_to(search.path.parent.parent)}" in search.stdout
+    run = search.path.relative_to(search.path.parent.parent)
+    (command,) = [line for line in search.stdout.splitlines() if line.startswith("  mnist-exp")]
+    assert command == f"  mnist-exp --config-dir {run} experiment=best_experiment data=sample"
 
 
 def test_every_trial_is_recorded_with_its_values_seed_curve_and_time(search: FinishedRun) -> None:
@@ -144,14 +146,15 @@ def test_the_winner_is_an_experiment_that_trains_to_the_confirmed_curve(
     assert curve == [{**row, "duration_s": 0} for row in record["execution"]["metrics"]]
 
 
-def test_a_finished_search_is_gone_on_with_only_for_a_larger_budget(
-    search: FinishedRun, run_command: Run
-) -> None:
+def test_a_finished_search_is_finished(search: FinishedRun, run_command: Run) -> None:
     folder = search.path.parent.parent
     before = (search.path / "trials.jsonl").read_bytes()
     result = run_command(f"resume={search.path}", cwd=folder)
     assert (result.returncode, result.stderr) == (0, "")
-    assert "is completed" in result.stdout
+    assert "is completed; there is nothing to go on with." in " ".join(result.stdout.split())
+    result = run_command("mode=tune", f"resume={search.path}", "tuner.max_trials=50", cwd=folder)
+    assert result.returncode == 2
+    assert "A longer search is a new run." in result.stderr
     result = run_command(f"resume={search.path}", "seed=5", cwd=folder)
     assert result.returncode == 2
     assert "goes on with its own configuration" in result.stderr

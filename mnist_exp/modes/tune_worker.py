@@ -44,7 +44,7 @@ def join(config: Config, workplace: Workplace, terminal: Terminal) -> None:
             name=workplace.name,
             threads=count_threads(config, 1),
         )
-        worker.work(assignment, config.data, sys.maxsize)
+        worker.employ(assignment, config.data).work(sys.maxsize)
         terminal.print(f"{workplace.name}: the search is over")
     except grpc.RpcError as error:
         raise RunError(f"{workplace.host}:{workplace.port}: the chief does not answer.") from error

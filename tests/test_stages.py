@@ -1,0 +1,206 @@
+"""What a search remembers when it is killed between any two writes; real oracles and files, no training."""
+
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from keras_tuner.engine.trial import Trial, TrialStatus
+
+from mnist_exp import CONF_DIR
+from mnist_exp.assignments import plain_values
+from mnist_exp.config import Composition, parse
+from mnist_exp.oracles import build_oracle
+from mnist_exp.records import ErrorRecord
+from mnist_exp.runs import utc_now
+from mnist_exp.search import Search, plan_search
+from mnist_exp.search_files import SearchFiles
+from mnist_exp.stages import ConfirmationStage, SearchStage
+from mnist_exp.trial_records import ConfirmationRecord, ExecutionRecord, TrialRecord
+
+LOST = ErrorRecord(type="WorkerLost", message="gone", hint="")
+
+
+def planned(*overrides: str) -> Search:
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
+        request = ["mode=tune", *overrides]
+        composed = compose("config", request)
+        choices = {"model": "ann", "optimizer": "adamw"}
+        composition = Composition(composed, request, choices, lambda others: compose("config", others))
+        return plan_search(parse(composed), composition)[0]
+
+
+def begun(search: Search, files: SearchFiles, is_extended: bool = False) -> SearchStage:
+    oracle = build_oracle(search.tuner, search.space, search.config.seed)
+    return SearchStage(search, files, oracle, is_extended)
+
+
+def execution(score: float) -> ExecutionRecord:
+    return ExecutionRecord(
+        seed=1, score=score, best_epoch=1, train_s=1.0, seconds_per_epoch=1.0, compile_s=0.0, metrics=[]
+    )
+
+
+def result(search: Search, trial: Trial, score: float | None) -> TrialRecord:
+    return TrialRecord(
+        trial=int(trial.trial_id),
+        status="failed" if score is None else "completed",
+        score=score,
+        values=plain_values(search, trial.hyperparameters.values),
+        epochs=1,
+        num_params=1,
+        started_at=utc_now(),
+        finished_at=utc_now(),
+        duration_s=1.0,
+        worker="local1",
+        executions=[] if score is None else [execution(score)],
+        error=LOST if score is None else None,
+    )
+
+
+def pseudo_score(trial: Trial) -> float:
+    """A score that depends on the values alone."""
+    return 0.9 + 0.09 * (zlib.crc32(str(sorted(trial.hyperparameters.values.items())).encode()) % 97) / 97
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> SearchFiles:
+    (tmp_path / "checkpoints").mkdir()
+    made = SearchFiles(tmp_path)
+    made.write_request({})
+    return made
+
+
+TUNERS = {
+    "random": ("tuner=random",),
+    "grid": ("tuner=grid", "search_space=study"),
+    "hyperband": ("tuner=hyperband", "training.epochs=9"),
+    "bayesian": ("tuner=bayesian", "tuner.initial_trials=3", "search_space=recipe"),
+}
+
+
+@pytest.mark.parametrize("tuner", TUNERS)
+def test_a_search_taken_up_after_every_trial_proposes_what_an_undisturbed_one_does(
+    tuner: str, tmp_path: Path
+) -> None:
+    search = planned(*TUNERS[tuner])
+
+    def propose(folder: Path, count: int, between: Callable[[SearchStage], SearchStage]) -> list[Any]:
+        folder.mkdir()
+        files = SearchFiles(folder)
+        files.write_request({})
+        stage, proposed = begun(search, files), []
+        for _ in range(count):
+            trial = stage.assign("local1")
+            assert trial.status == TrialStatus.RUNNING
+            proposed.append((trial.trial_id, dict(trial.hyperparameters.values)))
+            files.submit(trial.trial_id, result(search, trial, pseudo_score(trial)))
+            stage.take(trial.trial_id)
+            stage = between(stage)
+        return proposed
+
+    count = 4 if tuner == "bayesian" else 15
+    undisturbed = propose(tmp_path / "whole", count, lambda stage: stage)
+    resumed = propose(tmp_path / "parts", count, lambda stage: begun(search, stage.files))
+    assert resumed == undisturbed
+
+
+def test_a_trial_handed_over_but_not_taken_is_not_run_again(files: SearchFiles) -> None:
+    search = planned()
+    stage = begun(search, files)
+    first, second = stage.assign("local1"), stage.assign("local2")
+    files.submit(first.trial_id, result(search, first, 0.9))
+    stage = begun(search, files)
+    assert [trial.trial for trial in stage.trials] == [0]
+    again = stage.assign("local1")
+    assert again.trial_id == second.trial_id
+    assert again.hyperparameters.values == second.hyperparameters.values
+
+
+def test_a_trial_that_the_oracle_was_not_told_of_is_not_run_again(files: SearchFiles) -> None:
+    search = planned()
+    stage = begun(search, files)
+    first = stage.assign("local1")
+    before = files.read_state()
+    files.submit(first.trial_id, result(search, first, 0.9))
+    stage.take(first.trial_id)
+    assert before is not None
+    files.write_state(before)
+    files.submit(first.trial_id, result(search, first, 0.9))
+    stage = begun(search, files)
+    assert [trial.trial for trial in stage.trials] == [0]
+    assert stage.assign("local1").trial_id != first.trial_id
+    assert files.submitted_trial(first.trial_id) is None
+
+
+def test_trials_that_a_budget_cut_short_begin_again_when_it_is_raised(files: SearchFiles) -> None:
+    search = planned("tuner.max_trials=1")
+    stage = begun(search, files)
+    trial = stage.assign("local1")
+    record = result(search, trial, None)
+    stopped = TrialRecord(
+        **{**{n: getattr(record, n) for n in record.__struct_fields__}, "status": "stopped"}
+    )
+    files.submit(trial.trial_id, stopped)
+    stage.take(trial.trial_id)
+    assert stage.assign("local1").status == TrialStatus.STOPPED
+    assert begun(search, files).assign("local1").status == TrialStatus.STOPPED
+    stage = begun(planned("tuner.max_trials=2"), files, is_extended=True)
+    assert stage.trials == []
+    assert stage.assign("local1").trial_id == trial.trial_id
+
+
+def test_failures_cost_a_round_of_hyperband_no_promotions(files: SearchFiles) -> None:
+    search = planned("tuner=hyperband", "training.epochs=9")
+    stage = begun(search, files)
+    epochs = []
+    while (trial := stage.assign("local1")).status == TrialStatus.RUNNING:
+        epochs.append(trial.hyperparameters.values["tuner/epochs"])
+        number = int(trial.trial_id)
+        files.submit(trial.trial_id, result(search, trial, None if number % 2 else pseudo_score(trial)))
+        stage.take(trial.trial_id)
+    assert epochs.count(9) >= 4
+    assert sum(trial.status == "failed" for trial in stage.trials) == len(epochs) // 2
+
+
+def confirmed(candidate: str, seed: int) -> ConfirmationRecord:
+    return ConfirmationRecord(
+        candidate=candidate,
+        seed=seed,
+        status="completed",
+        num_params=1,
+        execution=execution(0.9),
+        error=None,
+    )
+
+
+def test_no_confirmation_is_lost_or_counted_twice(files: SearchFiles) -> None:
+    search = planned("tuner.confirm.seeds=2")
+    candidates: list[tuple[str, dict[str, Any]]] = [("default", {}), ("trial_3", {"a": 1})]
+    stage = ConfirmationStage(search, files, candidates)
+    first, second = stage.assign("local1"), stage.assign("local2")
+    files.submit(first.trial_id, confirmed("default", 1))
+    stage.take(first.trial_id)
+    files.submit(first.trial_id, confirmed("default", 1))
+    files.submit(second.trial_id, confirmed("trial_3", 1))
+    stage = ConfirmationStage(search, files, candidates)
+    assert [(record.candidate, record.seed) for record in stage.confirmations] == [
+        ("default", 1),
+        ("trial_3", 1),
+    ]
+    left = [stage.assign(worker).trial_id for worker in ("local1", "local2")]
+    assert sorted(left) == ["default_seed_2", "trial_3_seed_2"]
+    assert stage.assign("local3").status == TrialStatus.STOPPED
+
+
+def test_a_confirmation_whose_worker_is_lost_is_given_to_another_one_once(files: SearchFiles) -> None:
+    stage = ConfirmationStage(planned("tuner.confirm.seeds=1"), files, [("default", {})])
+    name = stage.assign("local1").trial_id
+    assert not stage.give_up(name, utc_now(), "local1", LOST)
+    assert stage.assign("local2").trial_id == name
+    assert stage.give_up(name, utc_now(), "local2", LOST)
+    assert stage.take(name).status == "failed"
