@@ -103,16 +103,18 @@ class EpochModel(ExperimentModel):
         return feed._replace(compile_s=time.perf_counter() - started)
 
     def _compile_epoch(self, num_images: int) -> None:
-        signature = [
-            tf.TensorSpec(num_images, tf.int32),
-            tf.TensorSpec(self._steps_per_epoch, tf.float32),
-            tf.TensorSpec((), tf.int32),
-            tf.TensorSpec((), tf.int32),
-        ]
-        self._epoch = tf.function(self._run_epoch, signature, autograph=False, jit_compile=self.xla)
+        order = tf.TensorSpec(num_images, tf.int32)
+        rates = tf.TensorSpec(self._steps_per_epoch, tf.float32)
+        signature = [order, rates, tf.TensorSpec((), tf.int32)]
+        self._full_steps = tf.function(self._loop, signature, autograph=False, jit_compile=self.xla)
+        # One smaller batch an epoch: compiling it too would take as long again, and never pay.
+        self._last_step = tf.function(self._train_on_rest, [order, rates], autograph=False)
         with forgotten_gradients():
-            # An epoch of no steps compiles everything and changes nothing.
-            self._epoch(shuffle(self.seed, 0, num_images), self._rates(0), np.int32(0), np.int32(0))
+            if self._num_steps:
+                # No steps at all compile everything and change nothing.
+                self._full_steps(shuffle(self.seed, 0, num_images), self._rates(0), np.int32(0))
+            if self._remainder:
+                self._last_step.get_concrete_function()
 
     @property
     def _steps_per_epoch(self) -> int:
@@ -164,33 +166,41 @@ class EpochModel(ExperimentModel):
         def train_epoch(iterator: Iterator[Any]) -> dict[str, Any]:
             epoch = int(next(iterator))
             order = shuffle(self.seed, epoch, len(self._data.labels))
-            self._epoch(order, self._rates(epoch), np.int32(self._num_steps), np.int32(self._remainder > 0))
+            rates = self._rates(epoch)
+            if self._num_steps:
+                self._full_steps(order, rates, np.int32(self._num_steps))
+            if self._remainder:
+                self._last_step(order, rates)
             return self.get_metrics_result()
 
         self.train_function = train_epoch
         return train_epoch
 
-    def _run_epoch(
-        self, order: tf.Tensor, rates: tf.Tensor, num_steps: tf.Tensor, num_remainders: tf.Tensor
-    ) -> None:
-        """Trains on the images in the given order, int32 (N,), at the given rates, float32 (steps,)."""
-        with decaying_by(self.optimizer, self._numbers.weight_decay.value()):
-            if self._num_steps:
-                self._loop(order, rates, num_steps, self._batch_size)
-            if self._remainder:
-                end = self._num_steps * self._batch_size
-                self._loop(order[end:], rates[self._num_steps :], num_remainders, self._remainder)
+    def _loop(self, order: tf.Tensor, rates: tf.Tensor, num_steps: tf.Tensor) -> None:
+        """Trains on the first full batches of the images in the given order.
 
-    def _loop(self, order: tf.Tensor, rates: tf.Tensor, num_steps: tf.Tensor, batch_size: int) -> None:
-        """Trains on successive batches of one size."""
-        learning_rate = self.optimizer.learning_rate
+        Args:
+            order: int32 (N,).
+            rates: The learning rate of each step, float32 (steps,).
+            num_steps: Number of batches.
+        """
 
         def step(number: tf.Tensor) -> tuple[tf.Tensor]:
-            # A schedule of the caller's own needs no rates from outside.
-            if isinstance(learning_rate, keras.Variable):
-                learning_rate.assign(rates[number])
-            indices = tf.slice(order, [number * batch_size], [batch_size])
-            self.train_step(tuple(tf.gather(array, indices) for array in self._data))
+            indices = tf.slice(order, [number * self._batch_size], [self._batch_size])
+            self._train_at(rates[number], indices)
             return (number + 1,)
 
-        tf.while_loop(lambda number: number < num_steps, step, (tf.constant(0),))
+        with decaying_by(self.optimizer, self._numbers.weight_decay.value()):
+            tf.while_loop(lambda number: number < num_steps, step, (tf.constant(0),))
+
+    def _train_on_rest(self, order: tf.Tensor, rates: tf.Tensor) -> None:
+        """Trains on the images that fill no batch; see `_loop`."""
+        with decaying_by(self.optimizer, self._numbers.weight_decay.value()):
+            self._train_at(rates[self._num_steps], order[self._num_steps * self._batch_size :])
+
+    def _train_at(self, rate: tf.Tensor, indices: tf.Tensor) -> None:
+        """Takes one step at a learning rate."""
+        # A schedule of the caller's own needs no rates from outside.
+        if isinstance(self.optimizer.learning_rate, keras.Variable):
+            self.optimizer.learning_rate.assign(rate)
+        self.train_step(tuple(tf.gather(array, indices) for array in self._data))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mnist_exp.records import GitRecord
 
-_DISTRIBUTIONS = ("mnist-exp", "tensorflow", "keras", "numpy", "hydra-core", "omegaconf")
+_DISTRIBUTIONS = ("mnist-exp", "tensorflow", "keras", "keras-tuner", "numpy", "hydra-core", "omegaconf")
 
 
 def versions() -> dict[str, str]:

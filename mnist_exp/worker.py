@@ -5,6 +5,7 @@ search's processes start side by side. When its standard input ends, so does the
 that is killed leaves nobody behind.
 """
 
+import gc
 import os
 import signal
 import sys
@@ -31,6 +32,9 @@ def main() -> None:
     """Reads the assignment, works, and exits with `MAKES_WAY` or because its input ended."""
     # Whoever started this process had them blocked.
     signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT, signal.SIGTERM))
+    # TensorFlow is a million objects that no collection need look at again.
+    gc.collect()
+    gc.freeze()
     line = sys.stdin.readline()
     if not line:
         return

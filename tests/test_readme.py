@@ -14,6 +14,7 @@ from .digits import sample_digits
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+SHORT_SEARCH = ("tuner.max_trials=2", "tuner.confirm.top=1", "tuner.confirm.seeds=1")
 # One process for all commands: TensorFlow is imported once.
 DRIVER = """
 import json, sys
@@ -35,6 +36,10 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
 
 
+def yaml_block(beginning: str) -> str:
+    return next(block for block in blocks("yaml") if block.startswith(beginning))
+
+
 def small_mnist() -> dict[str, np.ndarray]:
     """Gives 300 training and 100 test digits under Keras' keys."""
     images, labels = sample_digits(400)
@@ -51,7 +56,10 @@ def product_commands() -> list[list[str]]:
 @pytest.mark.slow
 def test_every_product_command_runs(tmp_path: Path) -> None:
     (tmp_path / "mine" / "model").mkdir(parents=True)
-    (tmp_path / "mine" / "model" / "wide.yaml").write_text(blocks("yaml")[0])
+    (tmp_path / "mine" / "search_space").mkdir()
+    (tmp_path / "mine" / "model" / "wide.yaml").write_text(yaml_block("family: sequential"))
+    widths = yaml_block("model.units.length").replace("max_value: 256", "max_value: 64")
+    (tmp_path / "mine" / "search_space" / "widths.yaml").write_text(f"# Widths.\n{widths}")
     np.savez(tmp_path / "digits.npz", **small_mnist())
     commands = product_commands()
     assert len(commands) >= 8
@@ -60,6 +68,7 @@ def test_every_product_command_runs(tmp_path: Path) -> None:
             *command,
             "training.epochs=1",
             *(["data.validation=50"] if "data.path" in str(command) else ["data=sample"]),
+            *(SHORT_SEARCH if "mode=tune" in command else []),
         ]
         for command in commands
     ]

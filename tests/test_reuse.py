@@ -94,7 +94,7 @@ def test_a_model_used_again_trains_to_the_bits_of_a_fresh_one(engine: str, chang
     first = train(store, chosen)
     again = train(store, changed)
     assert again.model is first.model and again.compile_s == 0 < fresh.compile_s
-    assert again.model._epoch.experimental_get_tracing_count() == 1  # type: ignore[attr-defined]
+    assert again.model._full_steps.experimental_get_tracing_count() == 1  # type: ignore[attr-defined]
     assert_same(again, fresh)
     assert_same(train(store, chosen), first)
 
@@ -173,7 +173,7 @@ def test_nothing_holds_the_graph_of_a_forgotten_model(activation: str) -> None:
         chosen = accepted("training.engine=graph", f"model.units=[{units}]", f"model.activation={activation}")
         model = train(store, chosen).model
         assert isinstance(model, EpochModel)
-        functions = (model._epoch, model._validate)
+        functions = (model._full_steps, model._validate)
         return [weakref.ref(function.get_concrete_function().graph) for function in functions]
 
     first, second = graphs(3), graphs(4)
