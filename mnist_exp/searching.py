@@ -12,7 +12,6 @@ from mnist_exp.assignments import trial_name
 from mnist_exp.chief import Chief, serving
 from mnist_exp.conclusion import conclude
 from mnist_exp.conductor import Conductor
-from mnist_exp.config import Composition
 from mnist_exp.data import Source, TrainingData, find_source, load_training_data
 from mnist_exp.dimensions import Dimension, describe
 from mnist_exp.errors import RunError
@@ -22,9 +21,9 @@ from mnist_exp.models import build_network
 from mnist_exp.oracles import build_oracle
 from mnist_exp.records import EngineRecord
 from mnist_exp.runs import RunDirectory
-from mnist_exp.schema import Config, TunerConfig
+from mnist_exp.schema import TunerConfig
 from mnist_exp.scoring import data_record
-from mnist_exp.search import DEFAULT, Search, plan_search, tuner_name
+from mnist_exp.search import DEFAULT, Search, tuner_name
 from mnist_exp.search_console import (
     DimensionRow,
     SearchPlan,
@@ -70,18 +69,21 @@ class PreparedSearch:
 
 
 def prepare(
-    config: Config,
-    terminal: Terminal,
-    composition: Composition,
-    earlier: RunDirectory | None,
-    workers: LocalWorkers,
+    search: Search, fixed: list[str], terminal: Terminal, workers: LocalWorkers, is_extended: bool
 ) -> PreparedSearch:
-    """Makes sure that the search can be done; see `mnist_exp.modes.tune.prepare`."""
-    workplace = find_workplace()
-    if earlier is None:
-        search, fixed = plan_search(config, composition)
-    else:
-        search, fixed = Search.from_tree(SearchFiles(earlier.path).read_request(), config), []
+    """Finds the data and makes sure that the untuned network can be built.
+
+    Args:
+        search: What is searched.
+        fixed: Sentences on what was taken out of the search.
+        terminal: Told about a download.
+        workers: Started, waiting.
+        is_extended: Whether this goes on with a search under another budget.
+
+    Raises:
+        ConfigError: The data or the network cannot be had as asked for.
+    """
+    config, workplace = search.config, find_workplace()
     source = find_source(config.data, progress=terminal.download_progress)
     data = load_training_data(source)
     training.start_fresh(config.seed, config.training.threads)
@@ -98,7 +100,7 @@ def prepare(
         num_workers=num_workers,
         threads=count_threads(config, num_workers),
         fixed=fixed,
-        is_extended=any(override.startswith("tuner.") for override in composition.overrides),
+        is_extended=is_extended,
     )
 
 

@@ -39,6 +39,21 @@ REFUSED = [
     # keys of another option of the group
     ("augmentation.max_pixels=1", "augmentation.max_pixels:", "augmentation=shift"),
     ("model=cnn model.units=[3]", "model.units:", "model"),
+    # searches
+    ("tuner=grid", "tuner:", "mode=tune"),
+    ("tuner.max_trials=5", "tuner.max_trials:", "mode=tune"),
+    ("mode=tune tuner=randm", "tuner:", '"randm"', '"random"'),
+    ("mode=tune search_space=mpl", "search_space:", '"mpl"', '"mlp"'),
+    ("mode=tune tuner.objective=val_acuracy", "tuner.objective:", '"val_accuracy"'),
+    ("mode=tune tuner.max_trials=null", "tuner.max_trials:", "tuner.max_minutes"),
+    ("mode=tune tuner.max_trials=0", "tuner.max_trials:", ">= 1"),
+    ("mode=tune tuner=hyperband tuner.factor=1", "tuner.factor:", ">= 2"),
+    ("mode=tune data.validation=0", "data.validation:", "validation images"),
+    ("mode=tune data.validation=test", "data.validation:", "never on test images"),
+    ("mode=tune model=cnn", "search_space.model", "cnn"),
+    ("mode=tune +search_space.training.batch_size.max_value=3", "search_space.training.batch_size", "values"),
+    ("mode=tune search_space.model.batch_norm.type=bool", "search_space"),
+    ("resume=nowhere", "resume:", "nowhere"),
     # a key taken away
     ("~training.epochs", "training.epochs:", "not given"),
     ("~model", "model:", "not given"),

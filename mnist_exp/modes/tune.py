@@ -10,6 +10,8 @@ from mnist_exp.config import Composition
 from mnist_exp.local_workers import LocalWorkers
 from mnist_exp.runs import RunDirectory
 from mnist_exp.schema import Config
+from mnist_exp.search import Search, plan_search
+from mnist_exp.search_files import SearchFiles
 from mnist_exp.signals import StopRequest
 from mnist_exp.terminal import Terminal
 from mnist_exp.trial_records import SearchSummary
@@ -33,11 +35,16 @@ def prepare(
     Raises:
         ConfigError: The request cannot work; nothing was started.
     """
+    if earlier is None:
+        search, fixed = plan_search(config, composition)
+    else:
+        search, fixed = Search.from_tree(SearchFiles(earlier.path).read_request(), config), []
     workers = LocalWorkers(count_workers(config, find_workplace()))
     try:
         from mnist_exp import searching
 
-        return searching.prepare(config, terminal, composition, earlier, workers)
+        is_extended = any(override.startswith("tuner.") for override in composition.overrides)
+        return searching.prepare(search, fixed, terminal, workers, is_extended)
     except BaseException:
         workers.close()
         raise
