@@ -97,7 +97,9 @@ class SearchFiles:
 
     def write_state(self, state: dict[str, Any]) -> None:
         """Writes `oracle.json`: what the next proposals depend on."""
-        files.write_bytes(self.path / "oracle.json", msgspec.json.encode(state))
+        # The Bayesian oracle proposes numpy's numbers.
+        content = msgspec.json.encode(state, enc_hook=lambda number: number.item())
+        files.write_bytes(self.path / "oracle.json", content)
 
     def read_state(self) -> dict[str, Any] | None:
         """Reads it back; None before the first trial."""

@@ -14,7 +14,7 @@ from .digits import sample_digits
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-SHORT_SEARCH = ("tuner.max_trials=2", "tuner.confirm.top=1", "tuner.confirm.seeds=1")
+SHORT_SEARCH = ("tuner.max_trials=1", "tuner.confirm.seeds=0", "tuner.workers=1")
 # One process for all commands: TensorFlow is imported once.
 DRIVER = """
 import json, sys

@@ -13,7 +13,7 @@ import pytest
 
 from tests.conftest import Run, Start
 
-KILLS = int(os.environ.get("MNIST_EXP_KILLS", "3"))
+KILLS = int(os.environ.get("MNIST_EXP_KILLS", "2"))
 REQUEST = (
     "mode=tune",
     "data=sample",
