@@ -101,6 +101,17 @@ def test_the_benchmark_command_runs() -> None:
     assert "--help" in done.stdout
 
 
+@pytest.mark.parametrize("measurement", ["speed", "memory", "quality", "strategies"])
+def test_the_search_benchmarks_know_their_options(measurement: str) -> None:
+    lines = [line for block in blocks("bash") for line in block.splitlines()]
+    arguments = shlex.split(next(line for line in lines if "benchmarks/tuning.py" in line), comments=True)[4:]
+    assert arguments[1] == "speed"
+    done = subprocess.run(
+        [sys.executable, arguments[0], measurement, "--help"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0 and measurement in done.stdout, done.stderr
+
+
 ACCURACY_COMMANDS = [
     line for block in blocks("bash") for line in block.splitlines() if "benchmarks/accuracy.py" in line
 ]
