@@ -13,14 +13,14 @@ import pytest
 
 from tests.conftest import Run, Start
 
-KILLS = int(os.environ.get("MNIST_EXP_KILLS", "2"))
+KILLS = int(os.environ.get("MNIST_EXP_KILLS", "1"))
 REQUEST = (
     "mode=tune",
     "data=sample",
     "search_space=mlp",
     "training.engine=graph",
-    "training.epochs=3",
-    "tuner.max_trials=6",
+    "training.epochs=2",
+    "tuner.max_trials=4",
     "tuner.workers=2",
     "tuner.confirm.top=1",
     "tuner.confirm.seeds=1",
@@ -93,7 +93,7 @@ def test_a_search_killed_at_random_moments_ends_as_if_it_had_not_been(
     trials = read_trials(run)
     assert trials[: len(finished)] == finished
     by_number = {trial["trial"]: without_clocks(trial) for trial in trials}
-    assert len(by_number) == len(trials) == 6
+    assert len(by_number) == len(trials) == 4
     expected = {trial["trial"]: without_clocks(trial) for trial in read_trials(undisturbed)}
     assert by_number == expected
     assert not list(run.rglob(".draft-*"))
