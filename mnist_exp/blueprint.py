@@ -12,7 +12,7 @@ import msgspec
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from mnist_exp.config import parse, resolve
+from mnist_exp.config import SWEEP_KEYS, parse, resolve
 from mnist_exp.dimensions import Dimension, written
 from mnist_exp.errors import ConfigError, nearest
 from mnist_exp.refusals import explain_hydra, known_keys
@@ -23,7 +23,7 @@ from mnist_exp.space_lists import list_of
 GROUPS = ("model", "optimizer", "schedule", "augmentation", "training")
 """What a search may change. Everything else is the same for all trials, or they could not be compared."""
 
-_NOT_FOR_TRIALS = ("hydra", "tuner", "search_space")
+_NOT_FOR_TRIALS = (*SWEEP_KEYS, "hydra", "tuner", "search_space")
 _SAME_FOR_ALL = {
     "training.monitor": "it decides what a score is",
     "training.direction": "it decides what a score is",

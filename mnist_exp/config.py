@@ -22,7 +22,15 @@ from mnist_exp.schema import (
     OptimizerConfig,
     RandomTunerConfig,
     SequentialConfig,
+    SweepPlanConfig,
+    SweepRequest,
 )
+
+SWEEP_KEYS = SweepRequest.__struct_fields__
+"""Root keys that speak of a whole sweep, and are no part of any job's configuration."""
+
+NO_SWEEP = SweepRequest(plan=False, rerun="unfinished", on_fail="continue", sweep_plan=SweepPlanConfig())
+"""What is asked of a single run."""
 
 _MAY_CHANGE = ("max_trials", "max_minutes", "patience_trials", "workers")
 
@@ -55,6 +63,34 @@ def parse(composed: DictConfig) -> Config:
             values cannot go together. Says which, what came, and what is accepted.
     """
     return parse_tree(resolve(composed))
+
+
+def parse_sweep_request(composed: DictConfig) -> SweepRequest:
+    """Reads what is asked of a whole sweep.
+
+    Args:
+        composed: The sweep's configuration, with or without Hydra's own node.
+
+    Raises:
+        ConfigError: A key is unknown or a value is not accepted.
+    """
+    tree = _to_tree(OmegaConf.masked_copy(composed, list(SWEEP_KEYS)))
+    try:
+        return msgspec.convert(tree, SweepRequest)
+    except msgspec.ValidationError as error:
+        raise explain_rejection(str(error), tree, SweepRequest) from error
+
+
+def refuse_sweep_keys(composed: DictConfig) -> None:
+    """Makes sure that a single run is asked for nothing that only a sweep can do.
+
+    Raises:
+        ConfigError: A key belongs to a sweep.
+    """
+    asked = msgspec.structs.asdict(parse_sweep_request(composed))
+    for key, value in asked.items():
+        if value != msgspec.structs.asdict(NO_SWEEP)[key]:
+            raise ConfigError(f"{key}: it belongs to a sweep.", "Add -m.")
 
 
 def read_config(run_path: Path) -> Config:
@@ -129,7 +165,23 @@ def parse_tree(tree: dict[str, Any]) -> Config:
 
 
 def resolve(composed: DictConfig) -> dict[str, Any]:
-    """Replaces every interpolation by its value; the result is what `config.yaml` holds."""
+    """Replaces every interpolation by its value; the result is what `config.yaml` holds.
+
+    What is asked of a whole sweep, and Hydra's own node, are left out.
+    """
+    left_out = (*SWEEP_KEYS, "hydra")
+    tree = _to_tree(
+        composed if "hydra" not in composed else OmegaConf.masked_copy(composed, own_keys(composed))
+    )
+    return {key: value for key, value in tree.items() if key not in left_out}
+
+
+def own_keys(composed: DictConfig) -> list[str]:
+    """Lists the root keys that are not Hydra's."""
+    return [str(key) for key in composed if key != "hydra"]
+
+
+def _to_tree(composed: DictConfig) -> dict[str, Any]:
     try:
         tree = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
     except (OmegaConfBaseException, RecursionError) as error:

@@ -119,6 +119,21 @@ class EngineRecord(Struct, frozen=True, kw_only=True):
     reason: str
 
 
+class SweepPlace(Struct, frozen=True, kw_only=True):
+    """A run's place in a sweep.
+
+    Attributes:
+        name: The sweep's.
+        job: The run's number in `sweep.json`.
+        jobs_at_once: How many of its jobs may have run on this machine at the same time; with more
+            than one, seconds are not those of an idle machine.
+    """
+
+    name: str
+    job: int
+    jobs_at_once: int
+
+
 class Manifest(Struct, frozen=True, kw_only=True):
     """`manifest.json`: what was run, on what, and how it ended."""
 
@@ -137,3 +152,4 @@ class Manifest(Struct, frozen=True, kw_only=True):
     versions: dict[str, str]
     git: GitRecord | None
     data: DataRecord | None
+    sweep: SweepPlace | None = None

@@ -13,7 +13,10 @@ from omegaconf import OmegaConf
 
 from mnist_exp import CONF_DIR, keras_names
 from mnist_exp.errors import ConfigError, nearest
-from mnist_exp.schema import Config
+from mnist_exp.schema import Config, SweepRequest
+
+_LAUNCHERS = {"joblib": "joblib", "ray": "ray", "submitit_local": "slurm", "submitit_slurm": "slurm"}
+"""Launchers of Hydra's, and the extra that installs each."""
 
 _FREE_NODES = (".arguments", ".numbers")
 _WORDS = {
@@ -29,12 +32,15 @@ _TYPES = re.compile(r"\b(" + "|".join(_WORDS) + r")\b")
 _ADVICE = re.compile(r"\nTo append to your config use .*|\s*reference_type=.*|\s*object_type=.*", re.DOTALL)
 
 
-def explain_rejection(message: str, tree: dict[str, Any]) -> ConfigError:
+def explain_rejection(
+    message: str, tree: dict[str, Any], shape: type[msgspec.Struct] = Config
+) -> ConfigError:
     """Turns msgspec's rejection of a configuration into an answer.
 
     Args:
         message: Such as ``Expected `float` <= 1.0 - at `$.training.x` ``.
         tree: What was converted.
+        shape: What it was converted to.
     """
     problem, _, path = message.partition(" - at `$")
     key = path.rstrip("`").lstrip(".")
@@ -50,7 +56,7 @@ def explain_rejection(message: str, tree: dict[str, Any]) -> ConfigError:
         shown = shown.replace(node, "")
     value = _value_at(tree, key)
     if problem.startswith("Invalid"):
-        accepted = set(_accepted_values(key))
+        accepted = set(_accepted_values(key, shape))
         return ConfigError(f'{shown}: got "{value}".', nearest(str(value), accepted) if accepted else "")
     if problem.startswith("Expected `str` matching regex"):
         return ConfigError(
@@ -69,6 +75,11 @@ def explain_hydra(error: Exception, typed: Sequence[str]) -> ConfigError:
     """
     if isinstance(error, MissingConfigException) and error.options:
         group, _, option = (error.missing_cfg_file or "").rpartition("/")
+        if group == "hydra/launcher" and (extra := _LAUNCHERS.get(option)):
+            return ConfigError(
+                f"hydra/launcher: {option} is not installed.",
+                f"Install it with: pip install 'mnist-exp[{extra}]'",
+            )
         return ConfigError(f'{group}: there is no "{option}".', nearest(option, error.options))
     text = str(error)
     if isinstance(error, OverrideParseException):
@@ -111,7 +122,7 @@ def known_keys() -> set[str]:
     """Lists every dotted key that some configuration may have."""
     arguments = (keras_names.optimizer_arguments(name) or set() for name in keras_names.optimizers())
     own = {f"optimizer.{argument}" for argument in set().union(*arguments)}
-    return {key for key, _ in _fields(Config)} | own
+    return {key for shape in (Config, SweepRequest) for key, _ in _fields(shape)} | own
 
 
 def _fields(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -136,10 +147,10 @@ def _structs(annotation: Any) -> Iterator[type[msgspec.Struct]]:
             yield from _structs(member)
 
 
-def _accepted_values(key: str) -> Iterator[str]:
+def _accepted_values(key: str, shape: type[msgspec.Struct]) -> Iterator[str]:
     """Lists the words that a key takes, where it takes certain words only."""
     parent, _, name = key.rpartition(".")
-    for other, annotation in _fields(Config):
+    for other, annotation in _fields(shape):
         if other == key:
             yield from _words(annotation)
         if other == parent:

@@ -1,4 +1,4 @@
-"""Models that are used again: where only numbers changed, nothing is traced or compiled."""
+"""Images and models that are used again: where only numbers changed, nothing is read, traced or compiled."""
 
 import gc
 from collections import OrderedDict
@@ -10,12 +10,51 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnist_exp import training
+from mnist_exp.data import Images, Source, TrainingData, find_source, load_training_data
+from mnist_exp.download import Progress
 from mnist_exp.engine import EpochModel, ExperimentModel
 from mnist_exp.models import build_network
 from mnist_exp.random_layers import drawn_rate, rate_of
 from mnist_exp.records import EngineRecord
-from mnist_exp.schema import Config
+from mnist_exp.schema import Config, DataConfig
 from mnist_exp.source import LabelledImages
+
+
+class StoredImages(NamedTuple):
+    """A data set in memory.
+
+    Attributes:
+        source: Where from.
+        seen: What training sees.
+        test: What a result is scored on, once.
+    """
+
+    source: Source
+    seen: TrainingData
+    test: Images
+
+
+class ImageStore:
+    """Gives images, and keeps those that were given last."""
+
+    def __init__(self) -> None:
+        self._kept: tuple[DataConfig, StoredImages] | None = None
+
+    def get(self, config: DataConfig, progress: Progress) -> StoredImages:
+        """Gives a data set; the same object for the same configuration.
+
+        Args:
+            config: Which, and how it is split.
+            progress: Told about a download.
+
+        Raises:
+            ConfigError: It cannot be had.
+        """
+        if self._kept is None or self._kept[0] != config:
+            self._kept = None
+            source = find_source(config, progress=progress)
+            self._kept = (config, StoredImages(source, load_training_data(source), source.load("test")))
+        return self._kept[1]
 
 
 class _Kept(NamedTuple):

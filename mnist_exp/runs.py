@@ -1,6 +1,5 @@
 """A run's directory: the only owner of its file names, its status and its records."""
 
-import fcntl
 import os
 import secrets
 from collections.abc import Callable, Iterator, Sequence
@@ -12,13 +11,16 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import msgspec.yaml
 
-from mnist_exp import files
+from mnist_exp import files, locks
 from mnist_exp.errors import ConfigError, ExperimentError, RunError
 from mnist_exp.records import EpochMetrics, ErrorRecord, Manifest, Status, Summary
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+
+_LOG = "train.log"
 
 
 class RunDirectory:
@@ -35,10 +37,16 @@ class RunDirectory:
     def __init__(self, path: Path, manifest: Manifest) -> None:
         self.path = path
         self.manifest = manifest
-        self._lock = _lock(path)
+        try:
+            self._lock = locks.take(path / _LOG)
+        except locks.Taken:
+            raise ConfigError(
+                f"resume: {path} is still running: another process is at work in it.",
+                "Wait for it, or stop it first.",
+            ) from None
         self.checkpoints_dir = path / "checkpoints"
         self.plots_dir = path / "plots"
-        self.log_path = path / "train.log"
+        self.log_path = path / _LOG
         self.best_checkpoint_path = self.checkpoints_dir / "best.keras"
         self.last_checkpoint_path = self.checkpoints_dir / "last.keras"
         self.rows: list[EpochMetrics] = []
@@ -173,28 +181,15 @@ def open_run(path: Path) -> RunDirectory:
         raise ConfigError(f"resume: {path} is no run's directory: {error.strerror}.", hint) from error
     except msgspec.DecodeError as error:
         raise ConfigError(f"resume: {path / 'manifest.json'} cannot be read: {error}.") from error
-    return RunDirectory(path, manifest)
-
-
-def _lock(path: Path) -> int:
-    """Takes a directory for this process alone; the system gives it back when the process ends.
-
-    Returns:
-        The descriptor to close.
-    """
-    descriptor = os.open(path, os.O_RDONLY)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        raise ConfigError(
-            f"resume: {path} is still running: another process is at work in it.",
-            "Wait for it, or stop it first.",
-        ) from None
-    except OSError:
-        # Some network file systems have no locks; a run is worth more than its lock.
-        pass
-    return descriptor
+        return RunDirectory(path, manifest)
+    except OSError as error:
+        raise ConfigError(f"resume: {path / _LOG}: {error.strerror}.") from error
+
+
+def is_at_work(path: Path) -> bool:
+    """Says whether some process is at work in a run's directory; where nobody can know, yes."""
+    return locks.is_taken(path / _LOG)
 
 
 def utc_now() -> str:

@@ -40,12 +40,15 @@ class StopRequest:
     Attributes:
         signal_number: Of the first signal that came while stopping was put off; None before.
         place: The run's directory, once there is one; for the message.
+        noticed: Called when the first signal comes, from a thread of its own, while the main thread may
+            be in the middle of a native call.
         abandon: Called with what stopped the run just before a second signal ends the process.
     """
 
     def __init__(self) -> None:
         self.signal_number: int | None = None
         self.place = ""
+        self.noticed: Callable[[], None] | None = None
         self.abandon: Callable[[Interrupted], None] | None = None
         self._put_off = False
 
@@ -81,6 +84,8 @@ class StopRequest:
                 continue
             if first_at is None:
                 first_at = time.monotonic()
+                if self.noticed is not None:
+                    self.noticed()
             elif time.monotonic() - first_at > _SAME_REQUEST_S:
                 interrupted = Interrupted(number[0], self.place)
                 try:

@@ -1,10 +1,8 @@
 """The entrypoint: compose, parse, open the run, call the mode, say how it ended."""
 
-import gc
-import importlib
 import os
 import sys
-import traceback
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -12,48 +10,55 @@ from typing import Any
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.experimental.callback import Callback
-from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from mnist_exp import CONF_DIR, provenance, runs
-from mnist_exp.config import Composition, parse, parse_tree, read_config, resolve, resumed_tree
+from mnist_exp import CONF_DIR, runs
+from mnist_exp.config import (
+    Composition,
+    own_keys,
+    parse,
+    parse_tree,
+    read_config,
+    refuse_sweep_keys,
+    resolve,
+    resumed_tree,
+)
 from mnist_exp.errors import ConfigError, ExperimentError
-from mnist_exp.native_output import diverted_stderr
-from mnist_exp.records import Manifest
+from mnist_exp.execution import execute
+from mnist_exp.jobs import Job
+from mnist_exp.modes import tune
 from mnist_exp.refusals import explain_hydra
 from mnist_exp.schema import Config
-from mnist_exp.signals import Interrupted, stop_request
 from mnist_exp.terminal import Terminal
-from mnist_exp.workplace import find_workplace
 
-_MODES = {"train": "mnist_exp.modes.train", "tune": "mnist_exp.modes.tune"}
 _FULL_ERROR = "HYDRA_FULL_ERROR"
 _SHOW_TRACEBACK = os.environ.get(_FULL_ERROR) == "1"
 
-OmegaConf.register_new_resolver(
-    "first_given", lambda *values: next(value for value in values if value is not None), replace=True
-)
 
+class TakeOver(Callback):
+    """Has its say before Hydra makes directories: refuses a bad run, and runs a sweep itself.
 
-class RefuseEarly(Callback):
-    """Refuses a bad configuration before Hydra makes a directory for it."""
+    Hydra's own sweeper would compose each job when its turn comes, from files that may have changed.
+    """
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Checks the configuration of a single run."""
-        self._check(config)
+        """Refuses a bad configuration of a single run."""
+        with closing(Terminal()) as terminal:
+            status = _status_of(terminal, lambda: _check(config))
+        if status:
+            raise SystemExit(status)
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Checks what all jobs of a sweep have in common."""
-        self._check(config)
+        """Plans and runs a sweep, through the launcher that Hydra's configuration names."""
+        from mnist_exp.sweeps.sweep import run_sweep
 
-    def _check(self, config: DictConfig) -> None:
-        try:
-            parse(OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"]))
-        except ConfigError as error:
-            if _SHOW_TRACEBACK:
-                traceback.print_exc()
-            Terminal().error(f"mnist-exp: {error}")
-            raise SystemExit(error.exit_status) from error
+        with closing(Terminal()) as terminal:
+            raise SystemExit(_status_of(terminal, lambda: run_sweep(config, terminal)))
+
+
+def _check(config: DictConfig) -> None:
+    refuse_sweep_keys(config)
+    parse(OmegaConf.masked_copy(config, own_keys(config)))
 
 
 def main() -> None:
@@ -73,28 +78,25 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt as error:
         sys.exit(getattr(error, "exit_status", 130))
-    except (
-        Exception
-    ) as error:  # Jobs answer for themselves; what comes here is a request that Hydra cannot compose.
+    except Exception as error:
+        # A job answers for itself; what comes here is a request that Hydra cannot compose.
         if _SHOW_TRACEBACK:
             raise
         Terminal().error(f"mnist-exp: {explain_hydra(error, sys.argv[1:])}")
         sys.exit(2)
-    if len(statuses) > 1:
-        sys.exit(int(any(statuses)))
     sys.exit(max(statuses, default=0))
 
 
 def _run_job(composed: DictConfig) -> int:
     """Runs one job and says with which status."""
     with closing(Terminal()) as terminal:
-        return _answer(composed, terminal)
+        return _status_of(terminal, lambda: _execute(composed, terminal))
 
 
-def _answer(composed: DictConfig, terminal: Terminal) -> int:
-    """Runs one job; errors become one line and a status."""
+def _status_of(terminal: Terminal, action: Callable[[], int | None]) -> int:
+    """Does something and says with which status it ended; errors become one line."""
     try:
-        _execute(composed, terminal)
+        return action() or 0
     except KeyboardInterrupt as error:
         terminal.error(f"mnist-exp: {str(error) or 'stopped'}")
         raise
@@ -104,43 +106,27 @@ def _answer(composed: DictConfig, terminal: Terminal) -> int:
         known = error if isinstance(error, ExperimentError) else runs.explain(error)
         terminal.error(f"mnist-exp: {known}")
         return known.exit_status
-    return 0
 
 
 def _execute(composed: DictConfig, terminal: Terminal) -> None:
     """Does what the configuration asks for, in a directory of its own or in the one to go on with."""
-    config = parse(composed)
+    config, tree = parse(composed), resolve(composed)
     typed = list(HydraConfig.get().overrides.task)
-    earlier = None if config.resume is None else runs.open_run(Path(config.resume))
-    tree = None
-    if earlier is not None:
-        tree = _go_on_with(earlier, resolve(composed), typed)
-        if tree is None:
-            terminal.print(f"{earlier.path} is completed; there is nothing to go on with.")
-            return
-        config = parse_tree(tree)
-    with diverted_stderr() as native_output, stop_request() as request:
-        if config.mode == "tune" and (workplace := find_workplace()).is_worker:
-            _import_module("mnist_exp.modes.tune_worker").join(config, workplace, terminal)
-            return
-        mode = _import_module(_MODES[config.mode])
-        prepared = mode.prepare(config, terminal, _composition(composed, typed), earlier)
-        run = earlier or _open_run(config, composed)
-        with runs.recorded(run):
-            if earlier is not None and tree is not None:
-                run.update_manifest(status="running", error=None, finished_at=None)
-                run.write_config(tree)
-            native_output.follow(run.log_path)
-            terminal.attach_log(run.log_path)
+    if config.resume is not None:
+        _go_on(Path(config.resume), tree, typed, terminal)
+        return
+    search, sentences = tune.plan(config, _composition(composed, typed))
+    execute(_job(config, tree, typed, search=search, sentences=sentences), terminal)
 
-            def abandon(interrupted: Interrupted) -> None:
-                run.abandon(interrupted)
-                native_output.restore()
-                terminal.error(f"mnist-exp: {interrupted}")
 
-            go_on = f"; go on with: mnist-exp resume={run.path}" if config.tuner is not None else ""
-            request.place, request.abandon = f"{run.path}{go_on}", abandon
-            mode.run(prepared, run, terminal, request)
+def _go_on(path: Path, requested: dict[str, Any], typed: list[str], terminal: Terminal) -> None:
+    """Goes on with an earlier run, unless there is nothing left to do."""
+    earlier = runs.open_run(path)
+    tree = _go_on_with(earlier, requested, typed)
+    if tree is None:
+        terminal.print(f"{path} is completed; there is nothing to go on with.")
+        return
+    execute(_job(parse_tree(tree), tree, typed), terminal, earlier)
 
 
 def _go_on_with(
@@ -175,49 +161,20 @@ def _composition(composed: DictConfig, typed: list[str]) -> Composition:
     )
 
 
-def _import_module(name: str) -> Any:
-    """Imports a mode and with it TensorFlow, a million objects that no collection need look at again."""
-    if name in sys.modules:
-        return sys.modules[name]
-    gc.disable()
-    try:
-        return importlib.import_module(name)
-    finally:
-        gc.freeze()
-        gc.enable()
-
-
-def _open_run(config: Config, composed: DictConfig) -> runs.RunDirectory:
-    """Makes the run's directory and writes down what was asked for."""
+def _job(config: Config, tree: dict[str, Any], typed: list[str], **search: Any) -> Job:
+    """Puts together what was composed, and where it goes."""
     hydra_config = HydraConfig.get()
     folder = Path(config.runs_dir, config.sweep or "")
-    if hydra_config.mode is RunMode.MULTIRUN:
-        folder = Path(hydra_config.sweep.dir)
     experiment = hydra_config.runtime.choices.get("experiment", "none")
     if experiment != "none":
         folder /= experiment
     given = None if hydra_config.run.dir == "." else Path(hydra_config.run.dir)
-
-    def manifest(run_id: str) -> Manifest:
-        return Manifest(
-            run_id=run_id,
-            mode=config.mode,
-            status="running",
-            error=None,
-            started_at=runs.utc_now(),
-            finished_at=None,
-            duration_s=None,
-            argv=sys.argv[1:],
-            seed=config.seed,
-            engine=None,
-            device=None,
-            threads=None,
-            versions=provenance.versions(),
-            git=provenance.git_record(),
-            data=None,
-        )
-
-    label = f"{config.mode}_{config.model.name}"
-    run = runs.create_run(folder, manifest, label, given)
-    run.write_request(resolve(composed), list(hydra_config.overrides.task))
-    return run
+    return Job(
+        config=config,
+        tree=tree,
+        overrides=typed,
+        argv=sys.argv[1:],
+        folder=folder,
+        given=given,
+        **search,
+    )

@@ -140,7 +140,7 @@ def read_predictions(run: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def find_run(sweep: Ended, model: str) -> Path:
-    (run,) = sweep.folder.glob(f"elsewhere/pairs/short/*_train_{model}_*")
+    (run,) = sweep.folder.glob(f"elsewhere/pairs/{model}_*")
     return run
 
 
@@ -340,10 +340,12 @@ def test_a_multirun_gives_each_job_its_own_overrides_and_log(sweep: Ended) -> No
         assert run.name in log and log.count("test accuracy") == 1
 
 
-def test_runs_dir_sweep_and_experiment_each_make_a_folder(sweep: Ended) -> None:
+def test_a_sweeps_folder_holds_its_runs_its_plan_and_what_came_of_it(sweep: Ended) -> None:
     assert sorted(path.name for path in sweep.folder.iterdir()) == ["elsewhere", "yaml"]
     assert [path.name for path in (sweep.folder / "elsewhere").iterdir()] == ["pairs"]
-    assert len(list((sweep.folder / "elsewhere" / "pairs" / "short").iterdir())) == 2
+    names = {path.name for path in (sweep.folder / "elsewhere" / "pairs").iterdir()}
+    runs = {find_run(sweep, model).name for model in ("ann", "bn_dnn")}
+    assert names == runs | {"sweep.json", "sweep.log", "results.csv", "comparison.json", "plots"}
 
 
 def test_a_users_own_yaml_trains(own: Ended) -> None:

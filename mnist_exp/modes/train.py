@@ -8,15 +8,17 @@ import numpy as np
 
 from mnist_exp import console, scoring, training
 from mnist_exp.callbacks import Checkpoints
-from mnist_exp.config import Composition
-from mnist_exp.data import Images, TrainingData, find_source, load_training_data
 from mnist_exp.engine import ExperimentModel
-from mnist_exp.models import build_network
+from mnist_exp.jobs import Job
 from mnist_exp.records import DataRecord, EngineRecord, EpochMetrics, Summary
+from mnist_exp.reuse import ImageStore, ModelStore, StoredImages
 from mnist_exp.runs import RunDirectory
 from mnist_exp.schema import Config
 from mnist_exp.signals import StopRequest
 from mnist_exp.terminal import Terminal
+
+_MODELS = ModelStore()
+_IMAGES = ImageStore()
 
 
 @dataclass(frozen=True)
@@ -25,54 +27,41 @@ class Experiment:
 
     Attributes:
         config: The run's.
-        data: What training sees.
-        test: What the result is scored on, once.
-        class_names: Name of each label.
+        images: What training and scoring see.
         record: The data's part of the manifest.
-        network: Built, untrained.
         model: The network with what training needs.
         engine: As chosen.
         device: `CPU` or `GPU`.
     """
 
     config: Config
-    data: TrainingData
-    test: Images
-    class_names: tuple[str, ...]
+    images: StoredImages
     record: DataRecord
-    network: keras.Sequential
     model: ExperimentModel
     engine: EngineRecord
     device: str
 
 
-def prepare(
-    config: Config, terminal: Terminal, composition: Composition, earlier: RunDirectory | None
-) -> Experiment:
-    """Finds the data and builds the model.
+def prepare(job: Job, terminal: Terminal, earlier: RunDirectory | None) -> Experiment:
+    """Finds the data and builds the model, or uses again what an earlier run of this process had.
 
     Args:
-        config: The run's.
+        job: The run's.
         terminal: Told about a download and about stand-ins.
-        composition: What the configuration was composed from; not needed here.
         earlier: None: a training is not gone on with.
 
     Raises:
         ConfigError: The data or the model cannot be had as asked for.
     """
-    source = find_source(config.data, progress=terminal.download_progress)
-    seen, test = load_training_data(source), source.load("test")
-    training.start_fresh(config.seed, config.training.threads)
-    network = build_network(config.model, test.images.shape[1:], len(source.class_names))
-    engine = training.pick_engine(config, network, len(seen.training))
+    config = job.config
+    images = _IMAGES.get(config.data, terminal.download_progress)
+    shape, num_classes = images.test.images.shape[1:], len(images.source.class_names)
+    model, engine = _MODELS.get(config, images.seen.training, shape, num_classes)
     return Experiment(
         config=config,
-        data=seen,
-        test=test,
-        class_names=source.class_names,
-        record=scoring.data_record(source, seen, test),
-        network=network,
-        model=training.build_model(config, network, engine, len(seen.training)),
+        images=images,
+        record=scoring.data_record(images.source, images.seen, images.test),
+        model=model,
         engine=engine,
         device=training.device_name(),
     )
@@ -107,30 +96,28 @@ def run(experiment: Experiment, run: RunDirectory, terminal: Terminal, request: 
     fit = _fit(experiment, run, terminal, request)
     # Scored is what is on disk, loaded as anyone would load it.
     best = keras.models.load_model(run.best_checkpoint_path)
-    scored = scoring.score(best, run.rows, fit.best_epoch, experiment.test.images)
-    test = experiment.test
+    scored = scoring.score(best, run.rows, fit.best_epoch, experiment.images.test.images)
+    test, class_names = experiment.images.test, experiment.images.source.class_names
     summary = scoring.summarise(
         scored,
         test.labels,
         seconds_per_epoch=stdlib_statistics.median(fit.training_s),
         compile_s=fit.compile_s,
-        selected_on_test=experiment.data.selected_on_test,
+        selected_on_test=experiment.images.seen.selected_on_test,
         data_notice=experiment.record.notice,
     )
     run.write_predictions(scored.probabilities, test.labels)
-    scoring.draw(run, config, scored, test, experiment.class_names)
+    scoring.draw(run, config, scored, test, class_names)
     run.write_summary(summary)
-    terminal.print(
-        console.render_digits(test.images, test.labels, scored.probabilities, experiment.class_names)
-    )
+    terminal.print(console.render_digits(test.images, test.labels, scored.probabilities, class_names))
     terminal.print(console.render_summary(summary, str(run.path), _next_commands(config)))
     return summary
 
 
 def _fit(experiment: Experiment, run: RunDirectory, terminal: Terminal, request: StopRequest) -> training.Fit:
     """Trains, writing rows and checkpoints."""
-    config, data = experiment.config, experiment.data
-    best = Checkpoints(run, experiment.network, config.training.monitor, config.training.direction)
+    config, data = experiment.config, experiment.images.seen
+    best = Checkpoints(run, experiment.model.network, config.training.monitor, config.training.direction)
     with terminal.training_progress(config.training.epochs) as progress, request.put_off():
 
         def report(row: EpochMetrics, is_best: bool) -> None:
@@ -143,7 +130,7 @@ def _fit(experiment: Experiment, run: RunDirectory, terminal: Terminal, request:
 
 
 def _plan(experiment: Experiment, run: RunDirectory) -> console.Plan:
-    config, network = experiment.config, experiment.network
+    config, network = experiment.config, experiment.model.network
     rows = [
         console.LayerRow(layer.name, type(layer).__name__, layer.output.shape[1:], layer.count_params())
         for layer in network.layers

@@ -4,9 +4,10 @@ Importing this module is cheap: worker processes are started first, so that they
 side by side with this one.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mnist_exp.config import Composition
+from mnist_exp.jobs import Job
 from mnist_exp.local_workers import LocalWorkers
 from mnist_exp.runs import RunDirectory
 from mnist_exp.schema import Config
@@ -21,30 +22,44 @@ if TYPE_CHECKING:
     from mnist_exp.searching import PreparedSearch
 
 
-def prepare(
-    config: Config, terminal: Terminal, composition: Composition, earlier: RunDirectory | None
-) -> "PreparedSearch":
-    """Finds the data, reads the search space and makes sure that trials can be made from it.
+def plan(config: Config, composition: Composition) -> tuple[dict[str, Any] | None, list[str]]:
+    """Freezes what a run is to search.
 
     Args:
         config: The run's.
+        composition: What it was composed from.
+
+    Returns:
+        What `search.yaml` will hold, None where nothing is searched; and sentences for the user.
+
+    Raises:
+        ConfigError: It cannot be searched; says which entry of the search space, and why.
+    """
+    if config.tuner is None:
+        return None, []
+    search, sentences = plan_search(config, composition)
+    return search.to_tree(), sentences
+
+
+def prepare(job: Job, terminal: Terminal, earlier: RunDirectory | None) -> "PreparedSearch":
+    """Finds the data and makes sure that trials can be made.
+
+    Args:
+        job: The run's.
         terminal: Told about a download.
-        composition: What the configuration was composed from.
         earlier: The run to go on with; None for a new one.
 
     Raises:
         ConfigError: The request cannot work; nothing was started.
     """
-    if earlier is None:
-        search, fixed = plan_search(config, composition)
-    else:
-        search, fixed = Search.from_tree(SearchFiles(earlier.path).read_request(), config), []
-    workers = LocalWorkers(count_workers(config, find_workplace()))
+    tree = job.search if earlier is None else SearchFiles(earlier.path).read_request()
+    assert tree is not None
+    search = Search.from_tree(tree, job.config)
+    workers = LocalWorkers(count_workers(job.config, find_workplace()))
     try:
         from mnist_exp import searching
 
-        is_extended = any(override.startswith("tuner.") for override in composition.overrides)
-        return searching.prepare(search, fixed, terminal, workers, is_extended)
+        return searching.prepare(search, job.sentences, terminal, workers, job.is_extended)
     except BaseException:
         workers.close()
         raise

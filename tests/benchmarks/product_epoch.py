@@ -8,13 +8,15 @@ Takes the command line's overrides on top of what the stock script does. Prints 
 import argparse
 import io
 import json
+from pathlib import Path
 
 import mnist_file
 from hydra import compose, initialize_config_dir
 from protocol import CONFIGURATION_DIR, overrides
 from stopwatch import Stopwatch, median_after_first
 
-from mnist_exp.config import Composition, parse
+from mnist_exp.config import parse
+from mnist_exp.jobs import Job
 from mnist_exp.modes.train import Experiment, prepare
 from mnist_exp.terminal import Terminal
 
@@ -23,13 +25,13 @@ def prepare_experiment(changes: list[str]) -> Experiment:
     """Composes a configuration and prepares it as the command does."""
     with initialize_config_dir(str(CONFIGURATION_DIR), version_base="1.3"):
         composed = compose("config", changes)
-        composition = Composition(composed, changes, {}, lambda overrides: compose("config", overrides))
-        return prepare(parse(composed), Terminal(io.StringIO()), composition, None)
+        job = Job(config=parse(composed), tree={}, overrides=changes, argv=changes, folder=Path())
+        return prepare(job, Terminal(io.StringIO()), None)
 
 
 def train(experiment: Experiment) -> tuple[Stopwatch, float]:
     """Trains; returns its times, and the seconds that compiling took."""
-    config, seen, stopwatch = experiment.config, experiment.data, Stopwatch()
+    config, seen, stopwatch = experiment.config, experiment.images.seen, Stopwatch()
     feed = experiment.model.prepare(seen.training, config.training.batch_size)
     experiment.model.fit(
         feed.elements,

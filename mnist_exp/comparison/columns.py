@@ -1,0 +1,102 @@
+"""Columns of tables: which there are, what sorts by them, what stands in them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from mnist_exp.comparison.grouping import ComparableSet, SeedGroup
+from mnist_exp.comparison.measures import MEASURES, spread_of
+from mnist_exp.comparison.options import CompareOptions
+from mnist_exp.comparison.pairs import points
+from mnist_exp.comparison.report import GroupRow, RunRow
+from mnist_exp.comparison.settings import value_text
+from mnist_exp.errors import ConfigError, nearest
+
+GROUP, SEEDS, INTERVAL = "group", "seeds", "test_interval"
+USUAL_COLUMNS = [GROUP, SEEDS, "val_accuracy", "test_accuracy", INTERVAL, "num_params", "train_s"]
+_GROUP_COLUMNS = [GROUP, SEEDS, INTERVAL, *MEASURES]
+_BEFORE = ["run", "status", "set", "group"]
+_BETWEEN = ["seed", "val_accuracy", "test_accuracy", "test_accuracy_low", "test_accuracy_high"]
+_REST = [name for name in MEASURES if name not in _BETWEEN]
+_AFTER = ["jobs_at_once", "selected_on_test", "is_counted", "mode", "error"]
+
+
+def run_columns(keys: Sequence[str]) -> list[str]:
+    """Lists the columns of `results.csv`: one for each key that differs, among others."""
+    return [*_BEFORE, *keys, *_BETWEEN, *_REST, *_AFTER]
+
+
+def check_columns(options: CompareOptions, sets: Sequence[ComparableSet]) -> None:
+    """Makes sure that what is asked for is there.
+
+    Raises:
+        ConfigError: There is no such column; says which come nearest.
+    """
+    keys = sorted({key for found in sets for key in found.keys})
+    _check("compare.sort", options.sort, [name for name in _GROUP_COLUMNS if name != INTERVAL] + keys)
+    is_by_run = options.format == "csv"
+    for name in options.columns or ():
+        _check("compare.columns", name, run_columns(keys) if is_by_run else [*_GROUP_COLUMNS, *keys])
+
+
+def _check(key: str, name: str, accepted: Sequence[str]) -> None:
+    if name not in accepted:
+        raise ConfigError(f'{key}: there is no column "{name}".', nearest(name, accepted))
+
+
+def sort_key(group: SeedGroup, column: str) -> tuple[Any, ...]:
+    """Returns what a group is sorted by: the best first, those without a value last."""
+    if column == GROUP:
+        return (0, group.label)
+    if column == SEEDS:
+        return (0, -len(group.runs), group.label)
+    measure = MEASURES.get(column)
+    if measure is not None:
+        spread = spread_of(measure, group.runs)
+        if spread is None:
+            return (2, 0.0, group.label)
+        return (0, -spread.mean if measure.better == "max" else spread.mean, group.label)
+    value = group.settings.get(column)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return (0, value, group.label)
+    return (2, "", group.label) if value is None else (1, value_text(value), group.label)
+
+
+def heading(column: str) -> str:
+    """Names a column of the table of groups."""
+    if column in MEASURES:
+        return MEASURES[column].heading
+    return {INTERVAL: "95% interval"}.get(column, column)
+
+
+def is_words(column: str) -> bool:
+    """Says whether a column holds words rather than numbers."""
+    return column == GROUP or "." in column
+
+
+def cell(row: GroupRow, column: str) -> str:
+    """Writes what a group has in a column."""
+    if column == GROUP:
+        return f"{row.label} (optimistic)" if row.is_optimistic else row.label
+    if column == SEEDS:
+        return f"{len(row.seeds):,}"
+    if column == INTERVAL:
+        low, high = row.test_interval
+        return f"{100 * low:.2f} to {100 * high:.2f}"
+    if column not in MEASURES:
+        return value_text(row.settings[column]) if column in row.settings else "–"
+    spread = row.measures[column]
+    if spread is None:
+        return "–"
+    text = MEASURES[column].text(spread.mean)
+    return f"{text} ± {points(spread.sd)}" if column == "test_accuracy" and spread.sd is not None else text
+
+
+def run_value(row: RunRow, column: str) -> Any:
+    """Returns what a run has in a column of `results.csv`; None for nothing."""
+    if column in MEASURES:
+        return row.measures.get(column)
+    if column in ("test_accuracy_low", "test_accuracy_high"):
+        if row.test_interval is None:
+            return None
+        return row.test_interval[column.endswith("high")]
+    return row.settings.get(column) if "." in column else getattr(row, column, row.settings.get(column))

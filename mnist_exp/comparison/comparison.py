@@ -1,0 +1,208 @@
+"""From run directories to a comparison: read, sort, group, test."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mnist_exp.comparison import verdicts
+from mnist_exp.comparison.columns import check_columns, sort_key
+from mnist_exp.comparison.finding import find_runs
+from mnist_exp.comparison.grouping import (
+    ComparableSet,
+    SeedGroup,
+    comparable_sets,
+    count_looks,
+    describe_data,
+    without_contradictions,
+)
+from mnist_exp.comparison.measures import MEASURES, run_interval, spread_of, test_interval
+from mnist_exp.comparison.options import CompareOptions
+from mnist_exp.comparison.pairs import test_pairs
+from mnist_exp.comparison.reading import DamagedRun, RunResult, read_run
+from mnist_exp.comparison.report import Comparison, GroupRow, RunRow, SearchRow, SetReport
+from mnist_exp.trial_records import SearchSummary
+from mnist_exp.trial_words import candidate_name, one_line
+
+_LONGEST_REASON = 300
+
+
+@dataclass(frozen=True, eq=False)
+class Examined:
+    """A comparison, and the runs that pictures of it are drawn from.
+
+    Attributes:
+        comparison: As plain data.
+        sets: The runs of each of its sets, groups in the order of their validation accuracy.
+    """
+
+    comparison: Comparison
+    sets: list[ComparableSet]
+
+
+def compare(paths: Sequence[str | Path], options: CompareOptions | None = None) -> Comparison:
+    """Compares runs, from their files alone.
+
+    Args:
+        paths: Run directories, sweeps' folders, globs.
+        options: How; None for the defaults.
+
+    Raises:
+        ConfigError: A path is not there, or there is no such column.
+    """
+    return examine(paths, options or CompareOptions()).comparison
+
+
+def examine(paths: Sequence[str | Path], options: CompareOptions) -> Examined:
+    """Does what `compare` does, and keeps the runs."""
+    runs, damaged = _read_all(find_runs(paths))
+    trainings, contradictory = without_contradictions([run for run in runs if run.is_training])
+    damaged += contradictory
+    sets = [_ranked(each) for each in comparable_sets(trainings)]
+    check_columns(options, sets)
+    refused = {error.path for error in damaged}
+    others = [run for run in runs if not run.is_training and run.path not in refused]
+    searches = [run for run in others if isinstance(run.summary, SearchSummary)]
+    left_out = [_row(run) for run in others if not isinstance(run.summary, SearchSummary)]
+    left_out += [_damaged_row(error) for error in damaged]
+    rows = [*_set_rows(sets), *map(_row, searches), *left_out]
+    comparison = Comparison(
+        runs=sorted(rows, key=lambda row: row.run),
+        sets=[_report(each, options) for each in sets],
+        searches=[
+            _search_row(run, run.summary) for run in searches if isinstance(run.summary, SearchSummary)
+        ],
+        left_out=sorted(left_out, key=lambda row: (row.status, row.run)),
+        ledger=count_looks([*trainings, *searches]),
+        sort=options.sort,
+        columns=options.columns,
+    )
+    return Examined(comparison, sets)
+
+
+def _read_all(paths: Iterable[Path]) -> tuple[list[RunResult], list[DamagedRun]]:
+    """Reads runs, setting aside those that cannot be believed."""
+    runs: list[RunResult] = []
+    damaged: list[DamagedRun] = []
+    for path in paths:
+        try:
+            runs.append(read_run(path))
+        except DamagedRun as error:
+            damaged.append(error)
+    return runs, damaged
+
+
+def _ranked(found: ComparableSet) -> ComparableSet:
+    """Sorts a set's groups by validation accuracy, those that chose on test images last."""
+    groups = sorted(found.groups, key=lambda group: (group.is_optimistic, *_ranking(group), group.label))
+    return ComparableSet(data=found.data, reason=found.reason, groups=groups, keys=found.keys)
+
+
+def _ranking(group: SeedGroup) -> tuple[float, ...]:
+    """Ranks a group by validation accuracy; by test accuracy where nothing was set apart for choosing."""
+    spreads = [spread_of(MEASURES[name], group.runs) for name in ("val_accuracy", "test_accuracy")]
+    return next(((-spread.mean,) for spread in spreads if spread is not None), ())
+
+
+def _report(found: ComparableSet, options: CompareOptions) -> SetReport:
+    """Puts a set in plain data, its leader tested against the others."""
+    leader, *others = found.groups
+    pairs = test_pairs(leader, others)
+    ordered = sorted(found.groups, key=lambda group: (group.is_optimistic, sort_key(group, options.sort)))
+    return SetReport(
+        title=describe_data(found.data),
+        reason=found.reason,
+        data=found.data,
+        keys=found.keys,
+        groups=[_group_row(group, found.keys) for group in ordered],
+        leader=leader.label if others else None,
+        verdict=verdicts.verdict(pairs),
+        pairs=pairs,
+        notes=verdicts.notes(found, options.sort),
+    )
+
+
+def _group_row(group: SeedGroup, keys: Sequence[str]) -> GroupRow:
+    return GroupRow(
+        label=group.label,
+        settings={key: group.settings[key] for key in keys if key in group.settings},
+        seeds=group.seeds,
+        num_duplicates=len(group.duplicates),
+        is_optimistic=group.is_optimistic,
+        measures={name: spread_of(measure, group.runs) for name, measure in MEASURES.items()},
+        test_interval=test_interval(group),
+    )
+
+
+def _set_rows(sets: Sequence[ComparableSet]) -> list[RunRow]:
+    """Makes the lines of all runs that are compared, duplicates included."""
+    return [
+        _row(run, number, group, {key: group.settings.get(key) for key in found.keys}, is_counted)
+        for number, found in enumerate(sets, 1)
+        for group in found.groups
+        for runs, is_counted in ((group.runs, True), (group.duplicates, False))
+        for run in runs
+    ]
+
+
+def _row(
+    run: RunResult,
+    number: int | None = None,
+    group: SeedGroup | None = None,
+    settings: dict[str, object] | None = None,
+    is_counted: bool = False,
+) -> RunRow:
+    """Makes a run's line."""
+    manifest, summary = run.manifest, run.summary
+    return RunRow(
+        run=str(run.path),
+        mode=one_line(manifest.mode),
+        status=run.status,
+        set=number,
+        group=group.label if group else "",
+        settings=settings or {},
+        seed=manifest.seed,
+        is_counted=is_counted,
+        measures={name: measure.value(run) for name, measure in MEASURES.items()} if summary else {},
+        test_interval=run_interval(run) if summary else None,
+        selected_on_test=summary.selected_on_test if summary else None,
+        jobs_at_once=manifest.sweep.jobs_at_once if manifest.sweep else None,
+        error=_word_absence(run),
+    )
+
+
+def _word_absence(run: RunResult) -> str:
+    """Says why a run is not compared; nothing where it is, or could be."""
+    if run.summary is not None:
+        return ""
+    if run.status == "completed":
+        return f"mode={one_line(run.manifest.mode)} trains nothing"
+    if run.status == "lost":
+        return "its process ended without a word"
+    if run.status == "running":
+        return "still running"
+    error = run.manifest.error
+    words = (error.message or error.type) if error else "no reason is recorded"
+    return one_line(words)[:_LONGEST_REASON]
+
+
+def _damaged_row(error: DamagedRun) -> RunRow:
+    return RunRow(
+        run=str(error.path),
+        mode="",
+        status="damaged",
+        settings={},
+        seed=None,
+        measures={},
+        error=one_line(error.reason)[:_LONGEST_REASON],
+    )
+
+
+def _search_row(run: RunResult, summary: SearchSummary) -> SearchRow:
+    return SearchRow(
+        run=str(run.path),
+        winner=candidate_name(summary.winner),
+        val_accuracy=summary.val_accuracy,
+        test_accuracies=summary.winner_test_accuracies or [summary.test_accuracy],
+        num_trials=summary.num_trials,
+        verdict=one_line(summary.verdict),
+    )

@@ -1,0 +1,205 @@
+"""Which runs can be compared: sets of runs on the same images, and groups that differ by their seed."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from mnist_exp.comparison.reading import DamagedRun, RunResult
+from mnist_exp.comparison.settings import Settings, differing_keys, fingerprint, label_recipes, recipe
+from mnist_exp.layout import plural
+from mnist_exp.records import DataRecord
+from mnist_exp.trial_words import one_line
+
+_VALIDATION = "data.validation"
+_DIGITS = 8
+
+
+@dataclass(frozen=True, eq=False)
+class SeedGroup:
+    """Runs that differ by nothing but their seed.
+
+    Attributes:
+        label: What tells it from the other groups of its set.
+        settings: Its recipe, without the seed.
+        runs: One for each seed, in the order of seeds.
+        duplicates: Earlier runs of a seed that ran again; they are no part of any statistic.
+        is_optimistic: Whether the best epochs were chosen on test images.
+    """
+
+    label: str
+    settings: Settings
+    runs: list[RunResult]
+    duplicates: list[RunResult]
+    is_optimistic: bool
+
+    @property
+    def seeds(self) -> list[int]:
+        """Its seeds, ascending."""
+        return [run.manifest.seed for run in self.runs]
+
+
+@dataclass(frozen=True, eq=False)
+class ComparableSet:
+    """Groups whose runs saw the same images, set apart alike.
+
+    Attributes:
+        data: The images, as of its first run.
+        reason: What keeps it apart from the first set; empty for the first one.
+        groups: In no order yet.
+        keys: What differs between its groups, dotted.
+    """
+
+    data: DataRecord
+    reason: str
+    groups: list[SeedGroup]
+    keys: list[str]
+
+    @property
+    def num_runs(self) -> int:
+        """Number of runs, duplicates left out."""
+        return sum(len(group.runs) for group in self.groups)
+
+
+def comparable_sets(runs: Iterable[RunResult]) -> list[ComparableSet]:
+    """Sorts completed trainings by the images they saw, the largest set first.
+
+    Args:
+        runs: Completed trainings.
+    """
+    by_data: dict[tuple[str, str | None, str | None], list[RunResult]] = {}
+    for run in runs:
+        data = run.data
+        by_data.setdefault((data.train_sha256, data.test_sha256, data.split_sha256), []).append(run)
+    parts = sorted(by_data.values(), key=len, reverse=True)
+    return [_make_set(part, parts[0][0].data) for part in parts]
+
+
+def _make_set(runs: Sequence[RunResult], usual: DataRecord) -> ComparableSet:
+    """Groups the runs of one set."""
+    by_recipe: dict[str, tuple[Settings, list[RunResult]]] = {}
+    for run in runs:
+        settings = _recipe_of(run)
+        by_recipe.setdefault(fingerprint(settings), (settings, []))[1].append(run)
+    recipes = [settings for settings, _ in by_recipe.values()]
+    labels = label_recipes(recipes)
+    groups = [
+        _make_group(label, settings, members)
+        for label, (settings, members) in zip(labels, by_recipe.values(), strict=True)
+    ]
+    return ComparableSet(
+        data=runs[0].data,
+        reason=_difference(runs[0].data, usual),
+        groups=groups,
+        keys=differing_keys(recipes),
+    )
+
+
+def _recipe_of(run: RunResult) -> Settings:
+    """Returns a run's recipe; validating on test images is part of it, and leaves no fingerprint."""
+    chosen_on_test = {_VALIDATION: "test"} if run.result.selected_on_test else {}
+    return recipe(run.config) | chosen_on_test
+
+
+def _make_group(label: str, settings: Settings, runs: Sequence[RunResult]) -> SeedGroup:
+    """Keeps the latest run of each seed; of those that began together, the one named last."""
+    ordered = sorted(runs, key=lambda run: (run.manifest.seed, run.manifest.started_at, run.path))
+    latest = {run.manifest.seed: run for run in ordered}
+    return SeedGroup(
+        label=label,
+        settings=settings,
+        runs=list(latest.values()),
+        duplicates=[run for run in ordered if latest[run.manifest.seed] is not run],
+        is_optimistic=any(run.result.selected_on_test for run in runs),
+    )
+
+
+def _difference(data: DataRecord, usual: DataRecord) -> str:
+    """Says what keeps runs on these images from being ranked with those on the usual ones."""
+    parts = [
+        f"other {what} ({_name(own)} instead of {_name(other)})"
+        for what, own, other in (
+            ("training images", data.train_sha256, usual.train_sha256),
+            ("test images", data.test_sha256, usual.test_sha256),
+            ("validation images", data.split_sha256, usual.split_sha256),
+        )
+        if own != other
+    ]
+    return ", ".join(parts)
+
+
+def _name(sha256: str | None) -> str:
+    """Calls images by the first digits of their fingerprint."""
+    return one_line(sha256)[:_DIGITS] if sha256 else "none"
+
+
+def describe_data(data: DataRecord) -> str:
+    """Words which images a set's runs saw."""
+    counts = f"{data.num_train:,} to train on, {data.num_validation:,} to validate, {data.num_test:,} to test"
+    return f"{one_line(data.name)}: {counts}"
+
+
+def count_looks(runs: Iterable[RunResult]) -> list[str]:
+    """Says for each set of test images how often the compared runs have looked at them."""
+    num_runs, num_looks, names = Counter[str](), Counter[str](), dict[str, str]()
+    for run in runs:
+        sha256 = run.data.test_sha256 or ""
+        names[sha256] = f"{one_line(run.data.name)} ({_name(sha256)})"
+        num_runs[sha256] += 1
+        num_looks[sha256] += looks(run)
+    return [
+        f"The test images of {names[sha256]} were looked at {_times(num_looks[sha256])} by "
+        f"{plural(count, 'run')}{_warning(num_looks[sha256])}"
+        for sha256, count in num_runs.most_common()
+    ]
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count:,} times"
+
+
+def looks(run: RunResult) -> int:
+    """Counts how often a completed run scored a network on the test images."""
+    if run.result.selected_on_test:
+        return run.result.epochs + 1
+    return len(getattr(run.result, "winner_test_accuracies", ())) or 1
+
+
+def _warning(num_looks: int) -> str:
+    if num_looks < 2:
+        return "."
+    return "; whoever picks a run by its test accuracy looks at them once more, and picks luck."
+
+
+def without_contradictions(
+    groups: Sequence[RunResult],
+) -> tuple[list[RunResult], list[DamagedRun]]:
+    """Passes over runs whose predictions cannot be those of their test images.
+
+    Args:
+        groups: Completed trainings.
+
+    Returns:
+        Those whose predictions are whole and have the labels that most runs on the same test images
+        have; and what is wrong with the others. Runs without predictions are believed.
+    """
+    kept, damaged = [], []
+    votes: dict[str, Counter[bytes]] = {}
+    for run in groups:
+        try:
+            found = run.predictions
+        except DamagedRun as error:
+            damaged.append(error)
+            continue
+        kept.append(run)
+        if found is not None:
+            votes.setdefault(run.data.test_sha256 or "", Counter())[found.labels.tobytes()] += 1
+    usual = {sha256: counts.most_common(1)[0][0] for sha256, counts in votes.items()}
+    believed = []
+    for run in kept:
+        found = run.predictions
+        if found is None or found.labels.tobytes() == usual[run.data.test_sha256 or ""]:
+            believed.append(run)
+        else:
+            reason = "predictions.npz: other labels than those of runs on the same test images"
+            damaged.append(DamagedRun(run.path, reason))
+    return believed, damaged

@@ -1,0 +1,100 @@
+"""What is measured of runs and groups of runs, by the names of `results.csv`."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from statistics import fmean, stdev
+from typing import Literal
+
+from mnist_exp.comparison.grouping import SeedGroup
+from mnist_exp.comparison.reading import RunResult
+from mnist_exp.quantities import duration, loss_text, percent, size
+from mnist_exp.statistics import mean_interval, wilson_interval
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One number of a run.
+
+    Attributes:
+        name: As in `summary.json`, where it is from there.
+        heading: Over a column of a table.
+        value: Gives it; None where a run has none.
+        text: Writes it for a person.
+        better: Whether a larger (`max`) or a smaller (`min`) one is better.
+    """
+
+    name: str
+    heading: str
+    value: Callable[[RunResult], float | int | None]
+    text: Callable[[float], str]
+    better: Literal["max", "min"]
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """A measure over a group's seeds.
+
+    Attributes:
+        mean: Of the runs that have it.
+        sd: Standard deviation; null with fewer than two.
+        count: Number of runs that have it.
+    """
+
+    mean: float
+    sd: float | None
+    count: int
+
+
+def _count(value: float) -> str:
+    return f"{value:,.0f}"
+
+
+def _milliseconds(value: float) -> str:
+    return f"{value:.3g} ms"
+
+
+MEASURES = {
+    measure.name: measure
+    for measure in (
+        Measure("val_accuracy", "validation", lambda run: run.result.val_accuracy, percent, "max"),
+        Measure("test_accuracy", "test accuracy", lambda run: run.result.test_accuracy, percent, "max"),
+        Measure("test_loss", "test loss", lambda run: run.result.test_loss, loss_text, "min"),
+        Measure("best_epoch", "best epoch", lambda run: run.result.best_epoch, _count, "min"),
+        Measure("epochs", "epochs", lambda run: run.result.epochs, _count, "min"),
+        Measure("num_params", "parameters", lambda run: run.result.num_params, _count, "min"),
+        Measure("train_s", "training", lambda run: run.result.train_s, duration, "min"),
+        Measure("seconds_per_epoch", "an epoch", lambda run: run.result.seconds_per_epoch, duration, "min"),
+        Measure("ms_per_image", "an image", lambda run: run.result.ms_per_image, _milliseconds, "min"),
+        Measure(
+            "best_checkpoint_bytes", "file",
+            lambda run: run.best_checkpoint_bytes, lambda value: size(round(value)), "min",
+        ),
+    )
+}  # fmt: skip
+
+
+def spread_of(measure: Measure, runs: Sequence[RunResult]) -> Spread | None:
+    """Sums up a measure over a group's runs; None where no run has it."""
+    values = [value for run in runs if (value := measure.value(run)) is not None]
+    if not values:
+        return None
+    return Spread(fmean(values), stdev(values) if len(values) > 1 else None, len(values))
+
+
+def test_interval(group: SeedGroup) -> tuple[float, float]:
+    """Bounds a group's test accuracy, at 95%.
+
+    Returns:
+        Of several seeds, the t interval of their mean, within [0, 1]; of one, the Wilson interval.
+    """
+    scores = [run.result.test_accuracy for run in group.runs]
+    interval = mean_interval(scores)
+    if interval is None:
+        return run_interval(group.runs[0])
+    return max(interval[0], 0.0), min(interval[1], 1.0)
+
+
+def run_interval(run: RunResult) -> tuple[float, float]:
+    """Bounds one run's test accuracy, at 95% (Wilson)."""
+    num_test = run.data.num_test
+    return wilson_interval(round(run.result.test_accuracy * num_test), num_test)

@@ -1,0 +1,272 @@
+"""One group against another: the test that fits their seeds, and what it says in a sentence."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from mnist_exp.comparison.grouping import SeedGroup
+from mnist_exp.comparison.reading import RunResult
+from mnist_exp.layout import plural
+from mnist_exp.seed_bootstrap import bootstrap_interval
+from mnist_exp.significance import (
+    Discordance,
+    MeanTest,
+    count_discordance,
+    holm,
+    mcnemar_p_value,
+    paired_difference_interval,
+    paired_t_test,
+    pooled_t_test,
+    pooled_variance,
+    seeds_to_see,
+    welch_t_test,
+)
+
+Method = Literal["McNemar", "paired t", "Welch t", "pooled t", "none"]
+
+ALPHA = 0.05
+DIFFERENCE_TO_SEE = 0.001
+MOST_SEEDS_WORTH_SAYING = 1000
+# A pair of many seeds takes a hundredth of a second to resample; those farther down are seldom read.
+_MOST_RESAMPLED = 10
+_FEWEST_SHARED_SEEDS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """The leading group against another one, on the test images.
+
+    Attributes:
+        first: Label of the leading group.
+        second: Label of the other one.
+        method: Exact McNemar for two single runs, paired t where seeds match, Welch's t otherwise;
+            pooled t where one side is a single run; `none` where nothing can be tested.
+        difference: Mean test accuracy of the first minus the second, of the seeds that are tested.
+        interval: Its 95% interval; null without a test.
+        p_value: Two-sided, of this test alone; null without a test.
+        corrected_p_value: The same after Holm's correction for all pairs of the set.
+        num_seeds: Number of seeds tested on each side.
+        discordance: With McNemar: what the two networks made of the images.
+        image_interval: 95% interval over other seeds and other test images (bootstrap); null where
+            it was not computed.
+        more_seeds: How many more seeds a side would show 0.1 points, with a chance of 80%; null
+            where nothing is known of the spread.
+        is_optimistic: Whether a side's epochs were chosen on test images.
+        sentence: All that in words.
+    """
+
+    first: str
+    second: str
+    method: Method
+    difference: float
+    interval: tuple[float, float] | None
+    p_value: float | None
+    corrected_p_value: float | None
+    num_seeds: tuple[int, int]
+    discordance: Discordance | None
+    image_interval: tuple[float, float] | None
+    more_seeds: int | None
+    is_optimistic: bool
+    sentence: str = ""
+
+    @property
+    def is_decided(self) -> bool:
+        """Whether one of the two is better beyond chance."""
+        return self.corrected_p_value is not None and self.corrected_p_value < ALPHA
+
+    @property
+    def better(self) -> str:
+        """The label of the more accurate one."""
+        return self.first if self.difference > 0 else self.second
+
+    @property
+    def worse(self) -> str:
+        """The label of the less accurate one."""
+        return self.second if self.difference > 0 else self.first
+
+
+def test_pairs(leader: SeedGroup, others: Sequence[SeedGroup]) -> list[Pair]:
+    """Tests the leading group against each of the others, corrected for their number (Holm).
+
+    Args:
+        leader: Chosen without looking at test images.
+        others: The rest of its set, the most interesting first.
+    """
+    variance = pooled_variance([_scores(group.runs) for group in [leader, *others]])
+    pairs = [
+        _test_pair(leader, other, variance, place < _MOST_RESAMPLED) for place, other in enumerate(others)
+    ]
+    p_values = [pair.p_value for pair in pairs if pair.p_value is not None]
+    corrected = iter(holm(p_values))
+    return [
+        word_pair(pair, len(p_values))
+        for pair in (
+            pair if pair.p_value is None else replace(pair, corrected_p_value=next(corrected))
+            for pair in pairs
+        )
+    ]
+
+
+def _test_pair(first: SeedGroup, second: SeedGroup, variance: float | None, resampled: bool) -> Pair:
+    """Picks the test and runs it."""
+    if len(first.runs) == len(second.runs) == 1:
+        return _compare_networks(first, second, variance)
+    one, other, is_paired = _match_seeds(first, second)
+    scores, other_scores = _scores(one), _scores(other)
+    step = 1 / one[0].data.num_test
+    found: MeanTest
+    method: Method
+    if is_paired:
+        found, method = paired_t_test(scores, other_scores, step), "paired t"
+        spread = float(np.std(np.subtract(scores, other_scores), ddof=1))
+    else:
+        several = min(len(one), len(other)) > 1
+        found = (welch_t_test if several else pooled_t_test)(scores, other_scores, step)
+        method = "Welch t" if several else "pooled t"
+        spread = (pooled_variance([scores, other_scores]) or 0.0) ** 0.5
+    return Pair(
+        first=first.label,
+        second=second.label,
+        method=method,
+        difference=found.difference,
+        interval=found.interval,
+        p_value=found.p_value,
+        corrected_p_value=None,
+        num_seeds=(len(one), len(other)),
+        discordance=None,
+        image_interval=_resample(one, other, is_paired) if resampled else None,
+        # Scores that happen to be equal are not free of error: as the tests have it.
+        more_seeds=_more_seeds(max(spread, step / 6**0.5), is_paired, min(len(one), len(other))),
+        is_optimistic=first.is_optimistic or second.is_optimistic,
+    )
+
+
+def _compare_networks(first: SeedGroup, second: SeedGroup, variance: float | None) -> Pair:
+    """Compares two single runs image by image; without predictions nothing can be tested."""
+    runs = first.runs[0], second.runs[0]
+    predictions = runs[0].predictions, runs[1].predictions
+    counts = None
+    if predictions[0] is not None and predictions[1] is not None:
+        counts = count_discordance(predictions[0].correct, predictions[1].correct)
+    return Pair(
+        first=first.label,
+        second=second.label,
+        method="none" if counts is None else "McNemar",
+        difference=runs[0].result.test_accuracy - runs[1].result.test_accuracy,
+        interval=None if counts is None else paired_difference_interval(counts),
+        p_value=None if counts is None else mcnemar_p_value(counts.only_first, counts.only_second),
+        corrected_p_value=None,
+        num_seeds=(1, 1),
+        discordance=counts,
+        image_interval=None,
+        more_seeds=None if variance is None else _more_seeds(variance**0.5, False, 1),
+        is_optimistic=first.is_optimistic or second.is_optimistic,
+    )
+
+
+def _match_seeds(first: SeedGroup, second: SeedGroup) -> tuple[list[RunResult], list[RunResult], bool]:
+    """Puts runs of the same seeds side by side, where few runs are lost by that."""
+    shared = sorted(set(first.seeds) & set(second.seeds))
+    is_all = len(shared) == len(first.runs) == len(second.runs)
+    if len(shared) < 2 or not (is_all or len(shared) >= _FEWEST_SHARED_SEEDS):
+        return first.runs, second.runs, False
+    one, other = ({run.manifest.seed: run for run in group.runs} for group in (first, second))
+    return [one[seed] for seed in shared], [other[seed] for seed in shared], True
+
+
+def _scores(runs: Sequence[RunResult]) -> list[float]:
+    return [run.result.test_accuracy for run in runs]
+
+
+def _resample(
+    one: Sequence[RunResult], other: Sequence[RunResult], is_paired: bool
+) -> tuple[float, float] | None:
+    """Resamples seeds and images; None where a run has no predictions."""
+    sides = []
+    for runs in (one, other):
+        found = [run.predictions for run in runs]
+        rows = [each.correct for each in found if each is not None]
+        if len(rows) < len(found):
+            return None
+        sides.append(np.stack(rows))
+    return bootstrap_interval(sides[0], sides[1], paired=is_paired)
+
+
+def _more_seeds(spread: float, is_paired: bool, num_seeds: int) -> int:
+    """Says how many more seeds would show 0.1 points; 0 where there are enough."""
+    return max(0, seeds_to_see(DIFFERENCE_TO_SEE, spread, paired=is_paired) - num_seeds)
+
+
+def word_pair(pair: Pair, num_pairs: int) -> Pair:
+    """Gives a pair its sentence.
+
+    Args:
+        pair: Tested and corrected.
+        num_pairs: For how many tests its p value was corrected.
+    """
+    sentence = _word_decision(pair, num_pairs) + (_word_images(pair) if pair.is_decided else _word_more(pair))
+    if pair.is_optimistic:
+        sentence += "; optimistic: an epoch was chosen on test images"
+    return replace(pair, sentence=sentence)
+
+
+def _word_decision(pair: Pair, num_pairs: int) -> str:
+    """Words which is better, or that nobody can tell."""
+    if pair.interval is None or pair.corrected_p_value is None:
+        words = f"cannot test {pair.first} against {pair.second}: difference {points(pair.difference)} points"
+        return f"{words}, and predictions.npz is missing"
+    name = "Holm p" if num_pairs > 1 else "p"
+    evidence = f"{p_value_text(pair.corrected_p_value, name)}, {_word_seeds(pair.num_seeds)}"
+    if pair.is_decided:
+        low, high = pair.interval if pair.difference > 0 else (-pair.interval[1], -pair.interval[0])
+        size = f"{points(abs(pair.difference))} points (95% {points(low)} to {points(high)}, {evidence})"
+        return f"{pair.better} is better than {pair.worse} by {size}"
+    low, high = pair.interval
+    size = f"{points(pair.difference)} points (95% {points(low)} to {points(high)}, {evidence})"
+    return f"cannot tell {pair.first} from {pair.second}: difference {size}"
+
+
+def _word_images(pair: Pair) -> str:
+    """Words the doubt that is left where only these networks or test images tell the two apart."""
+    if pair.method == "McNemar":
+        return "; that is about these two networks, other seeds may say otherwise"
+    if pair.image_interval is None or pair.image_interval[0] * pair.image_interval[1] > 0:
+        return ""
+    low, high = pair.image_interval
+    if pair.difference < 0:
+        low, high = -high, -low
+    interval = f"{points(low)} to {points(high)}"
+    return f"; on other test images it may not be: 95% {interval} over seeds and images"
+
+
+def _word_more(pair: Pair) -> str:
+    """Words what it would take to tell them apart."""
+    wanted = f"{100 * DIFFERENCE_TO_SEE:g} points"
+    if pair.more_seeds is None:
+        return "; one seed each does not say how much seeds matter" if pair.interval is not None else ""
+    if pair.more_seeds > MOST_SEEDS_WORTH_SAYING:
+        return f"; more than {MOST_SEEDS_WORTH_SAYING:,} more seeds would be needed to see {wanted}"
+    if not pair.more_seeds:
+        return f"; {wanted} would most likely have been seen"
+    verb = "seed would be" if pair.more_seeds == 1 else "seeds would be"
+    return f"; about {pair.more_seeds:,} more {verb} needed to see {wanted}"
+
+
+def _word_seeds(num_seeds: tuple[int, int]) -> str:
+    first, second = num_seeds
+    return plural(first, "seed") if first == second else f"{plural(first, 'seed')} against {second:,}"
+
+
+def points(fraction: float) -> str:
+    """Writes a difference of accuracies in percentage points: `0.21`, `−0.10`."""
+    text = f"{100 * fraction:.2f}"
+    return text.replace("-", "" if float(text) == 0 else "−")
+
+
+def p_value_text(p_value: float, name: str = "p") -> str:
+    """Writes a p value as exactly as anybody needs it: `p = 0.0006`, `p = 0.047`, `p < 0.0001`."""
+    if p_value < 0.0001:
+        return f"{name} < 0.0001"
+    return f"{name} = {p_value:.{2 if 0.01 <= p_value < 0.1 else 1}g}"

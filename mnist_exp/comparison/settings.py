@@ -1,0 +1,197 @@
+"""What differs between configurations, and how people call it."""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mnist_exp.trial_words import one_line
+
+# Neither a seed nor where things lie, nor what a mode or a whole sweep was asked for.
+_NO_PART_OF_A_RECIPE = frozenset(
+    {"seed", "runs_dir", "sweep", "resume", "run", "runs", "images", "mode", "compare", "report"}
+    | {"tuner", "search_space", "plan", "rerun", "on_fail", "sweep_plan", "training.threads"}
+    # Which images a run saw is told by their fingerprints.
+    | {f"data.{name}" for name in ("name", "path", "path_variable", "places", "mirrors", "on_missing")}
+    | {f"data.{name}" for name in ("validation", "split_seed", "class_names")}
+    | {f"data.{name}" for name in ("train_sha256", "test_sha256")}
+)
+_NAME = "name"
+_MODEL_NAME = f"model.{_NAME}"
+_LONGEST_VALUE = 40
+_LONGEST_LABEL = 44
+_FEW_DIGITS = 4
+
+Settings = dict[str, Any]
+_MISSING: Any = object()
+
+
+def recipe(config: Mapping[str, Any]) -> Settings:
+    """Flattens a configuration to what decides a run's result, but for data and seed.
+
+    Returns:
+        Dotted key to value; lists are values.
+    """
+    return dict(sorted(_leaves(config)))
+
+
+def _leaves(tree: Mapping[str, Any], above: str = "") -> list[tuple[str, Any]]:
+    found: list[tuple[str, Any]] = []
+    for name, value in tree.items():
+        key = f"{above}{name}"
+        if key in _NO_PART_OF_A_RECIPE:
+            continue
+        is_node = isinstance(value, dict) and value
+        found += _leaves(value, f"{key}.") if is_node else [(key, _plain(value))]
+    return found
+
+
+def _plain(value: Any) -> Any:
+    """Returns 1 for 1.0: who types `dropout=0` means the same as who types `dropout=0.0`."""
+    if isinstance(value, list):
+        return [_plain(entry) for entry in value]
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+        return int(value)
+    return value
+
+
+def fingerprint(settings: Settings) -> str:
+    """Writes settings so that equal ones have equal texts and others have not."""
+    return json.dumps(settings, sort_keys=True, default=str)
+
+
+def differing_keys(recipes: Sequence[Settings]) -> list[str]:
+    """Lists the keys whose value is not the same everywhere, sorted."""
+    keys = sorted({key for settings in recipes for key in settings})
+    return [key for key in keys if _varies(key, recipes)]
+
+
+def label_recipes(recipes: Sequence[Settings]) -> list[str]:
+    """Calls each recipe by what tells it from the others, no two alike.
+
+    A name, such as the model's, stands for everything of its group that goes with it: other keys of
+    the group are told only where recipes of the same name differ in them. Where labels would be long,
+    they leave out what most recipes have.
+
+    Args:
+        recipes: No two alike.
+
+    Returns:
+        A label each: `bn_dnn`, or `model=ann learning_rate=0.003`.
+    """
+    keys = differing_keys(recipes)
+    if not keys:
+        return [one_line(str(settings.get(_MODEL_NAME, "run"))) for settings in recipes]
+    names = [key for key in keys if key.count(".") == 1 and key.endswith(f".{_NAME}")]
+    labels = []
+    # Brief and rounded where that is needed and tells them apart.
+    for is_brief, digits in ((False, _FEW_DIGITS), (True, _FEW_DIGITS), (True, 17)):
+        told = _told_keys(keys, names, recipes, is_brief)
+        labels = _write_labels(told, names, recipes, digits)
+        if len(set(labels)) == len(labels) and (is_brief or max(map(len, labels)) <= _LONGEST_LABEL):
+            return labels
+    return _unlike(labels)
+
+
+def _write_labels(
+    told: Sequence[Sequence[str]], names: Sequence[str], recipes: Sequence[Settings], digits: int
+) -> list[str]:
+    """Writes each recipe's label from the keys that it has to tell."""
+    shown = {key for each in told for key in each}
+    short = _short_names(shown)
+    alone = len(shown) == 1 and shown <= set(names)
+    labels = [
+        " ".join(
+            _phrase(key, settings, short, alone, digits) for key in sorted(each, key=_first_names(names))
+        )
+        for settings, each in zip(recipes, told, strict=True)
+    ]
+    return [
+        label or one_line(str(settings.get(_MODEL_NAME, "usual")))
+        for label, settings in zip(labels, recipes, strict=True)
+    ]
+
+
+def _first_names(names: Sequence[str]) -> Any:
+    """Sorts the model's name first, then other names, then the rest."""
+    return lambda key: (key != _MODEL_NAME, key not in names, key)
+
+
+def _told_keys(
+    keys: Sequence[str], names: Sequence[str], recipes: Sequence[Settings], is_brief: bool
+) -> list[list[str]]:
+    """Lists, for each recipe, the keys that its label has to tell: what its groups' names leave open.
+
+    A brief label leaves out what most recipes have.
+    """
+    told: list[list[str]] = [[] for _ in recipes]
+    for key in keys:
+        name = f"{key.partition('.')[0]}.{_NAME}"
+        is_free = key == name or name not in names
+        namesakes: dict[str, list[int]] = {}
+        for place, settings in enumerate(recipes):
+            namesakes.setdefault("" if is_free else str(settings.get(name)), []).append(place)
+        for places in namesakes.values():
+            values = [value_text(recipes[place].get(key, _MISSING)) for place in places]
+            if not (is_free or _varies(key, [recipes[place] for place in places])):
+                continue
+            usual = Counter(values).most_common(1)[0][0] if is_brief and key != _MODEL_NAME else None
+            for place, value in zip(places, values, strict=True):
+                if value != usual:
+                    told[place].append(key)
+    return told
+
+
+def _varies(key: str, recipes: Sequence[Settings]) -> bool:
+    """Says whether a key's value is not the same everywhere."""
+    first = recipes[0].get(key, _MISSING)
+    # 1 and 1.0 and True are three values to a reader of YAML; `==` takes them for one.
+    return any(
+        (value := settings.get(key, _MISSING)) != first or type(value) is not type(first)
+        for settings in recipes[1:]
+    )
+
+
+def _short_names(keys: set[str]) -> dict[str, str]:
+    """Drops a key's group unless two keys would then be called the same; a name is called its group."""
+    short = {
+        key: key.removesuffix(f".{_NAME}") if key.count(".") == 1 and key.endswith(f".{_NAME}")
+        else key.partition(".")[2] or key
+        for key in keys
+    }  # fmt: skip
+    counts = Counter(short.values())
+    return {key: name if counts[name] == 1 else key for key, name in short.items()}
+
+
+def _phrase(key: str, settings: Settings, short: Mapping[str, str], alone: bool, digits: int) -> str:
+    value = settings.get(key, _MISSING)
+    text = f"{value:.{digits}g}" if isinstance(value, float) else value_text(value)
+    return text if alone else f"{one_line(short[key])}={text}"
+
+
+def value_text(value: Any) -> str:
+    """Writes a value of YAML on one line; a long one is cut and told from others by four digits."""
+    if value is _MISSING:
+        return "unset"
+    if isinstance(value, float):
+        short = f"{value:g}"
+        return short if float(short) == value else repr(value)
+    if isinstance(value, str):
+        text = one_line(value)
+    else:
+        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
+    if len(text) <= _LONGEST_VALUE:
+        return text
+    digits = hashlib.sha256(text.encode(errors="replace")).hexdigest()[:4]
+    return f"{text[: _LONGEST_VALUE - 5]}…{digits}"
+
+
+def _unlike(labels: Sequence[str]) -> list[str]:
+    """Numbers labels that are alike for all that was cut off or left out of them."""
+    counts, seen = Counter(labels), Counter[str]()
+    told = []
+    for label in labels:
+        seen[label] += 1
+        told.append(label if counts[label] == 1 else f"{label} ({seen[label]})")
+    return told

@@ -1,0 +1,79 @@
+"""A comparison as files that programs and people read: CSV, JSON, Markdown."""
+
+import csv
+import json
+from collections.abc import Sequence
+from io import StringIO
+from typing import Any
+
+import msgspec
+
+from mnist_exp.comparison.columns import USUAL_COLUMNS, cell, heading, is_words, run_columns, run_value
+from mnist_exp.comparison.report import Comparison, SetReport
+from mnist_exp.trial_words import one_line
+
+# What a spreadsheet takes for a formula.
+_FORMULA = ("=", "+", "-", "@")
+
+
+def to_json(comparison: Comparison) -> str:
+    """Writes all of a comparison as JSON."""
+    return msgspec.json.format(msgspec.json.encode(comparison), indent=2).decode() + "\n"
+
+
+def results_csv(comparison: Comparison, columns: Sequence[str] | None = None) -> str:
+    """Writes a table with a line a run.
+
+    Args:
+        comparison: Of the runs.
+        columns: Which columns; None for all.
+    """
+    names = columns or run_columns(sorted({key for found in comparison.sets for key in found.keys}))
+    table = StringIO()
+    writer = csv.writer(table, lineterminator="\n")
+    writer.writerow(map(_csv_text, names))
+    writer.writerows([_csv_text(run_value(row, name)) for name in names] for row in comparison.runs)
+    return table.getvalue()
+
+
+def _csv_text(value: Any) -> str:
+    """Writes a value so that a spreadsheet shows it and computes nothing."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return str(value)
+    is_text = isinstance(value, str)
+    text = one_line(value) if is_text else json.dumps(value, ensure_ascii=False, default=str)
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def markdown_table(comparison: Comparison) -> str:
+    """Writes each set's groups as a Markdown table, its verdict and its notes."""
+    return "\n".join(_set_lines(found, comparison.columns or USUAL_COLUMNS) for found in comparison.sets)
+
+
+def _set_lines(found: SetReport, columns: Sequence[str]) -> str:
+    apart = f" (apart: {found.reason})" if found.reason else ""
+    lines = [
+        f"**{_escape(found.title + apart)}**",
+        "",
+        _line([_escape(heading(column)) for column in columns]),
+        _line(["---" if is_words(column) else "--:" for column in columns]),
+        *(_line([_escape(cell(row, column)) for column in columns]) for row in found.groups),
+        "",
+        *(f"{_escape(words)}\n" for words in [found.verdict, *found.notes] if words),
+    ]
+    return "\n".join(lines)
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _escape(text: str) -> str:
+    """Keeps Markdown from reading what a stranger wrote as markup."""
+    for character in "\\`*_[]<>|#":
+        text = text.replace(character, f"\\{character}")
+    return text

@@ -1,0 +1,64 @@
+"""A job from its acceptance to its end; knows neither Hydra nor who asked."""
+
+import gc
+import importlib
+import sys
+from typing import Any
+
+from mnist_exp import jobs, runs
+from mnist_exp.jobs import Job
+from mnist_exp.native_output import diverted_stderr
+from mnist_exp.signals import Interrupted, stop_request
+from mnist_exp.terminal import Terminal
+from mnist_exp.workplace import find_workplace
+
+_MODES = {"train": "mnist_exp.modes.train", "tune": "mnist_exp.modes.tune"}
+
+
+def execute(job: Job, terminal: Terminal, earlier: runs.RunDirectory | None = None) -> None:
+    """Does what a job asks for, in a directory of its own or in the one to go on with.
+
+    Args:
+        job: Accepted.
+        terminal: Where progress is shown.
+        earlier: The run to go on with; None for a new one.
+
+    Raises:
+        ConfigError: The request cannot work; nothing was started.
+        RunError: The run failed; its manifest says why.
+        Interrupted: Someone asked the run to stop; what was finished is kept.
+    """
+    with diverted_stderr() as native_output, stop_request() as request:
+        if job.config.tuner is not None and (workplace := find_workplace()).is_worker:
+            _import_module("mnist_exp.modes.tune_worker").join(job.config, workplace, terminal)
+            return
+        mode = _import_module(_MODES[job.config.mode])
+        prepared = mode.prepare(job, terminal, earlier)
+        run = earlier or jobs.open_run(job)
+        with runs.recorded(run):
+            if earlier is not None:
+                run.update_manifest(status="running", error=None, finished_at=None)
+                run.write_config(job.tree)
+            native_output.follow(run.log_path)
+            terminal.attach_log(run.log_path)
+
+            def abandon(interrupted: Interrupted) -> None:
+                run.abandon(interrupted)
+                native_output.restore()
+                terminal.error(f"mnist-exp: {interrupted}")
+
+            go_on = f"; go on with: mnist-exp resume={run.path}" if job.config.tuner is not None else ""
+            request.place, request.abandon = f"{run.path}{go_on}", abandon
+            mode.run(prepared, run, terminal, request)
+
+
+def _import_module(name: str) -> Any:
+    """Imports a mode and with it TensorFlow, a million objects that no collection need look at again."""
+    if name in sys.modules:
+        return sys.modules[name]
+    gc.disable()
+    try:
+        return importlib.import_module(name)
+    finally:
+        gc.freeze()
+        gc.enable()

@@ -1,0 +1,74 @@
+"""What one run is asked to do, accepted and complete: by the command line, or as part of a sweep."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mnist_exp import provenance, runs
+from mnist_exp.records import Manifest, SweepPlace
+from mnist_exp.schema import Config
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """A run to be.
+
+    Attributes:
+        config: What it does.
+        tree: What its `config.yaml` will hold.
+        overrides: What its `overrides.yaml` will hold.
+        argv: What was typed.
+        folder: Where its directory is made.
+        given: Its directory itself, missing or empty; None for a new one in `folder`.
+        search: For `mode=tune`: what is searched, frozen; None otherwise.
+        sentences: What the user should know about how the request was understood.
+        place: Its place in a sweep; None for a run of its own.
+    """
+
+    config: Config
+    tree: dict[str, Any]
+    overrides: list[str]
+    argv: list[str]
+    folder: Path
+    given: Path | None = None
+    search: dict[str, Any] | None = None
+    sentences: list[str] = field(default_factory=list)
+    place: SweepPlace | None = None
+
+    @property
+    def is_extended(self) -> bool:
+        """Whether a search is gone on with under another budget."""
+        return any(override.startswith("tuner.") for override in self.overrides)
+
+
+def open_run(job: Job) -> runs.RunDirectory:
+    """Makes a job's directory and writes down what was asked for.
+
+    Raises:
+        ConfigError: The folder cannot be written, or the given directory is in use.
+    """
+
+    def manifest(run_id: str) -> Manifest:
+        return Manifest(
+            run_id=run_id,
+            mode=job.config.mode,
+            status="running",
+            error=None,
+            started_at=runs.utc_now(),
+            finished_at=None,
+            duration_s=None,
+            argv=job.argv,
+            seed=job.config.seed,
+            engine=None,
+            device=None,
+            threads=None,
+            versions=provenance.versions(),
+            git=provenance.git_record(),
+            data=None,
+            sweep=job.place,
+        )
+
+    label = f"{job.config.mode}_{job.config.model.name}"
+    run = runs.create_run(job.folder, manifest, label, job.given)
+    run.write_request(job.tree, job.overrides)
+    return run

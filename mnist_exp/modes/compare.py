@@ -1,0 +1,87 @@
+"""`mode=compare`: runs side by side, from their files alone; TensorFlow is not loaded."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.text import Text
+
+from mnist_exp import files
+from mnist_exp.comparison.comparison import Examined, examine
+from mnist_exp.comparison.console import render_comparison
+from mnist_exp.comparison.options import CompareOptions
+from mnist_exp.comparison.report import Comparison
+from mnist_exp.comparison.tables import markdown_table, results_csv, to_json
+from mnist_exp.errors import RunError
+from mnist_exp.terminal import Terminal
+
+_RESULTS, _COMPARISON, _PLOTS = "results.csv", "comparison.json", "plots"
+
+
+def compare_runs(
+    patterns: Sequence[str | Path], options: CompareOptions, terminal: Terminal, output_dir: Path | None
+) -> Comparison:
+    """Compares runs, shows what came of it and, where asked to, writes it down.
+
+    Args:
+        patterns: Run directories, sweeps' folders, globs.
+        options: How.
+        terminal: Where the table is shown.
+        output_dir: Where `results.csv`, `comparison.json` and `plots/` go; made where it is missing.
+            None writes nothing.
+
+    Raises:
+        ConfigError: A path is not there, or there is no such column.
+        RunError: A file could not be written.
+    """
+    examined = examine(patterns, options)
+    _show(examined.comparison, options, terminal, output_dir)
+    notes = _write(examined, output_dir) if output_dir is not None else []
+    if options.format == "table":
+        terminal.print(*(Text(note, style="bright_black") for note in notes))
+    return examined.comparison
+
+
+def _show(
+    comparison: Comparison, options: CompareOptions, terminal: Terminal, output_dir: Path | None
+) -> None:
+    """Prints a comparison in the form that was asked for."""
+    match options.format:
+        case "csv":
+            _print_plain(results_csv(comparison, options.columns), terminal)
+        case "json":
+            _print_plain(to_json(comparison), terminal)
+        case "markdown":
+            _print_plain(markdown_table(comparison), terminal)
+        case "table":
+            path = None if output_dir is None else str(output_dir / _RESULTS)
+            terminal.print(render_comparison(comparison, path))
+
+
+def _print_plain(text: str, terminal: Terminal) -> None:
+    """Prints lines that programs read: whole, however narrow the screen."""
+    terminal.print(Text(text.rstrip("\n"), no_wrap=True, overflow="ignore"))
+
+
+def _write(examined: Examined, output_dir: Path) -> list[str]:
+    """Writes tables and pictures.
+
+    Returns:
+        A sentence for each picture that could not be drawn.
+    """
+    plots_dir = output_dir / _PLOTS
+    try:
+        plots_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"{plots_dir}: cannot be made: {error.strerror or error}.") from error
+    files.write_bytes(output_dir / _RESULTS, results_csv(examined.comparison).encode())
+    files.write_bytes(output_dir / _COMPARISON, to_json(examined.comparison).encode())
+    if not examined.sets:
+        return []
+    # Imported here: matplotlib takes half a second, which a table alone need not wait for.
+    from mnist_exp.comparison.plots import draw_comparison
+    from mnist_exp.plot_style import figure_png
+
+    figures, notes = draw_comparison(examined)
+    for name, figure in figures.items():
+        files.write_bytes(plots_dir / f"{name}.png", figure_png(figure))
+    return notes

@@ -1,0 +1,126 @@
+"""One job of a sweep as a process is told it, and what stands in its directory if that process dies."""
+
+import signal
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from mnist_exp import files, jobs, runs
+from mnist_exp.config import parse_tree
+from mnist_exp.jobs import Job
+from mnist_exp.records import ErrorRecord, SweepPlace
+from mnist_exp.schema import Config
+from mnist_exp.sweeps.orders import Order
+from mnist_exp.sweeps.records import SweepJob
+from mnist_exp.workplace import num_cores
+
+
+class Assignment(msgspec.Struct, frozen=True, kw_only=True):
+    """A job to run.
+
+    Attributes:
+        order: What it has in common with others.
+        sweep: The sweep's name.
+        job: As planned.
+        goes_on: Whether it goes on where an earlier attempt stopped.
+    """
+
+    order: Order
+    sweep: str
+    job: SweepJob
+    goes_on: bool
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What a process says when a job has ended.
+
+    Attributes:
+        resident_bytes: The memory that it holds.
+        makes_way: Whether a fresh process should take its place.
+    """
+
+    resident_bytes: int
+    makes_way: bool
+
+
+def job_of(assignment: Assignment) -> Job:
+    """Gives a job its share of this machine and its place in the sweep."""
+    order, planned = assignment.order, assignment.job
+    return Job(
+        config=share_cores(parse_tree(planned.config), order.jobs_at_once),
+        tree=planned.config,
+        overrides=planned.overrides,
+        argv=order.argv,
+        folder=Path(order.sweep_path),
+        given=Path(order.sweep_path, planned.name),
+        search=planned.search,
+        place=SweepPlace(name=assignment.sweep, job=planned.number, jobs_at_once=order.jobs_at_once),
+    )
+
+
+def share_cores(config: Config, jobs_at_once: int) -> Config:
+    """Limits a job to its share of the cores, where its configuration does not say otherwise.
+
+    Args:
+        config: The job's.
+        jobs_at_once: How many run at the same time on this machine; one alone may use every core.
+    """
+    if jobs_at_once == 1:
+        return config
+    share = max(num_cores() // jobs_at_once, 1)
+    tuner, training = config.tuner, config.training
+    if tuner is not None and tuner.workers == 0:
+        tuner = msgspec.structs.replace(tuner, workers=share)
+        share = 1
+    if training.threads == 0:
+        training = msgspec.structs.replace(training, threads=share)
+    return msgspec.structs.replace(config, tuner=tuner, training=training)
+
+
+def record_failure(job: Job, error: ErrorRecord) -> None:
+    """Writes down why a job failed, unless that stands in its directory already.
+
+    Args:
+        job: Whose process is gone, or which was refused before it had a directory.
+        error: Why.
+
+    Raises:
+        ExperimentError: The directory cannot be written, or someone else is at work in it.
+    """
+    assert job.given is not None
+    if (job.given / "manifest.json").exists():
+        run = runs.open_run(job.given)
+    else:
+        run = jobs.open_run(job)
+    try:
+        if run.manifest.status == "running":
+            since = datetime.now(UTC) - datetime.fromisoformat(run.manifest.started_at)
+            run.update_manifest(
+                status="failed",
+                error=error,
+                finished_at=runs.utc_now(),
+                duration_s=round(since.total_seconds(), 3),
+            )
+            files.remove_drafts(run.path)
+    finally:
+        run.close()
+
+
+def explain_end(status: int, last_words: str) -> ErrorRecord:
+    """Says why a process ended in the middle of a job.
+
+    Args:
+        status: Its exit status, negative for a signal.
+        last_words: The last line that it wrote to standard error.
+    """
+    if status == -signal.SIGKILL:
+        message = "the process was killed (signal 9)"
+        hint = (
+            "If the memory ran out, run fewer jobs at once, or lower training.batch_size or the model's size."
+        )
+    elif status < 0:
+        message, hint = f"the process was ended by {signal.Signals(-status).name}", "train.log may say why."
+    else:
+        message, hint = f"the process exited with status {status}", last_words
+    return ErrorRecord(type="ProcessLost", message=message, hint=hint)

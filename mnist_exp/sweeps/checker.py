@@ -1,0 +1,209 @@
+"""Asks a process of its own whether networks can be built, so that TensorFlow is imported meanwhile."""
+
+import contextlib
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import IO
+
+import msgspec
+
+from mnist_exp.data import find_source
+from mnist_exp.download import Progress
+from mnist_exp.errors import ConfigError, ExperimentError
+from mnist_exp.schema import Config, DataConfig, ModelConfig, OptimizerConfig
+
+
+class Question(msgspec.Struct, frozen=True, kw_only=True):
+    """A network and what is to train it.
+
+    Attributes:
+        model: The `model` node.
+        optimizer: The `optimizer` node.
+        ema_momentum: As in `training`.
+        image_shape: Height and width.
+        num_classes: Number of labels.
+    """
+
+    model: ModelConfig
+    optimizer: OptimizerConfig
+    ema_momentum: float
+    image_shape: tuple[int, int]
+    num_classes: int
+
+
+class NetworkFacts(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """What a network that can be built costs.
+
+    Attributes:
+        num_params: Number of weights, trained or not.
+        num_layers: Number of layers.
+        dense_multiply_adds: Multiplications of Dense layers for one image.
+        convolution_multiply_adds: The same of convolutions.
+    """
+
+    num_params: int
+    num_layers: int
+    dense_multiply_adds: int
+    convolution_multiply_adds: int
+
+
+class Refusal(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Why a network or its optimizer cannot be built, and what to do."""
+
+    message: str
+    hint: str
+
+
+Answer = NetworkFacts | Refusal
+
+
+@dataclass(frozen=True)
+class DataFacts:
+    """What is known of images before they are read.
+
+    Attributes:
+        image_shape: Height and width.
+        num_classes: Number of labels.
+        num_train: Number of images to train on.
+        num_validation: Number of images to validate on.
+        num_test: Number of test images.
+        notice: What a reader must know about them; None when they are as named.
+    """
+
+    image_shape: tuple[int, int]
+    num_classes: int
+    num_train: int
+    num_validation: int
+    num_test: int
+    notice: str | None
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A job that can be begun: its images are there, its network can be built."""
+
+    network: NetworkFacts
+    data: DataFacts
+
+
+class Checker:
+    """A process that imports TensorFlow as soon as it is made, and answers when asked.
+
+    Args:
+        progress: Told about downloads of images.
+    """
+
+    def __init__(self, progress: Progress | None = None) -> None:
+        self._progress = progress
+        self._words: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115
+        # `-P`: nothing in the folder that the user happens to be in is imported.
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "mnist_exp.sweeps.networks"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._words,
+            start_new_session=True,
+            env=os.environ | {"CUDA_VISIBLE_DEVICES": "-1"},
+        )
+
+    def check(self, configs: Sequence[Config]) -> list[Checked | ConfigError]:
+        """Finds each job's images and builds its network.
+
+        Args:
+            configs: The jobs'.
+
+        Returns:
+            In their order, what each job costs, or why it cannot be begun.
+
+        Raises:
+            ExperimentError: The process died.
+        """
+        found = {key: self._find(config.data) for config in configs for key in [_data_key(config)]}
+        data = [found[_data_key(config)] for config in configs]
+        questions = [
+            None if isinstance(facts, ConfigError) else msgspec.json.encode(_question(config, facts))
+            for config, facts in zip(configs, data, strict=True)
+        ]
+        distinct = sorted({question for question in questions if question is not None})
+        answers = dict(zip(distinct, self._ask(distinct), strict=True))
+        return [
+            _together(facts, None if question is None else answers[question])
+            for facts, question in zip(data, questions, strict=True)
+        ]
+
+    def close(self) -> None:
+        """Ends the process at once."""
+        self._process.kill()
+        for stream in (self._process.stdin, self._process.stdout):
+            # What a dead process did not read is lost.
+            with contextlib.suppress(BrokenPipeError):
+                assert stream is not None
+                stream.close()
+        self._process.wait()
+        self._words.close()
+
+    def _find(self, config: DataConfig) -> DataFacts | ConfigError:
+        """Looks at the headers of a data set; downloads it where it is missing."""
+        try:
+            source = find_source(config, progress=self._progress)
+        except ConfigError as error:
+            return error
+        num_images, num_test = source.num_images("train"), source.num_images("test")
+        num_validation = 0 if source.validation == "test" else source.validation
+        height, width = source.arrays["x_train"].shape[1:]
+        return DataFacts(
+            image_shape=(height, width),
+            num_classes=len(source.class_names),
+            num_train=num_images - num_validation,
+            num_validation=num_test if source.validation == "test" else num_validation,
+            num_test=num_test,
+            notice=source.notice,
+        )
+
+    def _ask(self, questions: list[bytes]) -> list[Answer]:
+        """Sends one line of JSON and reads one."""
+        if not questions:
+            return []
+        assert self._process.stdin is not None and self._process.stdout is not None
+        try:
+            self._process.stdin.write(b"[" + b",".join(questions) + b"]\n")
+            self._process.stdin.flush()
+            line = self._process.stdout.readline()
+        except BrokenPipeError:
+            line = b""
+        if not line.endswith(b"\n"):
+            raise ExperimentError(f"The networks could not be checked: {self._last_words()}.")
+        return msgspec.json.decode(line, type=list[Answer])
+
+    def _last_words(self) -> str:
+        status = self._process.wait()
+        text = os.pread(self._words.fileno(), 1_000_000, 0).decode(errors="replace").strip()
+        ended = f"signal {-status}" if status < 0 else f"status {status}"
+        return f"the process that builds them ended with {ended}: {(text.splitlines() or ['no message'])[-1]}"
+
+
+def _data_key(config: Config) -> bytes:
+    return msgspec.json.encode(config.data)
+
+
+def _question(config: Config, data: DataFacts) -> Question:
+    return Question(
+        model=config.model,
+        optimizer=config.optimizer,
+        ema_momentum=config.training.ema_momentum,
+        image_shape=data.image_shape,
+        num_classes=data.num_classes,
+    )
+
+
+def _together(data: DataFacts | ConfigError, answer: Answer | None) -> Checked | ConfigError:
+    if isinstance(data, ConfigError):
+        return data
+    if isinstance(answer, NetworkFacts):
+        return Checked(answer, data)
+    assert answer is not None
+    return ConfigError(answer.message, answer.hint)

@@ -1,0 +1,148 @@
+"""A sweep's folder: the frozen plan, the state of each job, and who is at work."""
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from mnist_exp import files, runs
+from mnist_exp.errors import ConfigError
+from mnist_exp.records import EpochMetrics, Manifest, Summary
+from mnist_exp.sweeps.records import SweepJob, SweepRecord
+
+JobStatus = Literal["pending", "running", "completed", "failed", "interrupted"]
+_NAME = "sweep.json"
+_LOG = "sweep.log"
+
+
+@dataclass(frozen=True, slots=True)
+class JobState:
+    """Where a job stands.
+
+    Attributes:
+        status: `interrupted` also for one whose process is gone.
+        manifest: Of its run; None before there is one.
+    """
+
+    status: JobStatus
+    manifest: Manifest | None
+
+
+class SweepDirectory:
+    """One sweep's folder.
+
+    Args:
+        path: Exists.
+        record: What is to be run.
+    """
+
+    def __init__(self, path: Path, record: SweepRecord) -> None:
+        self.path = path
+        self.record = record
+        self.log_path = path / _LOG
+
+    def create(self) -> None:
+        """Makes the folder where it is missing.
+
+        Raises:
+            ConfigError: It cannot be made.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            hint = "Set runs_dir (or MNIST_EXP_RUNS) to a folder that you can write to."
+            raise ConfigError(
+                f"runs_dir: cannot make a sweep in {self.path}: {error.strerror or error}.", hint
+            ) from error
+
+    def freeze(self) -> None:
+        """Writes the plan to `sweep.json`."""
+        files.write_bytes(self.path / _NAME, msgspec.json.format(msgspec.json.encode(self.record), indent=1))
+
+    def run_path(self, job: SweepJob) -> Path:
+        """Says where a job's run is, or will be."""
+        return self.path / job.name
+
+    def state(self, job: SweepJob) -> JobState:
+        """Reads where a job stands."""
+        path = self.run_path(job)
+        try:
+            manifest = msgspec.json.decode((path / "manifest.json").read_bytes(), type=Manifest)
+        except (OSError, msgspec.DecodeError):
+            return JobState("pending", None)
+        if manifest.status == "running" and not runs.is_at_work(path):
+            return JobState("interrupted", manifest)
+        return JobState(manifest.status, manifest)
+
+    def last_epoch(self, job: SweepJob) -> EpochMetrics | None:
+        """Reads the newest row of a job's metrics; None before the first epoch has ended."""
+        try:
+            lines = (self.run_path(job) / "metrics.jsonl").read_bytes().splitlines()
+            return msgspec.json.decode(lines[-1], type=EpochMetrics)
+        except (OSError, IndexError, msgspec.DecodeError):
+            return None
+
+    def summary(self, job: SweepJob) -> Summary | None:
+        """Reads what a job came to; None unless it completed."""
+        try:
+            return msgspec.json.decode((self.run_path(job) / "summary.json").read_bytes(), type=Summary)
+        except (OSError, msgspec.DecodeError):
+            return None
+
+    def put_aside(self, job: SweepJob) -> None:
+        """Moves what an earlier attempt at a job left to `earlier/`, out of the way of the next."""
+        path = self.run_path(job)
+        if not path.exists():
+            return
+        kept = self.path / "earlier"
+        kept.mkdir(exist_ok=True)
+        number = sum(1 for _ in kept.glob(f"{job.name}_*")) + 1
+        path.rename(kept / f"{job.name}_{number}")
+
+
+def read_sweep(path: Path) -> SweepRecord | None:
+    """Reads a sweep's frozen plan.
+
+    Args:
+        path: The sweep's folder.
+
+    Returns:
+        None where there is no sweep.
+
+    Raises:
+        ConfigError: The file is damaged.
+    """
+    try:
+        return msgspec.json.decode((path / _NAME).read_bytes(), type=SweepRecord)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ConfigError(f"sweep: {path / _NAME}: {error.strerror}.") from error
+    except msgspec.DecodeError as error:
+        raise ConfigError(
+            f"sweep: {path / _NAME} is damaged: {error}.", "Choose another name for the sweep."
+        ) from error
+
+
+def new_sweep_name() -> str:
+    """Makes a name that no other sweep has, whatever starts at the same time."""
+    return f"{datetime.now(UTC):%Y-%m-%d_%H-%M-%S}_sweep_{secrets.token_hex(3)}"
+
+
+def find_unfinished(sweep: SweepDirectory, rerun: str) -> list[SweepJob]:
+    """Lists the jobs to run.
+
+    Args:
+        sweep: Whose.
+        rerun: `unfinished`, `failed` or `all`.
+    """
+    wanted: dict[str, Sequence[JobStatus]] = {
+        "unfinished": ("pending", "running", "failed", "interrupted"),
+        "failed": ("failed",),
+        "all": ("pending", "running", "failed", "interrupted", "completed"),
+    }
+    return [job for job in sweep.record.jobs if sweep.state(job).status in wanted[rerun]]

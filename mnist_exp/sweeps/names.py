@@ -1,0 +1,229 @@
+"""What jobs are called: short words that say what tells them apart, safe in any shell and file system."""
+
+import hashlib
+import json
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mnist_exp.layout import plural
+from mnist_exp.sweeps.overrides import override_value
+from mnist_exp.sweeps.records import SweepJob, SweepRecord
+from mnist_exp.trial_words import one_line
+
+_MOST_LETTERS = 80
+_FEWEST_DIGITS = 6
+_MOST_LISTED = 3
+_ELSEWHERE = ("runs_dir", "sweep")
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
+_SAYS_NOTHING = ("none", "default")
+_ABSENT = object()
+
+
+def canonical(config: Mapping[str, Any], search: Mapping[str, Any] | None = None) -> bytes:
+    """Gives what decides a job's result as bytes: equal exactly where two jobs would do the same.
+
+    Args:
+        config: Resolved; where its run is kept is left out.
+        search: What is searched, frozen.
+    """
+    kept = {key: value for key, value in config.items() if key not in _ELSEWHERE}
+    return _bytes(kept | ({"search": search} if search is not None else {}))
+
+
+def _bytes(value: Any) -> bytes:
+    return json.dumps(_comparable(value), sort_keys=True, default=str).encode()
+
+
+def _comparable(value: Any) -> Any:
+    """Makes the same of what means the same: 3 and 3.0 are one number."""
+    if isinstance(value, dict):
+        return {str(key): _comparable(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [_comparable(entry) for entry in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def value_words(value: Any) -> str:
+    """Writes a value of a configuration on one line: `0.001`, `[128, 64]`, `none`."""
+    if isinstance(value, str):
+        return one_line(value)
+    return one_line(json.dumps(value, ensure_ascii=False, default=str))
+
+
+def label(varied: Mapping[str, Any]) -> str:
+    """Words what tells a job from the others: `model=ann seed=4`."""
+    return " ".join(f"{one_line(key)}={value_words(value)}" for key, value in varied.items())
+
+
+def labels(jobs: Sequence[Sequence[str]]) -> list[str]:
+    """Words each job by those of its overrides that not all jobs have."""
+    counts = Counter(override for job in jobs for override in job)
+    return [one_line(" ".join(text for text in job if counts[text] < len(jobs))) for job in jobs]
+
+
+def find_varied(
+    overrides: Sequence[Sequence[str]],
+    choices: Sequence[Mapping[str, str]],
+    trees: Sequence[Mapping[str, Any]],
+) -> list[dict[str, Any]]:
+    """Finds what tells jobs from one another, among what was typed or planned.
+
+    Args:
+        overrides: Each job's.
+        choices: Each job's options of groups.
+        trees: Each job's configuration, resolved.
+
+    Returns:
+        For each job key to value; a group's name to its option. What a job does not have is left out.
+    """
+    keys = dict.fromkeys(override_value(text)[0] for job in overrides for text in job)
+    values = [
+        {key: _value_at(chosen, tree, key) for key in keys}
+        for chosen, tree in zip(choices, trees, strict=True)
+    ]
+    differing = [key for key in keys if len({_bytes(found[key]) for found in values}) > 1]
+    return [{key: found[key] for key in differing if found[key] is not _ABSENT} for found in values]
+
+
+def _value_at(choices: Mapping[str, str], tree: Mapping[str, Any], key: str) -> Any:
+    """Looks up what a job has at a key: a group's option, or the value at a dotted path."""
+    if key in choices:
+        return choices[key]
+    node: Any = tree
+    for part in key.split("."):
+        if isinstance(node, Mapping) and part in node:
+            node = node[part]
+        elif isinstance(node, list) and part.isdecimal() and int(part) < len(node):
+            node = node[int(part)]
+        else:
+            return _ABSENT
+    return node
+
+
+def short_keys(varied: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Shortens each varied key to its last part, unless two would then be called the same."""
+    keys = list(dict.fromkeys(key for values in varied for key in values))
+    last = {key: re.split(r"[./]", key)[-1] for key in keys}
+    counts = Counter(last.values())
+    # `model.units.0` is no clearer as `0`.
+    return {key: word if counts[word] == 1 and not word.isdigit() else key for key, word in last.items()}
+
+
+def name_jobs(
+    varied: Sequence[Mapping[str, Any]], identities: Sequence[bytes], groups: set[str], fallback: str
+) -> list[str]:
+    """Names each job's directory, such as `ann_seed-0_learning_rate-0.001_3f2a9c`.
+
+    Args:
+        varied: What tells each job from the others.
+        identities: From `canonical`, no two alike.
+        groups: The keys among `varied` whose values are names of files: these need no key.
+        fallback: What a job is called that nothing tells from others.
+
+    Returns:
+        Letters, digits, `_`, `.` and `-` only; no two alike even where case does not count.
+    """
+    keys = short_keys(varied)
+    words = [_words(values, keys, groups) or _safe(fallback) or "job" for values in varied]
+    digests = [hashlib.sha256(identity).hexdigest() for identity in identities]
+    for num_digits in range(_FEWEST_DIGITS, 65):
+        names = [f"{word}_{digest[:num_digits]}" for word, digest in zip(words, digests, strict=True)]
+        if len({digest[:num_digits] for digest in digests}) == len(digests):
+            break
+    return names
+
+
+def _words(values: Mapping[str, Any], keys: Mapping[str, str], groups: set[str]) -> str:
+    """Joins what tells a job from the others into the first part of a name."""
+    parts = []
+    for key, value in values.items():
+        word = _value_part(value)
+        is_plain = key in groups and word not in _SAYS_NOTHING
+        parts.append(_safe(word if is_plain else f"{keys[key]}-{word}"))
+    return "_".join(filter(None, parts))[:_MOST_LETTERS].strip("-._")
+
+
+def _value_part(value: Any) -> str:
+    if isinstance(value, list):
+        return "-".join(map(_value_part, value))
+    return value if isinstance(value, str) else json.dumps(value, default=str)
+
+
+def _safe(text: str) -> str:
+    """Puts a hyphen in the place of whatever a shell or a file system may take for something else."""
+    return _UNSAFE.sub("-", text).strip("-._")
+
+
+def diff_words(old: SweepRecord, new: SweepRecord) -> str | None:
+    """Says in a line how the jobs of two plans differ; None where they are the same."""
+    before, after = _unmatched(old.jobs, new.jobs), _unmatched(new.jobs, old.jobs)
+    if not before and not after:
+        return None
+    pairs = _pairs(before, after)
+    changed = _changes(pairs, len(new.jobs))
+    paired = {id(job) for pair in pairs for job in pair}
+    more = [job for job in after if id(job) not in paired]
+    less = [job for job in before if id(job) not in paired]
+    counted = [f"{_listed(more, 'more')}, {_listed(less, 'less')}"] if more or less else []
+    return "; ".join([*changed, *counted])
+
+
+def _unmatched(jobs: Sequence[SweepJob], others: Sequence[SweepJob]) -> list[SweepJob]:
+    known = {canonical(job.config, job.search) for job in others}
+    return [job for job in jobs if canonical(job.config, job.search) not in known]
+
+
+def _pairs(before: list[SweepJob], after: list[SweepJob]) -> list[tuple[SweepJob, SweepJob]]:
+    """Finds jobs that the same command line made, or that stand at the same place in plans of one size."""
+    by_overrides = {tuple(sorted(job.overrides)): job for job in before}
+    pairs = [
+        (by_overrides[key], job) for job in after if (key := tuple(sorted(job.overrides))) in by_overrides
+    ]
+    if not pairs and len(before) == len(after):
+        return list(zip(before, after, strict=True))
+    return pairs
+
+
+def _changes(pairs: list[tuple[SweepJob, SweepJob]], num_jobs: int) -> list[str]:
+    """Words which keys changed, from what to what, and in how many jobs."""
+    changes: dict[str, list[tuple[Any, Any]]] = {}
+    for one, other in pairs:
+        old, new = _leaves(one), _leaves(other)
+        for key in sorted(old.keys() | new.keys()):
+            was, now = old.get(key, _ABSENT), new.get(key, _ABSENT)
+            if _bytes(was) != _bytes(now):
+                changes.setdefault(key, []).append((was, now))
+    words = [_change_words(key, values, num_jobs) for key, values in changes.items()]
+    more = len(words) - _MOST_LISTED
+    return [*words[:_MOST_LISTED], f"{plural(more, 'key')} more"] if more > 0 else words
+
+
+def _change_words(key: str, values: list[tuple[Any, Any]], num_jobs: int) -> str:
+    (old, new), *others = values
+    many = "" if all(other == (old, new) for other in others) else " and the like"
+    was, now = ("not there" if value is _ABSENT else value_words(value) for value in (old, new))
+    return f"{one_line(key)}: {was} → {now}{many} in {len(values):,} of {plural(num_jobs, 'job')}"
+
+
+def _leaves(job: SweepJob) -> dict[str, Any]:
+    """Lists a job's values by dotted key."""
+    kept = {key: value for key, value in job.config.items() if key not in _ELSEWHERE}
+    return dict(_flat(kept | ({"search": job.search} if job.search is not None else {}), ""))
+
+
+def _flat(node: Any, key: str) -> list[tuple[str, Any]]:
+    if isinstance(node, dict) and node:
+        prefix = f"{key}." if key else ""
+        return [leaf for name, value in node.items() for leaf in _flat(value, f"{prefix}{name}")]
+    return [(key, node)]
+
+
+def _listed(jobs: Sequence[SweepJob], more: str) -> str:
+    """Counts jobs and names the first of them: `2 jobs more (seed=5, seed=6)`."""
+    if not jobs:
+        return f"none {more}"
+    names = [label(job.varied) or job.name for job in jobs[:_MOST_LISTED]]
+    dots = ", …" if len(jobs) > _MOST_LISTED else ""
+    return f"{plural(len(jobs), 'job')} {more} ({', '.join(names)}{dots})"

@@ -1,0 +1,176 @@
+"""A planned sweep as a rich renderable: what varies, its jobs, what they may take, where they would go.
+
+Nothing here prints; `mnist_exp.terminal.Terminal` does.
+"""
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from mnist_exp.layout import columns, plural, render_facts, render_next
+from mnist_exp.quantities import duration, size
+from mnist_exp.schema import SweepRequest
+from mnist_exp.sweeps.estimate import JobEstimate, total_seconds
+from mnist_exp.sweeps.names import short_keys, value_words
+from mnist_exp.sweeps.planning import PlannedSweep
+from mnist_exp.sweeps.records import SweepJob
+from mnist_exp.trial_words import one_line
+
+_EPOCHS = "training.epochs"
+_NUM_FIRST, _NUM_LAST = 20, 3
+_MOST_VALUES = 8
+_MOST_DUPLICATES = 3
+_MOST_LETTERS = 24
+_ROOM = 56
+"""Letters of a line of 100 that are left for what varies, beside a job's numbers."""
+
+
+def render_plan(planned: PlannedSweep, request: SweepRequest, jobs_at_once: int) -> RenderableType:
+    """Shows what a sweep would do, without having done anything.
+
+    Args:
+        planned: The sweep.
+        request: What is asked of it.
+        jobs_at_once: How many jobs would run at the same time.
+    """
+    record = planned.record
+    title = Text.assemble((f"sweep {one_line(record.name)}", "bold"), f"  {plural(len(record.jobs), 'job')}")
+    typed = [word for word in record.argv if not word.lstrip("+").startswith("plan=")]
+    return Group(
+        title,
+        Text(),
+        *_render_varied(record.jobs),
+        _render_jobs(planned),
+        render_facts(*_left_out(planned), *_notes(planned), *_costs(planned, request, jobs_at_once)),
+        Text(),
+        Text("nothing was run", style="bold"),
+        *render_next([f"mnist-exp {shlex.join(map(one_line, typed))}"]),
+    )
+
+
+def _render_varied(jobs: Sequence[SweepJob]) -> list[RenderableType]:
+    """Lists what tells jobs apart, with its values."""
+    keys = dict.fromkeys(key for job in jobs for key in job.varied)
+    rows = [
+        (one_line(key), _values_text([job.varied[key] for job in jobs if key in job.varied])) for key in keys
+    ]
+    return [render_facts(*rows)] if rows else []
+
+
+def _values_text(values: Sequence[Any]) -> str:
+    """Lists distinct values; whole numbers in a row by the first and the last."""
+    words = list(dict.fromkeys(map(_cell, values)))
+    numbers = [value for value in values if isinstance(value, int) and not isinstance(value, bool)]
+    whole = sorted(set(numbers))
+    if len(numbers) == len(values) and len(whole) > 2 and whole[-1] - whole[0] == len(whole) - 1:
+        return f"{whole[0]} to {whole[-1]}"
+    if len(words) > _MOST_VALUES:
+        return f"{', '.join(words[: _MOST_VALUES - 1])}, … {words[-1]} ({len(words):,} values)"
+    return ", ".join(words)
+
+
+def _cell(value: Any) -> str:
+    return _shortened(value_words(value), _MOST_LETTERS)
+
+
+def _shortened(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def _render_jobs(planned: PlannedSweep) -> RenderableType:
+    """Lists the jobs; of many, the first and the last."""
+    jobs = planned.record.jobs
+    keys = short_keys([job.varied for job in jobs])
+    fits = _width(jobs, keys) <= _ROOM
+    headings = [one_line(key) for key in keys.values()] if fits else ["what varies"] if keys else []
+    epochs = () if _EPOCHS in keys and fits else ("epochs",)
+    table = columns("job", *headings, "parameters", *epochs, "time", num_left=0)
+    for column in table.columns[1 : len(headings) + 1]:
+        column.justify = "left"
+    hidden = range(_NUM_FIRST, len(jobs) - _NUM_LAST)
+    for job, estimate in zip(jobs, planned.estimates, strict=True):
+        if job.number in hidden and len(hidden) > 1:
+            if job.number == hidden[0]:
+                _add_gap(table, len(hidden), len(headings))
+            continue
+        table.add_row(*map(Text, _cells(job, estimate, keys, fits)))
+    return table
+
+
+def _width(jobs: Sequence[SweepJob], keys: dict[str, str]) -> int:
+    """Counts the columns that it takes to give each key one of its own."""
+    widest = (
+        max(len(short), *(len(_cell(job.varied[key])) for job in jobs if key in job.varied))
+        for key, short in keys.items()
+    )
+    return sum(width + 2 for width in widest)
+
+
+def _cells(job: SweepJob, estimate: JobEstimate, keys: dict[str, str], fits: bool) -> list[str]:
+    """Gives a job's row."""
+    words = [_cell(job.varied[key]) if key in job.varied else "–" for key in keys]
+    if keys and not fits:
+        varied = (f"{short} {_cell(job.varied[key])}" for key, short in keys.items() if key in job.varied)
+        words = [_shortened(one_line(", ".join(varied)), _ROOM)]
+    seconds = "–" if estimate.seconds is None else duration(estimate.seconds)
+    epochs = [] if _EPOCHS in keys and fits else [_epochs(job)]
+    return [str(job.number), *words, f"{job.num_params:,}", *epochs, seconds]
+
+
+def _epochs(job: SweepJob) -> str:
+    """Says how long a job trains, or that it searches."""
+    return "a search" if job.search is not None else f"{job.config['training']['epochs']:,}"
+
+
+def _add_gap(table: Table, count: int, num_words: int) -> None:
+    """Says that rows are left out."""
+    words = [f"{count:,} more"] + [""] * (num_words - 1) if num_words else []
+    table.add_row("…", *(Text(word, style="bright_black") for word in words))
+
+
+def _left_out(planned: PlannedSweep) -> list[tuple[str, str]]:
+    """Words which jobs would have done the same as others."""
+    duplicates = planned.duplicates
+    if not duplicates:
+        return []
+    rows = [("left out", f"{plural(len(duplicates), 'job')} that would do the same as others:")]
+    rows += [("", f"{one_line(each.label)}: as job {each.number}") for each in duplicates[:_MOST_DUPLICATES]]
+    more = len(duplicates) - _MOST_DUPLICATES
+    return [*rows, ("", f"and {more:,} more")] if more > 0 else rows
+
+
+def _notes(planned: PlannedSweep) -> list[tuple[str, str]]:
+    return [("note" if number == 0 else "", one_line(text)) for number, text in enumerate(planned.notes)]
+
+
+def _costs(planned: PlannedSweep, request: SweepRequest, jobs_at_once: int) -> list[tuple[str, str | Text]]:
+    """Words how long it takes, how much it keeps and where."""
+    record, estimates = planned.record, planned.estimates
+    is_open = any(estimate.seconds is None for estimate in estimates)
+    time = f"{'at least' if is_open else 'about'} {duration(total_seconds(estimates, jobs_at_once))}"
+    path = Path(record.jobs[0].config["runs_dir"], record.name)
+    failure = "no more jobs are started" if request.on_fail == "stop" else "the others go on"
+    return [
+        ("time", f"{time}, {plural(jobs_at_once, 'job')} at once ({_basis(estimates)})"),
+        ("disk", f"about {size(sum(estimate.num_bytes for estimate in estimates))}"),
+        ("if a job fails", failure),
+        ("would go to", Text(one_line(str(path)), style="cyan")),
+    ]
+
+
+def _basis(estimates: Sequence[JobEstimate]) -> str:
+    """Says what an estimate of time goes by."""
+    known = sum(estimate.num_earlier > 0 for estimate in estimates)
+    if known == len(estimates):
+        return "going by earlier runs"
+    guess = "going by what networks compute, on two cores"
+    return (
+        guess
+        if known == 0
+        else f"{plural(known, 'job')} going by earlier runs, the others by what they compute"
+    )

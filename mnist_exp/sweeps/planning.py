@@ -1,0 +1,254 @@
+"""A sweep planned to the last job before the first begins: composed, checked, named, frozen."""
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from mnist_exp import provenance, runs
+from mnist_exp.config import SWEEP_KEYS, Composition, parse_tree, resolve
+from mnist_exp.errors import ConfigError
+from mnist_exp.layout import plural
+from mnist_exp.refusals import explain_hydra
+from mnist_exp.schema import Config, SweepRequest
+from mnist_exp.search import plan_search
+from mnist_exp.sweeps.checker import Checked
+from mnist_exp.sweeps.composing import Composer
+from mnist_exp.sweeps.estimate import JobEstimate, estimate_jobs
+from mnist_exp.sweeps.expansion import expand
+from mnist_exp.sweeps.names import canonical, find_varied, labels, name_jobs
+from mnist_exp.sweeps.records import SweepJob, SweepRecord
+from mnist_exp.trial_words import one_line
+
+Check = Callable[[Sequence[Config]], Sequence[Checked | ConfigError]]
+"""Finds each job's images and builds its network; `Checker.check`."""
+
+
+@dataclass(frozen=True)
+class Duplicate:
+    """A job that would do the same as an earlier one, and is left out.
+
+    Attributes:
+        number: Of the job that is kept.
+        label: What would have been typed for the one that is not.
+    """
+
+    number: int
+    label: str
+
+
+@dataclass(frozen=True)
+class PlannedSweep:
+    """What a sweep will do.
+
+    Attributes:
+        record: What `sweep.json` will hold.
+        duplicates: What was left out of it.
+        notes: Sentences that the user should read.
+        checked: Of each job in the record: what its network and its images are; none where no job was.
+        estimates: Of each checked job: how long it may take.
+    """
+
+    record: SweepRecord
+    duplicates: list[Duplicate]
+    notes: list[str]
+    checked: list[Checked]
+    estimates: list[JobEstimate]
+
+
+@dataclass
+class _Draft:
+    """One job while it is planned."""
+
+    overrides: list[str]
+    label: str
+    choices: dict[str, str] = field(default_factory=dict)
+    tree: dict[str, Any] = field(default_factory=dict)
+    config: Config | None = None
+    search: dict[str, Any] | None = None
+    sentences: list[str] = field(default_factory=list)
+    checked: Checked | None = None
+
+    @functools.cached_property
+    def identity(self) -> bytes:
+        return canonical(self.tree, self.search)
+
+
+def plan_sweep(
+    name: str, config: DictConfig, request: SweepRequest, argv: Sequence[str], check: Check | None
+) -> PlannedSweep:
+    """Plans a sweep; Hydra must be initialised.
+
+    Args:
+        name: The sweep's.
+        config: What Hydra composed for the sweep as a whole, with its own node.
+        request: What is asked of the sweep.
+        argv: What was typed.
+        check: Says of each job whether it can be begun; None to leave that open.
+
+    Raises:
+        ConfigError: A job is not accepted; says which, and how many more.
+    """
+    composer = Composer(config.hydra.job.config_name, list(config.hydra.overrides.hydra))
+    expanded = expand(list(config.hydra.overrides.task), request.sweep_plan, _base_seed(config, request))
+    drafts = [_Draft(overrides, label) for overrides, label in zip(expanded, labels(expanded), strict=True)]
+    _all_accepted(drafts, [_compose(draft, composer, name) for draft in drafts])
+    kept, duplicates = _without_duplicates(drafts)
+    configs = [draft.config for draft in kept if draft.config is not None]
+    if check is not None:
+        _check_networks(kept, check(configs), drafts)
+    checked = [draft.checked for draft in kept if draft.checked is not None]
+    record = SweepRecord(
+        name=name,
+        created_at=runs.utc_now(),
+        argv=list(argv),
+        versions=provenance.versions(),
+        git=provenance.git_record(),
+        jobs=_jobs(kept, composer),
+    )
+    estimates = estimate_jobs(configs, checked, Path(configs[0].runs_dir)) if checked else []
+    return PlannedSweep(record, duplicates, _notes(kept), checked, estimates)
+
+
+def plan_again(record: SweepRecord, check: Check) -> PlannedSweep:
+    """Estimates what a frozen sweep costs.
+
+    Args:
+        record: As frozen.
+        check: Says of each job whether it can be begun.
+
+    Raises:
+        ConfigError: A job cannot be begun any more.
+    """
+    configs = [parse_tree(job.config) for job in record.jobs]
+    checked = []
+    for answer in check(configs):
+        if isinstance(answer, ConfigError):
+            raise answer
+        checked.append(answer)
+    estimates = estimate_jobs(configs, checked, Path(configs[0].runs_dir))
+    return PlannedSweep(record, [], [], checked, estimates)
+
+
+def _base_seed(config: DictConfig, request: SweepRequest) -> int:
+    """Gives the first seed; that of the command line where there is one."""
+    if request.sweep_plan.seeds is None:
+        return 0
+    seed = OmegaConf.select(config, "seed")
+    if not isinstance(seed, int) or isinstance(seed, bool):
+        raise ConfigError(f"seed: got {one_line(str(seed))}; a whole number is needed to count seeds from.")
+    return seed
+
+
+def _compose(draft: _Draft, composer: Composer, name: str) -> ConfigError | None:
+    """Composes and checks a job; gives back why it is not accepted."""
+    try:
+        composed = composer.compose(draft.overrides)
+    except Exception as error:  # Hydra's errors have no class in common.
+        return explain_hydra(error, draft.overrides)
+    try:
+        draft.choices = composed.choices
+        own = _own_config(composed.config, name)
+        draft.tree = resolve(own)
+        draft.config = parse_tree(draft.tree)
+        if draft.config.tuner is not None:
+            _plan_search(draft, own, composer)
+    except ConfigError as error:
+        return error
+    return None
+
+
+def _own_config(composed: DictConfig, name: str) -> DictConfig:
+    """Takes what speaks of the whole sweep out of a job's configuration."""
+    with open_dict(composed):
+        for key in SWEEP_KEYS:
+            composed.pop(key, None)
+        composed.sweep = name
+    return composed
+
+
+def _plan_search(draft: _Draft, own: DictConfig, composer: Composer) -> None:
+    """Freezes what a job with a tuner searches."""
+    assert draft.config is not None
+    composition = Composition(
+        own, draft.overrides, draft.choices, lambda overrides: composer.compose(overrides).config
+    )
+    search, draft.sentences = plan_search(draft.config, composition)
+    draft.search = search.to_tree()
+
+
+def _all_accepted(drafts: Sequence[_Draft], errors: Sequence[ConfigError | None]) -> None:
+    """Refuses a sweep with a job that is not accepted.
+
+    Raises:
+        ConfigError: The first job's, and how many more there are.
+    """
+    refused = [(number, error) for number, error in enumerate(errors) if error is not None]
+    if not refused:
+        return
+    number, error = refused[0]
+    if len(drafts) == 1:
+        raise error
+    words = f" ({drafts[number].label})" if drafts[number].label else ""
+    others = len(refused) - 1
+    more = f"{plural(others, 'more job')} {'is' if others == 1 else 'are'} refused, too." if others else ""
+    where = f"job {number + 1} of {len(drafts)}{words}"
+    raise ConfigError(f"{where}: {error.message}", f"{error.hint} {more}".strip()) from error
+
+
+def _without_duplicates(drafts: Sequence[_Draft]) -> tuple[list[_Draft], list[Duplicate]]:
+    """Keeps the first of the jobs that would do the same."""
+    kept: dict[bytes, tuple[int, _Draft]] = {}
+    duplicates = []
+    for draft in drafts:
+        number, first = kept.setdefault(draft.identity, (len(kept), draft))
+        if first is not draft:
+            duplicates.append(Duplicate(number, draft.label or "the same overrides"))
+    return [draft for _, draft in kept.values()], duplicates
+
+
+def _check_networks(
+    kept: Sequence[_Draft], answers: Sequence[Checked | ConfigError], drafts: Sequence[_Draft]
+) -> None:
+    """Notes what each job costs; refuses a sweep with one that cannot be begun."""
+    refused = {}
+    for draft, answer in zip(kept, answers, strict=True):
+        if isinstance(answer, ConfigError):
+            refused[id(draft)] = answer
+        else:
+            draft.checked = answer
+    _all_accepted(drafts, [refused.get(id(draft)) for draft in drafts])
+
+
+def _jobs(kept: Sequence[_Draft], composer: Composer) -> list[SweepJob]:
+    varied = find_varied(
+        [draft.overrides for draft in kept],
+        [draft.choices for draft in kept],
+        [draft.tree for draft in kept],
+    )
+    groups = {key for values in varied for key in values if composer.is_group(key.partition("@")[0])}
+    first = kept[0].config
+    assert first is not None
+    fallback = f"{first.mode}_{first.model.name}"
+    names = name_jobs(varied, [draft.identity for draft in kept], groups, fallback)
+    return [
+        SweepJob(
+            number=number,
+            name=names[number],
+            overrides=draft.overrides,
+            varied=varied[number],
+            config=draft.tree,
+            search=draft.search,
+            num_params=draft.checked.network.num_params if draft.checked is not None else 0,
+        )
+        for number, draft in enumerate(kept)
+    ]
+
+
+def _notes(drafts: Sequence[_Draft]) -> list[str]:
+    """Gathers what the user should read, each sentence once."""
+    notices = [draft.checked.data.notice for draft in drafts if draft.checked and draft.checked.data.notice]
+    return list(dict.fromkeys([*notices, *(text for draft in drafts for text in draft.sentences)]))

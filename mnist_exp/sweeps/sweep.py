@@ -1,0 +1,150 @@
+"""A sweep from what was typed to its table: planned, frozen, run, summed up."""
+
+import shlex
+import sys
+from contextlib import closing
+from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf
+from rich.text import Text
+
+from mnist_exp.config import SWEEP_KEYS, own_keys, parse, parse_sweep_request
+from mnist_exp.console import render_notice
+from mnist_exp.errors import ConfigError
+from mnist_exp.layout import plural
+from mnist_exp.schema import Config, SweepRequest
+from mnist_exp.sweeps.checker import Checker
+from mnist_exp.sweeps.conclusion import conclude
+from mnist_exp.sweeps.directory import SweepDirectory, find_unfinished, new_sweep_name, read_sweep
+from mnist_exp.sweeps.launch import held, new_order, run_jobs
+from mnist_exp.sweeps.launchers import count_at_once
+from mnist_exp.sweeps.names import diff_words
+from mnist_exp.sweeps.overrides import plain_key
+from mnist_exp.sweeps.plan_console import render_plan
+from mnist_exp.sweeps.planning import PlannedSweep, plan_again, plan_sweep
+from mnist_exp.terminal import Terminal
+
+_OWN_SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
+# What a command may say and still mean the sweep as it was frozen.
+_WHICH = {*SWEEP_KEYS, "sweep", "runs_dir"} - {"sweep_plan"}
+
+
+def run_sweep(config: DictConfig, terminal: Terminal) -> int:
+    """Does what `-m` asks for.
+
+    Args:
+        config: As composed, with Hydra's own node; what is swept over is not in it yet.
+        terminal: Where everything is shown.
+
+    Returns:
+        The exit status: 0 when every job is completed, 1 when some are not.
+
+    Raises:
+        ConfigError: The request cannot work; nothing was started.
+        RunError: The launcher does not work.
+        Interrupted: Someone asked to stop; what was finished is kept.
+    """
+    request = parse_sweep_request(config)
+    common = parse(OmegaConf.masked_copy(config, own_keys(config)))
+    _refuse_other_sweepers(config)
+    path = _sweep_path(config, common)
+    frozen = read_sweep(path)
+    if frozen is None:
+        return _begin(path, config, request, terminal)
+    sweep = SweepDirectory(path, frozen)
+    if not _names_only(config):
+        _refuse_changes(sweep, plan_sweep(path.name, config, request, sys.argv[1:], None))
+    if request.plan:
+        with closing(Checker(terminal.download_progress)) as checker:
+            _show(plan_again(frozen, checker.check), config, request, terminal)
+        return 0
+    with held(sweep):
+        return _run(sweep, config, request, terminal)
+
+
+def _begin(path: Path, config: DictConfig, request: SweepRequest, terminal: Terminal) -> int:
+    """Plans a new sweep and, unless only the plan was asked for, freezes and runs it."""
+    if request.rerun != "unfinished":
+        raise ConfigError(f"rerun: there is no sweep in {path} yet.", "Leave rerun out, or correct sweep=.")
+    with closing(Checker(terminal.download_progress)) as checker:
+        planned = plan_sweep(path.name, config, request, sys.argv[1:], checker.check)
+    if request.plan:
+        _show(planned, config, request, terminal)
+        return 0
+    sweep = SweepDirectory(path, planned.record)
+    sweep.create()
+    with held(sweep):
+        if read_sweep(path) is not None:
+            raise ConfigError(f"sweep: {path} was begun by another process.", "Choose another name.")
+        sweep.freeze()
+        _tell(planned, terminal)
+        return _run(sweep, config, request, terminal)
+
+
+def _show(planned: PlannedSweep, config: DictConfig, request: SweepRequest, terminal: Terminal) -> None:
+    at_once = count_at_once(config, len(planned.record.jobs))
+    terminal.print(render_plan(planned, request, at_once))
+
+
+def _tell(planned: PlannedSweep, terminal: Terminal) -> None:
+    """Says what the user should know before jobs begin."""
+    for note in planned.notes:
+        terminal.print(render_notice(note))
+    if planned.duplicates:
+        left_out = plural(len(planned.duplicates), "job")
+        terminal.print(f"{left_out} left out: the same as others, seed included")
+
+
+def _run(sweep: SweepDirectory, config: DictConfig, request: SweepRequest, terminal: Terminal) -> int:
+    """Runs what is not finished, and sums everything up."""
+    terminal.attach_log(sweep.log_path)
+    jobs, num_jobs = find_unfinished(sweep, request.rerun), len(sweep.record.jobs)
+    at_once = count_at_once(config, num_jobs)
+    finished = f", {num_jobs - len(jobs):,} finished before" if len(jobs) < num_jobs else ""
+    words = f"{plural(num_jobs, 'job')}{finished}, {at_once:,} at once, in "
+    terminal.print(Text.assemble(words, (str(sweep.path), "cyan")), Text())
+    resume, reason = _resume_command(sweep, config), ""
+    if jobs:
+        order = new_order(sweep, sys.argv[1:], at_once, request.on_fail)
+        reason = run_jobs(sweep, jobs, config, order, resume, terminal)
+    return conclude(sweep, reason, resume, terminal)
+
+
+def _resume_command(sweep: SweepDirectory, config: DictConfig) -> str:
+    """Makes the command that goes on with a sweep, through the same launcher."""
+    typed = set(config.hydra.overrides.task)
+    kept = [word for word in sys.argv[1:] if word not in typed or word.startswith(("runs_dir=", "on_fail="))]
+    return shlex.join(["mnist-exp", *kept, f"sweep={sweep.record.name}"])
+
+
+def _names_only(config: DictConfig) -> bool:
+    """Says whether a command names a sweep without saying again what its jobs are."""
+    roots = (plain_key(text).partition("=")[0].partition(".")[0] for text in config.hydra.overrides.task)
+    return all(root in _WHICH for root in roots)
+
+
+def _sweep_path(config: DictConfig, common: Config) -> Path:
+    """Says where a sweep is, or will be."""
+    if config.hydra.sweep.dir != ".":
+        return Path(config.hydra.sweep.dir)
+    return Path(common.runs_dir, common.sweep or new_sweep_name())
+
+
+def _refuse_changes(sweep: SweepDirectory, planned: PlannedSweep) -> None:
+    """Makes sure that a command means the sweep that was frozen under its name."""
+    difference = diff_words(sweep.record, planned.record)
+    if difference is not None:
+        name = sweep.record.name
+        raise ConfigError(
+            f"sweep: {name} was begun with another configuration: {difference}.",
+            f"Go on with it as it was: mnist-exp -m sweep={name}, or choose another name.",
+        )
+
+
+def _refuse_other_sweepers(config: DictConfig) -> None:
+    if config.hydra.sweeper.get("_target_") != _OWN_SWEEPER:
+        raise ConfigError(
+            "hydra/sweeper: a sweep's jobs are planned before the first one runs, which other sweepers "
+            "cannot.",
+            "Leave hydra/sweeper out; to search, use mode=tune.",
+        )

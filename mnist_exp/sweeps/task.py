@@ -1,0 +1,108 @@
+"""What a launcher calls for each job, in whatever process and on whatever machine it likes.
+
+The process that a launcher lends stays small and lives on whatever its job does: the job itself runs
+in a process of its own, which is kept for the next one.
+"""
+
+import os
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from mnist_exp.config import parse_tree
+from mnist_exp.sweeps.assignments import (
+    Answer,
+    Assignment,
+    explain_end,
+    job_of,
+    record_failure,
+    share_cores,
+)
+from mnist_exp.sweeps.directory import SweepDirectory, read_sweep
+from mnist_exp.sweeps.job_process import JobProcess
+from mnist_exp.sweeps.orders import Launch, Order
+from mnist_exp.sweeps.records import SweepJob
+
+_SAME_FAILURES = 5
+_parent = os.getppid()
+_kept: dict[int, JobProcess] = {}
+
+
+def run_job(composed: DictConfig) -> None:
+    """Runs one job of a sweep; whatever becomes of it stands in its directory.
+
+    Args:
+        composed: `conf/sweep_job.yaml`, filled in.
+    """
+    launch = Launch(Path(composed.launch))
+    order = launch.read_order()
+    if order is None or launch.sign()[0] is not None:
+        return
+    record = read_sweep(Path(order.sweep_path))
+    assert record is not None
+    sweep, job = SweepDirectory(Path(order.sweep_path), record), record.jobs[composed.job]
+    _attempt(sweep, job, order, launch)
+    if sweep.state(job).status == "failed":
+        _hold_after_failure(sweep, order, launch)
+
+
+def close() -> None:
+    """Ends the process that is kept, if any."""
+    while _kept:
+        _kept.popitem()[1].close()
+
+
+def _attempt(sweep: SweepDirectory, job: SweepJob, order: Order, launch: Launch) -> None:
+    """Runs a job in the process that is kept, or in a new one."""
+    state = sweep.state(job)
+    if state.status in ("running", "completed"):
+        return
+    goes_on = can_go_on(sweep, job)
+    if not goes_on:
+        sweep.put_aside(job)
+    assignment = Assignment(order=order, sweep=sweep.record.name, job=job, goes_on=goes_on)
+    process = _process_for(assignment)
+
+    def has_to_stop() -> bool:
+        is_alone = os.getpid() != order.process and os.getppid() != _parent
+        return is_alone or launch.sign()[0] == "stop"
+
+    outcome = process.run(assignment, has_to_stop)
+    if isinstance(outcome, Answer) and not outcome.makes_way:
+        return
+    words = process.last_words()
+    close()
+    if isinstance(outcome, int) and not _is_stopped(outcome, launch):
+        record_failure(job_of(assignment), explain_end(outcome, words))
+
+
+def can_go_on(sweep: SweepDirectory, job: SweepJob) -> bool:
+    """Says whether an earlier attempt at a job can be gone on with."""
+    return job.search is not None and (sweep.run_path(job) / "search.yaml").exists()
+
+
+def _is_stopped(status: int, launch: Launch) -> bool:
+    """Says whether a process ended because it was told to, before its job had begun."""
+    return status in (-2, -15, 130, 143) and launch.sign()[0] == "stop"
+
+
+def _process_for(assignment: Assignment) -> JobProcess:
+    """Gives the process that is kept, unless its number of threads is another."""
+    config = share_cores(parse_tree(assignment.job.config), assignment.order.jobs_at_once)
+    threads = config.training.threads
+    if threads not in _kept:
+        close()
+        _kept[threads] = JobProcess()
+    return _kept[threads]
+
+
+def _hold_after_failure(sweep: SweepDirectory, order: Order, launch: Launch) -> None:
+    """Starts no more jobs when one failure is enough, or when the first ones all failed alike."""
+    if order.on_fail == "stop":
+        launch.give("hold", "a job failed, and on_fail=stop")
+        return
+    manifests = [state.manifest for job in sweep.record.jobs if (state := sweep.state(job)).manifest]
+    ended = [manifest for manifest in manifests if manifest and manifest.status in ("completed", "failed")]
+    messages = {manifest.error and manifest.error.message for manifest in ended}
+    if len(ended) >= _SAME_FAILURES and len(messages) == 1:
+        launch.give("hold", f"the first {len(ended)} jobs all failed: {messages.pop()}")

@@ -1,0 +1,129 @@
+"""A planned sweep as a reader sees it: 100 columns of plain text, whatever was typed."""
+
+import io
+from typing import Any
+
+from msgspec.structs import replace
+
+from mnist_exp.config import NO_SWEEP
+from mnist_exp.sweeps.checker import Checked, DataFacts, NetworkFacts
+from mnist_exp.sweeps.estimate import JobEstimate
+from mnist_exp.sweeps.plan_console import render_plan
+from mnist_exp.sweeps.planning import Duplicate, PlannedSweep
+from mnist_exp.sweeps.records import SweepJob, SweepRecord
+from mnist_exp.terminal import Terminal
+
+HOSTILE = "[red]x[/red] \x1b[31m\n:smile: [/]"
+
+
+def planned(
+    varied: list[dict[str, Any]], seconds: float | None = 12.0, num_earlier: int = 0, **parts: Any
+) -> PlannedSweep:
+    config = {"training": {"epochs": 35}, "runs_dir": "runs"}
+    jobs = [
+        SweepJob(number=number, name=f"job_{number}", overrides=[], varied=values, config=config, search=None,
+                 num_params=101_770)
+        for number, values in enumerate(varied)
+    ]  # fmt: skip
+    record = SweepRecord(
+        name="mine", created_at="2026-01-01T00:00:00.000Z", argv=["-m", "model=ann,cnn", "plan=true"],
+        versions={}, git=None, jobs=jobs,
+    )  # fmt: skip
+    network = NetworkFacts(
+        num_params=101_770, num_layers=3, dense_multiply_adds=101_632, convolution_multiply_adds=0
+    )
+    checked = [Checked(network, DataFacts((28, 28), 10, 55_000, 5_000, 10_000, None))] * len(jobs)
+    estimates = [JobEstimate(seconds, 2_700_000, num_earlier)] * len(jobs)
+    return PlannedSweep(**({
+        "record": record, "duplicates": [], "notes": [], "checked": checked, "estimates": estimates,
+    } | parts))  # fmt: skip
+
+
+def shown(plan: PlannedSweep, jobs_at_once: int = 2, **request: Any) -> list[str]:
+    out = io.StringIO()
+    Terminal(stdout=out, stderr=out).print(render_plan(plan, replace(NO_SWEEP, **request), jobs_at_once))
+    lines = out.getvalue().splitlines()
+    assert all(len(line) <= 100 for line in lines if not line.startswith("  mnist-exp")), lines
+    assert "\x1b" not in out.getvalue()
+    return lines
+
+
+def rows(lines: list[str]) -> list[list[str]]:
+    """The cells of the table of jobs."""
+    first = next(number for number, line in enumerate(lines) if "──" in line)
+    last = lines.index("", first)
+    return [line.split() for line in lines[first + 1 : last]]
+
+
+def test_a_plan_says_what_varies_what_it_takes_and_that_nothing_was_run() -> None:
+    lines = shown(planned([{"model": model, "seed": seed} for model in ("ann", "cnn") for seed in range(5)]))
+    text = "\n".join(lines)
+    assert lines[0] == "sweep mine  10 jobs"
+    assert "model  ann, cnn" in text and "seed   0 to 4" in text
+    assert rows(lines)[3] == ["3", "ann", "3", "101,770", "35", "12", "s"]
+    assert "about 1 min 05 s, 2 jobs at once (going by what networks compute" in text
+    assert "disk            about 27 MB" in text and "runs/mine" in text
+    assert "nothing was run" in text and lines[-1] == "  mnist-exp -m model=ann,cnn"
+
+
+def test_of_many_jobs_the_first_and_the_last_are_listed() -> None:
+    listed = rows(shown(planned([{"seed": seed} for seed in range(300)])))
+    assert [row[0] for row in listed] == [*map(str, range(20)), "…", "297", "298", "299"]
+    assert listed[20][1:3] == ["277", "more"]
+
+
+def test_no_row_is_left_out_for_a_row_that_says_so() -> None:
+    assert len(rows(shown(planned([{"seed": seed} for seed in range(24)])))) == 24
+
+
+def test_a_single_job_has_nothing_that_varies() -> None:
+    lines = shown(planned([{}]), jobs_at_once=1)
+    assert lines[0] == "sweep mine  1 job" and rows(lines) == [["0", "101,770", "35", "12", "s"]]
+    assert any("1 job at once" in line for line in lines)
+
+
+def test_what_would_not_fit_in_columns_goes_into_one() -> None:
+    values = [{f"training.some_long_name_{key}": value for key in "abcdef"} for value in (0.001, 0.1)]
+    lines = shown(planned(values))
+    assert any("what varies" in line for line in lines)
+    assert len(rows(lines)) == 2
+
+
+def test_a_value_that_a_job_does_not_have_is_a_dash() -> None:
+    listed = rows(shown(planned([{"model": "ann", "model.units": [64, 32]}, {"model": "cnn"}])))
+    assert listed[0][1:4] == ["ann", "[64,", "32]"] and listed[1][1:3] == ["cnn", "–"]
+
+
+def test_epochs_that_vary_are_not_said_twice() -> None:
+    listed = rows(shown(planned([{"training.epochs": 1}, {"training.epochs": 35}])))
+    assert listed[1] == ["1", "35", "101,770", "12", "s"]
+
+
+def test_duplicates_and_notes_are_told() -> None:
+    duplicates = [Duplicate(number, f"seed={number} model=ann") for number in range(5)]
+    text = "\n".join(shown(planned([{"seed": 0}], duplicates=duplicates, notes=["One thing.", "Another."])))
+    assert "5 jobs that would do the same as others" in text
+    assert "seed=2 model=ann: as job 2" in text and "and 2 more" in text
+    assert "One thing." in text and "Another." in text
+
+
+def test_what_an_estimate_goes_by_is_said() -> None:
+    assert "(going by earlier runs)" in "\n".join(shown(planned([{}], num_earlier=4)))
+    mixed = [JobEstimate(3.0, 1, 2), JobEstimate(None, 1, 0)]
+    text = "\n".join(shown(planned([{"seed": 0}, {"seed": 1}], estimates=mixed)))
+    assert "at least 8.0 s" in text and "1 job going by earlier runs" in text
+
+
+def test_what_happens_after_a_failure_is_said() -> None:
+    assert "the others go on" in "\n".join(shown(planned([{}])))
+    assert "no more jobs are started" in "\n".join(shown(planned([{}]), on_fail="stop"))
+
+
+def test_hostile_values_are_shown_as_they_are_on_one_line() -> None:
+    plan = planned(
+        [{HOSTILE: HOSTILE, "model": "ann"}, {HOSTILE: [HOSTILE, {"a": HOSTILE}], "model": "cnn"}],
+        notes=[HOSTILE], duplicates=[Duplicate(0, HOSTILE)],
+    )  # fmt: skip
+    lines = shown(plan)
+    assert any("[red]x[/red] :smile: [/]" in line for line in lines)
+    assert len(rows(lines)) == 2

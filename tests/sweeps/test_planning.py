@@ -1,0 +1,320 @@
+"""A whole sweep planned: every job composed, checked, named, estimated, before any begins."""
+
+import json
+import random
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.types import RunMode
+from msgspec.structs import replace
+
+from mnist_exp.config import parse_sweep_request, parse_tree
+from mnist_exp.errors import ConfigError, ExperimentError
+from mnist_exp.sweeps.checker import Checker
+from mnist_exp.sweeps.estimate import total_seconds
+from mnist_exp.sweeps.names import canonical, diff_words, name_jobs
+from mnist_exp.sweeps.planning import PlannedSweep, plan_sweep
+from mnist_exp.sweeps.records import SweepRecord
+
+from ..conftest import FinishedRun
+
+CONF = Path(__file__).parents[2] / "conf"
+
+
+@pytest.fixture(autouse=True)
+def composing() -> Iterator[None]:
+    """Lets Hydra compose from conf/."""
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        yield
+    GlobalHydra.instance().clear()
+
+
+@pytest.fixture(scope="module")
+def checker() -> Iterator[Checker]:
+    """The process that builds networks, one for all tests of this file."""
+    with closing(Checker()) as opened:
+        yield opened
+
+
+def plan(checker: Checker, *typed: str, name: str = "mine") -> PlannedSweep:
+    """Plans `mnist-exp -m data=sample …`."""
+    hydra = GlobalHydra.instance().hydra
+    assert hydra is not None
+    arguments = ["data=sample", *typed]
+    config = hydra.compose_config("config", arguments, RunMode.MULTIRUN)
+    return plan_sweep(name, config, parse_sweep_request(config), ["-m", *arguments], checker.check)
+
+
+def refusal(checker: Checker, *typed: str) -> str:
+    with pytest.raises(ConfigError) as caught:
+        plan(checker, *typed)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_every_job_is_frozen_whole(checker: Checker) -> None:
+    planned = plan(checker, "model=ann,bn_dnn", "optimizer.learning_rate=1e-3,3e-3", "training.epochs=3")
+    jobs = planned.record.jobs
+    assert [job.number for job in jobs] == [0, 1, 2, 3]
+    assert [job.varied for job in jobs[:2]] == [
+        {"model": "ann", "optimizer.learning_rate": 0.001},
+        {"model": "ann", "optimizer.learning_rate": 0.003},
+    ]
+    assert [job.num_params for job in jobs] == [101_770, 101_770, 131_594, 131_594]
+    assert jobs[2].overrides == [
+        "data=sample", "model=bn_dnn", "optimizer.learning_rate=0.001", "training.epochs=3",
+    ]  # fmt: skip
+    for job in jobs:
+        config = parse_tree(job.config)
+        assert config.sweep == "mine" and config.training.epochs == 3 and job.search is None
+        assert config.model.name == job.varied["model"]
+    assert msgspec.json.decode(msgspec.json.encode(planned.record), type=SweepRecord) == planned.record
+
+
+def test_the_shipped_plan_is_two_networks_on_five_seeds(checker: Checker) -> None:
+    jobs = plan(checker, "sweep_plan=study").record.jobs
+    assert [(job.varied["model"], job.varied["seed"]) for job in jobs] == [
+        (model, seed) for model in ("ann", "bn_dnn") for seed in range(5)
+    ]
+    assert re.fullmatch(r"ann_seed-0_[0-9a-f]{6}", jobs[0].name)
+
+
+def test_seeds_are_counted_from_the_seed_that_is_typed(checker: Checker) -> None:
+    jobs = plan(checker, "sweep_plan.seeds=3", "seed=40").record.jobs
+    assert [job.config["seed"] for job in jobs] == [40, 41, 42]
+
+
+@pytest.mark.parametrize(
+    ("typed", "needed"),
+    [
+        (
+            ["model=ann,cnn", "optimizer.learning_rate=1e-3,-1"],
+            [
+                "job 2 of 4 (model=ann optimizer.learning_rate=-1): optimizer.learning_rate: got -1",
+                "1 more job ",
+            ],
+        ),
+        (["model=ann,bn_dn"], ["job 2 of 2 (model=bn_dn): model:", '"bn_dnn"']),
+        (["model=ann,cnn", "model.units=[3]"], ["job 2 of 2 (model=cnn): model.units:"]),
+        (["+model.unitz=1,2,3"], ["job 1 of 3 (+model.unitz=1): model.unitz:", "2 more jobs"]),
+        (["mode=train,tune", "data.validation=test"], ["job 2 of 2 (mode=tune): data.validation: got test"]),
+        (["sweep_plan.seeds=2", "seed=2147483647"], ["job 2 of 2 (seed=2147483648): seed:"]),
+        (["sweep_plan.seeds=2", "seed=x"], ["seed:", "whole number"]),
+        # what only Keras knows
+        (
+            ["model=ann,cnn", "+optimizer.clipnorm=1", "+optimizer.clipvalue=1"],
+            ["job 1 of 2 (model=ann): optimizer:", "1 more job "],
+        ),
+        (
+            ["model=cnn", "model.layers.0.Reshape.target_shape=[28,28,1],[3,3,1]"],
+            ["job 2 of 2 (model.layers.0.Reshape.target_shape=[3,3,1]): model.layers: they do not fit"],
+        ),
+        # what only the disk knows
+        (
+            ["data=sample,fashion_mnist", "data.mirrors=[]"],
+            ["job 2 of 2 (data=fashion_mnist): fashion_mnist"],
+        ),
+        (["data.validation=500,4000"], ["job 2 of 2 (data.validation=4000): data.validation=4000 leaves"]),
+    ],
+)
+def test_a_job_that_cannot_be_is_refused_before_any_begins(
+    checker: Checker, typed: list[str], needed: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MNIST_EXP_FASHION_DATA", raising=False)
+    words = refusal(checker, *typed)
+    assert all(part in words for part in needed), words
+
+
+def test_a_sweep_of_one_job_is_refused_as_a_run_is(checker: Checker) -> None:
+    assert refusal(checker, "training.epochs=0").startswith("training.epochs: got 0")
+
+
+def test_jobs_that_would_do_the_same_are_done_once(checker: Checker) -> None:
+    planned = plan(checker, "optimizer=adamw,adam", "optimizer.learning_rate=0.001,1e-3,1,1.0", "sweep=s")
+    assert len(planned.record.jobs) == 4
+    assert [duplicate.number for duplicate in planned.duplicates] == [0, 1, 2, 3]
+    assert planned.duplicates[1].label == "optimizer=adamw optimizer.learning_rate=1.0"
+    assert [job.number for job in planned.record.jobs] == [0, 1, 2, 3]
+
+
+def test_a_search_in_a_sweep_is_frozen_too(checker: Checker) -> None:
+    planned = plan(checker, "mode=tune", "seed=1,2", "model.activation=gelu")
+    for job in planned.record.jobs:
+        assert job.search is not None and job.search["blueprint"]["base"]["sweep"] == "mine"
+        assert all(entry["name"] != "model.activation" for entry in job.search["space"]["dimensions"])
+    assert any("model.activation" in note for note in planned.notes)
+
+
+def test_networks_are_counted_as_keras_counts_them(checker: Checker) -> None:
+    planned = plan(checker, "model=ann,bn_dnn,cnn")
+    assert [facts.network.num_params for facts in planned.checked] == [101_770, 131_594, 24_394]
+    dense = [784 * 128 + 128 * 10, 784 * 128 + 128 * 128 + 128 * 64 + 64 * 64 + 64 * 10, 64 * 10]
+    assert [facts.network.dense_multiply_adds for facts in planned.checked] == dense
+    convolutions = 14 * 14 * 16 * 9 + 7 * 7 * 32 * 9 * 16 + 4 * 4 * 64 * 9 * 32
+    assert planned.checked[2].network.convolution_multiply_adds == convolutions
+    data = planned.checked[0].data
+    assert (data.num_train, data.num_validation, data.num_test) == (3500, 500, 1000)
+
+
+def test_a_network_larger_than_the_memory_takes_none_to_plan(checker: Checker) -> None:
+    (job,) = plan(checker, "model.units=[1000000,1000000]").record.jobs
+    assert job.num_params == 784 * 10**6 + 10**12 + 10 * 10**6 + 2 * 10**6 + 10
+
+
+def test_a_checker_that_died_says_why() -> None:
+    with closing(Checker()) as opened:
+        opened._process.kill()
+        with pytest.raises(ExperimentError, match="signal 9"):
+            plan(opened, "model=ann")
+
+
+def test_the_checker_ends_with_its_parent() -> None:
+    code = "from mnist_exp.sweeps.checker import Checker; print(Checker()._process.pid, flush=True)"
+    parent = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    status = Path("/proc", parent.stdout.strip(), "stat")
+    deadline = time.monotonic() + 60
+    while status.exists() and status.read_text().split()[2] != "Z":
+        assert time.monotonic() < deadline, "it still runs"
+        time.sleep(0.2)
+
+
+def test_planning_imports_no_tensorflow() -> None:
+    modules = "plan_console, planning, checker, expansion, composing, names, estimate"
+    code = f"import sys; from mnist_exp.sweeps import {modules}; sys.exit('tensorflow' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_three_hundred_jobs_are_planned_in_seconds(checker: Checker) -> None:
+    started = time.monotonic()
+    rates = "optimizer.learning_rate=1e-3,2e-3,3e-3,4e-3,5e-3"
+    planned = plan(checker, "model=ann,bn_dnn", rates, "seed=range(0,30)")
+    assert len(planned.record.jobs) == 300
+    assert time.monotonic() - started < 30
+
+
+def test_names_are_stable_short_and_safe_whatever_the_values_are() -> None:
+    source = random.Random(0)
+    hostile = [
+        "../../etc",
+        "-rf",
+        "a/b",
+        "$(reboot)",
+        "`x`",
+        "é\n\x1b[2J",
+        "..",
+        "",
+        "*",
+        "A" * 300,
+        "con",
+        "\u202e",
+    ]
+    varied: list[dict[str, Any]] = [
+        {
+            "model": source.choice(hostile),
+            "-x.y": source.choice([*hostile, None, True, [1, -2.5], {"a": "/"}]),
+        }
+        for _ in range(300)
+    ]
+    identities = [canonical({"number": number}) for number in range(300)]
+    names = name_jobs(varied, identities, {"model"}, "-")
+    assert names == name_jobs(varied, identities, {"model"}, "-")
+    assert len({name.casefold() for name in names}) == 300
+    for name in names:
+        assert re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}_[0-9a-f]{6,}", name), name
+
+
+def test_names_say_what_tells_jobs_apart(checker: Checker) -> None:
+    def words(*typed: str) -> list[str]:
+        return [job.name.rpartition("_")[0] for job in plan(checker, *typed).record.jobs]
+
+    assert words("model=ann,cnn", "seed=0,1") == ["ann_seed-0", "ann_seed-1", "cnn_seed-0", "cnn_seed-1"]
+    assert words("augmentation=none,shift") == ["augmentation-none", "shift"]
+    assert words("model.units=[64,32],[8]", "model=bn_dnn") == ["units-64-32", "units-8"]
+    assert words("training.early_stopping.patience=0,2", "schedule=plateau", "schedule.patience=3,4")[0] == (
+        "training.early_stopping.patience-0_schedule.patience-3"
+    )
+    assert words("seed=4") == ["train_ann"]
+
+
+def changed(record: SweepRecord, **values: Any) -> SweepRecord:
+    """The same plan with other values, by key of the configuration's root."""
+    jobs = [replace(job, config=job.config | values) for job in record.jobs]
+    return replace(record, jobs=jobs)
+
+
+def test_two_plans_of_the_same_jobs_do_not_differ(checker: Checker) -> None:
+    record = plan(checker, "model=ann,cnn").record
+    assert diff_words(record, plan(checker, "model=cnn,ann", name="other").record) is None
+    assert diff_words(record, changed(record, runs_dir="/elsewhere", sweep="x")) is None
+
+
+def test_the_difference_of_two_plans_is_said_in_a_line(checker: Checker) -> None:
+    base = ["model=ann,cnn", "sweep_plan.seeds=5"]
+    record = plan(checker, *base, "optimizer.learning_rate=0.001").record
+    words = diff_words(record, plan(checker, *base, "optimizer.learning_rate=0.003").record)
+    assert words == "optimizer.learning_rate: 0.001 → 0.003 in 10 of 10 jobs"
+    words = diff_words(
+        record, plan(checker, *base, "optimizer.learning_rate=0.001", "training.epochs=4").record
+    )
+    assert words == "training.epochs: 35 → 4 in 10 of 10 jobs"
+
+
+def test_jobs_that_came_and_went_are_counted_and_named(checker: Checker) -> None:
+    five, seven = (plan(checker, f"seed=range(0,{count})").record for count in (5, 7))
+    assert diff_words(five, seven) == "2 jobs more (seed=5, seed=6), none less"
+    assert diff_words(seven, five) == "none more, 2 jobs less (seed=5, seed=6)"
+
+
+def test_a_file_that_was_edited_shows_as_a_change_of_the_jobs_it_is_in(checker: Checker) -> None:
+    record = plan(checker, "seed=0,1").record
+    edited = changed(record, optimizer=record.jobs[0].config["optimizer"] | {"weight_decay": 0.5})
+    assert diff_words(record, edited) == "optimizer.weight_decay: 0.15 → 0.5 in 2 of 2 jobs"
+
+
+def test_estimates_go_by_arithmetic_where_nothing_was_run(checker: Checker, tmp_path: Path) -> None:
+    planned = plan(checker, "model=ann,cnn", "training.epochs=10,20", f"runs_dir={tmp_path}")
+    seconds = [estimate.seconds for estimate in planned.estimates]
+    assert all(each is not None and 0 < each < 60 for each in seconds)
+    assert {estimate.num_earlier for estimate in planned.estimates} == {0}
+    assert seconds[0] < seconds[1] and seconds[0] < seconds[2]  # type: ignore[operator]
+    assert total_seconds(planned.estimates, 1) > total_seconds(planned.estimates, 2) > max(seconds)  # type: ignore[type-var]
+
+
+def test_estimates_go_by_earlier_runs_where_there_are_some(
+    checker: Checker, finished_run: FinishedRun, tmp_path: Path
+) -> None:
+    runs_dir = finished_run.path.parent
+    planned = plan(checker, "model=ann,cnn", "training.epochs=3", f"runs_dir={runs_dir}")
+    first, other = planned.estimates
+    assert (first.num_earlier, other.num_earlier) == (1, 0)
+    manifest = json.loads((finished_run.path / "manifest.json").read_text())
+    assert first.seconds == pytest.approx(manifest["duration_s"], rel=1e-6)
+    kept = sum(path.stat().st_size for path in finished_run.path.rglob("*") if path.is_file())
+    assert first.num_bytes == pytest.approx(kept, rel=0.15)
+
+
+def test_damaged_runs_are_passed_over(checker: Checker, tmp_path: Path) -> None:
+    for number, text in enumerate(["", "{", "[]", '{"status": "completed"}', "\x00"]):
+        folder = tmp_path / "sweep" / f"run{number}"
+        folder.mkdir(parents=True)
+        (folder / "manifest.json").write_text(text)
+    (tmp_path / "folder" / "manifest.json").mkdir(parents=True)
+    assert plan(checker, f"runs_dir={tmp_path}").estimates[0].num_earlier == 0
+
+
+def test_a_search_without_an_end_has_no_estimate(checker: Checker) -> None:
+    typed = ["mode=tune", "tuner.confirm.seeds=0"]
+    (open_ended,) = plan(checker, *typed, "tuner.max_trials=null", "tuner.patience_trials=3").estimates
+    (limited,) = plan(checker, *typed, "tuner.max_trials=1000000", "tuner.max_minutes=2").estimates
+    assert open_ended.seconds is None and limited.seconds == 120
