@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 NAME = "predictions.npz"
 MAX_BYTES = 500_000_000
-_MOST_IMAGES, _MOST_CLASSES = 5_000_000, 256
+MOST_IMAGES, _MOST_CLASSES = 5_000_000, 256
 _BLOCK_BYTES = 4 * 2**20
 _READING_ERRORS = (OSError, EOFError, RuntimeError, OverflowError, zlib.error, BadZipFile, KeyError)
 
@@ -108,7 +108,7 @@ def _shape(stream: IO[bytes], name: str, kind: np.dtype[np.generic], dimensions:
         raise PredictionsError(f"{name} has no readable header") from error
     if found != kind or is_fortran:
         raise PredictionsError(f"{name} holds {'pickled objects' if found.hasobject else found}, not {kind}")
-    limits = (_MOST_IMAGES, _MOST_CLASSES)[:dimensions]
+    limits = (MOST_IMAGES, _MOST_CLASSES)[:dimensions]
     if len(shape) != dimensions or not all(
         1 <= side <= most for side, most in zip(shape, limits, strict=True)
     ):

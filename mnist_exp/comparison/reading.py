@@ -1,6 +1,5 @@
 """One run, read from its directory: what it was, how it ended, what it came to."""
 
-import math
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +19,7 @@ _MAX_MANIFEST_BYTES = 1_000_000
 _MAX_SUMMARY_BYTES = 5_000_000
 _MAX_CONFIG_BYTES = 5_000_000
 _MAX_METRICS_BYTES = 50_000_000
+_MOST = 10**15
 _METRICS, _LOG = "metrics.jsonl", "train.log"
 
 
@@ -141,8 +141,11 @@ def _read_summary(folder: RunFolder, manifest: Manifest) -> Summary | None:
     """Reads the summary of a training or a search; None for other modes."""
     if manifest.mode not in ("train", "tune"):
         return None
-    if manifest.data is None or manifest.data.num_test < 1 or manifest.data.test_sha256 is None:
+    data = manifest.data
+    if data is None or data.test_sha256 is None or not 1 <= data.num_test <= predictions.MOST_IMAGES:
         raise folder.damaged("manifest.json", "completed, and it does not say on which test images")
+    if not (0 <= data.num_train < _MOST and 0 <= data.num_validation < _MOST):
+        raise folder.damaged("manifest.json", "its numbers of images are none")
     kind = SearchSummary if manifest.mode == "tune" else Summary
     summary = folder.read_json("summary.json", kind, _MAX_SUMMARY_BYTES)
     _check_summary(folder, summary)
@@ -151,16 +154,19 @@ def _read_summary(folder: RunFolder, manifest: Manifest) -> Summary | None:
 
 def _check_summary(folder: RunFolder, summary: Summary) -> None:
     """Refuses numbers that no run can come to."""
-    shares = {"test_accuracy": summary.test_accuracy, "val_accuracy": summary.val_accuracy}
-    for name, share in shares.items():
+    shares = [("test_accuracy", summary.test_accuracy), ("val_accuracy", summary.val_accuracy)]
+    if isinstance(summary, SearchSummary):
+        shares += [("winner_test_accuracies", share) for share in summary.winner_test_accuracies]
+    for name, share in shares:
         if share is not None and not 0 <= share <= 1:
             raise folder.damaged("summary.json", f"{name} is {share}; a share is needed")
     for name in ("test_loss", "train_s", "seconds_per_epoch", "ms_per_image", "num_params", "epochs"):
         number = getattr(summary, name)
-        if not (math.isfinite(number) and 0 <= number < 1e15):
-            raise folder.damaged("summary.json", f"{name} is {number}; a size or duration is needed")
+        # No words about how large: a number may have thousands of digits.
+        if not 0 <= number < _MOST:
+            raise folder.damaged("summary.json", f"{name} is no size or duration")
     if not 1 <= summary.best_epoch <= max(summary.epochs, 1):
-        raise folder.damaged("summary.json", f"best_epoch is {summary.best_epoch} of {summary.epochs}")
+        raise folder.damaged("summary.json", "best_epoch is none of the epochs")
 
 
 def _read_metrics(folder: RunFolder) -> list[EpochMetrics]:

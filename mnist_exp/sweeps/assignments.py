@@ -89,10 +89,8 @@ def record_failure(job: Job, error: ErrorRecord) -> None:
         ExperimentError: The directory cannot be written, or someone else is at work in it.
     """
     assert job.given is not None
-    if (job.given / "manifest.json").exists():
-        run = runs.open_run(job.given)
-    else:
-        run = jobs.open_run(job)
+    is_there = (job.given / "manifest.json").exists()
+    run = runs.open_run(job.given) if is_there else jobs.open_run(job)
     try:
         if run.manifest.status == "running":
             since = datetime.now(UTC) - datetime.fromisoformat(run.manifest.started_at)

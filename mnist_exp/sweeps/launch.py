@@ -101,9 +101,9 @@ def _stop_with(request: StopRequest, launch: Launch, place: str, terminal: Termi
 
     def ask_to_stop() -> None:
         launch.give("stop", "")
-        terminal.error(
-            "mnist-exp: stopping: running jobs finish their epoch and save; once more quits at once"
-        )
+        # Standard error goes to the log by now.
+        words = "stopping: running jobs finish their epoch and save; once more ends them at once"
+        terminal.print(Text(words, style="yellow"))
 
     def abandon(interrupted: Interrupted) -> None:
         terminal.error(f"mnist-exp: {interrupted}")

@@ -1,6 +1,5 @@
 """Which runs a request means."""
 
-import os
 from pathlib import Path
 
 import pytest
@@ -90,5 +89,5 @@ def test_no_pattern_is_refused() -> None:
 
 def test_a_manifest_that_is_a_broken_link_still_marks_a_run(runs: Path) -> None:
     (runs / "study" / "a" / "manifest.json").unlink()
-    os.symlink("nowhere", runs / "study" / "a" / "manifest.json")
+    (runs / "study" / "a" / "manifest.json").symlink_to("nowhere")
     assert names("runs/study/*") == ["runs/study/a", "runs/study/b"]

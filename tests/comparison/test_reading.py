@@ -1,6 +1,7 @@
 """Runs as strangers may leave them: read, or named with what is wrong with them."""
 
 import fcntl
+import json
 import os
 import pickle
 import zipfile
@@ -112,8 +113,6 @@ def test_broken_json_is_named(tmp_path: Path, name: str, content: bytes) -> None
 def test_numbers_that_no_run_comes_to_are_named(tmp_path: Path, changes: dict[str, Any]) -> None:
     path = make_run(tmp_path, "ann")
     tree = msgspec.json.decode((path / "summary.json").read_bytes()) | changes
-    import json
-
     (path / "summary.json").write_text(json.dumps(tree))
     assert reason(path).startswith("summary.json: ")
 
@@ -296,6 +295,14 @@ def test_a_search_is_read_and_is_no_training(tmp_path: Path) -> None:
     )  # fmt: skip
     run = read_run(path)
     assert run.status == "completed" and not run.is_training
+
+
+def test_images_without_number_are_named(tmp_path: Path) -> None:
+    for number, count in enumerate((0, -1, 10**300)):
+        record = msgspec.structs.replace(data_record(), num_test=count)
+        path = make_run(tmp_path, f"ann_{number}", manifest={"data": record})
+        (path / "predictions.npz").unlink()
+        assert reason(path).startswith("manifest.json: ")
 
 
 def test_a_mode_that_trains_nothing_needs_no_summary(tmp_path: Path) -> None:

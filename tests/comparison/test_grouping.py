@@ -1,0 +1,177 @@
+"""Which runs are put together, and what groups are called."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mnist_exp.comparison.grouping import comparable_sets, count_looks, without_contradictions
+from mnist_exp.comparison.reading import RunResult, read_run
+from mnist_exp.comparison.settings import label_recipes, recipe
+from tests.comparison.run_makers import BN_DNN, data_record, make_config, make_labels, make_run
+
+
+def labels_of(*changes: dict[str, Any]) -> list[str]:
+    return label_recipes([recipe(make_config(each)) for each in changes])
+
+
+def read(*paths: Path) -> list[RunResult]:
+    return [read_run(path) for path in paths]
+
+
+def test_a_models_name_stands_for_all_that_comes_with_it() -> None:
+    assert labels_of({}, BN_DNN) == ["ann", "bn_dnn"]
+
+
+def test_what_a_name_leaves_open_is_told() -> None:
+    assert labels_of({}, {"model.units": [256]}, BN_DNN) == [
+        "model=ann units=[128]", "model=ann units=[256]", "model=bn_dnn",
+    ]  # fmt: skip
+
+
+def test_keys_of_several_groups_are_short() -> None:
+    assert labels_of({"optimizer.learning_rate": 1e-3}, BN_DNN | {"optimizer.learning_rate": 0.003}) == [
+        "model=ann learning_rate=0.001", "model=bn_dnn learning_rate=0.003",
+    ]  # fmt: skip
+    assert labels_of({"training.epochs": 5}, {"training.epochs": 10}) == ["epochs=5", "epochs=10"]
+    assert labels_of({}, {"augmentation": {"name": "shift", "max_pixels": 1}}) == ["none", "shift"]
+
+
+def test_keys_of_one_name_keep_their_groups() -> None:
+    one, other = {"optimizer.momentum": 0.5, "training.momentum": 1}, {"optimizer.momentum": 0.9}
+    assert labels_of(one, other | {"training.momentum": 2}) == [
+        "optimizer.momentum=0.5 training.momentum=1", "optimizer.momentum=0.9 training.momentum=2",
+    ]  # fmt: skip
+
+
+def test_a_key_that_one_lacks_is_unset() -> None:
+    assert labels_of({}, {"optimizer.momentum": 0.9}) == ["momentum=unset", "momentum=0.9"]
+
+
+def test_one_group_is_called_by_its_model() -> None:
+    assert labels_of(BN_DNN) == ["bn_dnn"]
+
+
+def test_long_labels_leave_out_what_most_have_and_stay_apart() -> None:
+    changes = [
+        {"training.batch_size": 64, "training.label_smoothing": 0.05, "optimizer.weight_decay": 0.01},
+        {"training.batch_size": 32}, BN_DNN, {},
+    ]  # fmt: skip
+    assert labels_of(*changes) == [
+        "model=ann weight_decay=0.01 batch_size=64 label_smoothing=0.05", "model=ann batch_size=32",
+        "model=bn_dnn", "model=ann",
+    ]  # fmt: skip
+
+
+def test_numbers_are_rounded_unless_that_makes_two_labels_one() -> None:
+    assert labels_of({"optimizer.learning_rate": 1 / 3}, {"optimizer.learning_rate": 0.5}) == [
+        "learning_rate=0.3333", "learning_rate=0.5",
+    ]  # fmt: skip
+    close = labels_of({"optimizer.learning_rate": 0.33331}, {"optimizer.learning_rate": 0.33332})
+    assert close == ["learning_rate=0.33331", "learning_rate=0.33332"]
+
+
+def test_no_two_labels_are_alike_whatever_strangers_write() -> None:
+    generator = np.random.default_rng(0)
+    odd = [
+        "a b=c",
+        "a\nb",
+        "\x1b[31mred",
+        "x" * 300,
+        "x" * 299 + "y",
+        "",
+        "=",
+        None,
+        True,
+        1,
+        1.5,
+        [1, [2]],
+        {},
+    ]
+    for _ in range(200):
+        changes = [
+            {
+                key: odd[int(generator.integers(len(odd)))]
+                for key in ("model.name", "model.units", "optimizer.name", "optimizer.learning_rate", "extra")
+            }
+            for _ in range(6)
+        ]
+        recipes = {repr(each): recipe(make_config(each)) for each in changes}
+        labels = label_recipes(list(recipes.values()))
+        assert len(set(labels)) == len(recipes)
+        assert all(label.isprintable() and len(label) < 400 for label in labels)
+
+
+def test_runs_that_differ_by_seed_and_place_are_one_group(tmp_path: Path) -> None:
+    elsewhere = {"runs_dir": "other", "sweep": "s", "data.path": "mnist.npz", "training.threads": 1}
+    paths = [make_run(tmp_path, "a", seed=0), make_run(tmp_path, "b", seed=1, config=elsewhere)]
+    paths.append(make_run(tmp_path, "c", seed=2, config={"model.dropout": 0}))
+    (found,) = comparable_sets(read(*paths))
+    (group,) = found.groups
+    assert group.seeds == [0, 1, 2] and group.label == "ann" and found.keys == []
+
+
+def test_the_latest_of_two_runs_of_a_seed_counts(tmp_path: Path) -> None:
+    times = [f"2026-11-22T10:00:0{second}.000Z" for second in (3, 9, 5)]
+    paths = [
+        make_run(tmp_path, f"run_{number}", seed=1, manifest={"started_at": time})
+        for number, time in enumerate(times)
+    ]
+    (found,) = comparable_sets(read(*paths))
+    (group,) = found.groups
+    assert [run.path.name for run in group.runs] == ["run_1"]
+    assert [run.path.name for run in group.duplicates] == ["run_0", "run_2"]
+    assert found.num_runs == 1
+
+
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [
+        ({"train": "x"}, "other training images"),
+        ({"test": "x"}, "other test images"),
+        ({"split": "x"}, "other validation images"),
+        ({"split": None}, "instead of 3c0a2e8b"),
+    ],
+)
+def test_runs_on_other_images_are_set_apart_with_the_reason(
+    tmp_path: Path, other: dict[str, Any], words: str
+) -> None:
+    paths = [make_run(tmp_path, f"run_{seed}", seed=seed) for seed in range(3)]
+    paths.append(make_run(tmp_path, "apart", manifest={"data": data_record(**other)}))
+    sets = comparable_sets(read(*paths))
+    assert [found.num_runs for found in sets] == [3, 1]
+    assert sets[0].reason == ""
+    assert words in sets[1].reason or sets[1].reason.startswith("other validation images (none instead of")
+
+
+def test_choosing_on_test_images_makes_another_group(tmp_path: Path) -> None:
+    record = {"data": data_record(split=None)}
+    honest = make_run(tmp_path, "honest", config={"data.validation": 0}, manifest=record, val_accuracy=None)
+    chosen = make_run(
+        tmp_path, "chosen", seed=1, config={"data.validation": "test"}, manifest=record,
+        summary={"selected_on_test": True},
+    )  # fmt: skip
+    (found,) = comparable_sets(read(honest, chosen))
+    assert {group.label: group.is_optimistic for group in found.groups} == {
+        "validation=unset": False, "validation=test": True,
+    }  # fmt: skip
+
+
+def test_the_ledger_counts_looks_at_each_set_of_test_images(tmp_path: Path) -> None:
+    paths = [make_run(tmp_path, f"run_{seed}", seed=seed) for seed in range(3)]
+    paths.append(make_run(tmp_path, "chosen", summary={"selected_on_test": True, "epochs": 5}))
+    paths.append(make_run(tmp_path, "apart", manifest={"data": data_record(test="other")}))
+    first, second = count_looks(read(*paths))
+    assert "looked at 9 times by 4 runs; whoever picks" in first
+    assert second.endswith("looked at once by 1 run.")
+
+
+def test_labels_that_contradict_most_runs_are_not_believed(tmp_path: Path) -> None:
+    turned = (make_labels(1000) + 1) % 10
+    paths = [make_run(tmp_path, "a_liar", labels=turned)]
+    paths += [make_run(tmp_path, f"run_{seed}", seed=seed) for seed in range(2)]
+    believed, damaged = without_contradictions(read(*paths))
+    assert [run.path.name for run in believed] == ["run_0", "run_1"]
+    assert [error.path.name for error in damaged] == ["a_liar"]
+    assert "other labels" in damaged[0].reason
