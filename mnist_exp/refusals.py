@@ -18,6 +18,9 @@ from mnist_exp.schema import Config, SweepRequest
 _LAUNCHERS = {"joblib": "joblib", "ray": "ray", "submitit_local": "slurm", "submitit_slurm": "slurm"}
 """Launchers of Hydra's, and the extra that installs each."""
 
+_BELONGS_TO = {"tuner": "tune", "search_space": "tune", "runs": "compare", "compare": "compare"}
+"""Root keys that only one mode has."""
+
 _FREE_NODES = (".arguments", ".numbers")
 _WORDS = {
     "int": "a whole number",
@@ -88,8 +91,9 @@ def explain_hydra(error: Exception, typed: Sequence[str]) -> ConfigError:
         return ConfigError(f"hydra.run.dir: {error.filename}: {error.strerror}.", "Name a new directory.")
     if found := re.search(r"Could not override '([^']*)'", text):
         key = found[1]
-        if key.partition(".")[0] in ("tuner", "search_space") and "mode=tune" not in typed:
-            return ConfigError(f"{key}: belongs to mode=tune.", "Add mode=tune.")
+        mode = _BELONGS_TO.get(key.partition(".")[0])
+        if mode is not None and f"mode={mode}" not in typed:
+            return ConfigError(f"{key}: belongs to mode={mode}.", f"Add mode={mode}.")
         if key in known_keys():
             return _explain_absent(key, str(error.__cause__ or text))
         if not key.startswith("hydra."):

@@ -134,7 +134,7 @@ def create_run(
         ConfigError: The folder cannot be written, or the given directory is in use.
     """
     try:
-        path = _claim(folder, label) if given is None else _adopt(given)
+        path = claim_folder(folder, label) if given is None else _adopt(given)
         run = RunDirectory(path, manifest(path.name))
         for part in (run.checkpoints_dir, run.plots_dir):
             part.mkdir()
@@ -148,8 +148,13 @@ def create_run(
         ) from error
 
 
-def _claim(folder: Path, label: str) -> Path:
-    """Makes a new directory in the folder; a clash of names draws another one."""
+def claim_folder(folder: Path, label: str) -> Path:
+    """Makes a new directory that nothing else has, whatever starts at the same time.
+
+    Args:
+        folder: Made where it is missing.
+        label: Part of the name, after the time.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     while True:
         path = folder / f"{datetime.now(UTC):%Y-%m-%d_%H-%M-%S}_{label}_{secrets.token_hex(3)}"

@@ -1,5 +1,6 @@
 """The entrypoint: compose, parse, open the run, call the mode, say how it ended."""
 
+import importlib
 import os
 import sys
 from collections.abc import Callable
@@ -31,6 +32,7 @@ from mnist_exp.refusals import explain_hydra
 from mnist_exp.schema import Config
 from mnist_exp.terminal import Terminal
 
+_READING = {"compare": "mnist_exp.modes.compare"}
 _FULL_ERROR = "HYDRA_FULL_ERROR"
 _SHOW_TRACEBACK = os.environ.get(_FULL_ERROR) == "1"
 
@@ -58,7 +60,17 @@ class TakeOver(Callback):
 
 def _check(config: DictConfig) -> None:
     refuse_sweep_keys(config)
-    parse(OmegaConf.masked_copy(config, own_keys(config)))
+    own = OmegaConf.masked_copy(config, own_keys(config))
+    if (mode := _reading_mode(config)) is not None:
+        mode.accept(resolve(own), list(config.hydra.overrides.task))
+    else:
+        parse(own)
+
+
+def _reading_mode(config: DictConfig) -> Any:
+    """Imports a mode that reads finished runs; None for those that make one."""
+    name = _READING.get(config.mode)
+    return None if name is None else importlib.import_module(name)
 
 
 def main() -> None:
@@ -110,8 +122,12 @@ def _status_of(terminal: Terminal, action: Callable[[], int | None]) -> int:
 
 def _execute(composed: DictConfig, terminal: Terminal) -> None:
     """Does what the configuration asks for, in a directory of its own or in the one to go on with."""
-    config, tree = parse(composed), resolve(composed)
     typed = list(HydraConfig.get().overrides.task)
+    tree = resolve(composed)
+    if (mode := _reading_mode(composed)) is not None:
+        mode.answer(mode.accept(tree, typed), terminal)
+        return
+    config = parse(composed)
     if config.resume is not None:
         _go_on(Path(config.resume), tree, typed, terminal)
         return

@@ -15,9 +15,9 @@ from mnist_exp.comparison.grouping import (
     describe_data,
     without_contradictions,
 )
-from mnist_exp.comparison.measures import MEASURES, run_interval, spread_of, test_interval
+from mnist_exp.comparison.measures import MEASURES, group_interval, run_interval, spread_of
 from mnist_exp.comparison.options import CompareOptions
-from mnist_exp.comparison.pairs import test_pairs
+from mnist_exp.comparison.pair_tests import compare_with_leader
 from mnist_exp.comparison.reading import DamagedRun, RunResult, read_run
 from mnist_exp.comparison.report import Comparison, GroupRow, RunRow, SearchRow, SetReport
 from mnist_exp.trial_records import SearchSummary
@@ -106,7 +106,7 @@ def _ranking(group: SeedGroup) -> tuple[float, ...]:
 def _report(found: ComparableSet, options: CompareOptions) -> SetReport:
     """Puts a set in plain data, its leader tested against the others."""
     leader, *others = found.groups
-    pairs = test_pairs(leader, others)
+    pairs = compare_with_leader(leader, others)
     ordered = sorted(found.groups, key=lambda group: (group.is_optimistic, sort_key(group, options.sort)))
     return SetReport(
         title=describe_data(found.data),
@@ -129,7 +129,7 @@ def _group_row(group: SeedGroup, keys: Sequence[str]) -> GroupRow:
         num_duplicates=len(group.duplicates),
         is_optimistic=group.is_optimistic,
         measures={name: spread_of(measure, group.runs) for name, measure in MEASURES.items()},
-        test_interval=test_interval(group),
+        test_interval=group_interval(group),
     )
 
 

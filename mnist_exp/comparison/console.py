@@ -64,7 +64,7 @@ def _render_set(
         title.append(f"\nnot to be ranked with the first: {found.reason}", style="yellow")
     parts: list[RenderableType] = [title, _table(found, columns)]
     parts.append(Text(_explain(found, columns, comparison.sort, csv_path), style="bright_black"))
-    parts += _render_pairs(found) if len(found.pairs) > 1 else [Text()]
+    parts += _render_pairs(found, csv_path) if len(found.pairs) > 1 else [Text()]
     facts = [("verdict", Text(found.verdict, style="bold"))] if found.verdict else []
     if len(found.pairs) == 1 and (evidence := _evidence(found.pairs[0])):
         facts.append(("tested by", Text(evidence)))
@@ -113,7 +113,7 @@ def _explain(found: SetReport, columns: Sequence[str], sort: str, csv_path: str 
     return " ".join(sentences)
 
 
-def _render_pairs(found: SetReport) -> list[RenderableType]:
+def _render_pairs(found: SetReport, csv_path: str | None) -> list[RenderableType]:
     """Shows the leader against each other group, those nearest on validation first."""
     table = make_columns(
         f"{_shorten(found.leader or '')} minus",
@@ -129,7 +129,8 @@ def _render_pairs(found: SetReport) -> list[RenderableType]:
     for pair in found.pairs[:_MOST_PAIRS]:
         table.add_row(*map(Text, _pair_cells(pair)), style="" if pair.is_decided else "bright_black")
     hidden = len(found.pairs) - _MOST_PAIRS
-    rest = f"{plural(hidden, 'more pair')} in comparison.json. " if hidden > 0 else ""
+    place = "comparison.json" if csv_path else "compare.format=json"
+    rest = f"{plural(hidden, 'more pair')} in {place}. " if hidden > 0 else ""
     hint = (
         f"{rest}Differences of test accuracy. p is corrected for {len(found.pairs)} tests, intervals are "
         f"each for themselves. More seeds: so many would be needed to see {100 * DIFFERENCE_TO_SEE:g} points."

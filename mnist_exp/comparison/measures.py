@@ -81,7 +81,7 @@ def spread_of(measure: Measure, runs: Sequence[RunResult]) -> Spread | None:
     return Spread(fmean(values), stdev(values) if len(values) > 1 else None, len(values))
 
 
-def test_interval(group: SeedGroup) -> tuple[float, float]:
+def group_interval(group: SeedGroup) -> tuple[float, float]:
     """Bounds a group's test accuracy, at 95%.
 
     Returns:

@@ -14,11 +14,11 @@ from mnist_exp.comparison.cost_plot import CostPoint, plot_costs
 from mnist_exp.comparison.curves_plot import GroupCurves, plot_group_curves
 from mnist_exp.comparison.forest_plot import ForestRow, plot_forest
 from mnist_exp.comparison.grouping import ComparableSet, SeedGroup
-from mnist_exp.comparison.measures import MEASURES, Spread, spread_of, test_interval
+from mnist_exp.comparison.measures import MEASURES, Spread, group_interval, spread_of
 from mnist_exp.comparison.palette import MOST_COLOURS
 from mnist_exp.comparison.reading import DamagedRun, RunResult
 from mnist_exp.comparison.report import SetReport
-from mnist_exp.comparison.test_images import load_test_images
+from mnist_exp.comparison.scored_images import load_test_images
 from mnist_exp.records import EpochMetrics
 from mnist_exp.seed_bootstrap import bootstrap_interval
 from mnist_exp.significance import count_discordance, paired_difference_interval
@@ -99,7 +99,7 @@ def _draw_costs(found: ComparableSet) -> Figure:
         CostPoint(
             label=group.label,
             accuracy=_mean(group, "test_accuracy"),
-            interval=test_interval(group),
+            interval=group_interval(group),
             costs=(_mean(group, _COSTS[0]), _mean(group, _COSTS[1]), _mean(group, _COSTS[2])),
         )
         for group in found.groups

@@ -84,20 +84,20 @@ def label_recipes(recipes: Sequence[Settings]) -> list[str]:
     if not keys:
         return [one_line(str(settings.get(_MODEL_NAME, "run"))) for settings in recipes]
     names = [key for key in keys if key.count(".") == 1 and key.endswith(f".{_NAME}")]
-    labels = []
-    # Brief and rounded where that is needed and tells them apart.
-    for is_brief, digits in ((False, _FEW_DIGITS), (True, _FEW_DIGITS), (True, 17)):
+    for is_brief in (False, True):
         told = _told_keys(keys, names, recipes, is_brief)
-        labels = _write_labels(told, names, recipes, digits)
-        if len(set(labels)) == len(labels) and (is_brief or max(map(len, labels)) <= _LONGEST_LABEL):
-            return labels
+        labels = _write_labels(told, names, recipes, _FEW_DIGITS)
+        if len(set(labels)) < len(labels):
+            labels = _write_labels(told, names, recipes, None)
+        if max(map(len, labels)) <= _LONGEST_LABEL:
+            break
     return _unlike(labels)
 
 
 def _write_labels(
-    told: Sequence[Sequence[str]], names: Sequence[str], recipes: Sequence[Settings], digits: int
+    told: Sequence[Sequence[str]], names: Sequence[str], recipes: Sequence[Settings], digits: int | None
 ) -> list[str]:
-    """Writes each recipe's label from the keys that it has to tell."""
+    """Writes each recipe's label from the keys that it has to tell; without `digits`, to the last one."""
     shown = {key for each in told for key in each}
     short = _short_names(shown)
     alone = len(shown) == 1 and shown <= set(names)
@@ -164,9 +164,9 @@ def _short_names(keys: set[str]) -> dict[str, str]:
     return {key: name if counts[name] == 1 else key for key, name in short.items()}
 
 
-def _phrase(key: str, settings: Settings, short: Mapping[str, str], alone: bool, digits: int) -> str:
+def _phrase(key: str, settings: Settings, short: Mapping[str, str], alone: bool, digits: int | None) -> str:
     value = settings.get(key, _MISSING)
-    text = f"{value:.{digits}g}" if isinstance(value, float) else value_text(value)
+    text = f"{value:.{digits}g}" if digits and isinstance(value, float) else value_text(value)
     return text if alone else f"{one_line(short[key])}={text}"
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from rich.console import Group
 from rich.text import Text
 
 from mnist_exp import files
@@ -59,7 +60,8 @@ def _show(
 
 def _print_plain(text: str, terminal: Terminal) -> None:
     """Prints lines that programs read: whole, however narrow the screen."""
-    terminal.print(Text(text.rstrip("\n"), no_wrap=True, overflow="ignore"))
+    # In a group: printed alone, a Text would lose its no_wrap.
+    terminal.print(Group(Text(text.rstrip("\n"), no_wrap=True, overflow="ignore")))
 
 
 def _write(examined: Examined, output_dir: Path) -> list[str]:

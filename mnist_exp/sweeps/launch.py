@@ -13,7 +13,7 @@ from rich.text import Text
 
 from mnist_exp import locks
 from mnist_exp.errors import ConfigError, RunError
-from mnist_exp.native_output import diverted_stderr
+from mnist_exp.native_output import NativeOutput, diverted_stderr
 from mnist_exp.records import Manifest
 from mnist_exp.runs import utc_now
 from mnist_exp.signals import Interrupted, StopRequest, stop_request
@@ -83,9 +83,9 @@ def run_jobs(
         open_launch(sweep.path, order) as launch,
     ):
         native_output.follow(sweep.log_path)
-        _stop_with(request, launch, f"{sweep.path}; go on with: {resume}", terminal)
+        _stop_with(request, launch, f"{sweep.path}; go on with: {resume}", native_output, terminal)
         for job in jobs:
-            if not task.can_go_on(sweep, job):
+            if sweep.state(job).status == "completed" or not task.can_go_on(sweep, job):
                 sweep.put_aside(job)
         launcher = build_launcher(config, sweep.path, task.run_job)
         terminal.print(render_header())
@@ -96,7 +96,9 @@ def run_jobs(
         return launch.sign()[1]
 
 
-def _stop_with(request: StopRequest, launch: Launch, place: str, terminal: Terminal) -> None:
+def _stop_with(
+    request: StopRequest, launch: Launch, place: str, native_output: NativeOutput, terminal: Terminal
+) -> None:
     """Says what a first and a second signal do."""
 
     def ask_to_stop() -> None:
@@ -106,6 +108,7 @@ def _stop_with(request: StopRequest, launch: Launch, place: str, terminal: Termi
         terminal.print(Text(words, style="yellow"))
 
     def abandon(interrupted: Interrupted) -> None:
+        native_output.restore()
         terminal.error(f"mnist-exp: {interrupted}")
 
     request.noticed, request.abandon, request.place = ask_to_stop, abandon, place

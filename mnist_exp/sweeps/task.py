@@ -19,7 +19,7 @@ from mnist_exp.sweeps.assignments import (
     share_cores,
 )
 from mnist_exp.sweeps.directory import SweepDirectory, read_sweep
-from mnist_exp.sweeps.job_process import JobProcess
+from mnist_exp.sweeps.job_process import JobProcess, Wish
 from mnist_exp.sweeps.orders import Launch, Order
 from mnist_exp.sweeps.records import SweepJob
 
@@ -63,17 +63,23 @@ def _attempt(sweep: SweepDirectory, job: SweepJob, order: Order, launch: Launch)
     assignment = Assignment(order=order, sweep=sweep.record.name, job=job, goes_on=goes_on)
     process = _process_for(assignment)
 
-    def has_to_stop() -> bool:
-        is_alone = os.getpid() != order.process and os.getppid() != _parent
-        return is_alone or launch.sign()[0] == "stop"
+    def wish() -> Wish:
+        if _is_orphan(order):
+            return "end"
+        return "stop" if launch.sign()[0] == "stop" else "go on"
 
-    outcome = process.run(assignment, has_to_stop)
+    outcome = process.run(assignment, wish)
     if isinstance(outcome, Answer) and not outcome.makes_way:
         return
     words = process.last_words()
     close()
-    if isinstance(outcome, int) and not _is_stopped(outcome, launch):
+    if isinstance(outcome, int) and not (_is_orphan(order) or _is_stopped(outcome, launch)):
         record_failure(job_of(assignment), explain_end(outcome, words))
+
+
+def _is_orphan(order: Order) -> bool:
+    """Says whether the process that started this one, such as a launcher's, is gone."""
+    return os.getpid() != order.process and os.getppid() != _parent
 
 
 def can_go_on(sweep: SweepDirectory, job: SweepJob) -> bool:
@@ -103,6 +109,7 @@ def _hold_after_failure(sweep: SweepDirectory, order: Order, launch: Launch) -> 
         return
     manifests = [state.manifest for job in sweep.record.jobs if (state := sweep.state(job)).manifest]
     ended = [manifest for manifest in manifests if manifest and manifest.status in ("completed", "failed")]
-    messages = {manifest.error and manifest.error.message for manifest in ended}
+    # A message may name its own directory.
+    messages = {manifest.error and manifest.error.message.replace(manifest.run_id, "…") for manifest in ended}
     if len(ended) >= _SAME_FAILURES and len(messages) == 1:
         launch.give("hold", f"the first {len(ended)} jobs all failed: {messages.pop()}")

@@ -1,0 +1,106 @@
+"""A comparison at 100 columns: plain, whole, and quiet about what strangers wrote."""
+
+from io import StringIO
+from pathlib import Path
+
+import pytest
+
+from mnist_exp.comparison.comparison import compare
+from mnist_exp.comparison.console import render_comparison
+from mnist_exp.comparison.options import CompareOptions
+from mnist_exp.terminal import PLAIN_WIDTH, Terminal
+from tests.comparison.run_makers import BN_DNN, data_record, make_run, make_unfinished
+from tests.comparison.test_comparison import make_study, right
+
+
+def shown(path: Path, csv_path: str | None = None, options: CompareOptions | None = None) -> str:
+    stdout = StringIO()
+    Terminal(stdout).print(render_comparison(compare([path], options), csv_path))
+    return stdout.getvalue()
+
+
+def test_the_table_of_a_small_study_is_as_people_read_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    make_study(tmp_path / "study")
+    lines = [line.rstrip() for line in shown(Path("study")).splitlines()]
+    assert lines[:6] == [
+        "10 runs in 2 groups on mnist: 55,000 to train on, 5,000 to validate, 1,000 to test",
+        "",
+        " group   seeds  validation  test accuracy    95% interval  parameters  training",
+        " ──────────────────────────────────────────────────────────────────────────────",
+        " bn_dnn      5      98.00%  96.72% ± 0.24  96.42 to 97.02     131,594      17 s",
+        " ann         5      97.00%  95.92% ± 0.08  95.82 to 96.02     101,770     8.9 s",
+    ]
+    text = " ".join(" ".join(lines).split())
+    assert "verdict bn_dnn is better than ann by 0.80 points (95% 0.60 to 1.00, p = 0.0003, 5 seeds)" in text
+    assert (
+        "paired t test over seeds; over seeds and test images together (bootstrap), bn_dnn minus ann is"
+        in text
+    )
+    assert "The test images of mnist (9f86d081) were looked at 10 times by 10 runs" in text
+
+
+def test_one_seed_each_says_by_what_it_was_tested(tmp_path: Path) -> None:
+    make_study(tmp_path, seeds=1)
+    text = " ".join(shown(tmp_path).split())
+    assert "exact McNemar test: of 1,000 images, " in text and "Newcombe's method 10" in text
+    assert "With one seed the interval is that of the one network (Wilson)." in text
+
+
+def test_several_pairs_are_a_table(tmp_path: Path) -> None:
+    for number in range(12):
+        make_run(
+            tmp_path, f"r{number}", config={"optimizer.learning_rate": (number + 1) / 1000},
+            correct=right(10 + number**2), val_accuracy=0.99 - number / 1000,
+        )  # fmt: skip
+    text = shown(tmp_path)
+    assert "learning_rate=0.001 minus" in text and "Holm p" in text
+    assert "better" in text and "cannot tell" in text
+    assert "3 more pairs in compare.format=json." in " ".join(text.split())
+
+
+def test_a_hundred_groups_show_the_best_twenty_and_where_the_rest_is(tmp_path: Path) -> None:
+    for number in range(101):
+        make_run(tmp_path, f"r{number}", config={"training.epochs": number}, val_accuracy=0.9 + number / 2000)
+    text = shown(tmp_path, "study/results.csv")
+    assert text.count(" epochs=") >= 20 and " epochs=100 " in text and " epochs=80 " not in text
+    assert "81 more groups in study/results.csv." in " ".join(text.split())
+
+
+def test_other_images_and_what_was_left_out_stand_apart(tmp_path: Path) -> None:
+    make_study(tmp_path, seeds=2)
+    make_run(tmp_path, "apart", manifest={"data": data_record(train="other")})
+    for number in range(7):
+        make_unfinished(tmp_path, f"failed_{number}", "failed", "loss became nan")
+    make_unfinished(tmp_path, "gone", "running")
+    text = shown(tmp_path)
+    assert "not to be ranked with the first: other training images (" in text
+    assert text.count("loss became nan") == 5 and "and 2 more" in text
+    assert "its process ended without a word" in " ".join(text.split())
+
+
+def test_nothing_but_failed_runs_is_said_so(tmp_path: Path) -> None:
+    make_unfinished(tmp_path, "failed", "failed", "loss became nan")
+    assert "No completed training is among these runs." in shown(tmp_path)
+
+
+def test_chosen_columns_are_shown(tmp_path: Path) -> None:
+    make_study(tmp_path, seeds=2)
+    columns = ["group", "test_loss", "model.units", "best_checkpoint_bytes"]
+    head = shown(tmp_path, options=CompareOptions(columns=columns)).splitlines()[2]
+    assert head.split() == ["group", "model.units", "test", "loss", "file"]
+
+
+def test_no_line_is_wider_than_the_screen_and_no_control_character_is_let_through(tmp_path: Path) -> None:
+    nasty = "x\x1b[31m[bold]red[/bold]\n" + "very long " * 20
+    for number, name in enumerate(("ann", nasty, "y" * 300)):
+        make_run(
+            tmp_path, f"r{number}", config=BN_DNN | {"model.name": name, "optimizer.name": nasty[number:]},
+            val_accuracy=0.9 + number / 100, summary={"data_notice": nasty},
+        )  # fmt: skip
+    make_unfinished(tmp_path, "failed", "failed", nasty)
+    text = shown(tmp_path)
+    assert max(map(len, text.splitlines())) <= PLAIN_WIDTH
+    assert "\x1b" not in text and "[bold]red" in text

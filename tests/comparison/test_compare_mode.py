@@ -1,0 +1,68 @@
+"""`mode=compare` as a whole: what it prints and writes, and on real runs."""
+
+import json
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mnist_exp.comparison.options import CompareOptions
+from mnist_exp.errors import ConfigError
+from mnist_exp.modes.compare import compare_runs
+from mnist_exp.terminal import Terminal
+from tests.comparison.test_comparison import make_study
+
+
+def run(folder: Path, output_dir: Path | None = None, **options: Any) -> str:
+    stdout = StringIO()
+    compare_runs([folder], CompareOptions(**options), Terminal(stdout), output_dir)
+    return stdout.getvalue()
+
+
+def test_tables_and_pictures_are_written_where_asked_for(tmp_path: Path) -> None:
+    study = make_study(tmp_path / "study", seeds=2)
+    text = run(study, study)
+    assert "verdict" in text and "atlas: not drawn" in text
+    assert {path.name for path in study.iterdir() if path.is_file()} == {"results.csv", "comparison.json"}
+    assert {path.name for path in (study / "plots").iterdir()} == {
+        "learning_curves.png", "forest.png", "cost.png", "per_class.png",
+    }  # fmt: skip
+    assert len((study / "results.csv").read_text().splitlines()) == 5
+    assert json.loads((study / "comparison.json").read_text())["sort"] == "val_accuracy"
+    assert run(study, study) == text
+
+
+def test_without_a_place_nothing_is_written(tmp_path: Path) -> None:
+    study = make_study(tmp_path / "study", seeds=1)
+    before = sorted(study.rglob("*"))
+    run(study)
+    assert sorted(study.rglob("*")) == before
+
+
+def test_forms_for_programs_are_printed_whole(tmp_path: Path) -> None:
+    study = make_study(tmp_path / "study", seeds=1)
+    lines = run(study, format="csv").splitlines()
+    assert len(lines) == 3 and len(lines[0]) > 200 and lines[0].startswith("run,status,set,group,")
+    assert run(study, format="csv", columns=["seed", "test_accuracy"]).splitlines()[0] == "seed,test_accuracy"
+    assert len(json.loads(run(study, format="json"))["runs"]) == 2
+    assert run(study, format="markdown").count("\n| ") == 4
+
+
+def test_a_wrong_column_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    study = make_study(tmp_path / "study", seeds=1)
+    with pytest.raises(ConfigError, match="compare.sort"):
+        run(study, tmp_path / "out", sort="speed")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+def test_real_runs_are_compared_and_their_digits_shown(tmp_path: Path, run_command: Any) -> None:
+    made = run_command(
+        "-m", "model=ann,bn_dnn", "data=sample", "training.epochs=1", "sweep=pair", cwd=tmp_path
+    )
+    assert made.returncode == 0, made.stderr
+    text = run(tmp_path / "runs" / "pair", tmp_path / "out")
+    assert "2 runs in 2 groups on sample: 3,500 to train on, 500 to validate, 1,000 to test" in text
+    assert "exact McNemar test: of 1,000 images" in text
+    assert (tmp_path / "out" / "plots" / "atlas.png").is_file()

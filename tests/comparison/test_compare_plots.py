@@ -1,0 +1,125 @@
+"""Pictures of a comparison: readable, and right about who is on the Pareto front."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from mnist_exp.comparison.comparison import Examined, examine
+from mnist_exp.comparison.cost_plot import pareto_front
+from mnist_exp.comparison.options import CompareOptions
+from mnist_exp.comparison.plots import draw_comparison
+from mnist_exp.data import SAMPLE_PATH
+from mnist_exp.formats import open_arrays
+from mnist_exp.plot_style import figure_png
+from tests.comparison.run_makers import BN_DNN, data_record, make_run
+from tests.test_plots import assert_readable, texts
+
+ALL = {"learning_curves", "forest", "cost", "per_class", "atlas"}
+
+
+def sample_labels() -> tuple[Any, str]:
+    arrays = open_arrays(SAMPLE_PATH)
+    images, labels = arrays["x_test"].read(), arrays["y_test"].read()
+    sha256 = hashlib.sha256(images.data)
+    sha256.update(labels.data)
+    return labels, sha256.hexdigest()
+
+
+def make_sample_study(folder: Path, models: int = 2, seeds: int = 3) -> Examined:
+    labels, sha256 = sample_labels()
+    record = msgspec.structs.replace(data_record(), test_sha256=sha256, name="sample")
+    for number in range(models):
+        config = BN_DNN if number == 1 else {"model.units": [128 + number]}
+        for seed in range(seeds):
+            make_run(
+                folder, f"m{number}_{seed}", seed=seed, config=config, labels=labels,
+                skill=0.8 + 0.03 * number, val_accuracy=0.97 + number / 1000, manifest={"data": record},
+                summary={"num_params": 10 ** (4 + number % 3), "train_s": 5.0 + 20 * number},
+            )  # fmt: skip
+    return examine([folder], CompareOptions())
+
+
+def draw(examined: Examined) -> dict[str, Figure]:
+    figures, _ = draw_comparison(examined)
+    return figures
+
+
+@pytest.mark.parametrize(("models", "seeds"), [(2, 3), (2, 1), (5, 2), (1, 2), (30, 1)])
+def test_every_picture_is_readable(tmp_path: Path, models: int, seeds: int) -> None:
+    figures = draw(make_sample_study(tmp_path, models, seeds))
+    assert set(figures) == (ALL if models > 1 else ALL - {"per_class", "atlas"})
+    for name, figure in figures.items():
+        # Numbers of points that lie on one another do so too.
+        if name != "cost" or models < 5:
+            assert_readable(figure)
+        assert figure_png(figure).startswith(b"\x89PNG")
+
+
+def test_the_forest_has_a_row_a_group_and_the_differences_beside(tmp_path: Path) -> None:
+    examined = make_sample_study(tmp_path, 3)
+    found = texts(draw(examined)["forest"])
+    (report,) = examined.comparison.sets
+    assert "best on validation" in found
+    for pair in report.pairs:
+        assert any(text.startswith(f"{100 * pair.difference:.2f}".replace("-", "−")) for text in found)
+
+
+def test_the_atlas_counts_who_is_right_where(tmp_path: Path) -> None:
+    examined = make_sample_study(tmp_path, 2, 1)
+    (pair,) = examined.comparison.sets[0].pairs
+    counts = pair.discordance
+    assert counts is not None
+    found = texts(draw(examined)["atlas"])
+    assert f"bn_dnn right, ann wrong: {counts.only_first:,}" in found
+    assert f"ann right, bn_dnn wrong: {counts.only_second:,}" in found
+    assert f"Missed by every run, perhaps labelled wrongly: {counts.neither:,}" in found
+
+
+def test_without_the_test_images_the_atlas_is_left_out_with_a_word(tmp_path: Path) -> None:
+    for number, config in enumerate(({}, BN_DNN)):
+        make_run(tmp_path, f"m{number}", config=config)
+    figures, notes = draw_comparison(examine([tmp_path], CompareOptions()))
+    assert set(figures) == ALL - {"atlas"}
+    assert notes == ["atlas: not drawn, the test images are not at hand (their fingerprint is known)"]
+
+
+def test_without_predictions_nothing_is_drawn_image_by_image(tmp_path: Path) -> None:
+    for number, config in enumerate(({}, BN_DNN)):
+        (make_run(tmp_path, f"m{number}", config=config) / "predictions.npz").unlink()
+    figures, notes = draw_comparison(examine([tmp_path], CompareOptions()))
+    assert set(figures) == {"learning_curves", "forest", "cost"} and len(notes) == 1
+
+
+def test_a_strangers_configuration_sends_nobody_to_a_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise AssertionError("asked for a host")
+
+    monkeypatch.setattr("socket.getaddrinfo", refuse)
+    mirror = [{"url": "http://stranger.example/", "files": {"x.npz": "sha256:00"}}]
+    for number, config in enumerate(({}, BN_DNN)):
+        make_run(tmp_path, f"m{number}", config=config | {"data.mirrors": mirror, "data.path": "/dev/zero"})
+    assert "atlas" not in draw(examine([tmp_path], CompareOptions()))
+
+
+def test_the_pareto_front_is_all_that_nothing_beats() -> None:
+    generator = np.random.default_rng(0)
+    for _ in range(50):
+        costs, accuracies = generator.integers(0, 8, 12).astype(float), generator.integers(0, 8, 12) / 10
+        front = set(pareto_front(costs, accuracies).tolist())
+        for place in range(12):
+            beaten = [
+                other for other in range(12)
+                if costs[other] <= costs[place] and accuracies[other] >= accuracies[place]
+                and (costs[other], accuracies[other]) != (costs[place], accuracies[place])
+            ]  # fmt: skip
+            twin = any(
+                (costs[other], accuracies[other]) == (costs[place], accuracies[place]) for other in front
+            )
+            assert (place in front or twin) == (not beaten)
