@@ -55,6 +55,11 @@ class TakeOver(Callback):
         from mnist_exp.sweeps.sweep import run_sweep
 
         with closing(Terminal()) as terminal:
+            if config.mode in _READING:
+                terminal.error(
+                    f"mnist-exp: mode: {config.mode} reads runs, and cannot be swept. Leave -m out."
+                )
+                raise SystemExit(2)
             raise SystemExit(_status_of(terminal, lambda: run_sweep(config, terminal)))
 
 

@@ -2,7 +2,10 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import msgspec
+from msgspec import Struct
 from rich.console import Group
 from rich.text import Text
 
@@ -12,10 +15,75 @@ from mnist_exp.comparison.console import render_comparison
 from mnist_exp.comparison.options import CompareOptions
 from mnist_exp.comparison.report import Comparison
 from mnist_exp.comparison.tables import markdown_table, results_csv, to_json
-from mnist_exp.errors import RunError
+from mnist_exp.errors import ConfigError, RunError
+from mnist_exp.refusals import explain_rejection
+from mnist_exp.runs import claim_folder
 from mnist_exp.terminal import Terminal
 
+_USED = ("mode", "runs", "runs_dir", "compare")
 _RESULTS, _COMPARISON, _PLOTS = "results.csv", "comparison.json", "plots"
+
+
+class CompareRequest(Struct, frozen=True, kw_only=True):
+    """What `mode=compare` reads of a configuration.
+
+    Attributes:
+        runs: Which runs: folders, globs, sweeps; null when nothing was said.
+        runs_dir: The folder that the comparison's own folder is made in.
+        compare: How.
+    """
+
+    runs: str | list[str] | None
+    runs_dir: str
+    compare: CompareOptions
+
+
+def accept(tree: dict[str, Any], typed: Sequence[str]) -> CompareRequest:
+    """Checks a request.
+
+    Args:
+        tree: The resolved configuration.
+        typed: The overrides that it came from.
+
+    Raises:
+        ConfigError: A key is not accepted, is of no use here, or is missing.
+    """
+    for override in typed:
+        key = override.partition("=")[0].lstrip("+~")
+        if key.partition(".")[0] not in _USED:
+            raise ConfigError(
+                f"{key}: mode=compare reads finished runs, and has no use for it.",
+                "Accepted: runs, runs_dir, compare.sort, compare.columns, compare.format.",
+            )
+    try:
+        request = msgspec.convert(tree, CompareRequest)
+    except msgspec.ValidationError as error:
+        raise explain_rejection(str(error), tree, CompareRequest) from error
+    if not request.runs:
+        raise ConfigError("runs: got none.", "Say which, such as: mnist-exp mode=compare runs='runs/study/*'")
+    return request
+
+
+def answer(request: CompareRequest, terminal: Terminal) -> None:
+    """Compares; the table for people is kept, with pictures, in a folder of its own.
+
+    Args:
+        request: From `accept`.
+        terminal: Where the table is shown.
+
+    Raises:
+        ConfigError: A path is not there, or there is no such column.
+        RunError: A file could not be written.
+    """
+    patterns = [request.runs] if isinstance(request.runs, str) else request.runs or []
+    examined = examine(patterns, request.compare)
+    output_dir = None
+    if request.compare.format == "table":
+        try:
+            output_dir = claim_folder(Path(request.runs_dir), "compare")
+        except OSError as error:
+            raise RunError(f"runs_dir: {request.runs_dir}: {error.strerror}.") from error
+    _present(examined, request.compare, terminal, output_dir)
 
 
 def compare_runs(
@@ -35,11 +103,18 @@ def compare_runs(
         RunError: A file could not be written.
     """
     examined = examine(patterns, options)
+    _present(examined, options, terminal, output_dir)
+    return examined.comparison
+
+
+def _present(
+    examined: Examined, options: CompareOptions, terminal: Terminal, output_dir: Path | None
+) -> None:
+    """Shows a comparison and, given a folder, writes it down."""
     _show(examined.comparison, options, terminal, output_dir)
     notes = _write(examined, output_dir) if output_dir is not None else []
     if options.format == "table":
         terminal.print(*(Text(note, style="bright_black") for note in notes))
-    return examined.comparison
 
 
 def _show(
