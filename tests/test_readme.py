@@ -53,30 +53,48 @@ def product_commands() -> list[list[str]]:
     return [shlex.split(command, comments=True)[1:] for command in commands]
 
 
+def write_files_of_the_reader(folder: Path) -> None:
+    """Writes the files that the README tells its reader to write, with less to train and no cluster."""
+    one_row = {"[64, 128]": "[64]", "[20, 40]": "[1]", "seeds: 5": "seeds: 1"}
+    blocks_of_files = {
+        "model/wide": ("family: sequential", {}),
+        "search_space/widths": ("model.units.length", {"max_value: 256": "max_value: 64"}),
+        "sweep_plan/sizes": ("grid:", one_row),
+        "hydra/launcher/cluster": ("defaults:", {"submitit_slurm": "submitit_local", "partition": "# "}),
+    }
+    for name, (beginning, changes) in blocks_of_files.items():
+        text = yaml_block(beginning)
+        for shown, used in changes.items():
+            assert shown in text
+            text = text.replace(shown, used)
+        path = folder / f"{name}.yaml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"# Mine.\n{text}")
+
+
+def shortened(command: list[str]) -> list[str]:
+    """Gives a command less to do: one epoch on few digits, a search of one trial."""
+    if "mode=compare" in command:
+        return command
+    data = "data.validation=50" if "data.path" in str(command) else "data=sample"
+    return [*command, "training.epochs=1", data, *(SHORT_SEARCH if "mode=tune" in command else [])]
+
+
 @pytest.mark.slow
 def test_every_product_command_runs(tmp_path: Path) -> None:
-    (tmp_path / "mine" / "model").mkdir(parents=True)
-    (tmp_path / "mine" / "search_space").mkdir()
-    (tmp_path / "mine" / "model" / "wide.yaml").write_text(yaml_block("family: sequential"))
-    widths = yaml_block("model.units.length").replace("max_value: 256", "max_value: 64")
-    (tmp_path / "mine" / "search_space" / "widths.yaml").write_text(f"# Widths.\n{widths}")
+    write_files_of_the_reader(tmp_path / "mine")
     np.savez(tmp_path / "digits.npz", **small_mnist())
     commands = product_commands()
-    assert len(commands) >= 8
-    small = [
-        [
-            *command,
-            "training.epochs=1",
-            *(["data.validation=50"] if "data.path" in str(command) else ["data=sample"]),
-            *(SHORT_SEARCH if "mode=tune" in command else []),
-        ]
-        for command in commands
-    ]
+    assert len(commands) >= 12
     done = subprocess.run(
-        [sys.executable, "-c", DRIVER, json.dumps(small)], cwd=tmp_path, capture_output=True, text=True
-    )
+        [sys.executable, "-c", DRIVER, json.dumps([shortened(command) for command in commands])],
+        cwd=tmp_path, capture_output=True, text=True,
+    )  # fmt: skip
     assert json.loads(done.stdout.splitlines()[-1]) == [0] * len(commands), done.stderr
-    assert len(list((tmp_path / "runs").glob("**/summary.json"))) == len(commands) + 1
+    alone = [command for command in commands if "-m" not in command and "mode=compare" not in command]
+    sweeps = [json.loads(path.read_text()) for path in tmp_path.glob("**/sweep.json")]
+    num_runs = len(alone) + sum(len(sweep["jobs"]) for sweep in sweeps)
+    assert len(list(tmp_path.glob("**/summary.json"))) == num_runs
 
 
 def test_the_refusal_shown_is_the_refusal_given(tmp_path: Path) -> None:

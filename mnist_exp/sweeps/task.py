@@ -4,7 +4,11 @@ The process that a launcher lends stays small and lives on whatever its job does
 in a process of its own, which is kept for the next one.
 """
 
+import functools
 import os
+import signal
+import threading
+import time
 from pathlib import Path
 
 from omegaconf import DictConfig
@@ -24,6 +28,7 @@ from mnist_exp.sweeps.orders import Launch, Order
 from mnist_exp.sweeps.records import SweepJob
 
 _SAME_FAILURES = 5
+_POLL_S = 0.5
 _parent = os.getppid()
 _kept: dict[int, JobProcess] = {}
 
@@ -40,10 +45,34 @@ def run_job(composed: DictConfig) -> None:
         return
     record = read_sweep(Path(order.sweep_path))
     assert record is not None
+    if os.getpid() != order.process:
+        _settle_in()
     sweep, job = SweepDirectory(Path(order.sweep_path), record), record.jobs[composed.job]
     _attempt(sweep, job, order, launch)
     if sweep.state(job).status == "failed":
         _hold_after_failure(sweep, order, launch)
+
+
+@functools.cache
+def _settle_in() -> None:
+    """Lets a process that a launcher lends outlive what is meant for the launcher, but not the launcher.
+
+    Ctrl-C reaches a whole group of processes. The one that launches gives the sign on which jobs save
+    and stop; a launcher's own handlers stay, and what is started from here does not inherit these.
+    """
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    if threading.current_thread() is not threading.main_thread():
+        return
+    for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGTERM, signal.SIG_DFL)):
+        if signal.getsignal(number) == usual:
+            signal.signal(number, lambda *_: None)
+
+
+def _end_with_parent() -> None:
+    """Ends this process, and with it its job's, once whoever started it is gone."""
+    while os.getppid() == _parent:
+        time.sleep(_POLL_S)
+    os._exit(1)
 
 
 def close() -> None:
