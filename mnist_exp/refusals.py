@@ -18,8 +18,17 @@ from mnist_exp.schema import Config, SweepRequest
 _LAUNCHERS = {"joblib": "joblib", "ray": "ray", "submitit_local": "slurm", "submitit_slurm": "slurm"}
 """Launchers of Hydra's, and the extra that installs each."""
 
-_BELONGS_TO = {"tuner": "tune", "search_space": "tune", "runs": "compare", "compare": "compare"}
-"""Root keys that only one mode has."""
+_BELONGS_TO = {
+    "tuner": "tune",
+    "search_space": "tune",
+    "runs": "compare",
+    "compare": "compare",
+    "run": "evaluate or mode=predict",
+    "split": "evaluate",
+    "evaluate": "evaluate",
+    "images": "predict",
+}
+"""Root keys that only some modes have."""
 
 _FREE_NODES = (".arguments", ".numbers")
 _WORDS = {

@@ -32,7 +32,11 @@ from mnist_exp.refusals import explain_hydra
 from mnist_exp.schema import Config
 from mnist_exp.terminal import Terminal
 
-_READING = {"compare": "mnist_exp.modes.compare"}
+_READING = {
+    "compare": "mnist_exp.modes.compare",
+    "evaluate": "mnist_exp.modes.evaluate",
+    "predict": "mnist_exp.modes.predict",
+}
 _FULL_ERROR = "HYDRA_FULL_ERROR"
 _SHOW_TRACEBACK = os.environ.get(_FULL_ERROR) == "1"
 

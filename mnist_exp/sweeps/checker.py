@@ -15,6 +15,7 @@ from mnist_exp.data import find_source
 from mnist_exp.download import Progress
 from mnist_exp.errors import ConfigError, ExperimentError
 from mnist_exp.schema import Config, DataConfig, ModelConfig, OptimizerConfig
+from mnist_exp.sweeps.network_facts import NetworkFacts, known_facts
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,22 +34,6 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     ema_momentum: float
     image_shape: tuple[int, int]
     num_classes: int
-
-
-class NetworkFacts(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """What a network that can be built costs.
-
-    Attributes:
-        num_params: Number of weights, trained or not.
-        num_layers: Number of layers.
-        dense_multiply_adds: Multiplications of Dense layers for one image.
-        convolution_multiply_adds: The same of convolutions.
-    """
-
-    num_params: int
-    num_layers: int
-    dense_multiply_adds: int
-    convolution_multiply_adds: int
 
 
 class Refusal(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -124,15 +109,16 @@ class Checker:
         """
         found = {key: self._find(config.data) for config in configs for key in [_data_key(config)]}
         data = [found[_data_key(config)] for config in configs]
+        known = [_known(config, facts) for config, facts in zip(configs, data, strict=True)]
         questions = [
-            None if isinstance(facts, ConfigError) else msgspec.json.encode(_question(config, facts))
-            for config, facts in zip(configs, data, strict=True)
+            None if answer is not None or isinstance(facts, ConfigError) else _question(config, facts)
+            for config, facts, answer in zip(configs, data, known, strict=True)
         ]
         distinct = sorted({question for question in questions if question is not None})
         answers = dict(zip(distinct, self._ask(distinct), strict=True))
         return [
-            _together(facts, None if question is None else answers[question])
-            for facts, question in zip(data, questions, strict=True)
+            _together(facts, answers[question] if question is not None else answer)
+            for facts, question, answer in zip(data, questions, known, strict=True)
         ]
 
     def close(self) -> None:
@@ -190,14 +176,21 @@ def _data_key(config: Config) -> bytes:
     return msgspec.json.encode(config.data)
 
 
-def _question(config: Config, data: DataFacts) -> Question:
-    return Question(
+def _known(config: Config, data: DataFacts | ConfigError) -> NetworkFacts | None:
+    if isinstance(data, ConfigError):
+        return None
+    return known_facts(config.model, config.optimizer, data.image_shape, data.num_classes)
+
+
+def _question(config: Config, data: DataFacts) -> bytes:
+    question = Question(
         model=config.model,
         optimizer=config.optimizer,
         ema_momentum=config.training.ema_momentum,
         image_shape=data.image_shape,
         num_classes=data.num_classes,
     )
+    return msgspec.json.encode(question)
 
 
 def _together(data: DataFacts | ConfigError, answer: Answer | None) -> Checked | ConfigError:

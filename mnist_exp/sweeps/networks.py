@@ -19,7 +19,8 @@ from mnist_exp import runs
 from mnist_exp.errors import ConfigError
 from mnist_exp.models import build_network
 from mnist_exp.optimizers import build_optimizer
-from mnist_exp.sweeps.checker import Answer, NetworkFacts, Question, Refusal
+from mnist_exp.sweeps.checker import Answer, Question, Refusal
+from mnist_exp.sweeps.network_facts import NetworkFacts
 
 _CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D, keras.layers.SeparableConv2D)
 

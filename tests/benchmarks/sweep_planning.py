@@ -59,7 +59,7 @@ def _plan(pair: Pair, runs_dir: Path, jobs: int) -> None:
     """Plans once, and makes sure that all jobs are in the plan and nothing is left of it."""
     (row,) = pair.rows
     child = run_child(pair.ours)
-    if f"{jobs} jobs" not in child.output:
+    if f"{jobs:,} jobs" not in child.output:
         sys.exit(f"{row.name}: the plan is not one of {jobs} jobs:\n{child.output[:2000]}")
     if left := list(runs_dir.iterdir()):
         sys.exit(f"{row.name}: planning left {left[0]}")

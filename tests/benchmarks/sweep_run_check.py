@@ -1,5 +1,6 @@
 """Whether run directories are complete and true: every file there, and the numbers of their own seed."""
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -91,6 +92,7 @@ def _probabilities(path: Path) -> NDArray[np.float32]:
 
 def _bad_checkpoints(path: Path) -> Iterator[str]:
     """Yields the checkpoints that cannot be loaded, and the best one if it predicts something else."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import keras
 
     for name in ("last", "best"):

@@ -9,18 +9,39 @@ import shutil
 import subprocess
 import time
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
+import pytest
+
+from tests.conftest import Start
 
 QUICK = ("data=sample", "training.engine=graph")
 TIME_OUT_S = 180
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 NOISE = re.compile(r"absl|oneDNN|cuda|cpu_feature_guard|Warning|Traceback|^[IWE]0000", re.MULTILINE)
+
+
+Scenario = Callable[[Start, Path], Any]
+Outcomes = Callable[[Scenario], Any]
+
+
+def side_by_side(
+    start: Start, folders: pytest.TempPathFactory, scenarios: Sequence[Scenario]
+) -> Iterator[Outcomes]:
+    """Plays scenarios two at a time, each in a folder of its own; gives what says what one came to."""
+    with ThreadPoolExecutor(2) as pool:
+        futures: dict[Scenario, Future[Any]] = {
+            scenario: pool.submit(scenario, start, folders.mktemp(scenario.__name__))
+            for scenario in scenarios
+        }
+        yield lambda scenario: futures[scenario].result(5 * TIME_OUT_S)
+        pool.shutdown(cancel_futures=True)
 
 
 @dataclass(frozen=True)

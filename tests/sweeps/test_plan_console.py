@@ -6,8 +6,9 @@ from typing import Any
 from msgspec.structs import replace
 
 from mnist_exp.config import NO_SWEEP
-from mnist_exp.sweeps.checker import Checked, DataFacts, NetworkFacts
+from mnist_exp.sweeps.checker import Checked, DataFacts
 from mnist_exp.sweeps.estimate import JobEstimate
+from mnist_exp.sweeps.network_facts import NetworkFacts
 from mnist_exp.sweeps.plan_console import render_plan
 from mnist_exp.sweeps.planning import Duplicate, PlannedSweep
 from mnist_exp.sweeps.records import SweepJob, SweepRecord

@@ -176,7 +176,7 @@ def test_a_checker_that_died_says_why() -> None:
     with closing(Checker()) as opened:
         opened._process.kill()
         with pytest.raises(ExperimentError, match="signal 9"):
-            plan(opened, "model=ann")
+            plan(opened, "model=cnn")
 
 
 def test_the_checker_ends_with_its_parent() -> None:

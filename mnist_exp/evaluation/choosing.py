@@ -1,0 +1,138 @@
+"""Which finished run is meant: a path, `latest`, or `best`."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from mnist_exp.comparison.finding import find_runs
+from mnist_exp.comparison.reading import DamagedRun, RunResult, read_run
+from mnist_exp.config import parse_tree
+from mnist_exp.errors import ConfigError, nearest
+from mnist_exp.schema import Config
+
+LATEST, BEST = "latest", "best"
+
+
+def choose_run(text: str, runs_dir: Path) -> Path:
+    """Finds the run that is meant.
+
+    `best` compares validation accuracies, and so looks only at trainings on the same images and the
+    same validation split as the latest one, and at none whose epochs were chosen on test images.
+
+    Args:
+        text: `latest` (the completed training that was started last, those in sweeps and experiments
+            included), `best` (the one of highest validation accuracy, the later of equals), a run's
+            directory, or its name in `runs_dir`.
+        runs_dir: Where runs are made.
+
+    Returns:
+        The run's directory.
+
+    Raises:
+        ConfigError: There is no such run.
+    """
+    if text in (LATEST, BEST):
+        return _choose_training(text, runs_dir)
+    path = Path(text).expanduser()
+    for place in (path, runs_dir / text):
+        if place.is_dir():
+            return _only_run(place)
+    raise ConfigError(f"run: {text} does not exist.", _hint(text, path, runs_dir))
+
+
+def read_finished(path: Path) -> tuple[RunResult, Config]:
+    """Reads a completed training or search, which may be anybody's.
+
+    Args:
+        path: The run's directory.
+
+    Returns:
+        Its records and its configuration.
+
+    Raises:
+        ConfigError: It is not completed, or a file is missing, damaged or not accepted any more.
+    """
+    try:
+        run = read_run(path)
+    except DamagedRun as error:
+        raise ConfigError(f"run: {error}.") from error
+    if run.summary is None:
+        raise ConfigError(
+            f"run: {path} is {run.status} (mode={run.manifest.mode}).",
+            "A completed training or search is needed.",
+        )
+    try:
+        return run, parse_tree(run.config)
+    except ConfigError as error:
+        raise ConfigError(f"run: {path / 'config.yaml'}: {error.message}", error.hint) from error
+
+
+def _choose_training(text: str, runs_dir: Path) -> Path:
+    """Chooses among the completed trainings."""
+    trainings = sorted(_completed_trainings(runs_dir), key=lambda run: run.manifest.started_at)
+    if not trainings:
+        raise ConfigError(f"run: {runs_dir} holds no completed training.", "Train one: mnist-exp")
+    latest = trainings[-1]
+    if text == LATEST:
+        return latest.path
+    scored = [
+        run
+        for run in reversed(trainings)
+        if _images(run) == _images(latest)
+        and not run.result.selected_on_test
+        and run.result.val_accuracy is not None
+    ]
+    if not scored:
+        raise ConfigError(
+            f"run: no training on the images of {latest.path} was scored on validation images.",
+            "Name one by its path, or take run=latest.",
+        )
+    return max(scored, key=lambda run: run.result.val_accuracy or 0.0).path
+
+
+def _images(run: RunResult) -> tuple[str, str | None]:
+    return run.data.train_sha256, run.data.split_sha256
+
+
+def _completed_trainings(runs_dir: Path) -> Iterator[RunResult]:
+    """Yields what is readable in a folder; damaged runs are passed over."""
+    if not runs_dir.is_dir():
+        return
+    for path in _runs_in(runs_dir):
+        try:
+            run = read_run(path)
+        except DamagedRun:
+            continue
+        if run.is_training and run.best_checkpoint_bytes is not None:
+            yield run
+
+
+def _runs_in(folder: Path) -> list[Path]:
+    """Lists the runs in a folder; none where there are none."""
+    try:
+        return find_runs([folder])
+    except ConfigError:
+        return []
+
+
+def _only_run(place: Path) -> Path:
+    """Returns the run that a folder is or holds."""
+    found = _runs_in(place)
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise ConfigError(f"run: {place} is no run's directory.", "A run's directory has a manifest.json.")
+    raise ConfigError(f"run: {place} holds {len(found):,} runs.", f"Name one, such as {found[0]}.")
+
+
+def _hint(text: str, path: Path, runs_dir: Path) -> str:
+    """Names the nearest run."""
+    folder = path.parent if path.parent.is_dir() and path.parent != Path() else runs_dir
+    names = [run.name for run in _runs_in(folder)]
+    if not names:
+        return f"Accepted: {LATEST}, {BEST}, or a run's directory."
+    answer = nearest(path.name, [*names, LATEST, BEST])
+    if not answer.startswith("Did you mean"):
+        newest = max(names)
+        return f"Accepted: {LATEST}, {BEST}, or a run's directory such as {folder / newest}."
+    name = answer.partition('"')[2].partition('"')[0]
+    return f'Did you mean "{name if name in (LATEST, BEST) else folder / name}"?'

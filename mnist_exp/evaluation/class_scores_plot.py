@@ -1,0 +1,82 @@
+"""Precision and recall, class by class."""
+
+from collections.abc import Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from mnist_exp.evaluation.records import ClassScores
+from mnist_exp.plot_style import (
+    BLUE,
+    INK,
+    PALE_BLUE,
+    QUIET,
+    VERMILION,
+    add_title,
+    new_figure,
+    set_round_ticks,
+    shorten,
+    style_axes,
+)
+
+_ROW_INCHES = 0.34
+_COLUMN_POINTS = (52, 104, 156)
+
+
+def plot_class_scores(classes: Sequence[ClassScores]) -> Figure:
+    """Draws recall with its interval and precision beside it, numbers at the right.
+
+    Args:
+        classes: One or more, in order.
+    """
+    height = _ROW_INCHES * len(classes)
+    total = height + 1.5
+    figure = new_figure(total)
+    axes = figure.add_axes((0.14, 0.6 / total, 0.55, height / total))
+    for place, each in enumerate(classes):
+        _draw(axes, place, each)
+    style_axes(axes, "share")
+    names = [shorten(each.name, 14) for each in classes]
+    axes.set_yticks(range(len(classes)), names, parse_math=False)
+    axes.grid(axis="y", visible=False)
+    axes.tick_params(axis="y", length=0)
+    axes.set_ylim(len(classes) - 0.5, -0.5)
+    low, _ = axes.get_xlim()
+    axes.set_xlim(max(low, -0.02), 1 + 0.02 * (1 - max(low, -0.02)))
+    set_round_ticks(axes.xaxis, in_percent=True)
+    _write_columns(axes, -0.85, ("recall", "precision", "F1"), 8.5, QUIET)
+    _explain(figure, axes)
+    num_images = sum(each.num_images for each in classes)
+    add_title(figure, "Class by class", f"{num_images:,} images; bars are 95% intervals of the recall")
+    return figure
+
+
+def _draw(axes: Axes, place: int, each: ClassScores) -> None:
+    """Draws one class."""
+    if each.recall is not None and each.recall_interval is not None:
+        axes.plot(each.recall_interval, [place] * 2, color=PALE_BLUE, linewidth=5, solid_capstyle="butt")
+        axes.plot([each.recall], [place], "o", color=BLUE, markersize=7)
+    if each.precision is not None:
+        axes.plot([each.precision], [place], "D", color=VERMILION, markersize=6, markerfacecolor="none",
+                  markeredgewidth=1.5)  # fmt: skip
+    values = (each.recall, each.precision, each.f1)
+    _write_columns(axes, place, ["–" if value is None else f"{100 * value:.1f}%" for value in values], 9, INK)
+
+
+def _explain(figure: Figure, axes: Axes) -> None:
+    """Says which mark is which, once."""
+    axes.plot([], [], "o", color=BLUE, markersize=7, label="recall: share of the class's images found")
+    axes.plot([], [], "D", color=VERMILION, markersize=6, markerfacecolor="none", markeredgewidth=1.5,
+              label="precision: share of its predictions right")  # fmt: skip
+    top = 1 - 0.4 / figure.get_figheight()
+    figure.legend(loc="upper left", ncols=2, frameon=False, bbox_to_anchor=(0.01, top), fontsize=9)
+
+
+def _write_columns(axes: Axes, place: float, texts: Sequence[str], size: float, colour: str) -> None:
+    """Writes texts in columns at the right of the axes, set to the right."""
+    for text, points_right in zip(texts, _COLUMN_POINTS, strict=True):
+        axes.annotate(
+            text, (1, place), (points_right, 0), xycoords=("axes fraction", "data"),
+            textcoords="offset points", ha="right", va="center", size=size, color=colour,
+            annotation_clip=False,
+        )  # fmt: skip

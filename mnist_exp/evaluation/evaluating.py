@@ -1,0 +1,93 @@
+"""Everything that is measured of one network on one split."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from mnist_exp import training
+from mnist_exp.comparison.reading import RunResult
+from mnist_exp.evaluation.calibration import measure_calibration
+from mnist_exp.evaluation.class_scores import macro_mean, score_classes
+from mnist_exp.evaluation.distortions import choose_images, measure_robustness
+from mnist_exp.evaluation.latency import measure_latency
+from mnist_exp.evaluation.records import Evaluation
+from mnist_exp.evaluation.sameness import compare_with_run
+from mnist_exp.evaluation.splits import ScoredSplit
+from mnist_exp.runs import utc_now
+from mnist_exp.statistics import accuracy, confusion_counts, wilson_interval
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluated:
+    """What was measured.
+
+    Attributes:
+        record: What `evaluation.json` holds.
+        probabilities: What the network says of the images, float32 (N, C).
+        counts: Images by true class (rows) and predicted class (columns), (C, C).
+    """
+
+    record: Evaluation
+    probabilities: NDArray[np.float32]
+    counts: NDArray[np.int64]
+
+
+def evaluate(
+    run: RunResult,
+    model_name: str,
+    network: keras.Model,
+    scored: ScoredSplit,
+    robustness_images: int,
+    threads: int,
+    versions: Mapping[str, str],
+) -> Evaluated:
+    """Measures a network on a split.
+
+    Args:
+        run: That the network is of.
+        model_name: Its name in the run's configuration.
+        network: Loaded, and known to fit the images.
+        scored: The images.
+        robustness_images: At most so many of them are made harder; 0 leaves robustness out.
+        threads: Number of threads of one operation.
+        versions: Of what decides the numbers.
+    """
+    labels, names = scored.seen.labels, scored.source.class_names
+    probabilities = training.predict_probabilities(network, scored.seen.images)
+    counts = confusion_counts(probabilities, labels, len(names))
+    classes = score_classes(counts, names)
+    calibration = measure_calibration(probabilities, labels)
+    share = accuracy(probabilities, labels)
+    harder = choose_images(scored.seen, robustness_images) if robustness_images else None
+    record = Evaluation(
+        run=str(run.path),
+        run_id=run.manifest.run_id,
+        model=model_name,
+        evaluated_at=utc_now(),
+        data=scored.source.name,
+        source=scored.source.description,
+        split=scored.split,
+        sha256=scored.sha256,
+        data_notice=scored.notice,
+        num_images=len(labels),
+        accuracy=share,
+        accuracy_interval=wilson_interval(round(share * len(labels)), len(labels)),
+        loss=calibration.negative_log_likelihood,
+        same_as_run=compare_with_run(run, scored, probabilities, threads, versions),
+        calibration=calibration,
+        classes=classes,
+        macro_precision=macro_mean([each.precision for each in classes]),
+        macro_recall=macro_mean([each.recall for each in classes]),
+        macro_f1=macro_mean([each.f1 for each in classes]),
+        latency=measure_latency(network, scored.seen.images),
+        robustness=measure_robustness(harder, lambda images: training.predict_probabilities(network, images))
+        if harder
+        else [],
+        device=training.device_name(),
+        threads=threads,
+        versions=dict(versions),
+    )
+    return Evaluated(record, probabilities, counts)

@@ -1,0 +1,58 @@
+"""How long one prediction takes."""
+
+import time
+from collections.abc import Callable, Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from mnist_exp.evaluation.records import Latency
+
+BATCH_SIZES = (1, 256)
+_WARM_UPS, _MOST_REPEATS, _SECONDS = 5, 300, 2.0
+
+
+def measure_latency(
+    network: keras.Model, images: NDArray[np.uint8], batch_sizes: Sequence[int] = BATCH_SIZES
+) -> list[Latency]:
+    """Times calls of a network, compiled once into a TensorFlow graph, from pixels to probabilities.
+
+    Keras' `predict`, made for whole data sets, would add some 30 ms to each call.
+
+    Args:
+        network: From float32 (B, H, W) in [0, 1].
+        images: uint8 (N, H, W), one or more; repeated where a batch is larger.
+        batch_sizes: Numbers of images a call.
+    """
+    compiled = tf.function(lambda pixels: network(pixels, training=False), reduce_retracing=False)
+    found = []
+    for batch_size in batch_sizes:
+        pixels = np.resize(images, (batch_size, *images.shape[1:])).astype(np.float32) / np.float32(255)
+        found.append(_summarise(batch_size, _time(lambda batch=pixels: compiled(batch).numpy())))
+    return found
+
+
+def _time(call: Callable[[], object]) -> list[float]:
+    """Returns seconds of each call: up to a number of them, or of seconds."""
+    for _ in range(_WARM_UPS):
+        call()
+    seconds: list[float] = []
+    while len(seconds) < _MOST_REPEATS and sum(seconds) < _SECONDS:
+        started = time.perf_counter()
+        call()
+        seconds.append(time.perf_counter() - started)
+    return seconds
+
+
+def _summarise(batch_size: int, seconds: Sequence[float]) -> Latency:
+    low, middle, high = (float(value) for value in np.quantile(seconds, (0.25, 0.5, 0.75)))
+    each = 1000 / batch_size
+    return Latency(
+        batch_size=batch_size,
+        repeats=len(seconds),
+        ms_per_image=middle * each,
+        ms_per_image_low=low * each,
+        ms_per_image_high=high * each,
+    )

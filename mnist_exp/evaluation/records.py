@@ -1,0 +1,195 @@
+"""What an evaluation leaves behind as data: the field names are those of `evaluation.json`.
+
+Shares are fractions, durations milliseconds where the name says so, intervals 95%.
+"""
+
+from typing import Literal
+
+from msgspec import Struct
+
+SplitName = Literal["test", "validation", "train"]
+Interval = tuple[float, float]
+
+
+class ConfidenceBin(Struct, frozen=True, kw_only=True):
+    """Images whose predictions were about equally confident.
+
+    Attributes:
+        low: The bin's lower edge; with equal counts, the lowest confidence in it.
+        high: The upper edge, or the highest confidence.
+        count: Number of images.
+        confidence: Their mean confidence; null without any.
+        accuracy: Share of them that is right; null without any.
+        interval: Wilson interval of that share; null without any.
+    """
+
+    low: float
+    high: float
+    count: int
+    confidence: float | None
+    accuracy: float | None
+    interval: Interval | None
+
+
+class Calibration(Struct, frozen=True, kw_only=True):
+    """Whether a network is as often right as it believes.
+
+    Attributes:
+        expected_calibration_error: Over bins of equal width, a share.
+        adaptive_calibration_error: Over bins of equal count, a share.
+        negative_log_likelihood: Mean -log p(true class), nats.
+        brier_score: Mean squared distance to the true class, 0 to 2.
+        mean_confidence: Mean probability of the predicted class.
+        equal_width: Bins that cut [0, 1] evenly.
+        equal_count: Bins of as many images each.
+    """
+
+    expected_calibration_error: float
+    adaptive_calibration_error: float
+    negative_log_likelihood: float
+    brier_score: float
+    mean_confidence: float
+    equal_width: list[ConfidenceBin]
+    equal_count: list[ConfidenceBin]
+
+
+class ClassScores(Struct, frozen=True, kw_only=True):
+    """How well one class is told from the others.
+
+    Attributes:
+        name: The class's.
+        num_images: Number of its images.
+        num_predicted: How often it was predicted.
+        num_right: How often rightly.
+        precision: Share of its predictions that are right; null without any.
+        recall: Share of its images that are found; null without any.
+        recall_interval: Wilson interval of the recall; null without any.
+        f1: Harmonic mean of precision and recall; null without images and predictions.
+    """
+
+    name: str
+    num_images: int
+    num_predicted: int
+    num_right: int
+    precision: float | None
+    recall: float | None
+    recall_interval: Interval | None
+    f1: float | None
+
+
+class Latency(Struct, frozen=True, kw_only=True):
+    """How long one prediction takes: one call of the compiled network.
+
+    Attributes:
+        batch_size: Number of images a call.
+        repeats: Number of calls that were timed.
+        ms_per_image: Median milliseconds an image.
+        ms_per_image_low: First quartile.
+        ms_per_image_high: Third quartile.
+    """
+
+    batch_size: int
+    repeats: int
+    ms_per_image: float
+    ms_per_image_low: float
+    ms_per_image_high: float
+
+
+class Distorted(Struct, frozen=True, kw_only=True):
+    """Accuracy on images that were made harder.
+
+    Attributes:
+        severity: How much; 0 leaves the images as they are.
+        accuracy: Share that is right.
+        interval: Wilson interval of it.
+    """
+
+    severity: float
+    accuracy: float
+    interval: Interval
+
+
+class Robustness(Struct, frozen=True, kw_only=True):
+    """Accuracy against the severity of one distortion.
+
+    Attributes:
+        distortion: `shift`, `rotation`, `noise` or `blur`.
+        unit: What severities are measured in.
+        num_images: Number of images, the same for every severity.
+        levels: Mildest first.
+    """
+
+    distortion: str
+    unit: str
+    num_images: int
+    levels: list[Distorted]
+
+
+class Sameness(Struct, frozen=True, kw_only=True):
+    """Whether a run's own result came out again.
+
+    Attributes:
+        is_identical: Whether everything that could be compared is the same to the last bit; null
+            where nothing can be compared.
+        sentence: What was compared, and what differs.
+    """
+
+    is_identical: bool | None
+    sentence: str
+
+
+class Evaluation(Struct, frozen=True, kw_only=True):
+    """`evaluation.json`: a network, scored on a split of a data set.
+
+    Attributes:
+        run: The run's directory, as it was found.
+        run_id: Its name in its manifest.
+        model: The network's name.
+        evaluated_at: UTC.
+        data: Name of the data set.
+        source: Where the images were read from.
+        split: Which part of it.
+        sha256: SHA-256 of the images' bytes, then the labels'; of the whole training split where
+            `split` is part of it.
+        data_notice: What a reader must know about the data; null when they are as named.
+        num_images: Number of images.
+        accuracy: Share that is right.
+        accuracy_interval: Wilson interval of it.
+        loss: Cross-entropy, nats.
+        same_as_run: Whether the run's own result came out again.
+        calibration: Whether it is as often right as it believes.
+        classes: Class by class.
+        macro_precision: Mean over classes that were predicted.
+        macro_recall: Mean over classes that have images.
+        macro_f1: Mean over classes that have either.
+        latency: How long predictions take.
+        robustness: Accuracy on harder images.
+        device: `CPU` or `GPU`.
+        threads: Number of threads of one operation.
+        versions: Of Python and of what decides the numbers.
+    """
+
+    run: str
+    run_id: str
+    model: str
+    evaluated_at: str
+    data: str
+    source: str
+    split: SplitName
+    sha256: str
+    data_notice: str | None
+    num_images: int
+    accuracy: float
+    accuracy_interval: Interval
+    loss: float
+    same_as_run: Sameness
+    calibration: Calibration
+    classes: list[ClassScores]
+    macro_precision: float
+    macro_recall: float
+    macro_f1: float
+    latency: list[Latency]
+    robustness: list[Robustness]
+    device: str
+    threads: int
+    versions: dict[str, str]

@@ -1,0 +1,93 @@
+"""The images that a network is scored on: a split of the run's own data, or of other data."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from mnist_exp.data import LabelledImages, Source, find_source, load_training_data
+from mnist_exp.download import Progress
+from mnist_exp.errors import ConfigError
+from mnist_exp.evaluation.records import SplitName
+from mnist_exp.refusals import explain_rejection
+from mnist_exp.schema import DataConfig
+from mnist_exp.source import Images
+
+_DATA = "data"
+
+
+@dataclass(frozen=True, eq=False)
+class ScoredSplit:
+    """Images to score a network on.
+
+    Attributes:
+        source: Where from.
+        split: Which part.
+        seen: The images.
+        sha256: Of the test images, or of the whole training split that the part was taken from.
+        split_sha256: Of the indices of the validation images; null where none were set apart.
+        notice: What a reader must know about the data; null when they are as named.
+    """
+
+    source: Source
+    split: SplitName
+    seen: LabelledImages
+    sha256: str
+    split_sha256: str | None
+    notice: str | None
+
+
+class _Holder(msgspec.Struct):
+    data: DataConfig
+
+
+def choose_data(own: dict[str, Any], composed: dict[str, Any], typed: Sequence[str]) -> DataConfig:
+    """Decides which data a run is scored on.
+
+    Args:
+        own: The run's own `data` node.
+        composed: The command line's.
+        typed: The command line's overrides. `data=…` puts its node in place of the run's own;
+            `data.path=…` and its like change values of the run's own.
+
+    Raises:
+        ConfigError: A value is not accepted.
+    """
+    keys = [override.partition("=")[0].lstrip("+~") for override in typed]
+    if _DATA in keys:
+        node = composed
+    else:
+        changed = [key.partition(".")[2].partition(".")[0] for key in keys if key.startswith(f"{_DATA}.")]
+        node = own | {name: composed[name] for name in changed if name in composed}
+    tree = {_DATA: node}
+    try:
+        return msgspec.convert(tree, _Holder).data
+    except msgspec.ValidationError as error:
+        raise explain_rejection(str(error), tree, _Holder) from error
+
+
+def load_split(config: DataConfig, split: SplitName, progress: Progress) -> ScoredSplit:
+    """Finds a data set and reads one part of it.
+
+    Args:
+        config: Which data set, and how its validation images are set apart.
+        split: Which part. The test images are read only when they are asked for.
+        progress: Told about a download.
+
+    Raises:
+        ConfigError: The data cannot be had, or there are no validation images.
+    """
+    source = find_source(config, progress=progress)
+    if split == "test" or (split == "validation" and source.validation == "test"):
+        test = source.load("test")
+        notice = " ".join(filter(None, (source.notice, test.notice))) or None
+        return ScoredSplit(source, split, test, test.sha256, None, notice)
+    training = load_training_data(source)
+    seen = training.training if split == "train" else training.validation
+    if seen is None:
+        raise ConfigError(
+            "split: validation was asked for, and data.validation is 0.", "Accepted: test, train."
+        )
+    sha256 = seen.sha256 if isinstance(seen, Images) else training.train_sha256
+    return ScoredSplit(source, split, seen, sha256, training.split_sha256, training.notice)

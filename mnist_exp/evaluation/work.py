@@ -1,0 +1,17 @@
+"""Heavy work without a run's directory: TensorFlow's noise kept away, signals minded."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from mnist_exp.native_output import diverted_stderr
+from mnist_exp.signals import stop_request
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Within the block TensorFlow can be imported and used as in a run.
+
+    What it says goes nowhere, and signals do not arrive on its threads.
+    """
+    with diverted_stderr(), stop_request():
+        yield

@@ -1,0 +1,168 @@
+"""`mode=evaluate`: a finished run scored again, on its own data or on other data."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+import numpy as np
+from msgspec import Meta, Struct
+
+from mnist_exp import files, provenance
+from mnist_exp.errors import ConfigError, RunError
+from mnist_exp.evaluation.choosing import choose_run, read_finished
+from mnist_exp.evaluation.records import SplitName
+from mnist_exp.evaluation.splits import choose_data, load_split
+from mnist_exp.evaluation.work import quietly
+from mnist_exp.refusals import explain_rejection
+from mnist_exp.runs import claim_folder
+from mnist_exp.terminal import Terminal
+
+if TYPE_CHECKING:
+    from mnist_exp.evaluation.evaluating import Evaluated
+    from mnist_exp.evaluation.splits import ScoredSplit
+
+_USED = ("mode", "run", "runs_dir", "data", "split", "evaluate")
+_OWN = ("model", "optimizer", "schedule", "augmentation", "training", "seed", "experiment")
+_EVALUATION, _CLASSES, _PREDICTIONS, _PLOTS = (
+    "evaluation.json", "per_class.csv", "predictions.npz", "plots",
+)  # fmt: skip
+
+
+class EvaluateOptions(Struct, frozen=True, forbid_unknown_fields=True):
+    """How a run is evaluated.
+
+    Attributes:
+        robustness_images: At most so many images are made harder; 0 for none.
+    """
+
+    robustness_images: Annotated[int, Meta(ge=0, le=10_000_000)] = 2000
+
+
+class EvaluateRequest(Struct, frozen=True, kw_only=True):
+    """What `mode=evaluate` reads of a configuration.
+
+    Attributes:
+        run: Which: `latest`, `best`, a directory; null when nothing was said.
+        runs_dir: The folder that the evaluation's own folder is made in, and runs are looked for in.
+        split: Which part of the data.
+        evaluate: How.
+        data: The command line's data node.
+        typed: The command line's overrides, which say whether `data` counts.
+    """
+
+    run: str | None
+    runs_dir: str
+    split: SplitName
+    evaluate: EvaluateOptions
+    data: dict[str, Any]
+    typed: list[str] = []
+
+
+def accept(tree: dict[str, Any], typed: Sequence[str]) -> EvaluateRequest:
+    """Checks a request.
+
+    Args:
+        tree: The resolved configuration.
+        typed: The overrides that it came from.
+
+    Raises:
+        ConfigError: A key is not accepted, is of no use here, or is missing.
+    """
+    for override in typed:
+        key = override.partition("=")[0].lstrip("+~")
+        if key.partition(".")[0] not in _USED:
+            raise _refusal(key)
+    try:
+        request = msgspec.convert({**tree, "typed": list(typed)}, EvaluateRequest)
+    except msgspec.ValidationError as error:
+        raise explain_rejection(str(error), tree, EvaluateRequest) from error
+    if not request.run:
+        raise ConfigError("run: got none.", "Say which, such as: mnist-exp mode=evaluate run=latest")
+    choose_data({}, request.data, ["data="])
+    return request
+
+
+def _refusal(key: str) -> ConfigError:
+    """Says why a key is of no use."""
+    if key.partition(".")[0] in _OWN:
+        return ConfigError(
+            f"{key}: mode=evaluate takes it from the run's own configuration.",
+            "Only data= can be another one.",
+        )
+    return ConfigError(
+        f"{key}: mode=evaluate reads a finished run, and has no use for it.",
+        "Accepted: run, runs_dir, data, split, evaluate.robustness_images.",
+    )
+
+
+def answer(request: EvaluateRequest, terminal: Terminal) -> None:
+    """Scores a finished run, and writes everything down in a folder of its own.
+
+    Args:
+        request: From `accept`.
+        terminal: Where the result is shown.
+
+    Raises:
+        ConfigError: There is no such run, or it cannot be scored on such data.
+        RunError: A file could not be written.
+    """
+    run, config = read_finished(choose_run(str(request.run), Path(request.runs_dir)))
+    scored = load_split(
+        choose_data(run.config["data"], request.data, request.typed), request.split, terminal.download_progress
+    )
+    with quietly():
+        # Imported here, as the network needs TensorFlow: a wrong request is refused before.
+        from mnist_exp.evaluation import network as networks
+        from mnist_exp.evaluation.evaluating import evaluate
+
+        threads = networks.start_as(run, config)
+        network = networks.load_network(run)
+        names = scored.source.class_names
+        networks.check_fit(network, scored.seen.images.shape[1:], names, scored.source.name)
+        most = request.evaluate.robustness_images
+        model_name = config.model.name
+        evaluated = evaluate(run, model_name, network, scored, most, threads, provenance.versions())
+        output_dir = _claim(request.runs_dir, f"evaluate_{model_name}")
+        _write(evaluated, scored, output_dir)
+    _show(evaluated, scored, terminal, output_dir)
+
+
+def _claim(runs_dir: str, label: str) -> Path:
+    try:
+        output_dir = claim_folder(Path(runs_dir), label)
+        (output_dir / _PLOTS).mkdir()
+    except OSError as error:
+        raise RunError(f"runs_dir: {runs_dir}: {error.strerror}.") from error
+    return output_dir
+
+
+def _write(evaluated: "Evaluated", scored: "ScoredSplit", output_dir: Path) -> None:
+    """Writes numbers, predictions and pictures."""
+    from mnist_exp.evaluation.class_scores import class_table
+    from mnist_exp.evaluation.figures import draw_evaluation
+    from mnist_exp.plot_style import figure_png
+
+    record = msgspec.json.format(msgspec.json.encode(evaluated.record), indent=2)
+    files.write_bytes(output_dir / _EVALUATION, record + b"\n")
+    files.write_bytes(output_dir / _CLASSES, class_table(evaluated.record.classes).encode())
+    arrays = {"probabilities": evaluated.probabilities, "labels": scored.seen.labels}
+    files.write_with(output_dir / _PREDICTIONS, lambda draft: np.savez(draft, **arrays))
+    for name, figure in draw_evaluation(evaluated, scored).items():
+        files.write_bytes(output_dir / _PLOTS / f"{name}.png", figure_png(figure))
+
+
+def _show(evaluated: "Evaluated", scored: "ScoredSplit", terminal: Terminal, output_dir: Path) -> None:
+    """Shows what was measured."""
+    from mnist_exp.console import render_digits, render_notice
+    from mnist_exp.evaluation.console import render_evaluation
+
+    seen = scored.seen
+    terminal.print(render_digits(seen.images, seen.labels, evaluated.probabilities, scored.source.class_names))
+    if scored.notice:
+        terminal.print(render_notice(scored.notice))
+    run = evaluated.record.run
+    commands = [f"mnist-exp mode=predict run={run} images=digit.png"]
+    if scored.split == "test":
+        commands.insert(0, f"mnist-exp mode=evaluate run={run} split=validation")
+    terminal.print(render_evaluation(evaluated.record, str(output_dir), commands))

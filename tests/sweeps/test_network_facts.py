@@ -1,0 +1,38 @@
+"""What is counted without Keras is what Keras counts, and only what Keras cannot refuse is."""
+
+import random
+
+import pytest
+
+from mnist_exp.schema import MlpConfig, OptimizerConfig
+from mnist_exp.sweeps.checker import Question
+from mnist_exp.sweeps.network_facts import known_facts
+from mnist_exp.sweeps.networks import answer_all
+
+ARGUMENTS = {"weight_decay": 0.2, "beta_1": 0.9, "beta_2": 0.99, "epsilon": 1e-7}
+ADAMW = OptimizerConfig("adamw", 0.1, ARGUMENTS)
+SHAPE = (28, 28)
+
+
+def drawn_model(seed: int) -> MlpConfig:
+    draw = random.Random(seed)
+    units = [draw.randint(1, 40) for _ in range(draw.randint(0, 4))]
+    activation = draw.choice(["relu", "gelu", ["tanh"] * len(units)])
+    dropout = draw.choice([0.0, 0.3, [draw.choice([0.0, 0.5]) for _ in units]])
+    return MlpConfig("drawn", units, activation, draw.random() < 0.5, dropout, draw.choice([0.0, 0.1]))
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_perceptron_is_counted_as_keras_counts_it(seed: int) -> None:
+    model = drawn_model(seed)
+    question = Question(model=model, optimizer=ADAMW, ema_momentum=0.0, image_shape=SHAPE, num_classes=7)
+    assert known_facts(model, ADAMW, SHAPE, 7) == answer_all([question])[0]
+
+
+def test_keras_is_asked_about_what_it_might_refuse() -> None:
+    model = MlpConfig("mine", [8], "relu", False, 0.0, 0.0)
+    assert known_facts(model, ADAMW, SHAPE, 10) is not None
+    unusual = OptimizerConfig("adamw", 0.1, ARGUMENTS | {"beta_1": 7})
+    assert known_facts(model, unusual, SHAPE, 10) is None
+    halving = MlpConfig("mine", [8], "glu", False, 0.0, 0.0)
+    assert known_facts(halving, ADAMW, SHAPE, 10) is None
