@@ -103,12 +103,24 @@ def explain_hydra(error: Exception, typed: Sequence[str]) -> ConfigError:
         mode = _BELONGS_TO.get(key.partition(".")[0])
         if mode is not None and f"mode={mode}" not in typed:
             return ConfigError(f"{key}: belongs to mode={mode}.", f"Add mode={mode}.")
+        if key in known_keys() and _is_swept(key.partition(".")[0], typed):
+            return ConfigError(
+                f"{key}: Hydra composes a sweep once without what is swept, and the default "
+                f"{key.partition('.')[0]} has no such key.",
+                f"Write ++{key}=… instead.",
+            )
         if key in known_keys():
             return _explain_absent(key, str(error.__cause__ or text))
         if not key.startswith("hydra."):
             return ConfigError(f"{key}: there is no such key.", _nearest_key(key))
     request = "" if isinstance(error, HydraException) else f"{' '.join(typed)}: "
     return ConfigError(request + " ".join(line.strip() for line in text.splitlines() if line.strip()))
+
+
+def _is_swept(group: str, typed: Sequence[str]) -> bool:
+    """Says whether a group's options are what a sweep goes over, on the command line or in a plan."""
+    is_listed = any(word.startswith(f"{group}=") and "," in word for word in typed)
+    return is_listed or any(word.startswith("sweep_plan=") for word in typed)
 
 
 def _explain_absent(key: str, cause: str) -> ConfigError:

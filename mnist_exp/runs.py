@@ -134,7 +134,7 @@ def create_run(
         ConfigError: The folder cannot be written, or the given directory is in use.
     """
     try:
-        path = claim_folder(folder, label) if given is None else _adopt(given)
+        path = claim_folder(folder, label, given)
         run = RunDirectory(path, manifest(path.name))
         for part in (run.checkpoints_dir, run.plots_dir):
             part.mkdir()
@@ -148,13 +148,28 @@ def create_run(
         ) from error
 
 
-def claim_folder(folder: Path, label: str) -> Path:
+def claim_folder(folder: Path, label: str, given: Path | None = None) -> Path:
     """Makes a new directory that nothing else has, whatever starts at the same time.
 
     Args:
         folder: Made where it is missing.
         label: Part of the name, after the time.
+        given: The directory to use instead (`hydra.run.dir`): missing or empty.
+
+    Raises:
+        ConfigError: The folder cannot be written, or the given directory is in use.
     """
+    try:
+        return _claim(folder, label) if given is None else _adopt(given)
+    except OSError as error:
+        hint = "Set runs_dir (or MNIST_EXP_RUNS) to a folder that you can write to."
+        raise ConfigError(
+            f"runs_dir: cannot write to {given or folder}: {error.strerror or error}.", hint
+        ) from error
+
+
+def _claim(folder: Path, label: str) -> Path:
+    """Makes a new directory in the folder; a clash of names draws another one."""
     folder.mkdir(parents=True, exist_ok=True)
     while True:
         path = folder / f"{datetime.now(UTC):%Y-%m-%d_%H-%M-%S}_{label}_{secrets.token_hex(3)}"

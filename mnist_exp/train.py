@@ -134,7 +134,7 @@ def _execute(composed: DictConfig, terminal: Terminal) -> None:
     typed = list(HydraConfig.get().overrides.task)
     tree = resolve(composed)
     if (mode := _reading_mode(composed)) is not None:
-        mode.answer(mode.accept(tree, typed), terminal)
+        mode.answer(mode.accept(tree, typed), terminal, _given_dir())
         return
     config = parse(composed)
     if config.resume is not None:
@@ -193,13 +193,18 @@ def _job(config: Config, tree: dict[str, Any], typed: list[str], **search: Any) 
     experiment = hydra_config.runtime.choices.get("experiment", "none")
     if experiment != "none":
         folder /= experiment
-    given = None if hydra_config.run.dir == "." else Path(hydra_config.run.dir)
     return Job(
         config=config,
         tree=tree,
         overrides=typed,
         argv=sys.argv[1:],
         folder=folder,
-        given=given,
+        given=_given_dir(),
         **search,
     )
+
+
+def _given_dir() -> Path | None:
+    """Gives the directory that the user named for the run's files; None for a new one in `runs_dir`."""
+    given = HydraConfig.get().run.dir
+    return None if given == "." else Path(given)

@@ -106,7 +106,8 @@ def _ranking(group: SeedGroup) -> tuple[float, ...]:
 def _report(found: ComparableSet, options: CompareOptions) -> SetReport:
     """Puts a set in plain data, its leader tested against the others."""
     leader, *others = found.groups
-    pairs = compare_with_leader(leader, others)
+    chosen_on_test = leader.is_optimistic or any(run.result.val_accuracy is None for run in leader.runs)
+    pairs = compare_with_leader(leader, others, chosen_on_test)
     ordered = sorted(found.groups, key=lambda group: (group.is_optimistic, sort_key(group, options.sort)))
     return SetReport(
         title=describe_data(found.data),
@@ -115,7 +116,7 @@ def _report(found: ComparableSet, options: CompareOptions) -> SetReport:
         keys=found.keys,
         groups=[_group_row(group, found.keys) for group in ordered],
         leader=leader.label if others else None,
-        verdict=verdicts.verdict(pairs),
+        verdict=verdicts.verdict(pairs, chosen_on_test),
         pairs=pairs,
         notes=verdicts.notes(found, options.sort),
     )

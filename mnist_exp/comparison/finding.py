@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mnist_exp.errors import ConfigError, nearest
 
-_MANIFEST, _SWEEP = "manifest.json", "sweep.json"
+_MANIFEST, _SWEEP, _EARLIER = "manifest.json", "sweep.json", "earlier"
 # A run lies in its sweep's folder, or in an experiment's in there; `runs` holds sweeps.
 _DEPTH = 3
 _ANY_DEPTH = "**"
@@ -83,7 +83,11 @@ def _runs_below(folder: Path, depth: int | None) -> Iterator[Path]:
         if _MANIFEST in files or _is_run(Path(place)):
             folders.clear()
             yield Path(place)
-        elif depth is not None and len(Path(place).relative_to(folder).parts) >= depth:
+            continue
+        if _SWEEP in files and _EARLIER in folders:
+            # Attempts that a sweep has put aside: the runs that count have taken their place.
+            folders.remove(_EARLIER)
+        if depth is not None and len(Path(place).relative_to(folder).parts) >= depth:
             folders.clear()
         folders[:] = sorted(name for name in folders if not name.startswith("."))
 

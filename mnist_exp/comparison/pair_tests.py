@@ -25,21 +25,26 @@ from mnist_exp.significance import (
 # A pair of many seeds takes a hundredth of a second to resample; those farther down are seldom read.
 _MOST_RESAMPLED = 10
 _FEWEST_SHARED_SEEDS = 3
+_LEAST_SHARED = 0.8
+"""Share of the larger side's runs; where fewer have a partner, pairs would leave too many out."""
 
 
-def compare_with_leader(leader: SeedGroup, others: Sequence[SeedGroup]) -> list[Pair]:
+def compare_with_leader(leader: SeedGroup, others: Sequence[SeedGroup], chosen_on_test: bool) -> list[Pair]:
     """Tests the leading group against each of the others, corrected for their number (Holm).
 
     Args:
-        leader: Chosen without looking at test images.
-        others: The rest of its set, the most interesting first.
+        leader: The best of its set.
+        others: The rest, the most interesting first.
+        chosen_on_test: Whether test images chose the leader. Any pair of groups could then have been
+            tested here, and p values are corrected for that many (Bonferroni).
     """
     variance = pooled_variance([_scores(group.runs) for group in [leader, *others]])
     pairs = [
         _test_pair(leader, other, variance, place < _MOST_RESAMPLED) for place, other in enumerate(others)
     ]
     p_values = [pair.p_value for pair in pairs if pair.p_value is not None]
-    corrected = iter(holm(p_values))
+    num_chances = (len(others) + 1) / 2 if chosen_on_test else 1.0
+    corrected = iter(min(1.0, num_chances * p_value) for p_value in holm(p_values))
     return [
         word_pair(pair, len(p_values))
         for pair in (
@@ -110,7 +115,10 @@ def _match_seeds(first: SeedGroup, second: SeedGroup) -> tuple[list[RunResult], 
     """Puts runs of the same seeds side by side, where few runs are lost by that."""
     shared = sorted(set(first.seeds) & set(second.seeds))
     is_all = len(shared) == len(first.runs) == len(second.runs)
-    if len(shared) < 2 or not (is_all or len(shared) >= _FEWEST_SHARED_SEEDS):
+    are_most = len(shared) >= max(
+        _FEWEST_SHARED_SEEDS, _LEAST_SHARED * max(len(first.runs), len(second.runs))
+    )
+    if len(shared) < 2 or not (is_all or are_most):
         return first.runs, second.runs, False
     one, other = ({run.manifest.seed: run for run in group.runs} for group in (first, second))
     return [one[seed] for seed in shared], [other[seed] for seed in shared], True

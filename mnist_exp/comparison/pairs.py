@@ -84,14 +84,16 @@ def _word_decision(pair: Pair, num_pairs: int) -> str:
     if pair.interval is None or pair.corrected_p_value is None:
         words = f"cannot test {pair.first} against {pair.second}: difference {points(pair.difference)} points"
         return f"{words}, and predictions.npz is missing"
-    name = "Holm p" if num_pairs > 1 else "p"
+    name, alone = ("Holm p", " for this pair alone") if num_pairs > 1 else ("p", "")
     evidence = f"{p_value_text(pair.corrected_p_value, name)}, {_word_seeds(pair.num_seeds)}"
     if pair.is_decided:
         low, high = pair.interval if pair.difference > 0 else (-pair.interval[1], -pair.interval[0])
-        size = f"{points(abs(pair.difference))} points (95% {points(low)} to {points(high)}, {evidence})"
+        size = (
+            f"{points(abs(pair.difference))} points (95%{alone} {points(low)} to {points(high)}, {evidence})"
+        )
         return f"{pair.better} is better than {pair.worse} by {size}"
     low, high = pair.interval
-    size = f"{points(pair.difference)} points (95% {points(low)} to {points(high)}, {evidence})"
+    size = f"{points(pair.difference)} points (95%{alone} {points(low)} to {points(high)}, {evidence})"
     return f"cannot tell {pair.first} from {pair.second}: difference {size}"
 
 

@@ -12,11 +12,12 @@ _MOST_NAMED = 3
 _LONGEST_NOTICE = 300
 
 
-def verdict(pairs: Sequence[Pair]) -> str:
+def verdict(pairs: Sequence[Pair], chosen_on_test: bool) -> str:
     """Says in a sentence whether the leading group is better than the others.
 
     Args:
         pairs: The leading group against each other one.
+        chosen_on_test: Whether test images chose the leader.
     """
     if len(pairs) < 2:
         return "".join(pair.sentence for pair in pairs)
@@ -28,6 +29,8 @@ def verdict(pairs: Sequence[Pair]) -> str:
     parts += [f"is worse than {_name_some(beating)}"] if beating else []
     parts += [f"cannot be told from {_name_some(equal)}"] if equal else []
     words = parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+    if chosen_on_test:
+        return f"{leader} leads on the test images, and was chosen by that: it {words}"
     return f"{leader} leads on validation images; on the test images it {words}"
 
 
@@ -97,6 +100,10 @@ def _word_surroundings(runs: Sequence[RunResult]) -> list[str]:
     beside = sum(1 for run in runs if run.manifest.sweep and run.manifest.sweep.jobs_at_once > 1)
     if beside:
         found.append(f"{plural(beside, 'run')} had other jobs of a sweep beside them: seconds are longer.")
+    threads = sorted({run.manifest.threads for run in runs if run.manifest.threads})
+    if len(threads) > 1:
+        counts = " or ".join(map(str, threads))
+        found.append(f"Runs had {counts} threads: the same seed gives slightly other numbers.")
     commits = {run.manifest.git.commit for run in runs if run.manifest.git}
     if len(commits) > 1:
         found.append(f"The code is that of {len(commits)} commits.")

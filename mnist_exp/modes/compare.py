@@ -64,25 +64,23 @@ def accept(tree: dict[str, Any], typed: Sequence[str]) -> CompareRequest:
     return request
 
 
-def answer(request: CompareRequest, terminal: Terminal) -> None:
+def answer(request: CompareRequest, terminal: Terminal, given: Path | None) -> None:
     """Compares; the table for people is kept, with pictures, in a folder of its own.
 
     Args:
         request: From `accept`.
         terminal: Where the table is shown.
+        given: The folder to use; None for a new one.
 
     Raises:
-        ConfigError: A path is not there, or there is no such column.
+        ConfigError: A path is not there, there is no such column, or no folder can be made.
         RunError: A file could not be written.
     """
     patterns = [request.runs] if isinstance(request.runs, str) else request.runs or []
     examined = examine(patterns, request.compare)
     output_dir = None
     if request.compare.format == "table":
-        try:
-            output_dir = claim_folder(Path(request.runs_dir), "compare")
-        except OSError as error:
-            raise RunError(f"runs_dir: {request.runs_dir}: {error.strerror}.") from error
+        output_dir = claim_folder(Path(request.runs_dir), "compare", given)
     _present(examined, request.compare, terminal, output_dir)
 
 

@@ -48,7 +48,7 @@ def job_of(assignment: Assignment) -> Job:
     """Gives a job its share of this machine and its place in the sweep."""
     order, planned = assignment.order, assignment.job
     return Job(
-        config=share_cores(parse_tree(planned.config), order.jobs_at_once),
+        config=share_cores(parse_tree(planned.config), order.cores_per_job),
         tree=planned.config,
         overrides=planned.overrides,
         argv=order.argv,
@@ -59,16 +59,20 @@ def job_of(assignment: Assignment) -> Job:
     )
 
 
-def share_cores(config: Config, jobs_at_once: int) -> Config:
+def cores_per_job(jobs_at_once: int) -> int:
+    """Gives each of several jobs its share of this machine's cores; 0 stands for all of them."""
+    return 0 if jobs_at_once == 1 else max(num_cores() // jobs_at_once, 1)
+
+
+def share_cores(config: Config, share: int) -> Config:
     """Limits a job to its share of the cores, where its configuration does not say otherwise.
 
     Args:
         config: The job's.
-        jobs_at_once: How many run at the same time on this machine; one alone may use every core.
+        share: How many cores; 0 for all of them.
     """
-    if jobs_at_once == 1:
+    if share == 0:
         return config
-    share = max(num_cores() // jobs_at_once, 1)
     tuner, training = config.tuner, config.training
     if tuner is not None and tuner.workers == 0:
         tuner = msgspec.structs.replace(tuner, workers=share)

@@ -11,12 +11,14 @@ import msgspec
 
 from mnist_exp import files, runs
 from mnist_exp.errors import ConfigError
+from mnist_exp.layout import plural
 from mnist_exp.records import EpochMetrics, Manifest, Summary
 from mnist_exp.sweeps.records import SweepJob, SweepRecord
 
 JobStatus = Literal["pending", "running", "completed", "failed", "interrupted"]
 _NAME = "sweep.json"
 _LOG = "sweep.log"
+_EARLIER = "earlier"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,14 +96,19 @@ class SweepDirectory:
             return None
 
     def put_aside(self, job: SweepJob) -> None:
-        """Moves what an earlier attempt at a job left to `earlier/`, out of the way of the next."""
+        """Moves what an earlier attempt at a job left to `earlier/`, out of the way of the next.
+
+        Raises:
+            ConfigError: A process is still at work there.
+        """
         path = self.run_path(job)
         if not path.exists():
             return
-        kept = self.path / "earlier"
+        if runs.is_at_work(path):
+            raise ConfigError(f"sweep: {path} is still running.", "Wait for it, or stop it first.")
+        kept = self.path / _EARLIER
         kept.mkdir(exist_ok=True)
-        number = sum(1 for _ in kept.glob(f"{job.name}_*")) + 1
-        path.rename(kept / f"{job.name}_{number}")
+        path.rename(_free_place(kept, job.name))
 
 
 def read_sweep(path: Path) -> SweepRecord | None:
@@ -128,6 +135,13 @@ def read_sweep(path: Path) -> SweepRecord | None:
         ) from error
 
 
+def _free_place(folder: Path, name: str) -> Path:
+    number = 1
+    while (folder / f"{name}_{number}").exists():
+        number += 1
+    return folder / f"{name}_{number}"
+
+
 def new_sweep_name() -> str:
     """Makes a name that no other sweep has, whatever starts at the same time."""
     return f"{datetime.now(UTC):%Y-%m-%d_%H-%M-%S}_sweep_{secrets.token_hex(3)}"
@@ -139,10 +153,20 @@ def find_unfinished(sweep: SweepDirectory, rerun: str) -> list[SweepJob]:
     Args:
         sweep: Whose.
         rerun: `unfinished`, `failed` or `all`.
+
+    Raises:
+        ConfigError: Jobs are running that this process has not begun.
     """
     wanted: dict[str, Sequence[JobStatus]] = {
-        "unfinished": ("pending", "running", "failed", "interrupted"),
+        "unfinished": ("pending", "failed", "interrupted"),
         "failed": ("failed",),
-        "all": ("pending", "running", "failed", "interrupted", "completed"),
+        "all": ("pending", "failed", "interrupted", "completed"),
     }
-    return [job for job in sweep.record.jobs if sweep.state(job).status in wanted[rerun]]
+    states = [(job, sweep.state(job).status) for job in sweep.record.jobs]
+    if running := [job.number for job, status in states if status == "running"]:
+        raise ConfigError(
+            f"sweep: {plural(len(running), 'job')} of {sweep.path} still run, begun by an earlier command "
+            f"(the first is job {running[0]}).",
+            "Wait for them, or stop them first.",
+        )
+    return [job for job, status in states if status in wanted[rerun]]

@@ -2,8 +2,8 @@
 
 import contextlib
 import os
+import time
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Literal
 
 from hydra.core.utils import JobReturn, JobStatus
@@ -18,6 +18,7 @@ from mnist_exp.records import Manifest
 from mnist_exp.runs import utc_now
 from mnist_exp.signals import Interrupted, StopRequest, stop_request
 from mnist_exp.sweeps import task
+from mnist_exp.sweeps.directory import JobStatus as Status
 from mnist_exp.sweeps.directory import SweepDirectory
 from mnist_exp.sweeps.launchers import build_launcher
 from mnist_exp.sweeps.orders import Launch, Order, open_launch
@@ -29,6 +30,7 @@ from mnist_exp.terminal import Terminal
 
 _PENDING = ("pending", "interrupted")
 _MOST_IDLE_LAUNCHES = 2
+_PATIENCE_S, _POLL_S = 5.0, 0.25
 
 
 @contextlib.contextmanager
@@ -139,11 +141,20 @@ def _launch_all(
     left, num_idle = list(jobs), 0
     while left and launch.sign()[0] is None:
         problem = _launch_batches(launcher, left, launch, batch_size or len(left))
-        still = [job for job in left if sweep.state(job).status in _PENDING]
+        still = [job for job in left if _status_after(sweep, job) in _PENDING]
         num_idle = num_idle + 1 if len(still) == len(left) else 0
         if num_idle >= _MOST_IDLE_LAUNCHES:
             raise RunError(f"hydra/launcher: it runs no jobs: {problem}", f"{sweep.log_path} may say more.")
         left = still
+
+
+def _status_after(sweep: SweepDirectory, job: SweepJob) -> Status:
+    """Reads how a launched job stands, once a process that is just ending has let go of it."""
+    patience_s = _PATIENCE_S
+    while (status := sweep.state(job).status) == "running" and patience_s > 0:
+        time.sleep(_POLL_S)
+        patience_s -= _POLL_S
+    return status
 
 
 def _launch_batches(launcher: Launcher, jobs: Sequence[SweepJob], launch: Launch, batch_size: int) -> str:
@@ -175,9 +186,10 @@ def new_order(
     return Order(
         sweep_path=str(sweep.path.resolve()),
         argv=argv,
-        working_dir=str(Path.cwd()),
+        working_dir=sweep.record.working_dir,
         started_at=utc_now(),
         process=os.getpid(),
         jobs_at_once=jobs_at_once,
+        cores_per_job=sweep.record.cores_per_job,
         on_fail=on_fail,
     )

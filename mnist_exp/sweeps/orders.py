@@ -30,6 +30,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
         started_at: UTC, ISO 8601.
         process: Id of the process that launches, on the machine that it runs on.
         jobs_at_once: How many run at the same time on one machine.
+        cores_per_job: How many cores each job may use; 0 for all of them.
         on_fail: As in `mnist_exp.schema.SweepRequest`.
     """
 
@@ -39,6 +40,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     started_at: str
     process: int
     jobs_at_once: int
+    cores_per_job: int
     on_fail: Literal["continue", "stop"]
 
 
@@ -60,12 +62,14 @@ class Launch:
             return None
 
     def give(self, sign: Sign, reason: str) -> None:
-        """Tells every job to hold or to stop.
+        """Tells every job to hold or to stop; who has been told to stop stays told.
 
         Args:
             sign: What to do.
             reason: For the user.
         """
+        if sign == "hold" and self.sign()[0] is not None:
+            return
         # When the launch is over, nobody is left to tell.
         with contextlib.suppress(RunError):
             files.write_bytes(self.path / _SIGN, f"{sign} {reason}".encode())

@@ -93,7 +93,10 @@ def plan_sweep(
         ConfigError: A job is not accepted; says which, and how many more.
     """
     composer = Composer(config.hydra.job.config_name, list(config.hydra.overrides.hydra))
-    expanded = expand(list(config.hydra.overrides.task), request.sweep_plan, _base_seed(config, request))
+    # As Hydra's own sweeper has it: what its configuration sweeps over, then what was typed.
+    params = config.hydra.sweeper.get("params") or {}
+    typed = [*(f"{key}={value}" for key, value in params.items()), *config.hydra.overrides.task]
+    expanded = expand(typed, request.sweep_plan, _base_seed(config, request))
     drafts = [_Draft(overrides, label) for overrides, label in zip(expanded, labels(expanded), strict=True)]
     _all_accepted(drafts, [_compose(draft, composer, name) for draft in drafts])
     kept, duplicates = _without_duplicates(drafts)
@@ -107,6 +110,8 @@ def plan_sweep(
         argv=list(argv),
         versions=provenance.versions(),
         git=provenance.git_record(),
+        working_dir=str(Path.cwd()),
+        cores_per_job=0,
         jobs=_jobs(kept, composer),
     )
     estimates = estimate_jobs(configs, checked, Path(configs[0].runs_dir)) if checked else []

@@ -42,6 +42,9 @@ class SweepRecord(Struct, frozen=True, kw_only=True):
         argv: What was typed.
         versions: Of Python and of what computes.
         git: The code's commit; null outside a repository.
+        working_dir: The folder that relative paths of the configuration start from.
+        cores_per_job: How many cores each job may use, so that the bits do not depend on what runs
+            beside it; 0 for all of a machine's.
         jobs: In order.
     """
 
@@ -50,4 +53,6 @@ class SweepRecord(Struct, frozen=True, kw_only=True):
     argv: list[str]
     versions: dict[str, str]
     git: GitRecord | None
+    working_dir: str
+    cores_per_job: int
     jobs: list[SweepJob]

@@ -3,30 +3,35 @@
 import shlex
 import sys
 from contextlib import closing
-from pathlib import Path
 
-from omegaconf import DictConfig, OmegaConf
+from msgspec.structs import replace
+from omegaconf import DictConfig
 from rich.text import Text
 
-from mnist_exp.config import SWEEP_KEYS, own_keys, parse, parse_sweep_request
+from mnist_exp.config import SWEEP_KEYS, parse_sweep_request
 from mnist_exp.console import render_notice
 from mnist_exp.errors import ConfigError
 from mnist_exp.layout import plural
-from mnist_exp.schema import Config, SweepRequest
+from mnist_exp.schema import SweepRequest
+from mnist_exp.sweeps.assignments import cores_per_job
 from mnist_exp.sweeps.checker import Checker
 from mnist_exp.sweeps.conclusion import conclude
-from mnist_exp.sweeps.directory import SweepDirectory, find_unfinished, new_sweep_name, read_sweep
+from mnist_exp.sweeps.directory import SweepDirectory, find_unfinished, read_sweep
 from mnist_exp.sweeps.launch import held, new_order, run_jobs
 from mnist_exp.sweeps.launchers import count_at_once
 from mnist_exp.sweeps.names import diff_words
-from mnist_exp.sweeps.overrides import plain_key
+from mnist_exp.sweeps.overrides import plain_key, to_override
 from mnist_exp.sweeps.plan_console import render_plan
 from mnist_exp.sweeps.planning import PlannedSweep, plan_again, plan_sweep
+from mnist_exp.sweeps.same_images import check_same_images
+from mnist_exp.sweeps.target import Target, find_target
 from mnist_exp.terminal import Terminal
 
 _OWN_SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
 # What a command may say and still mean the sweep as it was frozen.
 _WHICH = {*SWEEP_KEYS, "sweep", "runs_dir"} - {"sweep_plan"}
+# What stays in the command that goes on with a sweep.
+_KEPT = ("runs_dir=", "on_fail=")
 
 
 def run_sweep(config: DictConfig, terminal: Terminal) -> int:
@@ -45,15 +50,17 @@ def run_sweep(config: DictConfig, terminal: Terminal) -> int:
         Interrupted: Someone asked to stop; what was finished is kept.
     """
     request = parse_sweep_request(config)
-    common = parse(OmegaConf.masked_copy(config, own_keys(config)))
     _refuse_other_sweepers(config)
-    path = _sweep_path(config, common)
-    frozen = read_sweep(path)
+    target = find_target(config)
+    frozen = read_sweep(target.path)
     if frozen is None:
-        return _begin(path, config, request, terminal)
-    sweep = SweepDirectory(path, frozen)
+        if target.is_named and _names_only(config):
+            raise target.missing()
+        return _begin(target, config, request, terminal)
+    sweep = SweepDirectory(target.path, frozen)
     if not _names_only(config):
-        _refuse_changes(sweep, plan_sweep(path.name, config, request, sys.argv[1:], None))
+        planned = plan_sweep(frozen.name, config, request, sys.argv[1:], None)
+        _refuse_changes(sweep, planned, _resume_command(sweep, config))
     if request.plan:
         with closing(Checker(terminal.download_progress)) as checker:
             _show(plan_again(frozen, checker.check), config, request, terminal)
@@ -62,16 +69,19 @@ def run_sweep(config: DictConfig, terminal: Terminal) -> int:
         return _run(sweep, config, request, terminal)
 
 
-def _begin(path: Path, config: DictConfig, request: SweepRequest, terminal: Terminal) -> int:
+def _begin(target: Target, config: DictConfig, request: SweepRequest, terminal: Terminal) -> int:
     """Plans a new sweep and, unless only the plan was asked for, freezes and runs it."""
     if request.rerun != "unfinished":
-        raise ConfigError(f"rerun: there is no sweep in {path} yet.", "Leave rerun out, or correct sweep=.")
+        raise target.missing()
+    path = target.path
     with closing(Checker(terminal.download_progress)) as checker:
-        planned = plan_sweep(path.name, config, request, sys.argv[1:], checker.check)
+        planned = plan_sweep(target.name, config, request, sys.argv[1:], checker.check)
     if request.plan:
         _show(planned, config, request, terminal)
         return 0
-    sweep = SweepDirectory(path, planned.record)
+    at_once = count_at_once(config, len(planned.record.jobs))
+    record = replace(planned.record, cores_per_job=cores_per_job(at_once))
+    sweep = SweepDirectory(path, record)
     sweep.create()
     with held(sweep):
         if read_sweep(path) is not None:
@@ -99,6 +109,7 @@ def _run(sweep: SweepDirectory, config: DictConfig, request: SweepRequest, termi
     """Runs what is not finished, and sums everything up."""
     terminal.attach_log(sweep.log_path)
     jobs, num_jobs = find_unfinished(sweep, request.rerun), len(sweep.record.jobs)
+    check_same_images(sweep, jobs)
     at_once = count_at_once(config, num_jobs)
     finished = f", {num_jobs - len(jobs):,} finished before" if len(jobs) < num_jobs else ""
     words = f"{plural(num_jobs, 'job')}{finished}, {at_once:,} at once, in "
@@ -113,8 +124,16 @@ def _run(sweep: SweepDirectory, config: DictConfig, request: SweepRequest, termi
 def _resume_command(sweep: SweepDirectory, config: DictConfig) -> str:
     """Makes the command that goes on with a sweep, through the same launcher."""
     typed = set(config.hydra.overrides.task)
-    kept = [word for word in sys.argv[1:] if word not in typed or word.startswith(("runs_dir=", "on_fail="))]
-    return shlex.join(["mnist-exp", *kept, f"sweep={sweep.record.name}"])
+    kept = [
+        word
+        for word in sys.argv[1:]
+        if word.startswith(_KEPT) or (word not in typed and not word.startswith("hydra.sweep.dir="))
+    ]
+    is_given = config.hydra.sweep.dir != "."
+    where = (
+        to_override("hydra.sweep.dir", str(sweep.path), "hydra") if is_given else f"sweep={sweep.record.name}"
+    )
+    return shlex.join(["mnist-exp", *kept, where])
 
 
 def _names_only(config: DictConfig) -> bool:
@@ -123,21 +142,13 @@ def _names_only(config: DictConfig) -> bool:
     return all(root in _WHICH for root in roots)
 
 
-def _sweep_path(config: DictConfig, common: Config) -> Path:
-    """Says where a sweep is, or will be."""
-    if config.hydra.sweep.dir != ".":
-        return Path(config.hydra.sweep.dir)
-    return Path(common.runs_dir, common.sweep or new_sweep_name())
-
-
-def _refuse_changes(sweep: SweepDirectory, planned: PlannedSweep) -> None:
+def _refuse_changes(sweep: SweepDirectory, planned: PlannedSweep, resume: str) -> None:
     """Makes sure that a command means the sweep that was frozen under its name."""
     difference = diff_words(sweep.record, planned.record)
     if difference is not None:
-        name = sweep.record.name
         raise ConfigError(
-            f"sweep: {name} was begun with another configuration: {difference}.",
-            f"Go on with it as it was: mnist-exp -m sweep={name}, or choose another name.",
+            f"sweep: {sweep.record.name} was begun with another configuration: {difference}.",
+            f"Go on with it as it was: {resume} – or choose another name.",
         )
 
 

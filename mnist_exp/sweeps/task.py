@@ -25,7 +25,7 @@ from mnist_exp.sweeps.assignments import (
 from mnist_exp.sweeps.directory import SweepDirectory, read_sweep
 from mnist_exp.sweeps.job_process import JobProcess, Wish
 from mnist_exp.sweeps.orders import Launch, Order
-from mnist_exp.sweeps.records import SweepJob
+from mnist_exp.sweeps.records import SweepJob, SweepRecord
 
 _SAME_FAILURES = 5
 _POLL_S = 0.5
@@ -43,14 +43,21 @@ def run_job(composed: DictConfig) -> None:
     order = launch.read_order()
     if order is None or launch.sign()[0] is not None:
         return
-    record = read_sweep(Path(order.sweep_path))
-    assert record is not None
+    record = _frozen(Path(order.sweep_path))
     if os.getpid() != order.process:
         _settle_in()
     sweep, job = SweepDirectory(Path(order.sweep_path), record), record.jobs[composed.job]
     _attempt(sweep, job, order, launch)
     if sweep.state(job).status == "failed":
         _hold_after_failure(sweep, order, launch)
+
+
+@functools.lru_cache(maxsize=1)
+def _frozen(path: Path) -> SweepRecord:
+    """Reads a sweep's plan, once for all jobs: it never changes."""
+    record = read_sweep(path)
+    assert record is not None
+    return record
 
 
 @functools.cache
@@ -123,7 +130,7 @@ def _is_stopped(status: int, launch: Launch) -> bool:
 
 def _process_for(assignment: Assignment) -> JobProcess:
     """Gives the process that is kept, unless its number of threads is another."""
-    config = share_cores(parse_tree(assignment.job.config), assignment.order.jobs_at_once)
+    config = share_cores(parse_tree(assignment.job.config), assignment.order.cores_per_job)
     threads = config.training.threads
     if threads not in _kept:
         close()
