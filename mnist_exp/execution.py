@@ -3,6 +3,8 @@
 import gc
 import importlib
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from mnist_exp import jobs, runs
@@ -35,7 +37,7 @@ def execute(job: Job, terminal: Terminal, earlier: runs.RunDirectory | None = No
         mode = _import_module(_MODES[job.config.mode])
         prepared = mode.prepare(job, terminal, earlier)
         run = earlier or jobs.open_run(job)
-        with runs.recorded(run):
+        with _described(run, terminal), runs.recorded(run):
             if earlier is not None:
                 run.update_manifest(status="running", error=None, finished_at=None)
                 run.write_config(job.tree)
@@ -50,6 +52,20 @@ def execute(job: Job, terminal: Terminal, earlier: runs.RunDirectory | None = No
             go_on = f"; go on with: mnist-exp resume={run.path}" if job.config.tuner is not None else ""
             request.place, request.abandon = f"{run.path}{go_on}", abandon
             mode.run(prepared, run, terminal, request)
+
+
+@contextmanager
+def _described(run: runs.RunDirectory, terminal: Terminal) -> Iterator[None]:
+    """Writes the run's page when the block ends, however it ends; a page that fails costs nothing else."""
+    try:
+        yield
+    finally:
+        from mnist_exp.pages.run_page import write_run_page
+
+        try:
+            write_run_page(run.path)
+        except Exception as error:
+            terminal.print(f"report.html was not written: {runs.explain(error)}")
 
 
 def _import_module(name: str) -> Any:

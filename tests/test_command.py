@@ -164,8 +164,8 @@ def test_a_run_directory_holds_what_the_contract_says_and_nothing_else(finished_
     plots = {"learning_curves", "confusion_matrix", "sample_predictions", "mistakes", "first_layer_weights"}
     names = ("config.yaml", "overrides.yaml", "manifest.json", "metrics.jsonl", "metrics.csv", "summary.json")
     checkpoints = {"checkpoints/best.keras", "checkpoints/last.keras"}
-    rest = {"predictions.npz", "train.log"} | checkpoints | {f"plots/{name}.png" for name in plots}
-    assert files == {*names} | rest
+    rest = {"predictions.npz", "train.log", "report.html"} | {f"plots/{name}.png" for name in plots}
+    assert files == {*names} | checkpoints | rest
     assert RUN_NAME.fullmatch(finished_run.path.name)
     everything = {path.name for path in finished_run.path.parent.parent.iterdir()}
     assert everything == {"runs"}, "Hydra's own folders are not wanted"
@@ -345,7 +345,9 @@ def test_a_sweeps_folder_holds_its_runs_its_plan_and_what_came_of_it(sweep: Ende
     assert [path.name for path in (sweep.folder / "elsewhere").iterdir()] == ["pairs"]
     names = {path.name for path in (sweep.folder / "elsewhere" / "pairs").iterdir()}
     runs = {find_run(sweep, model).name for model in ("ann", "bn_dnn")}
-    assert names == runs | {"sweep.json", "sweep.log", "results.csv", "comparison.json", "plots"}
+    assert names == runs | {
+        "sweep.json", "sweep.log", "results.csv", "comparison.json", "report.html", "plots"
+    }  # fmt: skip
 
 
 def test_a_users_own_yaml_trains(own: Ended) -> None:

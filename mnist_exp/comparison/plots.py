@@ -48,16 +48,16 @@ def draw_comparison(examined: Examined) -> tuple[dict[str, Figure], list[str]]:
     if len(found.groups) < 2:
         return figures, []
     first, second = found.groups[:2]
-    scored = [_correct(group) for group in (first, second)]
+    scored = [correct_answers(group) for group in (first, second)]
     if scored[0] is None or scored[1] is None:
         return figures, ["per_class, atlas: not drawn, a run has no predictions.npz"]
     figures["per_class"] = plot_class_differences(
-        _class_differences(first, second, scored[0], scored[1]), first.label, second.label
+        class_differences(first, second, scored[0], scored[1]), first.label, second.label
     )
     images = load_test_images([run for group in found.groups for run in group.runs])
     if images is None:
         return figures, ["atlas: not drawn, the test images are not at hand (their fingerprint is known)"]
-    figures["atlas"] = plot_atlas(_atlas_sections(found, scored[0], scored[1]), images)
+    figures["atlas"] = plot_atlas(atlas_sections(found, scored[0], scored[1]), images)
     return figures, []
 
 
@@ -115,14 +115,14 @@ def _mean(group: SeedGroup, name: str) -> float:
     return spread.mean
 
 
-def _correct(group: SeedGroup) -> NDArray[np.bool_] | None:
+def correct_answers(group: SeedGroup) -> NDArray[np.bool_] | None:
     """Returns whether each seed's network is right on each image (seeds, images); None if unknown."""
     found = [run.predictions for run in group.runs]
     rows = [each.correct for each in found if each is not None]
     return np.stack(rows) if len(rows) == len(found) else None
 
 
-def _class_differences(
+def class_differences(
     first: SeedGroup, second: SeedGroup, one: NDArray[np.bool_], other: NDArray[np.bool_]
 ) -> list[ClassDifference]:
     """Compares two groups on the images of each class."""
@@ -151,7 +151,7 @@ def class_names(run: RunResult, num_classes: int) -> list[str]:
     return [str(label) for label in range(num_classes)]
 
 
-def _atlas_sections(
+def atlas_sections(
     found: ComparableSet, one: NDArray[np.bool_], other: NDArray[np.bool_]
 ) -> list[AtlasSection]:
     """Picks the images that tell two groups apart most clearly, and those that every run misses."""

@@ -31,7 +31,7 @@ def render_evaluation(found: Evaluation, path: str, next_commands: Sequence[str]
     facts = render_facts(
         (f"{found.split} accuracy", _word_accuracy(found)),
         ("", _word_sameness(found)),
-        *([("", Text(_LOOKED, style="yellow"))] if found.split == "test" else []),
+        *([("", Text(_LOOKED, style="yellow"))] if found.looks_at_test else []),
         ("loss", f"{loss_text(found.loss)} (cross-entropy), Brier score {found.calibration.brier_score:.4f}"),
         ("calibration", _word_calibration(found)),
         ("latency", Text("\n".join(map(_word_latency, found.latency)))),
@@ -62,9 +62,8 @@ def _word_calibration(found: Evaluation) -> str:
     )
     gap = measured.mean_confidence - found.accuracy
     tendency = "too sure" if gap > 0 else "not sure enough"
-    return (
-        f"{errors}; mean confidence {percent(measured.mean_confidence)}: {tendency}, by {100 * abs(gap):.2f} points"
-    )
+    confidence = f"mean confidence {percent(measured.mean_confidence)}"
+    return f"{errors}; {confidence}: {tendency}, by {100 * abs(gap):.2f} points"
 
 
 def _word_latency(each: Latency) -> str:
@@ -102,6 +101,6 @@ def _render_robustness(found: Sequence[Robustness]) -> RenderableType:
     for each in found:
         severities = (Text(f"{level.severity:g}", style="bright_black") for level in each.levels)
         table.add_row(Text(f"{each.distortion} ({each.unit})"), *severities)
-        table.add_row(Text(""), *(Text(percent(level.accuracy, 1)) for level in each.levels))
+        table.add_row(Text("  accuracy"), *(Text(percent(level.accuracy, 1)) for level in each.levels))
     hint = f"Accuracy on {plural(found[0].num_images, 'image')} made harder, the same ones at every severity."
     return Group(table, Text(hint, style="bright_black"), Text())

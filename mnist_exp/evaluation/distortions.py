@@ -72,9 +72,7 @@ def _blur(images: Pixels, pixels: float, generator: np.random.Generator) -> Pixe
     return np.asarray(ndimage.gaussian_filter(images, (0, deviation, deviation)))
 
 
-def _in_groups(
-    images: Pixels, chosen: NDArray[np.int64], change: Callable[[Pixels, int], Pixels]
-) -> Pixels:
+def _in_groups(images: Pixels, chosen: NDArray[np.int64], change: Callable[[Pixels, int], Pixels]) -> Pixels:
     """Changes images by groups, all of one group alike."""
     changed = np.empty_like(images)
     for place in np.unique(chosen):
@@ -135,6 +133,4 @@ def _measure(seen: LabelledImages, predict: Predict, distortion: Distortion) -> 
         num_right = int((predicted == seen.labels).sum())
         interval = wilson_interval(num_right, len(seen))
         levels.append(Distorted(severity=severity, accuracy=num_right / len(seen), interval=interval))
-    return Robustness(
-        distortion=distortion.name, unit=distortion.unit, num_images=len(seen), levels=levels
-    )
+    return Robustness(distortion=distortion.name, unit=distortion.unit, num_images=len(seen), levels=levels)

@@ -1,22 +1,23 @@
 """Everything that is measured of one network on one split."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from mnist_exp import training
+from mnist_exp import provenance, training
 from mnist_exp.comparison.reading import RunResult
 from mnist_exp.evaluation.calibration import measure_calibration
 from mnist_exp.evaluation.class_scores import macro_mean, score_classes
 from mnist_exp.evaluation.distortions import choose_images, measure_robustness
 from mnist_exp.evaluation.latency import measure_latency
-from mnist_exp.evaluation.records import Evaluation
+from mnist_exp.evaluation.options import EvaluateOptions
+from mnist_exp.evaluation.records import Evaluation, Robustness
 from mnist_exp.evaluation.sameness import compare_with_run
 from mnist_exp.evaluation.splits import ScoredSplit
 from mnist_exp.runs import utc_now
+from mnist_exp.source import LabelledImages
 from mnist_exp.statistics import accuracy, confusion_counts, wilson_interval
 
 
@@ -40,9 +41,8 @@ def evaluate(
     model_name: str,
     network: keras.Model,
     scored: ScoredSplit,
-    robustness_images: int,
+    options: EvaluateOptions,
     threads: int,
-    versions: Mapping[str, str],
 ) -> Evaluated:
     """Measures a network on a split.
 
@@ -51,17 +51,16 @@ def evaluate(
         model_name: Its name in the run's configuration.
         network: Loaded, and known to fit the images.
         scored: The images.
-        robustness_images: At most so many of them are made harder; 0 leaves robustness out.
+        options: How.
         threads: Number of threads of one operation.
-        versions: Of what decides the numbers.
     """
+    versions = provenance.versions()
     labels, names = scored.seen.labels, scored.source.class_names
     probabilities = training.predict_probabilities(network, scored.seen.images)
     counts = confusion_counts(probabilities, labels, len(names))
     classes = score_classes(counts, names)
     calibration = measure_calibration(probabilities, labels)
     share = accuracy(probabilities, labels)
-    harder = choose_images(scored.seen, robustness_images) if robustness_images else None
     record = Evaluation(
         run=str(run.path),
         run_id=run.manifest.run_id,
@@ -70,6 +69,7 @@ def evaluate(
         data=scored.source.name,
         source=scored.source.description,
         split=scored.split,
+        looks_at_test=scored.is_test,
         sha256=scored.sha256,
         data_notice=scored.notice,
         num_images=len(labels),
@@ -83,11 +83,17 @@ def evaluate(
         macro_recall=macro_mean([each.recall for each in classes]),
         macro_f1=macro_mean([each.f1 for each in classes]),
         latency=measure_latency(network, scored.seen.images),
-        robustness=measure_robustness(harder, lambda images: training.predict_probabilities(network, images))
-        if harder
-        else [],
+        robustness=_measure_robustness(network, scored.seen, options.robustness_images),
         device=training.device_name(),
         threads=threads,
-        versions=dict(versions),
+        versions=versions,
     )
     return Evaluated(record, probabilities, counts)
+
+
+def _measure_robustness(network: keras.Model, seen: LabelledImages, most: int) -> list[Robustness]:
+    """Measures accuracy on at most so many images made harder; nothing where that is none."""
+    if most == 0:
+        return []
+    chosen = choose_images(seen, most)
+    return measure_robustness(chosen, lambda images: training.predict_probabilities(network, images))

@@ -26,12 +26,16 @@ def measure_latency(
         images: uint8 (N, H, W), one or more; repeated where a batch is larger.
         batch_sizes: Numbers of images a call.
     """
-    compiled = tf.function(lambda pixels: network(pixels, training=False), reduce_retracing=False)
-    found = []
-    for batch_size in batch_sizes:
+
+    @tf.function
+    def compiled(pixels: tf.Tensor) -> tf.Tensor:
+        return network(pixels, training=False)
+
+    def measure(batch_size: int) -> Latency:
         pixels = np.resize(images, (batch_size, *images.shape[1:])).astype(np.float32) / np.float32(255)
-        found.append(_summarise(batch_size, _time(lambda batch=pixels: compiled(batch).numpy())))
-    return found
+        return _summarise(batch_size, _time(lambda: compiled(pixels).numpy()))
+
+    return [measure(batch_size) for batch_size in batch_sizes]
 
 
 def _time(call: Callable[[], object]) -> list[float]:

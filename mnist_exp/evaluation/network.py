@@ -8,12 +8,14 @@ from pathlib import Path
 from zipfile import BadZipFile, ZipFile
 
 import keras
+import numpy as np
+from numpy.typing import NDArray
 
 from mnist_exp.comparison.reading import RunResult
 from mnist_exp.comparison.run_folder import DamagedRun, RunFolder
 from mnist_exp.errors import ConfigError
 from mnist_exp.schema import Config
-from mnist_exp.training import num_threads, start_fresh
+from mnist_exp.training import num_threads, predict_probabilities, start_fresh
 
 _FOLDER, _NAME = "checkpoints", "best.keras"
 _MAX_BYTES = 2_000_000_000
@@ -123,3 +125,21 @@ def _check(network: keras.Model) -> None:
     takes, gives = getattr(network, "input_shape", None), getattr(network, "output_shape", None)
     if not isinstance(takes, tuple) or not isinstance(gives, tuple) or (len(takes), len(gives)) != (3, 2):
         raise ValueError(f"it goes from {takes} to {gives}, not from images to class probabilities")
+
+
+def predict(
+    network: keras.Model, images: Sequence[NDArray[np.uint8]], shape: Sequence[int]
+) -> NDArray[np.float32]:
+    """Computes class probabilities of any number of images, none included.
+
+    Args:
+        network: From `load_network`.
+        images: uint8 (H, W) each.
+        shape: Their height and width.
+
+    Returns:
+        float32 (N, C).
+    """
+    if not images:
+        return np.zeros((0, network.output_shape[-1]), np.float32)
+    return predict_probabilities(network, np.stack(images))

@@ -149,6 +149,7 @@ class Evaluation(Struct, frozen=True, kw_only=True):
         data: Name of the data set.
         source: Where the images were read from.
         split: Which part of it.
+        looks_at_test: Whether these are the test images, which a choice must not be made by.
         sha256: SHA-256 of the images' bytes, then the labels'; of the whole training split where
             `split` is part of it.
         data_notice: What a reader must know about the data; null when they are as named.
@@ -176,6 +177,7 @@ class Evaluation(Struct, frozen=True, kw_only=True):
     data: str
     source: str
     split: SplitName
+    looks_at_test: bool
     sha256: str
     data_notice: str | None
     num_images: int

@@ -62,7 +62,9 @@ def _draw_bins(axes: Axes, bins: Sequence[ConfidenceBin], limits: tuple[float, f
             continue
         low, high = each.interval
         colour = BLUE if low <= each.confidence <= high else VERMILION
-        axes.plot([each.confidence] * 2, [each.confidence, each.accuracy], color=PALE_BLUE, linewidth=5, zorder=2)
+        axes.plot(
+            [each.confidence] * 2, [each.confidence, each.accuracy], color=PALE_BLUE, linewidth=5, zorder=2
+        )
         axes.plot([each.confidence] * 2, each.interval, color=colour, linewidth=1.3, zorder=3)
         face = colour if colour == BLUE else "white"
         axes.plot([each.confidence], [each.accuracy], "o", color=colour, markersize=5.5,
@@ -96,6 +98,6 @@ def _draw_counts(axes: Axes, bins: Sequence[ConfidenceBin]) -> None:
 
 def _name_direction(axes: Axes) -> None:
     """Says what lies on either side of the diagonal."""
-    axes.text(0.04, 0.95, "not sure enough", size=9, color=QUIET, va="top")
+    axes.text(0.0, 0.995, "not sure enough", size=9, color=QUIET, va="top")
     axes.text(0.97, 0.05, "too sure", size=9, color=QUIET, ha="right")
     axes.text(0.97, 0.13, "○ interval misses the confidence", size=8.5, color=VERMILION, ha="right")

@@ -22,7 +22,7 @@ from mnist_exp.plot_style import (
     style_axes,
 )
 
-_ROW_INCHES = 2.95
+_ROW_INCHES = 2.8
 _TILE = 0.46
 
 
@@ -62,9 +62,10 @@ def _draw(axes: Axes, found: Robustness, lowest: float) -> None:
     axes.set(xlim=(-0.5, len(found.levels) - 0.5), ylim=(max(0.0, lowest - 0.03), 1.02))
     set_round_ticks(axes.yaxis, in_percent=True, max_intervals=5)
     last = accuracies[-1]
+    has_room = last - axes.get_ylim()[0] > 0.15
     axes.annotate(
-        f"{100 * last:.1f}%", (len(accuracies) - 1, last), (0, 7 if last < 0.85 else -8),
-        textcoords="offset points", ha="center", va="bottom" if last < 0.85 else "top", size=9, color=INK,
+        f"{100 * last:.1f}%", (len(accuracies) - 1, last), (0, -8 if has_room else 8),
+        textcoords="offset points", ha="center", va="top" if has_room else "bottom", size=9, color=INK,
         weight="bold",
     )  # fmt: skip
 

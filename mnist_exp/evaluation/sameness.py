@@ -23,7 +23,11 @@ Probabilities = NDArray[np.float32]
 
 
 def compare_with_run(
-    run: RunResult, scored: ScoredSplit, probabilities: Probabilities, threads: int, versions: Mapping[str, str]
+    run: RunResult,
+    scored: ScoredSplit,
+    probabilities: Probabilities,
+    threads: int,
+    versions: Mapping[str, str],
 ) -> Sameness:
     """Compares what a network says now with what the run wrote down.
 
@@ -52,14 +56,13 @@ def compare_with_run(
 def _other_images(run: RunResult, scored: ScoredSplit) -> str | None:
     """Says that these are not the images that the run saw; None when they are."""
     data = run.data
-    is_test = scored.split == "test" or scored.source.validation == "test"
-    own, kind = (data.test_sha256, "test") if is_test else (data.train_sha256, "training")
+    own, kind = (data.test_sha256, "test") if scored.is_test else (data.train_sha256, "training")
     if own != scored.sha256:
         return (
             f"not the run's own {kind} images: {scored.source.name} with SHA-256 {scored.sha256[:_SHORT]}… "
             f"instead of {data.name} with {(own or 'none')[:_SHORT]}…"
         )
-    if not is_test and data.split_sha256 != scored.split_sha256:
+    if not scored.is_test and data.split_sha256 != scored.split_sha256:
         return "not the run's own validation split: other images of the same training set are set apart"
     return None
 
@@ -74,9 +77,13 @@ def _compare_test(run: RunResult, labels: NDArray[np.uint8], probabilities: Prob
         return Sameness(is_identical=now == then, sentence=f"{same}; predictions.npz: {own}")
     if now == then and np.array_equal(own, probabilities):
         count = f"{len(labels):,} × {probabilities.shape[1]}"
-        sentence = f"identical to the run's own: accuracy, loss and all {count} probabilities, to the last bit"
+        sentence = (
+            f"identical to the run's own: accuracy, loss and all {count} probabilities, to the last bit"
+        )
         return Sameness(is_identical=True, sentence=sentence)
-    return Sameness(is_identical=False, sentence=f"{_word_accuracies(now, then)}; {_word_farthest(own, probabilities)}")
+    return Sameness(
+        is_identical=False, sentence=f"{_word_accuracies(now, then)}; {_word_farthest(own, probabilities)}"
+    )
 
 
 def _compare_validation(run: RunResult, labels: NDArray[np.uint8], probabilities: Probabilities) -> Sameness:
@@ -92,9 +99,7 @@ def _compare_validation(run: RunResult, labels: NDArray[np.uint8], probabilities
     return Sameness(is_identical=False, sentence=f"{now:,} right; the run's best epoch had {own:,}")
 
 
-def _read_probabilities(
-    run: RunResult, labels: NDArray[np.uint8], num_classes: int
-) -> Probabilities | str:
+def _read_probabilities(run: RunResult, labels: NDArray[np.uint8], num_classes: int) -> Probabilities | str:
     """Reads what the run said of the same images; why not, where that cannot be had."""
     if not run.has_predictions:
         return "missing"

@@ -37,6 +37,11 @@ class ScoredSplit:
     split_sha256: str | None
     notice: str | None
 
+    @property
+    def is_test(self) -> bool:
+        """Whether these are the test images, by whatever name."""
+        return self.split == "test" or (self.split == "validation" and self.source.validation == "test")
+
 
 class _Holder(msgspec.Struct):
     data: DataConfig
@@ -78,6 +83,9 @@ def load_split(config: DataConfig, split: SplitName, progress: Progress) -> Scor
     Raises:
         ConfigError: The data cannot be had, or there are no validation images.
     """
+    if split == "test" and config.validation != "test":
+        # Of no concern to the test images, and perhaps more than other data has.
+        config = msgspec.structs.replace(config, validation=0)
     source = find_source(config, progress=progress)
     if split == "test" or (split == "validation" and source.validation == "test"):
         test = source.load("test")

@@ -16,6 +16,7 @@ from mnist_exp.comparison.options import CompareOptions
 from mnist_exp.comparison.report import Comparison
 from mnist_exp.comparison.tables import markdown_table, results_csv, to_json
 from mnist_exp.errors import ConfigError, RunError
+from mnist_exp.pages.comparison_page import write_comparison_page
 from mnist_exp.refusals import explain_rejection
 from mnist_exp.runs import claim_folder
 from mnist_exp.terminal import Terminal
@@ -150,6 +151,7 @@ def _write(examined: Examined, output_dir: Path) -> list[str]:
         raise RunError(f"{plots_dir}: cannot be made: {error.strerror or error}.") from error
     files.write_bytes(output_dir / _RESULTS, results_csv(examined.comparison).encode())
     files.write_bytes(output_dir / _COMPARISON, to_json(examined.comparison).encode())
+    write_comparison_page(examined, output_dir)
     if not examined.sets:
         return []
     # Imported here: matplotlib takes half a second, which a table alone need not wait for.

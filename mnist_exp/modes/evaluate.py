@@ -1,16 +1,18 @@
 """`mode=evaluate`: a finished run scored again, on its own data or on other data."""
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
-from msgspec import Meta, Struct
+from msgspec import Struct
 
-from mnist_exp import files, provenance
-from mnist_exp.errors import ConfigError, RunError
+from mnist_exp import files
+from mnist_exp.errors import ConfigError
 from mnist_exp.evaluation.choosing import choose_run, read_finished
+from mnist_exp.evaluation.options import EvaluateOptions
 from mnist_exp.evaluation.records import SplitName
 from mnist_exp.evaluation.splits import choose_data, load_split
 from mnist_exp.evaluation.work import quietly
@@ -27,16 +29,6 @@ _OWN = ("model", "optimizer", "schedule", "augmentation", "training", "seed", "e
 _EVALUATION, _CLASSES, _PREDICTIONS, _PLOTS = (
     "evaluation.json", "per_class.csv", "predictions.npz", "plots",
 )  # fmt: skip
-
-
-class EvaluateOptions(Struct, frozen=True, forbid_unknown_fields=True):
-    """How a run is evaluated.
-
-    Attributes:
-        robustness_images: At most so many images are made harder; 0 for none.
-    """
-
-    robustness_images: Annotated[int, Meta(ge=0, le=10_000_000)] = 2000
 
 
 class EvaluateRequest(Struct, frozen=True, kw_only=True):
@@ -96,20 +88,23 @@ def _refusal(key: str) -> ConfigError:
     )
 
 
-def answer(request: EvaluateRequest, terminal: Terminal) -> None:
+def answer(request: EvaluateRequest, terminal: Terminal, given: Path | None) -> None:
     """Scores a finished run, and writes everything down in a folder of its own.
 
     Args:
         request: From `accept`.
         terminal: Where the result is shown.
+        given: The folder to use; None for a new one.
 
     Raises:
-        ConfigError: There is no such run, or it cannot be scored on such data.
+        ConfigError: There is no such run, it cannot be scored on such data, or no folder can be made.
         RunError: A file could not be written.
     """
     run, config = read_finished(choose_run(str(request.run), Path(request.runs_dir)))
     scored = load_split(
-        choose_data(run.config["data"], request.data, request.typed), request.split, terminal.download_progress
+        choose_data(run.config["data"], request.data, request.typed),
+        request.split,
+        terminal.download_progress,
     )
     with quietly():
         # Imported here, as the network needs TensorFlow: a wrong request is refused before.
@@ -120,21 +115,10 @@ def answer(request: EvaluateRequest, terminal: Terminal) -> None:
         network = networks.load_network(run)
         names = scored.source.class_names
         networks.check_fit(network, scored.seen.images.shape[1:], names, scored.source.name)
-        most = request.evaluate.robustness_images
-        model_name = config.model.name
-        evaluated = evaluate(run, model_name, network, scored, most, threads, provenance.versions())
-        output_dir = _claim(request.runs_dir, f"evaluate_{model_name}")
+        output_dir = claim_folder(Path(request.runs_dir), f"evaluate_{config.model.name}", given)
+        evaluated = evaluate(run, config.model.name, network, scored, request.evaluate, threads)
         _write(evaluated, scored, output_dir)
     _show(evaluated, scored, terminal, output_dir)
-
-
-def _claim(runs_dir: str, label: str) -> Path:
-    try:
-        output_dir = claim_folder(Path(runs_dir), label)
-        (output_dir / _PLOTS).mkdir()
-    except OSError as error:
-        raise RunError(f"runs_dir: {runs_dir}: {error.strerror}.") from error
-    return output_dir
 
 
 def _write(evaluated: "Evaluated", scored: "ScoredSplit", output_dir: Path) -> None:
@@ -146,8 +130,11 @@ def _write(evaluated: "Evaluated", scored: "ScoredSplit", output_dir: Path) -> N
     record = msgspec.json.format(msgspec.json.encode(evaluated.record), indent=2)
     files.write_bytes(output_dir / _EVALUATION, record + b"\n")
     files.write_bytes(output_dir / _CLASSES, class_table(evaluated.record.classes).encode())
-    arrays = {"probabilities": evaluated.probabilities, "labels": scored.seen.labels}
-    files.write_with(output_dir / _PREDICTIONS, lambda draft: np.savez(draft, **arrays))
+    said, labels = evaluated.probabilities, scored.seen.labels
+    files.write_with(
+        output_dir / _PREDICTIONS, lambda draft: np.savez(draft, probabilities=said, labels=labels)
+    )
+    (output_dir / _PLOTS).mkdir()
     for name, figure in draw_evaluation(evaluated, scored).items():
         files.write_bytes(output_dir / _PLOTS / f"{name}.png", figure_png(figure))
 
@@ -158,11 +145,13 @@ def _show(evaluated: "Evaluated", scored: "ScoredSplit", terminal: Terminal, out
     from mnist_exp.evaluation.console import render_evaluation
 
     seen = scored.seen
-    terminal.print(render_digits(seen.images, seen.labels, evaluated.probabilities, scored.source.class_names))
+    terminal.print(
+        render_digits(seen.images, seen.labels, evaluated.probabilities, scored.source.class_names)
+    )
     if scored.notice:
         terminal.print(render_notice(scored.notice))
-    run = evaluated.record.run
-    commands = [f"mnist-exp mode=predict run={run} images=digit.png"]
+    run = shlex.quote(f"run={evaluated.record.run}")
+    commands = [f"mnist-exp mode=predict {run} images=digit.png"]
     if scored.split == "test":
-        commands.insert(0, f"mnist-exp mode=evaluate run={run} split=validation")
+        commands.insert(0, f"mnist-exp mode=evaluate {run} split=validation")
     terminal.print(render_evaluation(evaluated.record, str(output_dir), commands))

@@ -2,11 +2,13 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
+
+from mnist_exp.pages.scale import Scale
 
 WIDTH, HEIGHT = 360, 226
 _LEFT, _RIGHT, _TOP, _BOTTOM = 48, 350, 12, 188
@@ -20,56 +22,6 @@ Text = Callable[[float], str]
 
 
 @dataclass(frozen=True)
-class Scale:
-    """From values to places on a page.
-
-    Attributes:
-        low: Value at the start.
-        high: Value at the end, larger than `low`.
-        start: Place of `low`, in the drawing's own unit.
-        end: Place of `high`.
-        is_logarithmic: Whether equal factors are equally far apart; `low` is above 0 then.
-    """
-
-    low: float
-    high: float
-    start: float
-    end: float
-    is_logarithmic: bool = False
-
-    def place(self, value: float) -> float:
-        """Returns where a value is, to a tenth."""
-        low, high = self.low, self.high
-        if self.is_logarithmic:
-            low, high, value = math.log(low), math.log(high), math.log(max(value, low / 1000))
-        share = (value - low) / (high - low)
-        return round(self.start + share * (self.end - self.start), 1)
-
-    def ticks(self, most: int) -> list[float]:
-        """Returns round values within the scale, about as many as asked for."""
-        if self.is_logarithmic:
-            return _powers(self.low, self.high)
-        step = _round_step((self.high - self.low) / most)
-        first = math.ceil(self.low / step - 1e-9)
-        last = math.floor(self.high / step + 1e-9)
-        return [round(number * step, 12) for number in range(first, last + 1)][: 2 * most + 2]
-
-
-def _round_step(step: float) -> float:
-    """Returns 1, 2 or 5 times a power of ten, not below `step`."""
-    power = 10.0 ** math.floor(math.log10(step))
-    return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= step * 0.999)
-
-
-def _powers(low: float, high: float) -> list[float]:
-    """Returns powers of ten, and where these are few their double and fivefold."""
-    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
-    factors = (1, 2, 5) if last - first < 3 else (1,)
-    values = (factor * 10.0**power for power in range(first, last + 1) for factor in factors)
-    return [value for value in values if low <= value <= high]
-
-
-@dataclass(frozen=True)
 class Series:
     """What a line is drawn from.
 
@@ -79,6 +31,7 @@ class Series:
         y: float64 (N,), NaN where there is none.
         sd: Half the height of its band (N,); null without a band.
         colour: Number of its colour and dashes.
+        is_joined: Whether its points are joined by a line.
     """
 
     label: str
@@ -86,6 +39,7 @@ class Series:
     y: NDArray[np.float64]
     sd: NDArray[np.float64] | None = None
     colour: int = 0
+    is_joined: bool = True
 
 
 @dataclass(frozen=True)
@@ -187,7 +141,7 @@ def _bounded(series: Series) -> Series:
     with np.errstate(invalid="ignore"):
         y = np.where(np.abs(y) < _LARGEST, y, np.nan)
     sd = None if series.sd is None else series.sd[kept]
-    return Series(series.label, series.x[kept], y, sd, series.colour)
+    return replace(series, x=series.x[kept], y=y, sd=sd)
 
 
 def _limits(values: NDArray[np.float64], rising: bool, text: Text) -> tuple[float, float, str]:
@@ -210,9 +164,9 @@ def _line(series: Series, horizontal: Scale, vertical: Scale) -> Line:
     points = [place for place in places if place is not None]
     return Line(
         label=series.label,
-        path=_path(places),
+        path=_path(places) if series.is_joined else "",
         band=_band(series, horizontal, vertical),
-        points=points if len(points) <= _MOST_MARKS else [],
+        points=points if len(points) <= _MOST_MARKS or not series.is_joined else [],
         colour=series.colour,
     )
 

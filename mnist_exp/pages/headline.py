@@ -97,7 +97,7 @@ def _name(config: dict[str, Any], group: str) -> str:
 
 
 def _score(value: float, interval: tuple[float, float]) -> Score:
-    """Puts an accuracy on a line that shows its interval: from ten of its widths below to the top."""
+    """Puts an accuracy on a line that shows its interval: with three of its widths to either side."""
     low, high = interval
     start = max(0.0, low - 3 * (high - low))
     end = min(1.0, high + 3 * (high - low))
@@ -124,11 +124,9 @@ def _word_attempt(material: RunMaterial) -> str:
     """Words what a run without a result set out to do, and how far it came."""
     manifest = material.run.manifest
     if manifest.mode == "tune":
-        done = f"Before it ended, {plural(len(material.trials), 'trial')} were done."
+        done = f"Trials on record: {len(material.trials):,}."
     else:
-        done = f"{plural(len(material.rows), 'epoch')} of it are known."
-    if len(material.trials if manifest.mode == "tune" else material.rows) == 1:
-        done = done.replace(" were ", " was ").replace(" are ", " is ")
+        done = f"Epochs on record: {len(material.rows):,}."
     seed = count_text(manifest.seed, "")
     return f"Model {_name(material.config, 'model')} with seed {seed} has no result. {done}"
 
@@ -177,7 +175,7 @@ def _facts(summary: Summary) -> list[Fact]:
         Fact("parameters", f"{summary.num_params:,}"),
         Fact("training", duration(summary.train_s)),
         Fact("an epoch", duration(summary.seconds_per_epoch)),
-        Fact("prediction", f"{summary.ms_per_image:.3g} ms an image"),
+        Fact("predicting an image", f"{summary.ms_per_image:.3g} ms"),
         Fact("memory at peak", _size_text(summary.peak_memory_bytes)),
     ]
 
@@ -191,7 +189,9 @@ def banners(material: RunMaterial) -> list[Banner]:
     found = [*_status_banner(material.run.manifest, material.run.status)]
     summary, data = material.run.summary, material.run.manifest.data
     if summary is not None and summary.selected_on_test:
-        words = "The best epoch was chosen on the test images, so the test accuracy is better than it should be."
+        words = (
+            "The best epoch was chosen on the test images themselves: on other images expect less than this."
+        )
         found.append(Banner("careful", "Optimistic", words))
     notice = summary.data_notice if summary is not None else data.notice if data is not None else None
     if notice:

@@ -5,20 +5,21 @@ import zlib
 from base64 import b64encode
 
 import numpy as np
+from markupsafe import Markup
 from numpy.typing import NDArray
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 MOST_BYTES = 3_000_000
 
 
-def png_uri(content: bytes) -> str | None:
+def png_uri(content: bytes) -> Markup | None:
     """Puts a PNG file in a URI; None for what is no PNG or too large for a page."""
     if not content.startswith(_SIGNATURE) or len(content) > MOST_BYTES:
         return None
-    return f"data:image/png;base64,{b64encode(content).decode()}"
+    return _uri(content)
 
 
-def image_uri(pixels: NDArray[np.uint8]) -> str:
+def image_uri(pixels: NDArray[np.uint8]) -> Markup:
     """Puts an image in a URI, as dark ink on white paper.
 
     Args:
@@ -31,7 +32,12 @@ def image_uri(pixels: NDArray[np.uint8]) -> str:
     header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
     parts = ((b"IHDR", header), (b"IDAT", zlib.compress(lines.tobytes(), 9)), (b"IEND", b""))
     content = _SIGNATURE + b"".join(_chunk(kind, data) for kind, data in parts)
-    return f"data:image/png;base64,{b64encode(content).decode()}"
+    return _uri(content)
+
+
+def _uri(content: bytes) -> Markup:
+    # Base 64 has nothing to escape, and must not be cut as other long texts are.
+    return Markup(f"data:image/png;base64,{b64encode(content).decode()}")
 
 
 def _chunk(kind: bytes, data: bytes) -> bytes:

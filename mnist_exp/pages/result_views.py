@@ -4,16 +4,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from markupsafe import Markup
 from numpy.typing import NDArray
 
+from mnist_exp.evaluation.calibration import NUM_BINS, calibration_error, equal_width_bins
+from mnist_exp.evaluation.class_scores import score_classes
+from mnist_exp.evaluation.records import ClassScores, ConfidenceBin
 from mnist_exp.pages.inline_images import image_uri
 from mnist_exp.pages.run_material import Answers
 from mnist_exp.quantities import confidence, percent
-from mnist_exp.statistics import confusion_counts, wilson_interval
+from mnist_exp.statistics import confusion_counts
 
 _MOST_CLASSES = 40
 _MOST_MISTAKES = 36
-_NUM_BINS = 10
+_NOTABLE_GAP = 0.005
 _NUM_SHADES = 9
 
 
@@ -43,38 +47,13 @@ class Confusions:
 
 
 @dataclass(frozen=True)
-class ClassRow:
-    """How good a network is at one class; shares are null where there is nothing to share."""
-
-    name: str
-    count: int
-    num_right: int
-    recall: float | None
-    interval: tuple[float, float] | None
-    precision: float | None
-    f1: float | None
-
-
-@dataclass(frozen=True)
 class Digit:
     """One image: itself, its heading, the words below it, and all of it in a sentence."""
 
-    uri: str
+    uri: Markup
     heading: str
     caption: str
     words: str
-
-
-@dataclass(frozen=True)
-class ConfidenceBin:
-    """Images of which a network was about equally sure; places are percentages of a page's width."""
-
-    low: float
-    high: float
-    count: int
-    confidence: float
-    accuracy: float
-    interval: tuple[float, float]
 
 
 def confusions(answers: Answers, names: Sequence[str]) -> Confusions | None:
@@ -89,7 +68,7 @@ def _cells(counts: NDArray[np.int64], names: Sequence[str]) -> list[list[Cell]]:
     """Shades errors by their share of the true class, the largest share darkest."""
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     errors = np.where(np.eye(len(names), dtype=bool), 0, shares)
-    shades = np.ceil(_NUM_SHADES * errors / (errors.max() or 1)).astype(int)
+    shades = np.ceil(_NUM_SHADES * (errors / (errors.max() or 1))).astype(int)
     return [
         [
             Cell(
@@ -116,29 +95,9 @@ def _common_errors(counts: NDArray[np.int64], names: Sequence[str]) -> list[str]
     ]
 
 
-def class_rows(answers: Answers, names: Sequence[str]) -> list[ClassRow]:
-    """Scores a network class by class.
-
-    Recall is the share of a class's images that are recognised, with its Wilson interval; precision
-    the share of those taken for the class that are of it; F1 the harmonic mean of the two.
-    """
-    counts = confusion_counts(answers.probabilities, answers.labels, len(names))
-    num_true, num_taken = counts.sum(axis=1).tolist(), counts.sum(axis=0).tolist()
-    rows = []
-    for label, name in enumerate(names):
-        right, true, taken = int(counts[label, label]), num_true[label], num_taken[label]
-        rows.append(
-            ClassRow(
-                name=name,
-                count=true,
-                num_right=right,
-                recall=right / true if true else None,
-                interval=wilson_interval(right, true) if true else None,
-                precision=right / taken if taken else None,
-                f1=2 * right / (true + taken) if true + taken else None,
-            )
-        )
-    return rows
+def class_scores(answers: Answers, names: Sequence[str]) -> list[ClassScores]:
+    """Scores a network class by class, as `mode=evaluate` does."""
+    return score_classes(confusion_counts(answers.probabilities, answers.labels, len(names)), names)
 
 
 def mistakes(answers: Answers, images: NDArray[np.uint8] | None, names: Sequence[str]) -> list[Digit]:
@@ -165,42 +124,21 @@ def _mistake(answers: Answers, index: int, images: NDArray[np.uint8], names: Seq
 
 
 def confidence_bins(answers: Answers) -> list[ConfidenceBin]:
-    """Sorts images by how sure the network was, and says how often it was right.
-
-    Equal bins of the likeliest class's probability, empty ones left out: the reliability diagram
-    (Niculescu-Mizil and Caruana 2005, "Predicting good probabilities with supervised learning").
-    """
-    sure = answers.probabilities.max(axis=1)
-    right = answers.predicted == answers.labels
-    places = np.clip((sure * _NUM_BINS).astype(int), 0, _NUM_BINS - 1)
-    found = []
-    for place in np.unique(places):
-        chosen = places == place
-        count, num_right = int(chosen.sum()), int(right[chosen].sum())
-        found.append(
-            ConfidenceBin(
-                low=place / _NUM_BINS,
-                high=(place + 1) / _NUM_BINS,
-                count=count,
-                confidence=float(sure[chosen].mean()),
-                accuracy=num_right / count,
-                interval=wilson_interval(num_right, count),
-            )
-        )
-    return found
+    """Sorts images by how sure the network was, as `mode=evaluate` does; empty bins are left out."""
+    sure = answers.probabilities.max(axis=1).astype(np.float64)
+    bins = equal_width_bins(sure, answers.predicted == answers.labels)
+    return [each for each in bins if each.count]
 
 
 def word_confidence(answers: Answers, bins: Sequence[ConfidenceBin]) -> str:
     """Says in a sentence whether the network's confidence can be believed."""
-    total = sum(each.count for each in bins)
-    sure = sum(each.count * each.confidence for each in bins) / total
+    sure = float(answers.probabilities.max(axis=1).astype(np.float64).mean())
     right = float((answers.predicted == answers.labels).mean())
-    error = sum(each.count * abs(each.confidence - each.accuracy) for each in bins) / total
-    gap = sure - right
     tendency = "about as sure as it should be"
-    if abs(gap) >= 0.005:
-        tendency = "surer than it should be" if gap > 0 else "less sure than it could be"
+    if abs(sure - right) >= _NOTABLE_GAP:
+        tendency = "surer than it should be" if sure > right else "less sure than it could be"
+    error = 100 * calibration_error(bins)
     return (
         f"On average the network gives its answer {percent(sure, 1)} and is right {percent(right, 1)} of the "
-        f"time: it is {tendency}. Expected calibration error {100 * error:.1f} points ({_NUM_BINS} equal bins)."
+        f"time: it is {tendency}. Expected calibration error: {error:.1f} points ({NUM_BINS} equal bins)."
     )

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 import numpy as np
 import yaml
+from markupsafe import Markup
 from numpy.typing import NDArray
 
 from mnist_exp.comparison import predictions
@@ -24,6 +26,7 @@ _MAX_METRICS_BYTES = 50_000_000
 _MAX_TRIALS_BYTES = 50_000_000
 _MAX_OVERRIDES_BYTES = 100_000
 _MOST_PROBABILITIES = 20_000_000
+_MOST = 10**15
 _PICTURES = ("mistakes", "first_layer_weights", "hyperparameters")
 _Part = TypeVar("_Part")
 
@@ -53,7 +56,7 @@ class RunMaterial:
     Attributes:
         run: Manifest, status and, of a completed run, summary.
         config: The whole configuration; empty where it cannot be read.
-        overrides: What was typed.
+        overrides: What was typed; null where nothing tells.
         rows: Learning curves, a row an epoch.
         trials: Of a search.
         answers: On the test images; null where they are not known.
@@ -64,12 +67,12 @@ class RunMaterial:
 
     run: RunResult
     config: dict[str, Any]
-    overrides: list[str] = field(default_factory=list)
+    overrides: list[str] | None = None
     rows: list[EpochMetrics] = field(default_factory=list)
     trials: list[TrialRecord] = field(default_factory=list)
     answers: Answers | None = None
     images: NDArray[np.uint8] | None = None
-    pictures: dict[str, str] = field(default_factory=dict)
+    pictures: dict[str, Markup] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 
 
@@ -98,9 +101,9 @@ def read_material(path: Path) -> RunMaterial:
         return RunMaterial(
             run=run,
             config=config,
-            overrides=attempt(lambda: _read_overrides(folder), []),
-            rows=attempt(lambda: _read_if_any(folder, "metrics.jsonl", EpochMetrics, _MAX_METRICS_BYTES), []),
-            trials=attempt(lambda: _read_if_any(folder, "trials.jsonl", TrialRecord, _MAX_TRIALS_BYTES), []),
+            overrides=attempt(lambda: _read_overrides(folder), None),
+            rows=attempt(lambda: _read_rows(folder), []),
+            trials=attempt(lambda: _read_trials(folder), []),
             answers=attempt(lambda: _read_answers(run), None),
             images=load_test_images([run]) if run.summary is not None else None,
             pictures=_read_pictures(path),
@@ -125,24 +128,37 @@ def _read_config(folder: RunFolder) -> dict[str, Any]:
     return folder.read_yaml("config.yaml", _MAX_CONFIG_BYTES)
 
 
-def _read_overrides(folder: RunFolder) -> list[str]:
+def _read_overrides(folder: RunFolder) -> list[str] | None:
     """Reads what was typed: a flat list of texts, and nothing else."""
     name = "overrides.yaml"
     if not folder.has(name):
-        return []
+        return None
     content = folder.read(name, _MAX_OVERRIDES_BYTES)
     try:
-        # Looked at first: the parser itself may not survive what is nested too deeply.
-        events = list(yaml.parse(content, Loader=yaml.CSafeLoader))
-        if sum(isinstance(event, yaml.CollectionStartEvent | yaml.AliasEvent) for event in events) > 1:
+        # Looked at first, and no further than needed: the parser may not survive what is nested deeply.
+        starts = (yaml.CollectionStartEvent, yaml.AliasEvent)
+        found = (isinstance(event, starts) for event in yaml.parse(content, Loader=yaml.CSafeLoader))
+        if sum(islice(filter(None, found), 2)) > 1:
             raise folder.damaged(name, "no flat list")
         return msgspec.yaml.decode(content, type=list[str])
     except (msgspec.DecodeError, yaml.YAMLError, ValueError, TypeError) as error:
         raise folder.damaged(name, f"not readable as YAML: {' '.join(str(error).split())}") from error
 
 
-def _read_if_any(folder: RunFolder, name: str, kind: type[_Part], max_bytes: int) -> list[_Part]:
-    return folder.read_lines(name, kind, max_bytes) if folder.has(name) else []
+def _read_rows(folder: RunFolder) -> list[EpochMetrics]:
+    name = "metrics.jsonl"
+    rows = folder.read_lines(name, EpochMetrics, _MAX_METRICS_BYTES) if folder.has(name) else []
+    if not all(0 <= row.epoch < _MOST for row in rows):
+        raise folder.damaged(name, "an epoch that none can be")
+    return rows
+
+
+def _read_trials(folder: RunFolder) -> list[TrialRecord]:
+    name = "trials.jsonl"
+    trials = folder.read_lines(name, TrialRecord, _MAX_TRIALS_BYTES) if folder.has(name) else []
+    if not all(0 <= trial.trial < _MOST for trial in trials):
+        raise folder.damaged(name, "a number of a trial that none can be")
+    return trials
 
 
 def _read_answers(run: RunResult) -> Answers | None:
@@ -158,7 +174,7 @@ def _read_answers(run: RunResult) -> Answers | None:
             raise folder.damaged(predictions.NAME, str(error)) from error
 
 
-def _read_pictures(path: Path) -> dict[str, str]:
+def _read_pictures(path: Path) -> dict[str, Markup]:
     """Reads the pictures that are shown as they are; what is missing or damaged is left out."""
     plots_dir = path / "plots"
     if plots_dir.is_symlink() or not plots_dir.is_dir():

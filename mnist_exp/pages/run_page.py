@@ -16,6 +16,15 @@ from mnist_exp.trial_words import one_line
 
 _MOST_EPOCHS_LISTED = 300
 _LONGEST_CLASS = 40
+_NO_ANSWERS: dict[str, Any] = {
+    "confusions": None,
+    "classes": [],
+    "digits": [],
+    "num_wrong": 0,
+    "num_images": 0,
+    "bins": [],
+    "confidence": "",
+}
 
 
 def write_run_page(run_path: Path) -> None:
@@ -58,13 +67,12 @@ def _answer_values(material: RunMaterial) -> dict[str, Any]:
     """Gives what is known from a network's answers; nothing where these are not known."""
     answers = material.answers
     if answers is None:
-        nothing = {"confusions": None, "classes": [], "digits": [], "num_wrong": 0, "num_images": 0}
-        return nothing | {"bins": [], "confidence": ""}
+        return _NO_ANSWERS
     names = class_names(material.config, answers.probabilities.shape[1])
     bins = result_views.confidence_bins(answers)
     return {
         "confusions": result_views.confusions(answers, names),
-        "classes": result_views.class_rows(answers, names),
+        "classes": result_views.class_scores(answers, names),
         "digits": result_views.mistakes(answers, material.images, names),
         "num_wrong": int((answers.predicted != answers.labels).sum()),
         "num_images": len(answers.labels),

@@ -7,14 +7,22 @@ from typing import Any
 import numpy as np
 
 from mnist_exp.pages.charts import Chart, Series, line_chart, percent_tick
-from mnist_exp.pages.run_material import RunMaterial
 from mnist_exp.pages.rendering import visible
+from mnist_exp.pages.run_material import RunMaterial
 from mnist_exp.pages.words import count_text, values_text
 from mnist_exp.quantities import duration, loss_text, percent
 from mnist_exp.trial_records import CandidateRecord, SearchSummary, TrialRecord
-from mnist_exp.trial_words import candidate_name, failure_text, interval_text, one_line, score_text
+from mnist_exp.trial_words import (
+    candidate_name,
+    failure_text,
+    interval_text,
+    objective_words,
+    one_line,
+    score_text,
+)
 
 _MOST_TRIALS = 300
+_MOST_CANDIDATES = 50
 _LONGEST_REASON = 200
 
 
@@ -78,11 +86,13 @@ def search_view(material: RunMaterial) -> SearchView | None:
     trials = [trial for trial in material.trials if trial.score is not None]
     best = max(trials, key=lambda trial: (sign * (trial.score or 0.0), -trial.trial), default=None)
     return SearchView(
-        objective=visible(one_line(objective.replace("_", " ")), 60),
+        objective=visible(objective_words(objective), 60),
         chart=_chart(trials, objective, sign),
         trials=[_trial_row(trial, objective, trial is best) for trial in material.trials[:_MOST_TRIALS]],
         num_trials=len(material.trials),
-        candidates=[_candidate_row(row, summary) for row in summary.candidates] if summary else [],
+        candidates=[_candidate_row(row, summary) for row in summary.candidates[:_MOST_CANDIDATES]]
+        if summary
+        else [],
         ended_by=visible(one_line(summary.ended_by), _LONGEST_REASON) if summary else "",
     )
 
@@ -105,7 +115,7 @@ def _chart(trials: Sequence[TrialRecord], objective: str, sign: int) -> Chart | 
     best = sign * np.maximum.accumulate(sign * scores)
     return line_chart(
         "Best so far",
-        [Series("best so far", x, best, colour=0), Series("each trial", x, scores, colour=1)],
+        [Series("each trial", x, scores, colour=1, is_joined=False), Series("best so far", x, best)],
         text=percent if is_accuracy else loss_text,
         tick_text=percent_tick if is_accuracy else lambda value: f"{value:.6g}",
         rising=sign > 0,

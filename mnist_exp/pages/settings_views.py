@@ -28,28 +28,31 @@ class Fact:
 
 @dataclass(frozen=True)
 class Setting:
-    """One key of the configuration, and whether the command line set it or its group."""
+    """One key of the configuration, and whether the command line set it or its group; null if unknown."""
 
     key: str
     value: str
-    is_typed: bool
+    is_typed: bool | None
 
 
 def settings(material: RunMaterial) -> list[Setting]:
     """Lists the whole configuration by dotted key, as far as a page has room."""
-    typed = {_key(override) for override in material.overrides}
+    typed = {_key(override) for override in material.overrides or ()}
     found = []
     for key, value in _leaves(material.config):
         parts = key.split(".")
         is_typed = any(".".join(parts[: end + 1]) in typed for end in range(len(parts)))
-        found.append(Setting(visible(key, _LONGEST_VALUE), _value_text(value), is_typed))
+        known = None if material.overrides is None else is_typed
+        found.append(Setting(visible(key, _LONGEST_VALUE), _value_text(value), known))
         if len(found) == _MOST_SETTINGS:
             break
     return found
 
 
-def typed_settings(material: RunMaterial) -> list[Fact]:
-    """Lists what was typed, where it differs from the defaults or repeats them."""
+def typed_settings(material: RunMaterial) -> list[Fact] | None:
+    """Lists what was typed; None where nothing tells."""
+    if material.overrides is None:
+        return None
     pairs = [override.partition("=") for override in material.overrides[:_MOST_SETTINGS]]
     return [Fact(visible(key.lstrip("+~"), 200), visible(value, _LONGEST_VALUE)) for key, _, value in pairs]
 
@@ -78,16 +81,18 @@ def commands(material: RunMaterial) -> list[tuple[str, str]]:
         What each is for, and the command; none where it would be too long to be right.
     """
     manifest = material.run.manifest
-    words = _words(manifest, material.overrides)
+    words = _words(manifest, material.overrides or [])
     found = [("Makes this run again", shlex.join(["mnist-exp", *words]))]
     if manifest.mode == "tune" and material.run.status in ("failed", "interrupted", "lost"):
-        found.insert(0, ("Goes on with this search", shlex.join(["mnist-exp", f"resume={material.run.path}"])))
+        found.insert(
+            0, ("Goes on with this search", shlex.join(["mnist-exp", f"resume={material.run.path}"]))
+        )
     return [(what, command) for what, command in found if len(command) <= _LONGEST_COMMAND]
 
 
 def _words(manifest: Manifest, overrides: Sequence[str]) -> list[str]:
     """Returns what to type: of a sweep's job, its own part of it."""
-    if manifest.sweep is None:
+    if manifest.sweep is None or not overrides:
         return manifest.argv
     folders = [
         word

@@ -20,7 +20,7 @@ def time_text(stamp: str) -> str:
     """Writes a time of a manifest for people: `22 Nov 2026, 19:06 UTC`; what is no time, as it is."""
     try:
         return f"{datetime.fromisoformat(stamp).astimezone(UTC):%-d %b %Y, %H:%M} UTC"
-    except (ValueError, OverflowError):
+    except (ValueError, OverflowError, OSError):
         return stamp
 
 

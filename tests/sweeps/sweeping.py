@@ -5,7 +5,6 @@ import json
 import os
 import re
 import shlex
-import shutil
 import subprocess
 import time
 import zipfile
@@ -63,10 +62,13 @@ def ended(process: "subprocess.Popen[str]", folder: Path) -> Ended:
     return Ended(folder, process.returncode, stdout, stderr)
 
 
-def wait_for(condition: Callable[[], Any], seconds: float = 90) -> Any:
-    """Waits until something is so, and gives it."""
+def wait_for(
+    condition: Callable[[], Any], process: "subprocess.Popen[str] | None" = None, seconds: float = 90
+) -> Any:
+    """Waits until something is so, and gives it; fails if a process ends before."""
     until = time.monotonic() + seconds
     while not (found := condition()):
+        assert process is None or process.poll() is None, f"ended early: {process.communicate()}"
         assert time.monotonic() < until, "waited in vain"
         time.sleep(0.02)
     return found
@@ -106,7 +108,7 @@ def num_epochs(run: Path) -> int:
 
 
 def result_of(run: Path) -> dict[str, Any]:
-    """Gives everything a training came to that no clock has a part in, weights and predictions by their bits."""
+    """Gives all that a training came to and no clock has a part in, weights and predictions bit by bit."""
     rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     summary = read_json(run / "summary.json")
     with np.load(run / "predictions.npz", allow_pickle=False) as arrays:
@@ -163,6 +165,18 @@ def job_processes(folder: Path) -> dict[int, str]:
     return {pid: words for pid, words in processes_in(folder).items() if "sweeps.job_worker" in words}
 
 
+def find_at_work(folder: Path, run: Path) -> int | None:
+    """Finds the process that has a run's log open."""
+    log = str((run / "train.log").resolve())
+    for pid in job_processes(folder):
+        try:
+            if log in {str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir()}:
+                return pid
+        except OSError:
+            continue
+    return None
+
+
 def descendants(pid: int) -> list[int]:
     """Lists the processes below one, those nearest to it first."""
     found = [pid]
@@ -173,14 +187,6 @@ def descendants(pid: int) -> list[int]:
             except OSError:
                 continue
     return found[1:]
-
-
-def freeze(source: Path, folder: Path) -> Path:
-    """Makes a sweep that nothing has run of yet, with the plan of another: planning takes a while."""
-    sweep = folder / "runs" / source.name
-    sweep.mkdir(parents=True)
-    shutil.copy(source / "sweep.json", sweep)
-    return sweep
 
 
 def printed_command(text: str, marker: str) -> list[str]:

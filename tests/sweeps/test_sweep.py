@@ -127,8 +127,8 @@ def make_failed(run: Path) -> None:
 
 def three_in_one_process(start: Start, folder: Path) -> list[Ended]:
     """A sweep, and then all of it once more."""
-    sweep = ("-m", "seed=0,1,2", "sweep=three")
-    return [ended(start(*RANDOM, *sweep, *rerun, cwd=folder), folder) for rerun in ((), ("rerun=all",))]
+    sweep = ("-m", *RANDOM, "seed=0,1,2", "sweep=three")
+    return [ended(start(*sweep, *rerun, cwd=folder), folder) for rerun in ((), ("rerun=all",))]
 
 
 def three_alone(start: Start, folder: Path) -> list[Path]:
@@ -144,13 +144,13 @@ def alone(start: Start, folder: Path, seed: int) -> Path:
 
 
 @pytest.fixture(scope="module")
-def outcome_of(start: Start, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcomes]:
-    yield from side_by_side(start, tmp_path_factory, (six, three_in_one_process, three_alone))
+def the_six(start: Start, tmp_path_factory: pytest.TempPathFactory) -> Six:
+    return six(start, tmp_path_factory.mktemp("six"))
 
 
 @pytest.fixture(scope="module")
-def the_six(outcome_of: Outcomes) -> Six:
-    return outcome_of(six)
+def outcome_of(start: Start, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcomes]:
+    yield from side_by_side(start, tmp_path_factory, (three_in_one_process, three_alone))
 
 
 def test_a_sweep_ends_with_a_table_and_a_verdict_and_nothing_on_stderr(the_six: Six) -> None:
@@ -190,7 +190,7 @@ def test_jobs_are_named_so_that_no_shell_needs_quotes(the_six: Six) -> None:
 
 def test_a_manifest_says_which_job_of_which_sweep_it_was_and_how_many_ran_beside_it(the_six: Six) -> None:
     share = max(len(os.sched_getaffinity(0)) // 2, 1)
-    for number in (2, 3, 5):
+    for number in (2, 3, 5):  # of the others there is a later attempt
         manifest = read_json(run_of(the_six.sweep, number) / "manifest.json")
         assert manifest["sweep"] == {"name": "six", "job": number, "jobs_at_once": 2}
         assert (manifest["status"], manifest["threads"]) == ("completed", share)
@@ -212,7 +212,7 @@ def test_results_have_a_row_a_job(the_six: Six) -> None:
     assert {Path(row["run"]).name for row in rows} == {run.name for run in runs_of(the_six.sweep)}
     for row in rows:
         summary = read_json(the_six.sweep / Path(row["run"]).name / "summary.json")
-        assert float(row["test_accuracy"]) == summary["test_accuracy"] and row["jobs_at_once"] == "2"
+        assert float(row["test_accuracy"]) == summary["test_accuracy"]
     assert len(rows) == 6
 
 
@@ -257,7 +257,7 @@ def test_a_changed_configuration_is_refused_and_what_changed_is_said(the_six: Si
     for words in (
         "training.epochs: 2 → 1 in 6 of 6 jobs",
         "training.label_smoothing: 0.05 → 0.2 in 6 of 6 jobs",
-        "mnist-exp -m sweep=six",
+        "mnist-exp -m --config-dir=yaml hydra/launcher=joblib hydra.launcher.n_jobs=2 sweep=six",
     ):
         assert words in changed.stderr
     assert the_six.files[1] == the_six.files[2]
@@ -294,6 +294,7 @@ def test_a_failed_attempt_is_kept_out_of_the_way_of_the_next(the_six: Six) -> No
         assert result_of(earlier) == result_of(run_of(the_six.sweep, number)), "the same seed, the same bits"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", range(3))
 def test_a_job_comes_to_the_bits_of_the_same_run_alone(outcome_of: Outcomes, number: int) -> None:
     once, _ = outcome_of(three_in_one_process)
@@ -302,12 +303,14 @@ def test_a_job_comes_to_the_bits_of_the_same_run_alone(outcome_of: Outcomes, num
     assert result_of(job) == result_of(outcome_of(three_alone)[number])
 
 
+@pytest.mark.slow
 def test_bits_differ_between_seeds(outcome_of: Outcomes) -> None:
     first, second = (result_of(run) for run in outcome_of(three_alone)[:2])
     assert first["best"].keys() == second["best"].keys() and len(first["best"]) > 20
     assert [first[name] == second[name] for name in first] == [False] * len(first)
 
 
+@pytest.mark.slow
 def test_rerun_all_runs_everything_again_to_the_same_bits(outcome_of: Outcomes) -> None:
     _, again = outcome_of(three_in_one_process)
     assert (again.status, again.stderr) == (0, "")
@@ -327,7 +330,7 @@ def test_a_plan_leaves_nothing(run_command: Run, tmp_path: Path) -> None:
     ("typed", "words"),
     [
         (("seed=0,1,2,3,4,5,x",), "job 7 of 7 (seed=x): seed: "),
-        (("seed=0,1", "rerun=failed"), "rerun: there is no sweep in runs/mine yet."),
+        (("seed=0,1", "rerun=failed"), "sweep: there is no sweep in runs/mine to go on with."),
     ],
 )
 def test_a_request_that_cannot_work_is_one_line_and_leaves_nothing(

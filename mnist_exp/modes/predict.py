@@ -1,0 +1,147 @@
+"""`mode=predict`: what a finished run's network takes anybody's pictures for."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from mnist_exp import files
+from mnist_exp.comparison.reading import RunResult
+from mnist_exp.errors import ConfigError, RunError
+from mnist_exp.evaluation.choosing import choose_run, read_finished
+from mnist_exp.evaluation.work import quietly
+from mnist_exp.refusals import explain_rejection
+from mnist_exp.runs import claim_folder
+from mnist_exp.schema import Config
+from mnist_exp.terminal import Terminal
+
+_USED = ("mode", "run", "runs_dir", "images")
+_TABLE, _PLOTS = "predictions.csv", "plots"
+_MOST_DRAWN = 48
+_MOST_NAMED = 5
+
+
+class PredictRequest(Struct, frozen=True, kw_only=True):
+    """What `mode=predict` reads of a configuration.
+
+    Attributes:
+        run: Whose network: `latest`, `best`, a directory; null when nothing was said.
+        runs_dir: The folder that the predictions' own folder is made in, and runs are looked for in.
+        images: Files, folders, globs; null when nothing was said.
+    """
+
+    run: str | None
+    runs_dir: str
+    images: str | list[str] | None
+
+
+def accept(tree: dict[str, Any], typed: Sequence[str]) -> PredictRequest:
+    """Checks a request.
+
+    Args:
+        tree: The resolved configuration.
+        typed: The overrides that it came from.
+
+    Raises:
+        ConfigError: A key is not accepted, is of no use here, or is missing.
+    """
+    for override in typed:
+        key = override.partition("=")[0].lstrip("+~")
+        if key.partition(".")[0] not in _USED:
+            raise ConfigError(
+                f"{key}: mode=predict uses a finished run's own network and classes, and has no use for it.",
+                "Accepted: run, images, runs_dir.",
+            )
+    try:
+        request = msgspec.convert(tree, PredictRequest)
+    except msgspec.ValidationError as error:
+        raise explain_rejection(str(error), tree, PredictRequest) from error
+    if not request.run:
+        raise ConfigError(
+            "run: got none.", "Say which, such as: mnist-exp mode=predict run=latest images=7.png"
+        )
+    if not request.images:
+        raise ConfigError(
+            "images: got none.", "Say which, such as: mnist-exp mode=predict run=latest images=7.png"
+        )
+    return request
+
+
+def answer(request: PredictRequest, terminal: Terminal, given: Path | None) -> None:
+    """Predicts, and writes everything down in a folder of its own.
+
+    Args:
+        request: From `accept`.
+        terminal: Where predictions are shown.
+        given: The folder to use; None for a new one.
+
+    Raises:
+        ConfigError: There is no such run, there are no such files, or no folder can be made.
+        RunError: An image could not be read; all others were predicted. Or a file could not be written.
+    """
+    # Imported here: pictures need Pillow and scipy, which a refused request need not wait for.
+    from mnist_exp.evaluation.image_files import find_images
+    from mnist_exp.evaluation.prediction_table import file_name
+
+    patterns = [request.images] if isinstance(request.images, str) else request.images or []
+    run, config = read_finished(choose_run(str(request.run), Path(request.runs_dir)))
+    paths = find_images(patterns)
+
+    def claim() -> Path:
+        return claim_folder(Path(request.runs_dir), f"predict_{config.model.name}", given)
+
+    unread = _predict(run, config, paths, claim, terminal)
+    if unread:
+        names = ", ".join(file_name(each) for each in unread[:_MOST_NAMED])
+        more = f" and {len(unread) - _MOST_NAMED:,} more" if len(unread) > _MOST_NAMED else ""
+        raise RunError(f"images: {len(unread):,} of {len(paths):,} could not be read: {names}{more}.")
+
+
+def _predict(
+    run: RunResult, config: Config, paths: Sequence[Path], claim: Callable[[], Path], terminal: Terminal
+) -> list[Path]:
+    """Predicts, shows and writes.
+
+    Returns:
+        The files that were skipped.
+    """
+    with quietly():
+        from mnist_exp.evaluation import network as networks
+        from mnist_exp.evaluation.framing import frame_for
+        from mnist_exp.evaluation.pictures import read_pictures
+        from mnist_exp.evaluation.prediction_console import render_predictions
+        from mnist_exp.evaluation.prediction_table import prediction_table, top_choices
+
+        networks.start_as(run, config)
+        network = networks.load_network(run)
+        shape, names = network.input_shape[1:], config.data.class_names
+        if shape[0] != shape[1]:
+            raise ConfigError(
+                f"run: its network takes images of {shape[0]} × {shape[1]} pixels, not square ones."
+            )
+        networks.check_fit(network, shape, names, config.data.name)
+        read, unread = read_pictures(paths, shape[0], frame_for(config.data.name), _MOST_DRAWN)
+        probabilities = networks.predict(network, [picture.image for picture in read], shape)
+        choices = [top_choices(row, names) for row in probabilities]
+        output_dir = claim()
+        files.write_bytes(output_dir / _TABLE, prediction_table(read, choices, unread).encode())
+        _draw(read, choices, output_dir / _PLOTS)
+    terminal.print(render_predictions(read, choices, unread, str(run.path), str(output_dir)))
+    return [each.path for each in unread]
+
+
+def _draw(read: Sequence[Any], choices: Sequence[Any], plots_dir: Path) -> None:
+    """Draws the first pictures, so many a figure."""
+    from mnist_exp.evaluation.prediction_plot import PICTURES_A_FIGURE, plot_predictions
+    from mnist_exp.plot_style import figure_png
+
+    plots_dir.mkdir()
+    shown = min(len(read), _MOST_DRAWN)
+    for number, start in enumerate(range(0, shown, PICTURES_A_FIGURE), 1):
+        part = slice(start, min(start + PICTURES_A_FIGURE, shown))
+        remark = f"{part.start + 1:,} and on, of {len(read):,}" if len(read) > PICTURES_A_FIGURE else ""
+        figure = plot_predictions(read[part], choices[part], remark)
+        name = "predictions" if number == 1 else f"predictions_{number}"
+        files.write_bytes(plots_dir / f"{name}.png", figure_png(figure))

@@ -1,0 +1,176 @@
+"""A comparison's page: the verdict first, then what it rests on."""
+
+import re
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mnist_exp.comparison.comparison import Examined
+from mnist_exp.comparison.grouping import ComparableSet
+from mnist_exp.comparison.report import Comparison, RunRow, SearchRow, SetReport
+from mnist_exp.layout import plural
+from mnist_exp.pages import comparison_views, explanations
+from mnist_exp.pages.comparison_views import Forest, PairRow, Table
+from mnist_exp.pages.rendering import visible, write_page
+from mnist_exp.quantities import percent
+
+_MOST_LISTED = 100
+_MOST_SETS = 20
+_LONGEST_PATH = 400
+_LONGEST_COMMAND = 6000
+# What Hydra takes without quotes.
+_PLAIN_PATH = re.compile(r"[A-Za-z0-9_./+@:%-]+")
+
+
+@dataclass(frozen=True)
+class SetView:
+    """A set of runs on the same images, as the page shows it."""
+
+    title: str
+    reason: str
+    counts: str
+    verdict: str
+    evidence: str
+    table: Table
+    forest: Forest
+    leader: str
+    pairs: list[PairRow]
+    notes: list[str]
+    explanations: list[tuple[str, str]]
+
+
+def write_comparison_page(examined: Examined, output_dir: Path) -> None:
+    """Writes a comparison's `report.html`; TensorFlow is not loaded.
+
+    Args:
+        examined: The comparison and its runs.
+        output_dir: The folder that it is written to.
+
+    Raises:
+        RunError: The file could not be written.
+    """
+    write_page(output_dir, "comparison.html", **page_values(examined))
+
+
+def page_values(examined: Examined) -> dict[str, Any]:
+    """Gives a template everything that a comparison's page shows."""
+    comparison = examined.comparison
+    sets = [
+        _set_view(report, found, comparison)
+        for report, found in zip(comparison.sets[:_MOST_SETS], examined.sets, strict=False)
+    ]
+    return {
+        "title": _title(comparison),
+        "headline": _headline(comparison),
+        "kicker": f"comparison · {plural(len(comparison.runs), 'run')}",
+        "sets": sets,
+        "num_sets": len(comparison.sets),
+        "figures": _figures(examined),
+        "searches": [_search_words(row) for row in comparison.searches[:_MOST_LISTED]],
+        "left_out": [_left_out_words(row) for row in comparison.left_out[:_MOST_LISTED]],
+        "num_left_out": len(comparison.left_out),
+        "ledger": comparison.ledger[:_MOST_LISTED],
+        "runs": comparison_views.run_table(comparison),
+        "command": _command(comparison),
+    }
+
+
+def _figures(examined: Examined) -> Any:
+    """Lays out the charts of the largest set; None where no training is compared."""
+    if not examined.sets:
+        return None
+    # Imported here: it brings matplotlib, which a page without charts need not wait for.
+    from mnist_exp.pages.comparison_figures import draw_figures
+
+    return draw_figures(examined.sets[0])
+
+
+def _title(comparison: Comparison) -> str:
+    """Names the page in a browser's tab."""
+    labels = [visible(row.label, 40) for row in comparison.sets[0].groups[:2]] if comparison.sets else []
+    return " against ".join(labels) if len(labels) == 2 else "A comparison of runs"
+
+
+def _headline(comparison: Comparison) -> str:
+    """Says what came of it in a sentence."""
+    if not comparison.sets:
+        return "No completed training is among these runs, so nothing is compared."
+    report = comparison.sets[0]
+    if report.verdict.startswith("cannot "):
+        return f"C{report.verdict[1:]}."
+    if report.verdict:
+        return f"{report.verdict}."
+    row = report.groups[0]
+    spread = row.measures["test_accuracy"]
+    low, high = row.test_interval
+    score = percent(spread.mean) if spread is not None else "–"
+    seeds = plural(len(row.seeds), "seed")
+    return f"{row.label}: {score} test accuracy (95% {100 * low:.2f} to {100 * high:.2f}, {seeds})."
+
+
+def _set_view(report: SetReport, found: ComparableSet, comparison: Comparison) -> SetView:
+    num_runs = sum(len(row.seeds) for row in report.groups)
+    return SetView(
+        title=visible(report.title, 300),
+        reason=visible(report.reason, 600),
+        counts=f"{plural(num_runs, 'run')} in {plural(len(report.groups), 'group')}",
+        verdict=visible(report.verdict, 1500),
+        evidence=_evidence(report),
+        table=comparison_views.group_table(report, comparison),
+        forest=comparison_views.forest(report, found),
+        leader=visible(report.leader or "", 120),
+        pairs=comparison_views.pair_rows(report),
+        notes=[visible(note, 1000) for note in report.notes],
+        explanations=explanations.explanations(report),
+    )
+
+
+def _evidence(report: SetReport) -> str:
+    """Says what a single pair was tested by."""
+    if len(report.pairs) != 1:
+        return ""
+    (pair,) = report.pairs
+    if pair.discordance is not None:
+        counts = pair.discordance
+        return (
+            f"Of {counts.count:,} test images, only {pair.first} gets {counts.only_first:,} right, only "
+            f"{pair.second} {counts.only_second:,}, both {counts.both:,}, neither {counts.neither:,} "
+            "(exact McNemar test)."
+        )
+    if pair.interval is None:
+        return ""
+    over_images = ""
+    if pair.image_interval is not None:
+        low, high = (f"{100 * bound:.2f}".replace("-", "−") for bound in pair.image_interval)
+        sides = f"{pair.first} minus {pair.second}"
+        over_images = f" Over seeds and test images together, {sides} is {low} to {high} points."
+    return f"Tested by a {pair.method} test over seeds.{over_images}"
+
+
+def _search_words(row: SearchRow) -> tuple[str, str]:
+    """Words a search: its directory, and what it found."""
+    mean = percent(sum(row.test_accuracies) / len(row.test_accuracies))
+    words = (
+        f"{row.winner} of {plural(row.num_trials, 'trial')}, test accuracy {mean} "
+        f"({plural(len(row.test_accuracies), 'seed')}). {row.verdict}"
+    )
+    return visible(row.run, _LONGEST_PATH), visible(words, 1000)
+
+
+def _left_out_words(row: RunRow) -> tuple[str, str, str]:
+    """Words a run that is not compared: its directory, its status and why."""
+    status = "other mode" if row.status == "completed" else row.status
+    return visible(row.run, _LONGEST_PATH), status, visible(row.error, 400)
+
+
+def _command(comparison: Comparison) -> str:
+    """Writes the command that compares the same runs again; empty where it might be another one."""
+    paths = [row.run for row in comparison.runs]
+    if not paths or not all(map(_PLAIN_PATH.fullmatch, paths)):
+        return ""
+    parent = Path(paths[0]).parent
+    is_whole = {str(path.parent) for path in parent.glob("*/manifest.json")} == set(paths)
+    runs = f"{parent}/*" if is_whole and len(paths) > 1 else f"[{','.join(paths)}]"
+    command = shlex.join(["mnist-exp", "mode=compare", f"runs={runs}"])
+    return command if len(command) <= _LONGEST_COMMAND else ""

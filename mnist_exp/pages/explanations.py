@@ -1,0 +1,61 @@
+"""What intervals and tests mean, in a plain sentence each."""
+
+from mnist_exp.comparison.report import SetReport
+
+_INTERVAL_OF_MEAN = (
+    "Interval of a mean (t)",
+    "Trained with ever more seeds, a group's mean accuracy on these images would most likely settle in it.",
+)
+_INTERVAL_OF_ONE = (
+    "Interval of one network (Wilson)",
+    "Tested on ever more images of this kind, this one network's accuracy would most likely settle in it; it "
+    "says nothing of other seeds.",
+)
+_TESTS = {
+    "McNemar": (
+        "McNemar's test",
+        "Looks only at the images that one network gets right and the other wrong, and asks whether a fair "
+        "coin would split them so unevenly.",
+    ),
+    "paired t": (
+        "Paired t test",
+        "Both sides were trained with the same seeds: it asks whether the differences, seed by seed, lie "
+        "farther from nothing than their own spread explains.",
+    ),
+    "Welch t": (
+        "Welch's t test",
+        "The seeds differ: it asks whether the two means lie farther apart than the spreads of both sides "
+        "explain.",
+    ),
+    "pooled t": (
+        "Pooled t test",
+        "One side is a single run: it asks whether that run lies farther from the other side's mean than the "
+        "other side's spread explains.",
+    ),
+}
+_BOOTSTRAP = (
+    "Over seeds and images (bootstrap)",
+    "Seeds and test images are drawn again thousands of times: this interval allows for other test images.",
+)
+_HOLM = (
+    "Holm's correction",
+    "Who tests many pairs finds a difference by luck sooner or later; the p values are raised so that "
+    "finding even one such is as rare as with a single test.",
+)
+_P_VALUE = (
+    "p value",
+    "How often a difference at least as large would come about if the two were equally good; below 0.05 they "
+    "are called different.",
+)
+
+
+def explanations(report: SetReport) -> list[tuple[str, str]]:
+    """Says in plain words what the tests and intervals of a set mean, those that it has."""
+    methods = {pair.method for pair in report.pairs}
+    counts = [len(row.seeds) for row in report.groups]
+    found = [_INTERVAL_OF_MEAN] if counts and max(counts) > 1 else []
+    found += [_INTERVAL_OF_ONE] if counts and min(counts) == 1 else []
+    found += [words for method, words in _TESTS.items() if method in methods]
+    found += [_BOOTSTRAP] if any(pair.image_interval is not None for pair in report.pairs) else []
+    found += [_HOLM] if len(report.pairs) > 1 else []
+    return [*found, _P_VALUE] if methods - {"none"} else found

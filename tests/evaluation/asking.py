@@ -1,0 +1,43 @@
+"""The two modes as the command line calls them, in this process."""
+
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from mnist_exp.modes import evaluate, predict
+from mnist_exp.terminal import Terminal
+from tests.digits import CONF_DIR
+
+
+def data_node(name: str) -> dict[str, Any]:
+    """Gives a data set's configuration as it is shipped."""
+    return yaml.safe_load((CONF_DIR / "data" / f"{name}.yaml").read_text())
+
+
+def evaluate_tree(run: Path | str | None, runs_dir: Path, **changes: Any) -> dict[str, Any]:
+    tree = {"mode": "evaluate", "run": None if run is None else str(run), "runs_dir": str(runs_dir)}
+    return (
+        tree | {"split": "test", "evaluate": {"robustness_images": 50}, "data": data_node("mnist")} | changes
+    )
+
+
+def ask_evaluate(run: Path | str, runs_dir: Path, *typed: str, **changes: Any) -> tuple[str, Path]:
+    """Evaluates; gives what was shown and the folder that was written."""
+    stdout = StringIO()
+    request = evaluate.accept(evaluate_tree(run, runs_dir, **changes), list(typed))
+    evaluate.answer(request, Terminal(stdout), None)
+    return stdout.getvalue(), newest(runs_dir, "evaluate")
+
+
+def ask_predict(run: Path | str, runs_dir: Path, images: Any) -> tuple[str, Path]:
+    """Predicts; gives what was shown and the folder that was written."""
+    stdout = StringIO()
+    tree = {"mode": "predict", "run": str(run), "runs_dir": str(runs_dir), "images": images}
+    predict.answer(predict.accept(tree, []), Terminal(stdout), None)
+    return stdout.getvalue(), newest(runs_dir, "predict")
+
+
+def newest(runs_dir: Path, mode: str) -> Path:
+    return max(runs_dir.glob(f"*_{mode}_*"), key=lambda path: path.stat().st_mtime_ns)

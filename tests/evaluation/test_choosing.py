@@ -1,0 +1,91 @@
+"""Which run `latest`, `best` and a path mean."""
+
+from pathlib import Path
+
+import pytest
+
+from mnist_exp.errors import ConfigError
+from mnist_exp.evaluation.choosing import choose_run, read_finished
+from tests.comparison.run_makers import data_record, make_run, make_unfinished
+
+
+def test_latest_is_the_completed_training_started_last_wherever_it_lies(tmp_path: Path) -> None:
+    make_run(tmp_path, "first", seed=1)
+    newest = make_run(tmp_path / "sweep" / "experiment", "job", seed=3)
+    make_run(tmp_path, "zz_second", seed=2)
+    make_unfinished(tmp_path, "failed", "failed", seed=9)
+    assert choose_run("latest", tmp_path) == newest
+
+
+def test_best_goes_by_validation_and_never_by_test(tmp_path: Path) -> None:
+    best = make_run(tmp_path, "a", seed=1, val_accuracy=0.985, summary={"test_accuracy": 0.95})
+    make_run(tmp_path, "b", seed=2, val_accuracy=0.97, summary={"test_accuracy": 0.999})
+    make_run(tmp_path, "c", seed=3, val_accuracy=0.999, summary={"selected_on_test": True})
+    make_run(tmp_path, "d", seed=4, val_accuracy=None, summary={"test_accuracy": 0.999})
+    assert choose_run("best", tmp_path) == best
+
+
+def test_best_is_chosen_among_runs_on_the_images_of_the_latest(tmp_path: Path) -> None:
+    make_run(tmp_path, "easier", seed=1, val_accuracy=0.999, manifest={"data": data_record(train="other")})
+    best = make_run(tmp_path, "own", seed=2, val_accuracy=0.9)
+    assert choose_run("best", tmp_path) == best
+
+
+def test_a_run_is_named_by_its_path_or_by_its_name_in_runs_dir(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "runs", "a")
+    make_run(tmp_path / "runs", "b")
+    assert choose_run(str(run), tmp_path) == run
+    assert choose_run("a", tmp_path / "runs") == run
+
+
+def test_a_folder_with_one_run_means_that_run(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "only", "a")
+    assert choose_run(str(tmp_path / "only"), tmp_path) == run
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("lates", 'Did you mean "latest"'),
+        ("bn_dn", 'bn_dnn"?'),
+        ("quite-different", "Accepted: latest, best"),
+        ("study", "holds 2 runs"),
+        ("empty", "is no run's directory"),
+    ],
+)
+def test_what_is_no_run_is_refused_with_the_nearest(tmp_path: Path, text: str, words: str) -> None:
+    make_run(tmp_path, "bn_dnn")
+    make_run(tmp_path / "study", "first")
+    make_run(tmp_path / "study", "second")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ConfigError) as refused:
+        choose_run(text, tmp_path)
+    assert words in str(refused.value)
+
+
+@pytest.mark.parametrize("text", ["latest", "best"])
+def test_without_a_completed_training_there_is_nothing_to_choose(tmp_path: Path, text: str) -> None:
+    make_unfinished(tmp_path, "failed", "failed")
+    with pytest.raises(ConfigError, match="holds no completed training"):
+        choose_run(text, tmp_path)
+    with pytest.raises(ConfigError, match="holds no completed training"):
+        choose_run(text, tmp_path / "nowhere")
+
+
+def test_damaged_runs_are_passed_over_and_refused_by_name(tmp_path: Path) -> None:
+    good, bad = make_run(tmp_path, "good", seed=1), make_run(tmp_path, "bad", seed=2)
+    (bad / "summary.json").write_text("{}")
+    assert choose_run("latest", tmp_path) == good
+    with pytest.raises(ConfigError, match=r"summary\.json"):
+        read_finished(bad)
+
+
+def test_an_unfinished_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="is interrupted"):
+        read_finished(make_unfinished(tmp_path, "a", "interrupted"))
+
+
+def test_a_configuration_that_is_no_longer_accepted_names_its_file(tmp_path: Path) -> None:
+    run = make_run(tmp_path, "a", config={"training.epochs": 0})
+    with pytest.raises(ConfigError, match=r"config\.yaml: training\.epochs"):
+        read_finished(run)

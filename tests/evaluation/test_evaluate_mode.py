@@ -1,0 +1,243 @@
+"""`mode=evaluate` as a whole, on a real run."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+from zipfile import ZipFile
+
+import msgspec
+import numpy as np
+import pytest
+import yaml
+
+from mnist_exp.data import SAMPLE_PATH
+from mnist_exp.errors import ConfigError
+from mnist_exp.evaluation.records import Evaluation
+from mnist_exp.modes import evaluate
+from tests.conftest import FinishedRun
+from tests.evaluation.asking import ask_evaluate, data_node, evaluate_tree
+
+
+@pytest.fixture
+def own_copy(finished_run: FinishedRun, tmp_path: Path) -> Path:
+    """A copy of the finished run that a test may damage."""
+    return Path(shutil.copytree(finished_run.path, tmp_path / "copy"))
+
+
+QUICK: dict[str, Any] = {"evaluate": {"robustness_images": 0}}
+
+
+def read(folder: Path) -> Evaluation:
+    return msgspec.json.decode((folder / "evaluation.json").read_bytes(), type=Evaluation)
+
+
+def change_yaml(path: Path, **changes: Any) -> None:
+    tree = yaml.safe_load(path.read_text())
+    tree["data"] |= changes
+    path.write_text(yaml.safe_dump(tree))
+
+
+@pytest.fixture(scope="module")
+def evaluated(finished_run: FinishedRun, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
+    """The finished run, evaluated once on its own test images."""
+    return ask_evaluate(finished_run.path, tmp_path_factory.mktemp("evaluated"))
+
+
+def test_the_same_data_gives_the_same_bits(finished_run: FinishedRun, evaluated: tuple[str, Path]) -> None:
+    text, folder = evaluated
+    summary, found = json.loads((finished_run.path / "summary.json").read_text()), read(folder)
+    assert (found.accuracy, found.loss) == (summary["test_accuracy"], summary["test_loss"])
+    assert list(found.accuracy_interval) == summary["test_accuracy_interval"]
+    with np.load(folder / "predictions.npz") as now, np.load(finished_run.path / "predictions.npz") as own:
+        np.testing.assert_array_equal(now["probabilities"], own["probabilities"])
+        np.testing.assert_array_equal(now["labels"], own["labels"])
+    assert found.same_as_run.is_identical is True and "identical to the run's own" in text
+    assert "the test images were looked at once more" in text
+    assert all(len(line) <= 100 for line in text.splitlines() if "mnist-exp" not in line)
+
+
+def test_everything_is_written_and_adds_up(evaluated: tuple[str, Path]) -> None:
+    _, folder = evaluated
+    found = read(folder)
+    assert {path.name for path in folder.iterdir()} == {
+        "evaluation.json", "predictions.npz", "per_class.csv", "plots",
+    }  # fmt: skip
+    assert {path.stem for path in (folder / "plots").iterdir()} == {
+        "reliability", "robustness", "per_class", "confusion_matrix", "mistakes",
+    }  # fmt: skip
+    assert "_evaluate_ann_" in folder.name
+    assert sum(each.num_right for each in found.classes) == round(found.accuracy * 1000)
+    assert [each.num_images for each in found.classes] == [100] * 10
+    assert [each.batch_size for each in found.latency] == [1, 256]
+    assert all(
+        0 < each.ms_per_image_low <= each.ms_per_image <= each.ms_per_image_high for each in found.latency
+    )
+    assert found.latency[1].ms_per_image < found.latency[0].ms_per_image
+    assert [each.distortion for each in found.robustness] == ["shift", "rotation", "noise", "blur"]
+    assert {each.num_images for each in found.robustness} == {50}
+    assert all(each.levels[0].accuracy > each.levels[-1].accuracy for each in found.robustness)
+
+
+def test_validation_images_are_the_runs_own(finished_run: FinishedRun, tmp_path: Path) -> None:
+    text, folder = ask_evaluate(finished_run.path, tmp_path, split="validation", **QUICK)
+    found, summary = read(folder), json.loads((finished_run.path / "summary.json").read_text())
+    assert found.accuracy == pytest.approx(summary["val_accuracy"], abs=1e-9) and found.num_images == 500
+    assert found.same_as_run.is_identical is True and "looked at" not in text
+    assert found.robustness == [] and not (folder / "plots" / "robustness.png").exists()
+
+
+def test_training_images_have_no_number_to_compare_with(finished_run: FinishedRun, tmp_path: Path) -> None:
+    _, folder = ask_evaluate(finished_run.path, tmp_path, split="train", **QUICK)
+    found = read(folder)
+    assert (found.num_images, found.same_as_run.is_identical) == (3500, None)
+
+
+def swapped_sample(path: Path) -> Path:
+    """Writes the bundled digits with test images in another order."""
+    with np.load(SAMPLE_PATH) as arrays:
+        content = dict(arrays)
+    for name in ("x_test", "y_test"):
+        content[name] = content[name][::-1]
+    np.savez(path, **content)
+    return path
+
+
+def test_other_data_is_scored_and_named_as_such(finished_run: FinishedRun, tmp_path: Path) -> None:
+    path = str(swapped_sample(tmp_path / "other.npz"))
+    node = data_node("mnist") | {"path": path}
+    for typed in (("data=mnist", f"data.path={path}"), (f"data.path={path}",)):
+        text, folder = ask_evaluate(finished_run.path, tmp_path, *typed, data=node, **QUICK)
+        found = read(folder)
+        assert found.data == ("mnist" if len(typed) == 2 else "sample") and found.num_images == 1000
+        assert found.same_as_run.is_identical is None
+        assert "not the run's own test images" in " ".join(text.split()) and found.sha256[:8] in text
+
+
+def test_the_command_lines_data_does_not_count_unless_typed(
+    finished_run: FinishedRun, tmp_path: Path
+) -> None:
+    _, folder = ask_evaluate(finished_run.path, tmp_path, data=data_node("fashion_mnist"), **QUICK)
+    assert read(folder).data == "sample"
+
+
+def test_a_changed_result_is_not_called_identical(own_copy: Path, tmp_path: Path) -> None:
+    with np.load(own_copy / "predictions.npz") as arrays:
+        probabilities, labels = arrays["probabilities"].copy(), arrays["labels"]
+    probabilities[0, 0] = np.nextafter(probabilities[0, 0], np.float32(2))
+    np.savez(own_copy / "predictions.npz", probabilities=probabilities, labels=labels)
+    _, folder = ask_evaluate(own_copy, tmp_path, **QUICK)
+    assert read(folder).same_as_run.is_identical is False
+    assert "probabilities differ by up to" in read(folder).same_as_run.sentence
+    manifest = json.loads((own_copy / "manifest.json").read_text())
+    manifest["versions"]["keras"] = "3.0.0"
+    (own_copy / "manifest.json").write_text(json.dumps(manifest))
+    assert "keras 3.0.0 then" in read(ask_evaluate(own_copy, tmp_path, **QUICK)[1]).same_as_run.sentence
+
+
+def test_images_that_the_network_does_not_take_are_refused(finished_run: FinishedRun, tmp_path: Path) -> None:
+    with np.load(SAMPLE_PATH) as arrays:
+        content = {name: array[:, :20, :20] if array.ndim == 3 else array for name, array in arrays.items()}
+    np.savez(tmp_path / "small.npz", **content)
+    node = data_node("mnist") | {"path": str(tmp_path / "small.npz")}
+    with pytest.raises(ConfigError, match="20 × 20 pixels; the run's network takes 28 × 28"):
+        ask_evaluate(finished_run.path, tmp_path, "data=mnist", data=node)
+    node = data_node("mnist") | {"class_names": [str(label) for label in range(12)], "path": str(SAMPLE_PATH)}
+    with pytest.raises(ConfigError, match="12 classes; the run's network knows 10"):
+        ask_evaluate(finished_run.path, tmp_path, "data=mnist", data=node)
+    assert not list(tmp_path.glob("*_evaluate_*"))
+
+
+def test_a_checkpoint_that_cannot_be_believed_is_refused(own_copy: Path, tmp_path: Path) -> None:
+    checkpoint = own_copy / "checkpoints" / "best.keras"
+    content = checkpoint.read_bytes()
+
+    def refusal() -> str:
+        with pytest.raises(ConfigError) as refused:
+            ask_evaluate(own_copy, tmp_path, **QUICK)
+        return str(refused.value)
+
+    checkpoint.write_bytes(b"weights")
+    assert "not a zip file" in refusal()
+    checkpoint.unlink()
+    (tmp_path / "outside.keras").write_bytes(content)
+    checkpoint.symlink_to(tmp_path / "outside.keras")
+    assert "a link" in refusal()
+    checkpoint.unlink()
+    with ZipFile(checkpoint, "w") as archive:
+        archive.writestr("config.json", '{"module": "os", "class_name": "system", "config": {}}')
+        archive.writestr("metadata.json", "{}")
+    assert "Keras cannot load it" in refusal()
+    with ZipFile(checkpoint, "a") as archive:
+        archive.writestr("../../evil.py", "")
+    assert "holds files that Keras does not write" in refusal()
+    shutil.rmtree(own_copy / "checkpoints")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "best.keras").write_bytes(content)
+    (own_copy / "checkpoints").symlink_to(tmp_path / "elsewhere")
+    assert "a link" in refusal()
+    assert not list(tmp_path.glob("*_evaluate_*"))
+
+
+def test_a_network_that_holds_code_is_refused(own_copy: Path, tmp_path: Path) -> None:
+    import keras
+
+    network = keras.Sequential([keras.layers.Input((28, 28)), keras.layers.Lambda(lambda pixels: pixels)])
+    network.save(own_copy / "checkpoints" / "best.keras")
+    with pytest.raises(ConfigError, match="Lambda"):
+        ask_evaluate(own_copy, tmp_path, **QUICK)
+
+
+def test_a_split_that_is_not_there_is_refused(own_copy: Path, tmp_path: Path) -> None:
+    change_yaml(own_copy / "config.yaml", validation=0)
+    with pytest.raises(ConfigError, match=r"split: validation was asked for"):
+        ask_evaluate(own_copy, tmp_path, split="validation")
+
+
+@pytest.mark.parametrize(
+    ("typed", "changes", "words"),
+    [
+        (["model=cnn"], {}, "takes it from the run's own configuration"),
+        (["training.epochs=3"], {}, "takes it from the run's own configuration"),
+        (["runs=x"], {}, "has no use for it"),
+        ([], {"run": None}, "run: got none. Say which"),
+        ([], {"split": "tset"}, 'Did you mean "test"?'),
+        ([], {"evaluate": {"robustness_images": -1}}, "evaluate.robustness_images: got -1"),
+        (["data.validation=x"], {"data": data_node("mnist") | {"validation": "x"}}, "data.validation"),
+    ],
+)
+def test_what_evaluate_has_no_use_for_is_refused(
+    tmp_path: Path, typed: list[str], changes: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(ConfigError) as refused:
+        evaluate.accept(evaluate_tree("latest", tmp_path) | changes, typed)
+    assert words in str(refused.value)
+
+
+def test_nothing_heavy_is_imported_before_it_is_needed() -> None:
+    program = (
+        "import sys; from mnist_exp.modes import evaluate, predict; heavy = "
+        "('tensorflow', 'keras', 'matplotlib', 'scipy', 'PIL'); print([n for n in heavy if n in sys.modules])"
+    )
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
+
+
+@pytest.mark.slow
+def test_the_command_answers_and_refuses(finished_run: FinishedRun, run_command: Any, tmp_path: Path) -> None:
+    runs_dir = f"runs_dir={finished_run.path.parent}"
+    done = run_command("mode=evaluate", "run=latest", runs_dir, "split=validation", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "") and "identical to the run's best epoch" in done.stdout
+    shutil.rmtree(next(finished_run.path.parent.glob("*_evaluate_*")))
+    for arguments, words in [
+        (["mode=evaluate", "run=latset", runs_dir], 'Did you mean "latest"'),
+        (["mode=evaluate", "run=latest", "model=cnn"], "own configuration"),
+        (["run=latest"], "belongs to mode=evaluate or mode=predict"),
+        (["mode=evaluate", "images=a.png"], "belongs to mode=predict"),
+        (["mode=predict", "split=train"], "belongs to mode=evaluate"),
+        (["mode=evaluate", "run=latest", "-m"], "cannot be swept"),
+    ]:
+        refused = run_command(*arguments, cwd=tmp_path)
+        assert refused.returncode == 2 and words in refused.stderr, refused.stderr

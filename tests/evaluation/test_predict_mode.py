@@ -1,0 +1,163 @@
+"""`mode=predict` as a whole: digits of anybody's, shown to a real run's network."""
+
+import csv
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+from mnist_exp.comparison.reading import read_run
+from mnist_exp.errors import ConfigError, RunError
+from mnist_exp.evaluation.framing import DIGITS
+from mnist_exp.evaluation.network import load_network
+from mnist_exp.evaluation.pictures import read_pictures
+from mnist_exp.modes import predict
+from mnist_exp.statistics import accuracy
+from mnist_exp.training import predict_probabilities
+from tests.conftest import FinishedRun
+from tests.evaluation.asking import ask_predict, newest
+from tests.evaluation.drawings import WAYS, save, test_digits
+
+COUNT = 100
+# Two or three digits of a hundred lie at the edge between two classes, and may fall to either side.
+MOST_LOST = 0.03
+
+
+def read_rows(folder: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader((folder / "predictions.csv").read_text().splitlines()))
+
+
+@pytest.fixture(scope="module")
+def network(finished_run: FinishedRun) -> keras.Model:
+    return load_network(read_run(finished_run.path))
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_anybodys_digits_are_read_as_well_as_mnists(network: keras.Model, tmp_path: Path, way: str) -> None:
+    images, labels = test_digits(COUNT)
+    generator = np.random.default_rng(7)
+    paths = []
+    for number, image in enumerate(images):
+        grey = WAYS[way](image, generator)
+        # Small pictures would suffer from JPEG more than from anything tested here.
+        ending = "jpg" if number % 2 and len(grey) > 60 else "png"
+        paths.append(save(grey, tmp_path / f"{number:03}.{ending}", 1 + number % 8))
+    read, unread = read_pictures(paths, 28, DIGITS, 0)
+    assert unread == [] and [picture.path for picture in read] == paths
+    seen = predict_probabilities(network, np.stack([picture.image for picture in read]))
+    assert accuracy(seen, labels) >= accuracy(predict_probabilities(network, images), labels) - MOST_LOST
+
+
+def save_digits(folder: Path, count: int) -> Path:
+    folder.mkdir(parents=True)
+    for number, (image, label) in enumerate(zip(*test_digits(count), strict=True)):
+        save(1 - image.astype(np.float32) / 255, folder / f"{number:03}_{label}.png")
+    return folder
+
+
+def test_what_the_network_saw_is_shown_and_written(finished_run: FinishedRun, tmp_path: Path) -> None:
+    text, folder = ask_predict(finished_run.path, tmp_path, str(save_digits(tmp_path / "in", 8)))
+    assert "_predict_ann_" in folder.name and (folder / "plots" / "predictions.png").is_file()
+    rows = read_rows(folder)
+    assert [Path(row["file"]).name for row in rows] == sorted(
+        path.name for path in (tmp_path / "in").iterdir()
+    )
+    for row in rows:
+        shares = [float(row[name]) for name in ("probability", "second_probability", "third_probability")]
+        assert shares == sorted(shares, reverse=True) and sum(shares) <= 1.0001
+        assert row["dark_on_light"] == "true" and row["error"] == ""
+    assert all(Path(row["file"]).name in text for row in rows) and text.count("█") > 100
+    assert all(len(line) <= 100 for line in text.splitlines() if str(tmp_path) not in line)
+
+
+def test_many_pictures_are_listed_and_drawn_on_several_figures(
+    finished_run: FinishedRun, tmp_path: Path
+) -> None:
+    text, folder = ask_predict(finished_run.path, tmp_path, [str(save_digits(tmp_path / "in", 50))])
+    assert len(read_rows(folder)) == 50 and "8 more in predictions.csv" in text
+    assert sorted(path.stem for path in (folder / "plots").iterdir()) == [
+        "predictions", "predictions_2", "predictions_3", "predictions_4",
+    ]  # fmt: skip
+
+
+def test_what_cannot_be_read_is_named_and_skipped(finished_run: FinishedRun, tmp_path: Path) -> None:
+    digits = save_digits(tmp_path / "in", 3)
+    (digits / "empty.png").write_bytes(b"")
+    Image.new("L", (50, 50), 200).save(digits / "blank.png")
+    Image.new("1", (9000, 9000)).save(digits / "huge.png")
+    with pytest.raises(RunError, match=r"3 of 6 could not be read: .*blank\.png") as failed:
+        ask_predict(finished_run.path, tmp_path, str(digits))
+    assert failed.value.exit_status == 1
+    rows = read_rows(newest(tmp_path, "predict"))
+    reasons = {Path(row["file"]).name: row["error"] for row in rows if row["error"]}
+    assert set(reasons) == {"empty.png", "blank.png", "huge.png"} and len(rows) == 6
+    assert "empty" in reasons["empty.png"] and "pixels" in reasons["huge.png"]
+
+
+def test_where_nothing_can_be_read_the_run_failed(finished_run: FinishedRun, tmp_path: Path) -> None:
+    (tmp_path / "=cmd\x1b[31m.png").write_text("hello")
+    with pytest.raises(RunError, match="1 of 1 could not be read"):
+        ask_predict(finished_run.path, tmp_path, str(tmp_path / "*.png"))
+    folder = newest(tmp_path, "predict")
+    assert "\x1b" not in (folder / "predictions.csv").read_text() and not list((folder / "plots").iterdir())
+
+
+def test_a_run_on_clothes_answers_with_their_names(finished_run: FinishedRun, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(finished_run.path, tmp_path / "clothes"))
+    tree = yaml.safe_load((run / "config.yaml").read_text())
+    tree["data"] |= {"name": "fashion_mnist", "on_missing": "error"}
+    tree["data"]["class_names"] = ["T-shirt", *[f"kind {number}" for number in range(8)], "Ankle boot"]
+    (run / "config.yaml").write_text(yaml.safe_dump(tree))
+    text, folder = ask_predict(run, tmp_path, str(save_digits(tmp_path / "in", 6)))
+    known = set(tree["data"]["class_names"])
+    assert {row[name] for row in read_rows(folder) for name in ("prediction", "second", "third")} <= known
+    assert "kind" in text
+
+
+@pytest.mark.parametrize(
+    ("typed", "changes", "words"),
+    [
+        (["data=sample"], {}, "has no use for it"),
+        (["model=cnn"], {}, "has no use for it"),
+        ([], {"run": None}, "run: got none"),
+        ([], {"images": None}, "images: got none"),
+        ([], {"images": [3]}, "images[0]: got 3; expected text"),
+    ],
+)
+def test_what_predict_has_no_use_for_is_refused(
+    tmp_path: Path, typed: list[str], changes: dict[str, Any], words: str
+) -> None:
+    tree = {"mode": "predict", "run": "latest", "runs_dir": str(tmp_path), "images": "a.png"}
+    with pytest.raises(ConfigError) as refused:
+        predict.accept(tree | changes, typed)
+    assert words in str(refused.value)
+
+
+def test_a_missing_picture_is_refused_before_anything_is_written(
+    finished_run: FinishedRun, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match="does not exist"):
+        ask_predict(finished_run.path, tmp_path, "nowhere.png")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_the_command_exits_with_1_after_an_unreadable_picture(
+    finished_run: FinishedRun, run_command: Any, tmp_path: Path
+) -> None:
+    save_digits(tmp_path / "in", 2)
+    (tmp_path / "in" / "bad.png").write_bytes(b"")
+    arguments = ["mode=predict", f"run={finished_run.path}", "images=in"]
+    failed = run_command(*arguments, cwd=tmp_path)
+    assert failed.returncode == 1 and failed.stderr.count("\n") == 1 and "in/bad.png" in failed.stderr
+    assert "2 images predicted" in failed.stdout
+    (tmp_path / "in" / "bad.png").unlink()
+    done = run_command("mode=predict", f"run={finished_run.path}", "images=[in/000_0.png,in]", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads((finished_run.path / "manifest.json").read_text())["status"] == "completed"

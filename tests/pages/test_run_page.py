@@ -1,0 +1,267 @@
+"""A run's page says what was run and how good it is, whatever its files hold."""
+
+import json
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from mnist_exp.comparison.run_folder import DamagedRun
+from mnist_exp.errors import RunError
+from mnist_exp.pages.rendering import TEMPLATES_DIR, render
+from mnist_exp.pages.run_page import write_run_page
+from mnist_exp.records import SweepPlace
+from tests.comparison.run_makers import make_run, make_unfinished
+from tests.pages.page_makers import HOSTILE, make_hostile_run, make_sample_run, make_search
+from tests.pages.page_reading import Page, read_page
+
+ROOT = Path(__file__).parents[2]
+UNSEEN = "\u202e\u2066\u200b\x07"
+
+
+def page_of(path: Path) -> Page:
+    write_run_page(path)
+    return read_page(path)
+
+
+def test_the_answer_comes_first_with_its_interval_and_what_was_run(tmp_path: Path) -> None:
+    path = make_sample_run(tmp_path)
+    text = page_of(path).text
+    summary = json.loads((path / "summary.json").read_text())
+    low, high = (f"{100 * bound:.2f}" for bound in summary["test_accuracy_interval"])
+    before_curves = text[: text.index("Learning curves")]
+    for words in (
+        f"{100 * summary['test_accuracy']:.2f}%", f"95% interval {low} to {high}%", "ann",
+        "101,770 parameters",
+        "5 epochs", "55,000 images of sample", "seed 0", "1,000 test images", "98.00%", "0.0157 ms",
+    ):  # fmt: skip
+        assert words in before_curves, words
+
+
+def test_it_holds_curves_confusions_classes_mistakes_configuration_and_provenance(tmp_path: Path) -> None:
+    path = make_sample_run(tmp_path)
+    page = page_of(path)
+    predictions = np.load(path / "predictions.npz")
+    labels, predicted = predictions["labels"], predictions["probabilities"].argmax(axis=1)
+    wrong = int((labels != predicted).sum())
+    digits = [each for each in page.named("button") if each.attributes.get("class") == "digit"]
+    assert len(digits) == min(wrong, 36)
+    cells = [each for each in page.named("td") if "taken for" in each.attributes.get("title", "")]
+    assert sum(int(cell.text.replace(",", "") or 0) for cell in cells) == len(labels)
+    manifest = json.loads((path / "manifest.json").read_text())
+    for words in (
+        "Accuracy", "Loss", "optimizer.learning_rate", "0.003", "training.epochs", manifest["run_id"],
+        manifest["data"]["train_sha256"], manifest["data"]["test_sha256"], "mnist-exp 0.1.0",
+        "CPU, 2 threads",
+        "mnist-exp model=ann", "22 Nov 2026, 10:00 UTC",
+    ):  # fmt: skip
+        assert words in page.text, words
+
+
+def test_the_same_files_make_the_same_page(tmp_path: Path) -> None:
+    path = make_sample_run(tmp_path)
+    write_run_page(path)
+    first = (path / "report.html").read_bytes()
+    write_run_page(path)
+    assert (path / "report.html").read_bytes() == first
+    assert list(path.glob(".draft-*")) == []
+
+
+@pytest.mark.parametrize("mode", ["train", "tune"])
+def test_hostile_texts_stay_texts(tmp_path: Path, mode: str) -> None:
+    path = make_search(tmp_path, text=HOSTILE) if mode == "tune" else make_hostile_run(tmp_path)
+    page = page_of(path)
+    assert not set(UNSEEN) & set(page.source)
+    assert "{{ 7 * 7 }}" in page.text and "<script>alert(1)</script>" in page.text
+    assert "\\u202egnp.exe" in page.text
+    assert {each.attributes["src"][:22] for each in page.named("img") if "src" in each.attributes} <= {
+        "data:image/png;base64,"
+    }
+
+
+def test_a_hostile_failure_stays_text(tmp_path: Path) -> None:
+    path = make_unfinished(tmp_path, "failed", "failed", HOSTILE)
+    manifest = json.loads((path / "manifest.json").read_text())
+    manifest |= {"mode": HOSTILE, "error": {"type": HOSTILE, "message": HOSTILE, "hint": HOSTILE}}
+    (path / "manifest.json").write_text(json.dumps(manifest))
+    page = page_of(path)
+    assert "This run failed" in page.text and not set(UNSEEN) & set(page.source)
+
+
+def test_a_failed_run_says_why_and_what_to_do(tmp_path: Path) -> None:
+    path = make_unfinished(tmp_path, "failed", "failed", "The loss is no number after epoch 2.")
+    manifest = json.loads((path / "manifest.json").read_text())
+    manifest["error"]["hint"] = "Lower optimizer.learning_rate."
+    (path / "manifest.json").write_text(json.dumps(manifest))
+    text = page_of(path).text
+    for words in (
+        "This run failed", "The loss is no number after epoch 2.", "Lower optimizer.learning_rate.",
+        "ann on mnist", "Epochs on record: 0", "mnist-exp model=ann", "training.batch_size",
+    ):  # fmt: skip
+        assert words in text, words
+
+
+def test_an_interrupted_search_shows_its_trials_and_how_to_go_on(tmp_path: Path) -> None:
+    path = make_search(tmp_path, status="interrupted")
+    text = page_of(path).text
+    for words in (
+        "This run was interrupted",
+        "Trials on record: 3",
+        "95.00%",
+        "failed: plain",
+        f"resume={path}",
+    ):
+        assert words in text, words
+
+
+def test_a_search_shows_winner_confirmation_and_trials(tmp_path: Path) -> None:
+    page = page_of(make_search(tmp_path))
+    for words in (
+        "94.00%", "Of 3 trials", "trial 2 won", "2 fresh seeds", "untuned default", "Best so far",
+        "highest validation accuracy", "failed: plain",
+    ):  # fmt: skip
+        assert words in page.text, words
+
+
+def test_what_makes_a_number_optimistic_or_its_data_doubtful_stands_beside_it(tmp_path: Path) -> None:
+    summary = {"selected_on_test": True, "data_notice": "Bundled digits stand in."}
+    text = page_of(make_sample_run(tmp_path, summary=summary)).text
+    before_curves = text[: text.index("Learning curves")]
+    assert "Optimistic" in before_curves and "Bundled digits stand in." in before_curves
+    assert "that it had never seen" not in before_curves
+
+
+def test_a_run_whose_images_are_not_at_hand_says_so(tmp_path: Path) -> None:
+    path = make_run(tmp_path, "elsewhere")
+    assert "The test images are not at hand" in page_of(path).text
+
+
+@pytest.mark.parametrize(
+    "name", ["summary.json", "metrics.jsonl", "config.yaml", "predictions.npz", "overrides.yaml"]
+)
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff\x00", b"[[" * 40_000, b"- [a]", b"- - - - a"])
+def test_a_damaged_file_is_named_and_the_rest_is_shown(tmp_path: Path, name: str, content: bytes) -> None:
+    path = make_sample_run(tmp_path)
+    (path / name).write_bytes(content)
+    text = page_of(path).text
+    assert "Not everything could be read" in text and name in text
+    assert "2026-11-22" in text or "22 Nov 2026" in text
+
+
+@pytest.mark.parametrize("number", [-1, 10**18, 10**400])
+def test_numbers_beyond_all_measure_do_no_harm(tmp_path: Path, number: int) -> None:
+    path = make_search(tmp_path)
+    for name, key in (("metrics.jsonl", "epoch"), ("trials.jsonl", "trial"), ("trials.jsonl", "num_params")):
+        lines = [json.loads(line) | {key: number} for line in (path / name).read_text().splitlines()]
+        (path / name).write_text("".join(json.dumps(line) + "\n" for line in lines))
+        write_run_page(path)
+    manifest = json.loads((path / "manifest.json").read_text())
+    sizes = {"num_train": number, "num_validation": number, "num_test": number}
+    manifest |= {"seed": number, "threads": number, "duration_s": 1e300, "data": manifest["data"] | sizes}
+    (path / "manifest.json").write_text(json.dumps(manifest))
+    assert "Not everything could be read" in page_of(path).text
+
+
+def test_a_missing_file_leaves_a_page(tmp_path: Path) -> None:
+    path = make_sample_run(tmp_path)
+    assert "overrides.yaml is not there" not in page_of(path).text
+    for name in ("overrides.yaml", "predictions.npz"):
+        (path / name).unlink()
+    text = page_of(path).text
+    assert "Not everything could be read" not in text and "overrides.yaml is not there" in text
+
+
+def test_a_job_of_a_sweep_is_made_again_by_its_own_part_of_what_was_typed(tmp_path: Path) -> None:
+    manifest = {
+        "argv": ["--config-dir", "my conf", "-m", "model=ann,bn_dnn", "sweep=x"],
+        "sweep": SweepPlace(name="x", job=1, jobs_at_once=2),
+    }
+    text = page_of(make_sample_run(tmp_path, manifest=manifest)).text
+    assert "mnist-exp --config-dir 'my conf' model=ann training.epochs=5" in text
+    assert "x, job 1, up to 2 jobs at once" in text
+
+
+def test_links_are_not_followed(tmp_path: Path) -> None:
+    path = make_sample_run(tmp_path)
+    secret = tmp_path / "plots"
+    secret.mkdir()
+    (secret / "first_layer_weights.png").write_bytes(b"\x89PNG\r\n\x1a\nsecret")
+    (path / "plots").symlink_to(secret)
+    (path / "overrides.yaml").unlink()
+    (path / "overrides.yaml").symlink_to("/etc/hostname")
+    page = page_of(path)
+    assert "first layer looks for" not in page.text and "overrides.yaml: a link" in page.text
+
+
+def test_without_a_manifest_there_is_no_page(tmp_path: Path) -> None:
+    path = make_sample_run(tmp_path)
+    (path / "manifest.json").write_text("{}")
+    with pytest.raises(DamagedRun, match=r"manifest\.json"):
+        write_run_page(path)
+    assert not (path / "report.html").exists()
+
+
+def test_a_page_that_cannot_be_written_is_a_run_error(tmp_path: Path) -> None:
+    path = make_sample_run(tmp_path)
+    (path / "report.html").mkdir()
+    with pytest.raises(RunError, match=r"report\.html"):
+        write_run_page(path)
+
+
+def test_endless_texts_and_tables_are_cut(tmp_path: Path) -> None:
+    config = {"model.units": ["x" * 1_000_000], "data.path": "y" * 1_000_000}
+    path = make_sample_run(
+        tmp_path, config=config, manifest={"argv": ["z" * 300_000], "device": "d" * 300_000}
+    )
+    rows = (path / "metrics.jsonl").read_bytes().splitlines()
+    row = msgspec.json.decode(rows[0])
+    lines = [
+        msgspec.json.encode(row | {"epoch": epoch, "loss": 1e300 if epoch == 7 else 0.5})
+        for epoch in range(1, 20_001)
+    ]
+    (path / "metrics.jsonl").write_bytes(b"\n".join(lines))
+    write_run_page(path)
+    page = read_page(path)
+    assert len(page.source) < 700_000
+    assert "The first 300 of 20000 epochs" in page.text
+
+
+def test_a_page_takes_less_than_a_third_of_a_second(tmp_path: Path) -> None:
+    path = make_sample_run(tmp_path)
+    write_run_page(path)
+    durations = []
+    for _ in range(3):
+        started = time.perf_counter()
+        write_run_page(path)
+        durations.append(time.perf_counter() - started)
+    assert min(durations) < 0.3
+
+
+def test_neither_tensorflow_nor_matplotlib_is_loaded(tmp_path: Path) -> None:
+    path = make_sample_run(tmp_path)
+    code = (
+        "import sys; from pathlib import Path; from mnist_exp.pages.run_page import write_run_page; "
+        "import mnist_exp.pages.comparison_page; write_run_page(Path(sys.argv[1])); "
+        "print([name for name in ('tensorflow', 'keras', 'matplotlib') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_template_that_writes_nothing_or_a_missing_value_is_refused() -> None:
+    with pytest.raises(Exception, match="undefined"):
+        render("run.html")
+
+
+def test_the_wheel_carries_the_templates(tmp_path: Path) -> None:
+    pytest.importorskip("hatchling", reason="the build back end is part of the test extra")
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    names = set(zipfile.ZipFile(wheel).namelist())
+    assert {f"mnist_exp/pages/templates/{path.name}" for path in TEMPLATES_DIR.iterdir()} <= names
