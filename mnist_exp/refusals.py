@@ -61,7 +61,8 @@ def explain_rejection(
         full_key = f"{key}.{name}" if key else name
         if "missing" in problem:
             return ConfigError(f"{full_key}: not given, and there is no default.")
-        siblings = {other.rpartition(".")[2] for other in known_keys() if other.rpartition(".")[0] == key}
+        known = known_keys() | {other for other, _ in _fields(shape)}
+        siblings = {other.rpartition(".")[2] for other in known if other.rpartition(".")[0] == key}
         return ConfigError(f"{full_key}: there is no such key.", nearest(name, siblings))
     shown = key
     for node in _FREE_NODES:

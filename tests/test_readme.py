@@ -9,11 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from .digits import sample_digits
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+READING_MODES = ("compare", "evaluate", "predict")
 SHORT_SEARCH = ("tuner.max_trials=1", "tuner.confirm.seeds=0", "tuner.workers=1")
 # One process for all commands: TensorFlow is imported once.
 DRIVER = """
@@ -74,7 +76,7 @@ def write_files_of_the_reader(folder: Path) -> None:
 
 def shortened(command: list[str]) -> list[str]:
     """Gives a command less to do: one epoch on few digits, a search of one trial."""
-    if "mode=compare" in command:
+    if any(f"mode={mode}" in command for mode in READING_MODES):
         return command
     data = "data.validation=50" if "data.path" in str(command) else "data=sample"
     return [*command, "training.epochs=1", data, *(SHORT_SEARCH if "mode=tune" in command else [])]
@@ -83,15 +85,19 @@ def shortened(command: list[str]) -> list[str]:
 @pytest.mark.slow
 def test_every_product_command_runs(tmp_path: Path) -> None:
     write_files_of_the_reader(tmp_path / "mine")
-    np.savez(tmp_path / "digits.npz", **small_mnist())
+    digits = small_mnist()
+    np.savez(tmp_path / "digits.npz", **digits)
+    (tmp_path / "photos").mkdir()
+    for number, image in enumerate(digits["x_test"][:3]):
+        Image.fromarray(image).resize((140, 140)).save(tmp_path / "photos" / f"{number}.png")
     commands = product_commands()
-    assert len(commands) >= 12
+    assert len(commands) >= 15
     done = subprocess.run(
         [sys.executable, "-c", DRIVER, json.dumps([shortened(command) for command in commands])],
         cwd=tmp_path, capture_output=True, text=True,
     )  # fmt: skip
     assert json.loads(done.stdout.splitlines()[-1]) == [0] * len(commands), done.stderr
-    alone = [command for command in commands if "-m" not in command and "mode=compare" not in command]
+    alone = [command for command in commands if "-m" not in command and command != shortened(command)]
     sweeps = [json.loads(path.read_text()) for path in tmp_path.glob("**/sweep.json")]
     num_runs = len(alone) + sum(len(sweep["jobs"]) for sweep in sweeps)
     assert len(list(tmp_path.glob("**/summary.json"))) == num_runs

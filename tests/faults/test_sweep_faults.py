@@ -131,6 +131,7 @@ def assert_whole(folder: Path) -> None:
         ".keras": assert_whole_archive,
         ".png": assert_whole_picture,
         ".log": Path.read_text,
+        ".html": assert_whole_page,
     }
     for path in folder.rglob("*.*"):
         if path.is_file() and not path.name.startswith(".draft-") and ".launch_" not in str(path):
@@ -144,6 +145,10 @@ def assert_whole_archive(path: Path) -> None:
 
 def assert_whole_picture(path: Path) -> None:
     assert path.read_bytes()[-8:-4] == b"IEND"
+
+
+def assert_whole_page(path: Path) -> None:
+    assert path.read_text().rstrip().endswith("</html>")
 
 
 def undisturbed(start: Start, folder: Path) -> Ended:
