@@ -31,6 +31,8 @@ _MOST_GROWTH = 1.2
 
 def main() -> None:
     """Runs what comes until the input ends or its memory has grown too much."""
+    # Outside of a job there is nothing to save, and an exception might get lost in an import.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     # Whoever started this process had them blocked.
     signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT, signal.SIGTERM))
     answers = os.fdopen(os.dup(1), "wb", buffering=0)
