@@ -165,7 +165,8 @@ def _launch_batches(launcher: Launcher, jobs: Sequence[SweepJob], launch: Launch
         orders = [[where, f"job={job.number}"] for job in jobs[first : first + batch_size]]
         try:
             returns = launcher.launch(orders, initial_job_idx=first)
-        except Exception as error:  # Launchers have no errors in common.
+        # Launchers have no errors in common, and pass on the interrupts of the processes they lend.
+        except (Exception, KeyboardInterrupt) as error:
             problem = f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error) else ''}"
         else:
             problem = next(filter(None, map(_problem_of, returns)), problem)

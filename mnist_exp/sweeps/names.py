@@ -40,7 +40,7 @@ def _comparable(value: Any) -> Any:
     """Makes the same of what means the same: 3 and 3.0 are one number."""
     if isinstance(value, dict):
         return {str(key): _comparable(entry) for key, entry in value.items()}
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return [_comparable(entry) for entry in value]
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
