@@ -29,6 +29,8 @@ _BACKWARD = 3
 """A training step takes as many multiplications as three predictions."""
 
 _PLOTS_BYTES, _WEIGHTS_PLOT_BYTES, _TEXT_BYTES, _EPOCH_BYTES = 400_000, 250_000, 15_000, 300
+_PAGE_BYTES = 100_000
+"""Of a page beyond the picture of weights that is in it again."""
 _FLOAT_BYTES = 4
 _SLOTS = {"sgd": 1, "rmsprop": 1, "adagrad": 1, "lion": 1}
 _MOST_SLOTS = 2
@@ -119,7 +121,8 @@ def _num_bytes(config: Config, facts: Checked) -> int:
     network, data, training = facts.network, facts.data, config.training
     weights = network.num_params * _FLOAT_BYTES
     slots = _SLOTS.get(config.optimizer.name.lower(), _MOST_SLOTS) + bool(training.ema_momentum)
-    plots = _PLOTS_BYTES + (0 if network.convolution_multiply_adds else _WEIGHTS_PLOT_BYTES)
+    weights_plots = 0 if network.convolution_multiply_adds else 2 * _WEIGHTS_PLOT_BYTES
+    plots = _PLOTS_BYTES + _PAGE_BYTES + weights_plots
     predictions = data.num_test * (data.num_classes * _FLOAT_BYTES + 1)
     copies = 2 + slots if config.tuner is None else config.tuner.keep + config.tuner.confirm.seeds
     return weights * copies + predictions + plots + _TEXT_BYTES + _EPOCH_BYTES * training.epochs

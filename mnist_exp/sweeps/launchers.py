@@ -1,5 +1,6 @@
 """Hydra's launchers: how many jobs each runs at once on a machine, and how to set one up for a sweep."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,8 @@ def build_launcher(config: DictConfig, sweep_path: Path, task: Callable[[DictCon
     # Imported late: it imports every module of Hydra's.
     from hydra._internal.callbacks import Callbacks
 
+    # Ray would start its workers through `uv run`, too, in an environment without this package.
+    os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
     config = config.copy()
     with open_dict(config):
         config.hydra.sweep.dir = str(sweep_path)

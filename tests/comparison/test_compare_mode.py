@@ -24,7 +24,11 @@ def test_tables_and_pictures_are_written_where_asked_for(tmp_path: Path) -> None
     study = make_study(tmp_path / "study", seeds=2)
     text = run(study, study)
     assert "verdict" in text and "atlas: not drawn" in text
-    assert {path.name for path in study.iterdir() if path.is_file()} == {"results.csv", "comparison.json"}
+    assert {path.name for path in study.iterdir() if path.is_file()} == {
+        "results.csv",
+        "comparison.json",
+        "report.html",
+    }
     assert {path.name for path in (study / "plots").iterdir()} == {
         "learning_curves.png", "forest.png", "cost.png", "per_class.png",
     }  # fmt: skip

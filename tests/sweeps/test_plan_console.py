@@ -28,7 +28,7 @@ def planned(
     ]  # fmt: skip
     record = SweepRecord(
         name="mine", created_at="2026-01-01T00:00:00.000Z", argv=["-m", "model=ann,cnn", "plan=true"],
-        versions={}, git=None, jobs=jobs,
+        versions={}, git=None, working_dir="/", cores_per_job=0, jobs=jobs,
     )  # fmt: skip
     network = NetworkFacts(
         num_params=101_770, num_layers=3, dense_multiply_adds=101_632, convolution_multiply_adds=0
