@@ -4,7 +4,6 @@ import csv
 import json
 import subprocess
 import sys
-import time
 from io import StringIO
 from pathlib import Path
 from typing import Any
