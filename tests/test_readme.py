@@ -92,11 +92,16 @@ def test_every_product_command_runs(tmp_path: Path) -> None:
         Image.fromarray(image).resize((140, 140)).save(tmp_path / "photos" / f"{number}.png")
     commands = product_commands()
     assert len(commands) >= 15
+    # These use as many threads as their run did, which a process decides once.
+    asking = [command for command in commands if {"mode=evaluate", "mode=predict"} & set(command)]
+    commands = [command for command in commands if command not in asking]
     done = subprocess.run(
         [sys.executable, "-c", DRIVER, json.dumps([shortened(command) for command in commands])],
         cwd=tmp_path, capture_output=True, text=True,
     )  # fmt: skip
     assert json.loads(done.stdout.splitlines()[-1]) == [0] * len(commands), done.stderr
+    for command in asking:
+        subprocess.run([sys.executable, "-m", "mnist_exp", *command], cwd=tmp_path, check=True)
     alone = [command for command in commands if "-m" not in command and command != shortened(command)]
     sweeps = [json.loads(path.read_text()) for path in tmp_path.glob("**/sweep.json")]
     num_runs = len(alone) + sum(len(sweep["jobs"]) for sweep in sweeps)
