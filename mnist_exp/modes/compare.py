@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from msgspec import Struct
 from rich.console import Group
 from rich.text import Text
@@ -17,7 +16,7 @@ from mnist_exp.comparison.report import Comparison
 from mnist_exp.comparison.tables import markdown_table, results_csv, to_json
 from mnist_exp.errors import ConfigError, RunError
 from mnist_exp.pages.comparison_page import write_comparison_page
-from mnist_exp.refusals import explain_rejection
+from mnist_exp.questions import read_question, refuse_unused
 from mnist_exp.runs import claim_folder
 from mnist_exp.terminal import Terminal
 
@@ -49,20 +48,18 @@ def accept(tree: dict[str, Any], typed: Sequence[str]) -> CompareRequest:
     Raises:
         ConfigError: A key is not accepted, is of no use here, or is missing.
     """
-    for override in typed:
-        key = override.partition("=")[0].lstrip("+~")
-        if key.partition(".")[0] not in _USED:
-            raise ConfigError(
-                f"{key}: mode=compare reads finished runs, and has no use for it.",
-                "Accepted: runs, runs_dir, compare.sort, compare.columns, compare.format.",
-            )
-    try:
-        request = msgspec.convert(tree, CompareRequest)
-    except msgspec.ValidationError as error:
-        raise explain_rejection(str(error), tree, CompareRequest) from error
+    refuse_unused(typed, _USED, _refusal)
+    request = read_question(tree, CompareRequest)
     if not request.runs:
         raise ConfigError("runs: got none.", "Say which, such as: mnist-exp mode=compare runs='runs/study/*'")
     return request
+
+
+def _refusal(key: str) -> ConfigError:
+    return ConfigError(
+        f"{key}: mode=compare reads finished runs, and has no use for it.",
+        "Accepted: runs, runs_dir, compare.sort, compare.columns, compare.format.",
+    )
 
 
 def answer(request: CompareRequest, terminal: Terminal, given: Path | None) -> None:

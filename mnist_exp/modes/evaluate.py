@@ -16,7 +16,7 @@ from mnist_exp.evaluation.options import EvaluateOptions
 from mnist_exp.evaluation.records import SplitName
 from mnist_exp.evaluation.splits import choose_data, load_split
 from mnist_exp.evaluation.work import quietly
-from mnist_exp.refusals import explain_rejection
+from mnist_exp.questions import read_question, refuse_unused
 from mnist_exp.runs import claim_folder
 from mnist_exp.terminal import Terminal
 
@@ -61,14 +61,8 @@ def accept(tree: dict[str, Any], typed: Sequence[str]) -> EvaluateRequest:
     Raises:
         ConfigError: A key is not accepted, is of no use here, or is missing.
     """
-    for override in typed:
-        key = override.partition("=")[0].lstrip("+~")
-        if key.partition(".")[0] not in _USED:
-            raise _refusal(key)
-    try:
-        request = msgspec.convert({**tree, "typed": list(typed)}, EvaluateRequest)
-    except msgspec.ValidationError as error:
-        raise explain_rejection(str(error), tree, EvaluateRequest) from error
+    refuse_unused(typed, _USED, _refusal)
+    request = read_question({**tree, "typed": list(typed)}, EvaluateRequest)
     if not request.run:
         raise ConfigError("run: got none.", "Say which, such as: mnist-exp mode=evaluate run=latest")
     choose_data({}, request.data, ["data="])

@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from msgspec import Struct
 
 from mnist_exp import files
@@ -12,7 +11,7 @@ from mnist_exp.comparison.reading import RunResult
 from mnist_exp.errors import ConfigError, RunError
 from mnist_exp.evaluation.choosing import choose_run, read_finished
 from mnist_exp.evaluation.work import quietly
-from mnist_exp.refusals import explain_rejection
+from mnist_exp.questions import read_question, refuse_unused
 from mnist_exp.runs import claim_folder
 from mnist_exp.schema import Config
 from mnist_exp.terminal import Terminal
@@ -47,26 +46,20 @@ def accept(tree: dict[str, Any], typed: Sequence[str]) -> PredictRequest:
     Raises:
         ConfigError: A key is not accepted, is of no use here, or is missing.
     """
-    for override in typed:
-        key = override.partition("=")[0].lstrip("+~")
-        if key.partition(".")[0] not in _USED:
-            raise ConfigError(
-                f"{key}: mode=predict uses a finished run's own network and classes, and has no use for it.",
-                "Accepted: run, images, runs_dir.",
-            )
-    try:
-        request = msgspec.convert(tree, PredictRequest)
-    except msgspec.ValidationError as error:
-        raise explain_rejection(str(error), tree, PredictRequest) from error
-    if not request.run:
-        raise ConfigError(
-            "run: got none.", "Say which, such as: mnist-exp mode=predict run=latest images=7.png"
-        )
-    if not request.images:
-        raise ConfigError(
-            "images: got none.", "Say which, such as: mnist-exp mode=predict run=latest images=7.png"
-        )
+    refuse_unused(typed, _USED, _refusal)
+    request = read_question(tree, PredictRequest)
+    for key, value in (("run", request.run), ("images", request.images)):
+        if not value:
+            hint = "Say which, such as: mnist-exp mode=predict run=latest images=7.png"
+            raise ConfigError(f"{key}: got none.", hint)
     return request
+
+
+def _refusal(key: str) -> ConfigError:
+    return ConfigError(
+        f"{key}: mode=predict uses a finished run's own network and classes, and has no use for it.",
+        "Accepted: run, images, runs_dir.",
+    )
 
 
 def answer(request: PredictRequest, terminal: Terminal, given: Path | None) -> None:
