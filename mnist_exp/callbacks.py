@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -10,10 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnist_exp import files
+from mnist_exp.checkpoints import Remembered, TrainingState
 from mnist_exp.errors import RunError
 from mnist_exp.records import EpochMetrics
 from mnist_exp.runs import RunDirectory
 from mnist_exp.schedules import LearningRates
+
+EVALUATION: dict[str, Any] = {"loss": "sparse_categorical_crossentropy", "metrics": ["accuracy"]}
+"""What a saved network is compiled with beside its optimizer."""
 
 
 class LayerSeeds(keras.callbacks.Callback):
@@ -87,7 +91,7 @@ class BestEpoch(keras.callbacks.Callback):
 
     Attributes:
         best_epoch: 1-based; 0 before the first.
-        best_value: The monitor's at that epoch.
+        best_value: The monitor's at that epoch; infinite while there is none.
     """
 
     def __init__(self, monitor: str, direction: str) -> None:
@@ -129,13 +133,11 @@ class BestWeights(BestEpoch):
         self.weights = [np.array(weight) for weight in self.network.get_weights()]
 
 
-class Checkpoints(BestEpoch):
-    """Keeps the newest weights and the best ones, as plain Keras models.
-
-    `last.keras` holds the optimizer's state too; `best.keras`, which is for use, does not.
+class BestCheckpoint(BestEpoch):
+    """Keeps the best weights as `best.keras`, a plain Keras model for use: without an optimizer's state.
 
     Args:
-        run: Where they are kept.
+        run: Where it is kept.
         network: The plain network that is trained.
         monitor: As for `BestEpoch`.
         direction: As for `BestEpoch`.
@@ -143,21 +145,14 @@ class Checkpoints(BestEpoch):
 
     def __init__(self, run: RunDirectory, network: keras.Sequential, monitor: str, direction: str) -> None:
         super().__init__(monitor, direction)
-        self.run, self.network = run, network
+        self.run = run
         self.for_use = keras.Sequential(
             [keras.layers.Input(network.input_shape[1:]), *network.layers], name=network.name
         )
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        """Compiles both, so that a loaded checkpoint can be evaluated at once."""
-        evaluation = {"loss": "sparse_categorical_crossentropy", "metrics": ["accuracy"]}
-        self.network.compile(self.model.optimizer, **evaluation)
-        self.for_use.compile("sgd", **evaluation)
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Saves the epoch's weights, as the best too if they are."""
-        super().on_epoch_end(epoch, logs)
-        files.write_with(self.run.last_checkpoint_path, self.network.save)
+        """Compiles it, so that a loaded checkpoint can be evaluated at once."""
+        self.for_use.compile("sgd", **EVALUATION)
 
     def keep(self) -> None:
         """Saves the weights as the best."""
@@ -172,12 +167,14 @@ class EpochRecorder(keras.callbacks.Callback):
         report: Called with each row and whether it is the best so far.
 
     Attributes:
+        rows: All so far.
         training_s: Seconds of each epoch's training steps alone.
     """
 
     def __init__(self, best: BestEpoch, report: Callable[[EpochMetrics, bool], None]) -> None:
         super().__init__()
         self.best, self.report = best, report
+        self.rows: list[EpochMetrics] = []
         self.training_s: list[float] = []
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
@@ -203,7 +200,79 @@ class EpochRecorder(keras.callbacks.Callback):
             learning_rate=float(self.model.optimizer.learning_rate),
             duration_s=round(ended - self._started, 4),
         )
+        self.rows.append(row)
         self.report(row, self.best.best_epoch == epoch + 1)
+
+
+class StateKeeper(keras.callbacks.Callback):
+    """Hands over, after each epoch, where the training stands; put it after the other callbacks.
+
+    Args:
+        recorder: Has the rows.
+        watchers: Keras' own callbacks that watch a metric.
+        keep: Called with the state.
+        compile_s: Seconds spent tracing and compiling.
+    """
+
+    def __init__(
+        self,
+        recorder: EpochRecorder,
+        watchers: Sequence[keras.callbacks.Callback],
+        keep: Callable[[TrainingState], None],
+        compile_s: float,
+    ) -> None:
+        super().__init__()
+        self.recorder, self.watchers = recorder, watchers
+        self.keep, self.compile_s = keep, compile_s
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Puts the state together."""
+        best = self.recorder.best
+        state = TrainingState(
+            rows=self.recorder.rows,
+            training_s=self.recorder.training_s,
+            compile_s=self.compile_s,
+            best_epoch=best.best_epoch,
+            best_value=best.best_value if math.isfinite(best.best_value) else None,
+            watchers={type(watcher).__name__: _seen_by(watcher) for watcher in self.watchers},
+            has_ended=self.model.stop_training,
+        )
+        self.keep(state)
+
+
+class GoOn(keras.callbacks.Callback):
+    """Gives the others what they knew when an earlier process stopped; put it after them.
+
+    Args:
+        state: From that process.
+        recorder: Gets its rows and what was best.
+        watchers: Keras' own callbacks that watch a metric.
+    """
+
+    def __init__(
+        self, state: TrainingState, recorder: EpochRecorder, watchers: Sequence[keras.callbacks.Callback]
+    ) -> None:
+        super().__init__()
+        self.state, self.recorder, self.watchers = state, recorder, watchers
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Does so once Keras' callbacks have forgotten, as they do when a training begins."""
+        state, best = self.state, self.recorder.best
+        self.recorder.rows, self.recorder.training_s = list(state.rows), list(state.training_s)
+        best.best_epoch = state.best_epoch
+        if state.best_value is not None:
+            best.best_value = state.best_value
+        for watcher in self.watchers:
+            for name, value in state.watchers[type(watcher).__name__].items():
+                setattr(watcher, name, value)
+
+
+def _seen_by(watcher: keras.callbacks.Callback) -> dict[str, Remembered]:
+    """Reads what a callback that watches a metric has to remember from one epoch to the next."""
+    if isinstance(watcher, keras.callbacks.SwapEMAWeights):
+        return {"_ema_weights_in_model": watcher._ema_weights_in_model}
+    remembered = ("best", "wait", "best_epoch", "stopped_epoch", "cooldown_counter")
+    return {name: getattr(watcher, name) for name in remembered if hasattr(watcher, name)}
 
 
 def _shortest(value: float) -> float:

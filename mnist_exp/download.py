@@ -76,7 +76,7 @@ def fetch(name: str, mirrors: Sequence[MirrorConfig], progress: Progress | None 
 def _check_file_names(mirrors: Sequence[MirrorConfig]) -> None:
     for mirror in mirrors:
         for file in mirror.files:
-            if Path(file).name != file or "\\" in file:
+            if Path(file).name != file or file in ("", "..") or "\\" in file:
                 raise ConfigError(f'data.mirrors: "{file}" is a path; accepted: a file name without folders.')
 
 

@@ -2,9 +2,11 @@
 
 import gc
 import importlib
+import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from mnist_exp import jobs, runs
@@ -17,13 +19,16 @@ from mnist_exp.workplace import find_workplace
 _MODES = {"train": "mnist_exp.modes.train", "tune": "mnist_exp.modes.tune"}
 
 
-def execute(job: Job, terminal: Terminal, earlier: runs.RunDirectory | None = None) -> None:
+def execute(job: Job, terminal: Terminal, earlier: runs.RunDirectory | None = None) -> Path | None:
     """Does what a job asks for, in a directory of its own or in the one to go on with.
 
     Args:
         job: Accepted.
         terminal: Where progress is shown.
         earlier: The run to go on with; None for a new one.
+
+    Returns:
+        The run's directory; None for a worker of a search, which has none.
 
     Raises:
         ConfigError: The request cannot work; nothing was started.
@@ -33,9 +38,9 @@ def execute(job: Job, terminal: Terminal, earlier: runs.RunDirectory | None = No
     with diverted_stderr() as native_output, stop_request() as request:
         if job.config.tuner is not None and (workplace := find_workplace()).is_worker:
             _import_module("mnist_exp.modes.tune_worker").join(job.config, workplace, terminal)
-            return
+            return None
         mode = _import_module(_MODES[job.config.mode])
-        prepared = mode.prepare(job, terminal, earlier)
+        prepared = _prepared(mode, job, terminal, earlier)
         run = earlier or jobs.open_run(job)
         with _described(run, terminal), runs.recorded(run):
             if earlier is not None:
@@ -49,9 +54,20 @@ def execute(job: Job, terminal: Terminal, earlier: runs.RunDirectory | None = No
                 native_output.restore()
                 terminal.error(f"mnist-exp: {interrupted}")
 
-            go_on = f"; go on with: mnist-exp resume={run.path}" if job.config.tuner is not None else ""
-            request.place, request.abandon = f"{run.path}{go_on}", abandon
+            go_on = f"; go on with: mnist-exp {shlex.quote(f'resume={run.path}')}"
+            request.place, request.abandon = f"{run.path}{go_on if job.can_be_resumed else ''}", abandon
             mode.run(prepared, run, terminal, request)
+        return run.path
+
+
+def _prepared(mode: Any, job: Job, terminal: Terminal, earlier: runs.RunDirectory | None) -> Any:
+    """Lets a mode prepare; a request that it refuses leaves an earlier run to others."""
+    try:
+        return mode.prepare(job, terminal, earlier)
+    except BaseException:
+        if earlier is not None:
+            earlier.close()
+        raise
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import gzip
 import io
 import math
 import struct
-import zlib
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -19,6 +19,9 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile
 import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
+
+from mnist_exp.archives import MOST_AT_ONCE, READING_ERRORS, open_archive
+from mnist_exp.plain_values import shortened
 
 MAX_BYTES = 2**30
 MIN_PIXELS, MAX_PIXELS = 8, 256
@@ -34,8 +37,6 @@ FILES_ACCEPTED = (
     "or a folder with the four IDX files of MNIST, gzipped or not."
 )
 _HEAD_BYTES = 1024
-_CHUNK_BYTES = 2**20
-_READING_ERRORS = (OSError, EOFError, ValueError, RuntimeError, OverflowError, zlib.error, BadZipFile)
 
 
 class FormatError(ValueError):
@@ -142,7 +143,10 @@ def parse_npy(head: bytes) -> Header:
     stream = io.BytesIO(head)
     try:
         readers = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
-        shape, is_fortran, dtype = readers[npy.read_magic(stream)](stream)
+        with warnings.catch_warnings():
+            # Files written by Python 2 are read all the same.
+            warnings.simplefilter("ignore")
+            shape, is_fortran, dtype = readers[npy.read_magic(stream)](stream)
     except Exception as error:  # numpy's parser lets out whatever a hostile header makes it raise
         raise FormatError("has no readable .npy header") from error
     if dtype.hasobject:
@@ -177,7 +181,7 @@ def parse_idx(head: bytes, num_dimensions: int) -> Header:
 def _open_npz(path: Path) -> dict[str, StoredArray]:
     with _explained("it"):
         try:
-            with ZipFile(path) as archive:
+            with _opened_archive(path) as archive:
                 names = archive.namelist()
         except BadZipFile as error:
             raise FormatError("is not a whole .npz file") from error
@@ -236,7 +240,7 @@ def _opened(path: Path, key: str | None) -> Iterator[tuple[IO[bytes], int | None
     """Yields the array's bytes, header first, and their number; null when only reading would tell."""
     with ExitStack() as stack:
         if key is not None:
-            archive = stack.enter_context(ZipFile(path))
+            archive = stack.enter_context(_opened_archive(path))
             member = archive.getinfo(f"{key}.npy")
             # zipfile bounds what it unpacks of these two only, and numpy writes no other.
             if member.compress_type not in (ZIP_STORED, ZIP_DEFLATED):
@@ -245,9 +249,17 @@ def _opened(path: Path, key: str | None) -> Iterator[tuple[IO[bytes], int | None
             return
         file = stack.enter_context(path.open("rb"))
         if file.peek(2)[:2] == b"\x1f\x8b":
+            if path.stat().st_size > MAX_BYTES:
+                raise FormatError(f"is {path.stat().st_size:,} bytes long; accepted: {MAX_BYTES:,} at most")
             yield cast("IO[bytes]", stack.enter_context(gzip.GzipFile(fileobj=file))), None
         else:
             yield file, path.stat().st_size
+
+
+@contextmanager
+def _opened_archive(path: Path) -> Iterator[ZipFile]:
+    with path.open("rb") as file, open_archive(file) as archive:
+        yield archive
 
 
 @contextmanager
@@ -256,14 +268,15 @@ def _explained(name: str) -> Iterator[None]:
         yield
     except FormatError as error:
         raise FormatError(f"{name} {error}") from error
-    except _READING_ERRORS as error:
-        raise FormatError(f"{name} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    except READING_ERRORS as error:
+        problem = shortened(str(getattr(error, "strerror", None) or error), 200)
+        raise FormatError(f"{name} cannot be read: {problem}") from error
 
 
 def _read_exactly(stream: IO[bytes], size: int) -> bytearray:
     # In pieces: what is allocated follows what has arrived, not what a header claims.
     content = bytearray()
-    while len(content) < size and (piece := stream.read(min(_CHUNK_BYTES, size - len(content)))):
+    while len(content) < size and (piece := stream.read(min(MOST_AT_ONCE, size - len(content)))):
         content += piece
     if len(content) < size:
         raise FormatError(f"ends after {len(content):,} of the {size:,} bytes its header promises")

@@ -23,6 +23,7 @@ class Job:
         search: For `mode=tune`: what is searched, frozen; None otherwise.
         sentences: What the user should know about how the request was understood.
         place: Its place in a sweep; None for a run of its own.
+        is_repetition: Whether it does again what another run did, as `mode=verify` asks for.
     """
 
     config: Config
@@ -34,6 +35,17 @@ class Job:
     search: dict[str, Any] | None = None
     sentences: list[str] = field(default_factory=list)
     place: SweepPlace | None = None
+    is_repetition: bool = False
+
+    @property
+    def mode(self) -> str:
+        """What its manifest calls it: a repetition is no result to choose or to compare."""
+        return "verify" if self.is_repetition else self.config.mode
+
+    @property
+    def can_be_resumed(self) -> bool:
+        """Whether `resume=` goes on with it; a sweep goes on as a whole, and a repetition begins anew."""
+        return self.place is None and not self.is_repetition
 
     @property
     def is_extended(self) -> bool:
@@ -51,7 +63,7 @@ def open_run(job: Job) -> runs.RunDirectory:
     def manifest(run_id: str) -> Manifest:
         return Manifest(
             run_id=run_id,
-            mode=job.config.mode,
+            mode=job.mode,
             status="running",
             error=None,
             started_at=runs.utc_now(),
@@ -68,7 +80,7 @@ def open_run(job: Job) -> runs.RunDirectory:
             sweep=job.place,
         )
 
-    label = f"{job.config.mode}_{job.config.model.name}"
+    label = f"{job.mode}_{job.config.model.name}"
     run = runs.create_run(job.folder, manifest, label, job.given)
     run.write_request(job.tree, job.overrides)
     return run

@@ -10,7 +10,9 @@ import functools
 import importlib.util
 from pathlib import Path
 
-_NOT_STACKABLE = {"Input", "InputLayer", "InputSpec", "Layer", "Wrapper"}
+# Vocabularies of theirs may be files anywhere, which would end up in the checkpoint.
+_READ_FILES = {"IntegerLookup", "StringLookup", "TextVectorization"}
+_NOT_STACKABLE = _READ_FILES | {"Input", "InputLayer", "InputSpec", "Layer", "Wrapper"}
 RUN_FOREIGN_CODE = {"Lambda", "TFSMLayer", "JaxLayer", "FlaxLayer", "TorchModuleWrapper"}
 _NOT_ALONE = {"Optimizer", "LossScaleOptimizer", "MultiOptimizer", "OptimizerMap"}
 _SET_ELSEWHERE = {"name", "kwargs", "use_ema", "ema_momentum", "ema_overwrite_frequency"}

@@ -4,11 +4,12 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any, TypeVar
 
 import msgspec
+from msgspec import Struct
 
 from mnist_exp.errors import ConfigError
 from mnist_exp.refusals import explain_rejection
 
-Question = TypeVar("Question")
+Question = TypeVar("Question", bound=Struct)
 
 
 def refuse_unused(typed: Sequence[str], used: Collection[str], refusal: Callable[[str], ConfigError]) -> None:

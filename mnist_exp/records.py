@@ -134,6 +134,22 @@ class SweepPlace(Struct, frozen=True, kw_only=True):
     jobs_at_once: int
 
 
+class ResumeRecord(Struct, frozen=True, kw_only=True):
+    """One time that a training was gone on with.
+
+    Attributes:
+        at: When, UTC.
+        epoch: The last epoch finished before; 0 for none.
+        epochs: The number of epochs planned from then on.
+        versions: Of what decides the numbers, from then on.
+    """
+
+    at: str
+    epoch: int
+    epochs: int
+    versions: dict[str, str]
+
+
 class Manifest(Struct, frozen=True, kw_only=True):
     """`manifest.json`: what was run, on what, and how it ended."""
 
@@ -153,3 +169,4 @@ class Manifest(Struct, frozen=True, kw_only=True):
     git: GitRecord | None
     data: DataRecord | None
     sweep: SweepPlace | None = None
+    resumed: list[ResumeRecord] = []

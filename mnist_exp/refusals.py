@@ -1,5 +1,6 @@
 """What a user is told when a configuration is refused: one line, with the nearest valid name."""
 
+import errno
 import re
 import types
 import typing
@@ -13,6 +14,7 @@ from omegaconf import OmegaConf
 
 from mnist_exp import CONF_DIR, keras_names
 from mnist_exp.errors import ConfigError, nearest
+from mnist_exp.plain_values import shortened
 from mnist_exp.schema import Config, SweepRequest
 
 _LAUNCHERS = {"joblib": "joblib", "ray": "ray", "submitit_local": "slurm", "submitit_slurm": "slurm"}
@@ -31,6 +33,7 @@ _BELONGS_TO = {
 """Root keys that only some modes have."""
 
 _FREE_NODES = (".arguments", ".numbers")
+_MOST_LETTERS = 500
 _WORDS = {
     "int": "a whole number",
     "float": "a number",
@@ -54,11 +57,12 @@ def explain_rejection(
         tree: What was converted.
         shape: What it was converted to.
     """
-    problem, _, path = message.partition(" - at `$")
-    key = path.rstrip("`").lstrip(".")
+    problem, _, place = message.partition(" - at `")
+    is_name = place.startswith("key` in")
+    key = place.partition("$")[2].rstrip("`").lstrip(".")
     if found := re.match(r"Object (?:contains unknown|missing required) field `(.*)`", problem):
         name = found[1]
-        full_key = f"{key}.{name}" if key else name
+        full_key = shortened(f"{key}.{name}" if key else name)
         if "missing" in problem:
             return ConfigError(f"{full_key}: not given, and there is no default.")
         known = known_keys() | {other for other, _ in _fields(shape)}
@@ -68,15 +72,18 @@ def explain_rejection(
     for node in _FREE_NODES:
         shown = shown.replace(node, "")
     value = _value_at(tree, key)
+    if is_name:
+        return ConfigError(f"{shown}: got a key that is no text; expected text.")
     if problem.startswith("Invalid"):
         accepted = set(_accepted_values(key, shape))
-        return ConfigError(f'{shown}: got "{value}".', nearest(str(value), accepted) if accepted else "")
+        hint = nearest(str(value), accepted) if accepted else ""
+        return ConfigError(f"{shown}: got {_quoted(value)}.", hint)
     if problem.startswith("Expected `str` matching regex"):
         return ConfigError(
-            f'{shown}: got "{value}"; letters, digits, "_", "." and "-" are accepted, 64 at most.'
+            f'{shown}: got {_quoted(value)}; letters, digits, "_", "." and "-" are accepted, 64 at most.'
         )
     expectation = _in_words(problem.removeprefix("Expected ").partition(", got")[0])
-    return ConfigError(f"{shown}: got {_as_typed(value)}; expected {expectation}.")
+    return ConfigError(f"{shown}: got {as_typed(value)}; expected {expectation}.")
 
 
 def explain_hydra(error: Exception, typed: Sequence[str]) -> ConfigError:
@@ -86,6 +93,12 @@ def explain_hydra(error: Exception, typed: Sequence[str]) -> ConfigError:
         error: What Hydra raised.
         typed: The command line's arguments.
     """
+    answer = _explain_hydra(error, typed)
+    # A request may be as long as the system lets it, and what Hydra says about it, longer.
+    return ConfigError(shortened(answer.message, _MOST_LETTERS), shortened(answer.hint, _MOST_LETTERS))
+
+
+def _explain_hydra(error: Exception, typed: Sequence[str]) -> ConfigError:
     if isinstance(error, MissingConfigException) and error.options:
         group, _, option = (error.missing_cfg_file or "").rpartition("/")
         if group == "hydra/launcher" and (extra := _LAUNCHERS.get(option)):
@@ -93,12 +106,18 @@ def explain_hydra(error: Exception, typed: Sequence[str]) -> ConfigError:
                 f"hydra/launcher: {option} is not installed.",
                 f"Install it with: pip install 'mnist-exp[{extra}]'",
             )
-        return ConfigError(f'{group}: there is no "{option}".', nearest(option, error.options))
+        return ConfigError(f'{group}: there is no "{shortened(option)}".', nearest(option, error.options))
     text = str(error)
     if isinstance(error, OverrideParseException):
-        return ConfigError(f"{error.override}: not an override that Hydra can read: {text.splitlines()[0]}.")
+        override = shortened(error.override or "")
+        # Hydra repeats the override in its own way of saying so.
+        problem = shortened(text.splitlines()[0].removesuffix(f": {error.override}"), 200)
+        return ConfigError(f"{override}: not an override that Hydra can read: {problem}.")
     if isinstance(error, OSError) and error.filename:
-        return ConfigError(f"hydra.run.dir: {error.filename}: {error.strerror}.", "Name a new directory.")
+        if error.errno == errno.ENAMETOOLONG and not any(word.startswith("hydra.") for word in typed):
+            return ConfigError(f"{shortened(' '.join(typed))}: {error.strerror}.")
+        path = shortened(str(error.filename), 200)
+        return ConfigError(f"hydra.run.dir: {path}: {error.strerror}.", "Name a new directory.")
     if found := re.search(r"Could not override '([^']*)'", text):
         key = found[1]
         mode = _BELONGS_TO.get(key.partition(".")[0])
@@ -113,9 +132,19 @@ def explain_hydra(error: Exception, typed: Sequence[str]) -> ConfigError:
         if key in known_keys():
             return _explain_absent(key, str(error.__cause__ or text))
         if not key.startswith("hydra."):
-            return ConfigError(f"{key}: there is no such key.", _nearest_key(key))
-    request = "" if isinstance(error, HydraException) else f"{' '.join(typed)}: "
-    return ConfigError(request + " ".join(line.strip() for line in text.splitlines() if line.strip()))
+            return ConfigError(f"{shortened(key)}: there is no such key.", _nearest_key(key))
+    problem = " ".join(text.split())
+    if ": " in problem and isinstance(error, HydraException):
+        return ConfigError(problem)
+    words = shortened(" ".join(typed))
+    return ConfigError(f"{words}: Hydra cannot compose this: {problem or _reason(error)}.")
+
+
+def _reason(error: BaseException) -> str:
+    """Says why, for an error that does not: as the one before it does, or by its name."""
+    cause = error.__cause__ or error.__context__
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else _reason(cause) if cause else type(error).__name__
 
 
 def _is_swept(group: str, typed: Sequence[str]) -> bool:
@@ -211,6 +240,10 @@ def _in_words(expectation: str) -> str:
     return words.replace(" | ", " or ")
 
 
-def _as_typed(value: Any) -> str:
-    text = "null" if value is None else f'"{value}"' if isinstance(value, str) else str(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."
+def as_typed(value: Any) -> str:
+    """Writes a value for a message, text in quotes, long ones cut off."""
+    return "null" if value is None else _quoted(value) if isinstance(value, str) else shortened(str(value))
+
+
+def _quoted(value: Any) -> str:
+    return f'"{shortened(str(value))}"'

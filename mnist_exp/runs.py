@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-_LOG = "train.log"
+_LOG, _CHECKPOINTS = "train.log", "checkpoints"
 
 
 class RunDirectory:
@@ -44,11 +44,11 @@ class RunDirectory:
                 f"resume: {path} is still running: another process is at work in it.",
                 "Wait for it, or stop it first.",
             ) from None
-        self.checkpoints_dir = path / "checkpoints"
+        self.checkpoints_dir = path / _CHECKPOINTS
         self.plots_dir = path / "plots"
         self.log_path = path / _LOG
         self.best_checkpoint_path = self.checkpoints_dir / "best.keras"
-        self.last_checkpoint_path = self.checkpoints_dir / "last.keras"
+        self.last_checkpoint_path = last_checkpoint(path)
         self.rows: list[EpochMetrics] = []
 
     def close(self) -> None:
@@ -117,6 +117,11 @@ class RunDirectory:
     def _write_json(self, name: str, record: msgspec.Struct) -> None:
         content = msgspec.json.format(msgspec.json.encode(record), indent=2)
         files.write_bytes(self.path / name, content + b"\n")
+
+
+def last_checkpoint(run_path: Path) -> Path:
+    """Names the file that a run's training can be gone on from."""
+    return run_path / _CHECKPOINTS / "last.keras"
 
 
 def create_run(

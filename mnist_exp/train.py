@@ -36,6 +36,7 @@ _READING = {
     "compare": "mnist_exp.modes.compare",
     "evaluate": "mnist_exp.modes.evaluate",
     "predict": "mnist_exp.modes.predict",
+    "verify": "mnist_exp.modes.verify",
 }
 _FULL_ERROR = "HYDRA_FULL_ERROR"
 _SHOW_TRACEBACK = os.environ.get(_FULL_ERROR) == "1"
@@ -129,19 +130,27 @@ def _status_of(terminal: Terminal, action: Callable[[], int | None]) -> int:
         return known.exit_status
 
 
-def _execute(composed: DictConfig, terminal: Terminal) -> None:
-    """Does what the configuration asks for, in a directory of its own or in the one to go on with."""
+def _execute(composed: DictConfig, terminal: Terminal) -> int | None:
+    """Does what the configuration asks for, in a directory of its own or in the one to go on with.
+
+    Returns:
+        The exit status of a mode that gives an answer such as yes or no; None where done means 0.
+    """
     typed = list(HydraConfig.get().overrides.task)
     tree = resolve(composed)
     if (mode := _reading_mode(composed)) is not None:
-        mode.answer(mode.accept(tree, typed), terminal, _given_dir())
-        return
+        status: int | None = mode.answer(mode.accept(tree, typed), terminal, _given_dir())
+        return status
     config = parse(composed)
     if config.resume is not None:
-        _go_on(Path(config.resume), tree, typed, terminal)
-        return
+        # Imported here: it needs numpy, which --help need not wait for.
+        from mnist_exp.evaluation.choosing import choose_stopped
+
+        _go_on(choose_stopped(config.resume, Path(config.runs_dir)), tree, typed, terminal)
+        return None
     search, sentences = tune.plan(config, _composition(composed, typed))
     execute(_job(config, tree, typed, search=search, sentences=sentences), terminal)
+    return None
 
 
 def _go_on(path: Path, requested: dict[str, Any], typed: list[str], terminal: Terminal) -> None:
@@ -159,13 +168,15 @@ def _go_on_with(
 ) -> dict[str, Any] | None:
     """Gives the configuration to go on with a run; None where there is nothing left to do."""
     try:
+        if earlier.manifest.mode == "verify":
+            raise ConfigError(f"resume: {earlier.path} was made by mode=verify.", "Begin that again.")
         tree = resumed_tree(earlier.path, requested, typed)
         if earlier.manifest.status != "completed":
             return tree
         if parse_tree(tree) != read_config(earlier.path):
             raise ConfigError(
-                f"resume: {earlier.path} is completed, and its winner was scored on the test images.",
-                "A longer search is a new run.",
+                f"resume: {earlier.path} is completed, and was scored on the test images.",
+                "What goes further is a new run.",
             )
     except BaseException:
         earlier.close()

@@ -12,7 +12,17 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from mnist_exp.augmentation import build_augmentation
-from mnist_exp.callbacks import BestEpoch, EpochRecorder, LayerSeeds, StepLearningRates, StopOnNonFinite
+from mnist_exp.callbacks import (
+    EVALUATION,
+    BestEpoch,
+    EpochRecorder,
+    GoOn,
+    LayerSeeds,
+    StateKeeper,
+    StepLearningRates,
+    StopOnNonFinite,
+)
+from mnist_exp.checkpoints import Checkpoint, TrainingState, restore
 from mnist_exp.engine import EVALUATION_BATCH_SIZE, EpochModel, ExperimentModel, choose_engine
 from mnist_exp.errors import ConfigError
 from mnist_exp.optimizers import build_optimizer
@@ -113,6 +123,8 @@ def build_model(
         metrics=["accuracy"],
         jit_compile=False,
     )
+    # The network is what is saved, with the state of the optimizer.
+    network.compile(model.optimizer, **EVALUATION)
     return model
 
 
@@ -138,6 +150,9 @@ def fit(
     best: BestEpoch,
     report: Callable[[EpochMetrics, bool], None],
     check: Callable[[], None],
+    *,
+    keep: Callable[[TrainingState], None] | None = None,
+    earlier: Checkpoint | None = None,
 ) -> Fit:
     """Trains a model, reporting metrics after each epoch.
 
@@ -149,33 +164,54 @@ def fit(
         best: Chooses the best epoch, and keeps what it keeps.
         report: Called with each epoch's row and whether it is the best so far.
         check: Called at each epoch's end, when all of it is kept; may raise to stop.
+        keep: Called before that with where the training stands.
+        earlier: Where an earlier process stopped; None to begin.
 
     Raises:
+        ConfigError: `earlier` does not fit the model.
         RunError: The loss became NaN or infinite, or a file could not be written.
     """
-    recorder = EpochRecorder(best, report)
-    feed = model.prepare(training, config.training.batch_size)
-    compile_s = feed.compile_s
+    if earlier is not None and _is_over(config, earlier.state):
+        state = earlier.state
+        return Fit(best_epoch=state.best_epoch, training_s=state.training_s, compile_s=state.compile_s)
+    recorder, watchers = EpochRecorder(best, report), _watchers(config)
+    first_epoch = len(earlier.state.rows) if earlier else 0
+    feed = model.prepare(training, config.training.batch_size, first_epoch)
+    compile_s = feed.compile_s + (earlier.state.compile_s if earlier else 0.0)
     if isinstance(model, EpochModel) and validation is not None:
         compile_s += model.keep_validation(validation)
+    callbacks = [
+        *watchers,
+        *_feeding_callbacks(model, feed.steps_per_epoch),
+        StopOnNonFinite(),
+        best,
+        recorder,
+    ]
+    if keep is not None:
+        callbacks.append(StateKeeper(recorder, watchers, keep, compile_s))
+    if earlier is not None:
+        restore(earlier, model.network)
+        callbacks.append(GoOn(earlier.state, recorder, watchers))
     model.fit(
         feed.elements,
         steps_per_epoch=feed.steps_per_epoch,
         shuffle=False,
+        initial_epoch=first_epoch,
         epochs=config.training.epochs,
         validation_data=validation and (validation.images, validation.labels),
         validation_batch_size=EVALUATION_BATCH_SIZE,
         callbacks=[
-            *_keras_callbacks(config),
-            *_feeding_callbacks(model, feed.steps_per_epoch),
-            StopOnNonFinite(),
-            best,
-            recorder,
+            *callbacks,
             keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: check()),
         ],
         verbose=0,
     )
     return Fit(best_epoch=best.best_epoch, training_s=recorder.training_s, compile_s=compile_s)
+
+
+def _is_over(config: Config, state: TrainingState) -> bool:
+    """Says whether a training has nothing left to do but to be scored."""
+    return state.has_ended or len(state.rows) >= config.training.epochs
 
 
 def _feeding_callbacks(model: ExperimentModel, steps_per_epoch: int) -> list[keras.callbacks.Callback]:
@@ -186,8 +222,8 @@ def _feeding_callbacks(model: ExperimentModel, steps_per_epoch: int) -> list[ker
     return callbacks
 
 
-def _keras_callbacks(config: Config) -> list[keras.callbacks.Callback]:
-    """Makes Keras' own callbacks that the configuration asks for."""
+def _watchers(config: Config) -> list[keras.callbacks.Callback]:
+    """Makes Keras' own callbacks that the configuration asks for; each remembers something."""
     training = config.training
     watch = {"monitor": training.monitor, "mode": training.direction}
     callbacks: list[keras.callbacks.Callback] = []

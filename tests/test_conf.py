@@ -11,7 +11,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 
 from mnist_exp import config, runs, schema, training
-from mnist_exp.callbacks import Checkpoints
+from mnist_exp.callbacks import BestCheckpoint
 from mnist_exp.data import find_source, load_training_data
 from mnist_exp.models import build_network
 from mnist_exp.records import EpochMetrics, Manifest
@@ -26,7 +26,7 @@ OPTIONS = sorted(
     if path.parent != CONF and "hydra" not in path.relative_to(CONF).parts
 )
 # They read finished runs, and have a configuration of their own.
-READING = {"mode=compare", "mode=evaluate", "mode=predict"}
+READING = {"mode=compare", "mode=evaluate", "mode=predict", "mode=verify"}
 PARAMETERS = {"ann": (101_770, 0), "bn_dnn": (131_594, 768), "cnn": (24_394, 224)}
 
 
@@ -126,7 +126,7 @@ def train_one_epoch(chosen: schema.Config, folder: Path) -> EpochMetrics:
     engine = training.pick_engine(chosen, network, len(digits))
     model = training.build_model(chosen, network, engine, len(digits))
     before = [weight.numpy() for weight in network.trainable_weights]
-    best = Checkpoints(run, network, chosen.training.monitor, chosen.training.direction)
+    best = BestCheckpoint(run, network, chosen.training.monitor, chosen.training.direction)
     training.fit(
         chosen, model, digits, held_out, best, lambda row, is_best: run.append_metrics(row), lambda: None
     )

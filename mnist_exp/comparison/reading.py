@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from mnist_exp.comparison import predictions
 from mnist_exp.comparison.predictions import Predictions, PredictionsError, read_predictions
-from mnist_exp.comparison.run_folder import DamagedRun, RunFolder
+from mnist_exp.comparison.run_folder import MAX_CONFIG_BYTES, MAX_MANIFEST_BYTES, DamagedRun, RunFolder
 from mnist_exp.records import DataRecord, EpochMetrics, Manifest, Summary
 from mnist_exp.trial_records import SearchSummary
 
@@ -15,9 +15,7 @@ __all__ = ["DamagedRun", "RunResult", "RunStatus", "read_run"]
 
 RunStatus = Literal["completed", "failed", "interrupted", "running", "lost"]
 
-_MAX_MANIFEST_BYTES = 1_000_000
 _MAX_SUMMARY_BYTES = 5_000_000
-_MAX_CONFIG_BYTES = 5_000_000
 _MAX_METRICS_BYTES = 50_000_000
 _MOST = 10**15
 _METRICS, _LOG = "metrics.jsonl", "train.log"
@@ -117,7 +115,7 @@ def read_run(path: Path) -> RunResult:
             path=path,
             manifest=manifest,
             status=status,
-            config=folder.read_yaml("config.yaml", _MAX_CONFIG_BYTES) if is_completed else {},
+            config=folder.read_yaml("config.yaml", MAX_CONFIG_BYTES) if is_completed else {},
             summary=_read_summary(folder, manifest) if is_completed else None,
             best_checkpoint_bytes=folder.size_of("checkpoints", "best.keras"),
             has_predictions=folder.has(predictions.NAME),
@@ -129,17 +127,17 @@ def read_run(path: Path) -> RunResult:
 
 def _read_manifest(folder: RunFolder) -> tuple[Manifest, RunStatus]:
     """Reads the manifest, and finds out whether a run that calls itself running is."""
-    manifest = folder.read_json("manifest.json", Manifest, _MAX_MANIFEST_BYTES)
+    manifest = folder.read_json("manifest.json", Manifest, MAX_MANIFEST_BYTES)
     if manifest.status != "running" or folder.is_locked(_LOG):
         return manifest, manifest.status
     # It may have ended between the two looks.
-    manifest = folder.read_json("manifest.json", Manifest, _MAX_MANIFEST_BYTES)
+    manifest = folder.read_json("manifest.json", Manifest, MAX_MANIFEST_BYTES)
     return manifest, "lost" if manifest.status == "running" else manifest.status
 
 
 def _read_summary(folder: RunFolder, manifest: Manifest) -> Summary | None:
-    """Reads the summary of a training or a search; None for other modes."""
-    if manifest.mode not in ("train", "tune"):
+    """Reads the summary of a training, a search or a repetition; None for other modes."""
+    if manifest.mode not in ("train", "tune", "verify"):
         return None
     data = manifest.data
     if data is None or data.test_sha256 is None or not 1 <= data.num_test <= predictions.MOST_IMAGES:

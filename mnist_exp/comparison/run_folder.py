@@ -13,8 +13,15 @@ import msgspec
 import msgspec.yaml
 import yaml
 
+from mnist_exp.plain_values import DEEPEST, MOST_LETTERS, MOST_NODES, find_odd, shortened
+
 _Record = TypeVar("_Record")
-_MOST_EVENTS, _DEEPEST = 100_000, 50
+
+MAX_CONFIG_BYTES, MAX_MANIFEST_BYTES = 5_000_000, 1_000_000
+"""How large a run's `config.yaml` and `manifest.json` may be."""
+
+_MOST_EVENTS = 3 * MOST_NODES
+_PIECE_BYTES = 2**22
 
 
 class DamagedRun(Exception):  # noqa: N818 - says what the run is, not that the reader failed
@@ -69,10 +76,11 @@ class RunFolder:
             is_link = stat.S_ISLNK(self._mode(name))
             reason = "a link, which is not followed" if is_link else error.strerror or str(error)
             raise self.damaged(name, reason) from error
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            os.close(descriptor)
+            raise self.damaged(name, "not a plain file")
         with os.fdopen(descriptor, "rb") as file:
-            found = os.fstat(descriptor)
-            if not stat.S_ISREG(found.st_mode):
-                raise self.damaged(name, "not a plain file")
             if found.st_size > max_bytes:
                 reason = f"{found.st_size:,} bytes; {max_bytes:,} at most are read"
                 raise self.damaged(name, reason)
@@ -80,38 +88,46 @@ class RunFolder:
 
     def read(self, name: str, max_bytes: int) -> bytes:
         """Reads a file, which may be growing, up to so many bytes."""
+        # In pieces: asked for more than there is, a file sets aside memory for all of it.
+        pieces: list[bytes] = []
+        num_bytes = 0
         with self.open(name, max_bytes) as file:
             try:
-                content = file.read(max_bytes + 1)
+                while num_bytes <= max_bytes and (piece := file.read(_PIECE_BYTES)):
+                    pieces.append(piece)
+                    num_bytes += len(piece)
             except OSError as error:
                 raise self.damaged(name, error.strerror or str(error)) from error
-        if len(content) > max_bytes:
+        if num_bytes > max_bytes:
             raise self.damaged(name, f"more than {max_bytes:,} bytes")
-        return content
+        return b"".join(pieces)
 
     def read_json(self, name: str, kind: type[_Record], max_bytes: int) -> _Record:
         """Reads a record from a JSON file."""
         try:
             return msgspec.json.decode(self.read(name, max_bytes), type=kind)
         except (msgspec.DecodeError, ValueError, RecursionError) as error:
-            raise self.damaged(name, str(error)) from error
+            raise self.damaged(name, shortened(str(error), 300)) from error
 
     def read_lines(self, name: str, kind: type[_Record], max_bytes: int) -> list[_Record]:
         """Reads records from a file with one JSON object a line."""
         try:
             return msgspec.json.Decoder(kind).decode_lines(self.read(name, max_bytes))
         except (msgspec.DecodeError, ValueError, RecursionError) as error:
-            raise self.damaged(name, str(error)) from error
+            raise self.damaged(name, shortened(str(error), 300)) from error
 
     def read_yaml(self, name: str, max_bytes: int) -> dict[str, Any]:
         """Reads a mapping from a YAML file, without links within it and not nested deeply."""
         content = self.read(name, max_bytes)
         try:
             self._check_yaml(name, content)
-            return msgspec.yaml.decode(content, type=dict[str, Any])
+            tree = msgspec.yaml.decode(content, type=dict[str, Any])
         except (msgspec.DecodeError, yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
             words = " ".join(str(error).split())
-            raise self.damaged(name, f"not readable as YAML: {words}") from error
+            raise self.damaged(name, f"not readable as YAML: {shortened(words, 300)}") from error
+        if found := find_odd(tree):
+            raise self.damaged(name, ": ".join(found).rstrip("."))
+        return tree
 
     def _check_yaml(self, name: str, content: bytes) -> None:
         """Refuses what would end the reader or fill the memory: the parser itself would not."""
@@ -121,7 +137,9 @@ class RunFolder:
                 raise self.damaged(name, "has aliases, which a run does not write")
             depth += isinstance(event, yaml.CollectionStartEvent)
             depth -= isinstance(event, yaml.CollectionEndEvent)
-            if depth > _DEEPEST or number > _MOST_EVENTS:
+            if isinstance(event, yaml.ScalarEvent) and len(event.value) > MOST_LETTERS:
+                raise self.damaged(name, f"has a value of more than {MOST_LETTERS:,} letters")
+            if depth > DEEPEST or number > _MOST_EVENTS:
                 raise self.damaged(name, "larger or nested deeper than any configuration")
 
     def size_of(self, folder: str, name: str) -> int | None:
@@ -138,6 +156,13 @@ class RunFolder:
         finally:
             os.close(inner)
         return found.st_size if stat.S_ISREG(found.st_mode) else None
+
+    def refuse_links(self) -> None:
+        """Makes sure that nothing in this directory leads out of it, before anyone writes in it."""
+        with os.scandir(self._descriptor) as entries:
+            for entry in entries:
+                if entry.is_symlink():
+                    raise self.damaged(entry.name, "a link, which is not followed")
 
     def has(self, name: str) -> bool:
         """Says whether there is anything of that name."""

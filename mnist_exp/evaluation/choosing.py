@@ -1,15 +1,19 @@
 """Which finished run is meant: a path, `latest`, or `best`."""
 
+import shlex
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from mnist_exp.comparison.finding import find_runs
 from mnist_exp.comparison.reading import DamagedRun, RunResult, read_run
 from mnist_exp.config import parse_tree
 from mnist_exp.errors import ConfigError, nearest
+from mnist_exp.plain_values import shortened
 from mnist_exp.schema import Config
 
 LATEST, BEST = "latest", "best"
+_ACCEPTED = f"Accepted: {LATEST}, {BEST}, or a run's directory."
 
 
 def choose_run(text: str, runs_dir: Path) -> Path:
@@ -32,11 +36,43 @@ def choose_run(text: str, runs_dir: Path) -> Path:
     """
     if text in (LATEST, BEST):
         return _choose_training(text, runs_dir)
-    path = Path(text).expanduser()
-    for place in (path, runs_dir / text):
-        if place.is_dir():
-            return _only_run(place)
+    try:
+        path = Path(text).expanduser()
+        for place in (path, runs_dir / text):
+            if place.is_dir():
+                return _only_run(place)
+    except (OSError, RuntimeError, ValueError) as error:  # too long a name, nobody's home folder
+        problem = getattr(error, "strerror", None) or str(error)
+        raise ConfigError(f"run: {shortened(text)}: {problem.rstrip('.')}.", _ACCEPTED) from error
     raise ConfigError(f"run: {text} does not exist.", _hint(text, path, runs_dir))
+
+
+def choose_stopped(text: str, runs_dir: Path) -> Path:
+    """Finds the run to go on with.
+
+    Args:
+        text: `latest` (the run that was begun last, of those that have not come to their end, are not
+            going on and are no part of a sweep), or a run's directory.
+        runs_dir: Where runs are made.
+
+    Raises:
+        ConfigError: There is none.
+    """
+    if text != LATEST:
+        return Path(text)
+    stopped = [run for run in _readable_runs(runs_dir) if _can_go_on(run)]
+    if not stopped:
+        raise ConfigError(f"resume: {runs_dir} holds no run that was stopped.", "Name one by its path.")
+    return max(stopped, key=lambda run: run.manifest.started_at).path
+
+
+def _can_go_on(run: RunResult) -> bool:
+    manifest = run.manifest
+    return (
+        run.status in ("interrupted", "lost", "failed")
+        and manifest.mode in ("train", "tune")
+        and manifest.sweep is None
+    )
 
 
 def read_finished(path: Path) -> tuple[RunResult, Config]:
@@ -58,12 +94,19 @@ def read_finished(path: Path) -> tuple[RunResult, Config]:
     if run.summary is None:
         raise ConfigError(
             f"run: {path} is {run.status} (mode={run.manifest.mode}).",
-            "A completed training or search is needed.",
+            f"A completed training or search is needed.{_way_on(run)}",
         )
     try:
         return run, parse_tree(run.config)
     except ConfigError as error:
         raise ConfigError(f"run: {path / 'config.yaml'}: {error.message}", error.hint) from error
+
+
+def _way_on(run: RunResult) -> str:
+    """Says how a run that was stopped comes to its end."""
+    if run.manifest.mode == "verify" or run.status not in ("interrupted", "lost"):
+        return ""
+    return f" Go on with it: mnist-exp {shlex.quote(f'resume={run.path}')}"
 
 
 def _choose_training(text: str, runs_dir: Path) -> Path:
@@ -94,16 +137,19 @@ def _images(run: RunResult) -> tuple[str, str | None]:
 
 
 def _completed_trainings(runs_dir: Path) -> Iterator[RunResult]:
+    """Yields the trainings in a folder that can be asked."""
+    for run in _readable_runs(runs_dir):
+        if run.is_training and run.best_checkpoint_bytes is not None:
+            yield run
+
+
+def _readable_runs(runs_dir: Path) -> Iterator[RunResult]:
     """Yields what is readable in a folder; damaged runs are passed over."""
     if not runs_dir.is_dir():
         return
     for path in _runs_in(runs_dir):
-        try:
-            run = read_run(path)
-        except DamagedRun:
-            continue
-        if run.is_training and run.best_checkpoint_bytes is not None:
-            yield run
+        with suppress(DamagedRun):
+            yield read_run(path)
 
 
 def _runs_in(folder: Path) -> list[Path]:
@@ -129,7 +175,7 @@ def _hint(text: str, path: Path, runs_dir: Path) -> str:
     folder = path.parent if path.parent.is_dir() and path.parent != Path() else runs_dir
     names = [run.name for run in _runs_in(folder)]
     if not names:
-        return f"Accepted: {LATEST}, {BEST}, or a run's directory."
+        return _ACCEPTED
     answer = nearest(path.name, [*names, LATEST, BEST])
     if not answer.startswith("Did you mean"):
         newest = max(names)

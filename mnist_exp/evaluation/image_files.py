@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from mnist_exp.errors import ConfigError, nearest
+from mnist_exp.plain_values import shortened
 
 _FORMATS = ("PNG", "JPEG")
 _ENDINGS = (".png", ".jpg", ".jpeg")
@@ -40,7 +41,11 @@ def find_images(patterns: Sequence[str]) -> list[Path]:
     """
     found: dict[Path, None] = {}
     for pattern in patterns:
-        matched = sorted(_match(pattern))
+        try:
+            matched = sorted(_match(pattern))
+        except (OSError, RuntimeError, ValueError) as error:  # too long a name, nobody's home folder
+            problem = getattr(error, "strerror", None) or str(error)
+            raise ConfigError(f"images: {shortened(pattern)}: {problem.rstrip('.')}.", _ACCEPTED) from error
         if not matched:
             raise ConfigError(f"images: {pattern} holds no PNG or JPEG file.", _ACCEPTED)
         found.update(dict.fromkeys(matched))

@@ -5,15 +5,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
-from zipfile import BadZipFile, ZipFile
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from mnist_exp.archives import READING_ERRORS, open_archive
 from mnist_exp.comparison.reading import RunResult
 from mnist_exp.comparison.run_folder import DamagedRun, RunFolder
 from mnist_exp.errors import ConfigError
+from mnist_exp.plain_values import shortened
 from mnist_exp.schema import Config
 from mnist_exp.training import num_threads, predict_probabilities, start_fresh
 
@@ -101,10 +102,10 @@ def _check_archive(path: Path, content: bytes) -> None:
     """Refuses an archive that unpacks to more than Keras would have packed."""
     name = f"{_FOLDER}/{_NAME}"
     try:
-        with ZipFile(BytesIO(content)) as archive:
+        with open_archive(BytesIO(content)) as archive:
             members = archive.infolist()
-    except (BadZipFile, ValueError, NotImplementedError) as error:
-        raise DamagedRun(path, f"{name}: {error}") from error
+    except READING_ERRORS as error:
+        raise DamagedRun(path, f"{name}: {shortened(str(error), 200)}") from error
     if not {member.filename for member in members} <= _MEMBERS:
         raise DamagedRun(path, f"{name}: holds files that Keras does not write")
     if sum(member.file_size for member in members) > _MAX_BYTES:

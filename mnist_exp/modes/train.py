@@ -3,14 +3,15 @@
 import statistics as stdlib_statistics
 from dataclasses import dataclass
 
-import keras
 import numpy as np
 
-from mnist_exp import console, scoring, training
-from mnist_exp.callbacks import Checkpoints
+from mnist_exp import console, files, provenance, resumption, runs, scoring, training
+from mnist_exp.callbacks import BestCheckpoint
+from mnist_exp.checkpoints import Checkpoint, load_best, read_checkpoint, write_checkpoint
+from mnist_exp.config import read_config
 from mnist_exp.engine import ExperimentModel
 from mnist_exp.jobs import Job
-from mnist_exp.records import DataRecord, EngineRecord, EpochMetrics, Summary
+from mnist_exp.records import DataRecord, EngineRecord, EpochMetrics, ResumeRecord, Summary
 from mnist_exp.reuse import ImageStore, ModelStore, StoredImages
 from mnist_exp.runs import RunDirectory
 from mnist_exp.schema import Config
@@ -32,6 +33,9 @@ class Experiment:
         model: The network with what training needs.
         engine: As chosen.
         device: `CPU` or `GPU`.
+        goes_on: Whether this is a run that was begun before.
+        earlier: Where it stands; None where no epoch was finished.
+        caveats: Why going on may differ from never having stopped.
     """
 
     config: Config
@@ -40,6 +44,9 @@ class Experiment:
     model: ExperimentModel
     engine: EngineRecord
     device: str
+    goes_on: bool
+    earlier: Checkpoint | None
+    caveats: list[str]
 
 
 def prepare(job: Job, terminal: Terminal, earlier: RunDirectory | None) -> Experiment:
@@ -48,23 +55,43 @@ def prepare(job: Job, terminal: Terminal, earlier: RunDirectory | None) -> Exper
     Args:
         job: The run's.
         terminal: Told about a download and about stand-ins.
-        earlier: None: a training is not gone on with.
+        earlier: The run to go on with; None for a new one.
 
     Raises:
-        ConfigError: The data or the model cannot be had as asked for.
+        ConfigError: The data or the model cannot be had as asked for, or are not what an earlier process
+            trained with.
     """
-    config = job.config
+    config = job.config if earlier is None else resumption.as_begun(job.config, earlier.manifest)
     images = _IMAGES.get(config.data, terminal.download_progress)
     shape, num_classes = images.test.images.shape[1:], len(images.source.class_names)
+    record = scoring.data_record(images.source, images.seen, images.test)
+    checkpoint = None if earlier is None else _find_checkpoint(earlier, config, record)
     model, engine = _MODELS.get(config, images.seen.training, shape, num_classes)
     return Experiment(
         config=config,
         images=images,
-        record=scoring.data_record(images.source, images.seen, images.test),
+        record=record,
         model=model,
-        engine=engine,
+        engine=engine if earlier is None else earlier.manifest.engine or engine,
         device=training.device_name(),
+        goes_on=earlier is not None,
+        earlier=checkpoint,
+        caveats=[] if checkpoint is None or earlier is None else _caveats(earlier, config),
     )
+
+
+def _find_checkpoint(earlier: RunDirectory, config: Config, found: DataRecord) -> Checkpoint | None:
+    """Gives what an earlier process left; None where it had not finished an epoch."""
+    resumption.check_same_images(earlier.path, earlier.manifest.data, found)
+    checkpoint = read_checkpoint(earlier.last_checkpoint_path)
+    if checkpoint is not None:
+        resumption.check_can_be_longer(earlier.path, config, len(checkpoint.state.rows))
+    return checkpoint
+
+
+def _caveats(earlier: RunDirectory, config: Config) -> list[str]:
+    planned = read_config(earlier.path).training.epochs
+    return resumption.caveats(config, planned, earlier.manifest.versions, provenance.versions())
 
 
 def run(experiment: Experiment, run: RunDirectory, terminal: Terminal, request: StopRequest) -> Summary:
@@ -90,12 +117,14 @@ def run(experiment: Experiment, run: RunDirectory, terminal: Terminal, request: 
         threads=training.num_threads(config.training.threads),
         data=experiment.record,
     )
-    if experiment.record.notice:
-        terminal.print(console.render_notice(experiment.record.notice))
+    for notice in filter(None, (experiment.record.notice, *experiment.caveats)):
+        terminal.print(console.render_notice(notice))
     terminal.print(console.render_plan(_plan(experiment, run)))
+    if experiment.goes_on:
+        _take_up(experiment, run, terminal)
     fit = _fit(experiment, run, terminal, request)
-    # Scored is what is on disk, loaded as anyone would load it.
-    best = keras.models.load_model(run.best_checkpoint_path)
+    best = experiment.model.network
+    load_best(run.best_checkpoint_path, best)
     scored = scoring.score(best, run.rows, fit.best_epoch, experiment.images.test.images)
     test, class_names = experiment.images.test, experiment.images.source.class_names
     summary = scoring.summarise(
@@ -114,18 +143,38 @@ def run(experiment: Experiment, run: RunDirectory, terminal: Terminal, request: 
     return summary
 
 
+def _take_up(experiment: Experiment, run: RunDirectory, terminal: Terminal) -> None:
+    """Brings a directory to where its last checkpoint stands, and writes down that it is gone on with."""
+    rows = experiment.earlier.state.rows if experiment.earlier else []
+    epochs = experiment.config.training.epochs
+    files.remove_drafts(run.path)
+    run.write_metrics(rows)
+    resumed = ResumeRecord(at=runs.utc_now(), epoch=len(rows), epochs=epochs, versions=provenance.versions())
+    run.update_manifest(resumed=[*run.manifest.resumed, resumed])
+    terminal.print(f"going on after epoch {len(rows)} of {epochs}")
+
+
 def _fit(experiment: Experiment, run: RunDirectory, terminal: Terminal, request: StopRequest) -> training.Fit:
     """Trains, writing rows and checkpoints."""
-    config, data = experiment.config, experiment.images.seen
-    best = Checkpoints(run, experiment.model.network, config.training.monitor, config.training.direction)
-    with terminal.training_progress(config.training.epochs) as progress, request.put_off():
+    config, data, network = experiment.config, experiment.images.seen, experiment.model.network
+    best = BestCheckpoint(run, network, config.training.monitor, config.training.direction)
+    first_epoch = 1 + (len(experiment.earlier.state.rows) if experiment.earlier else 0)
+    with terminal.training_progress(config.training.epochs, first_epoch) as progress, request.put_off():
 
         def report(row: EpochMetrics, is_best: bool) -> None:
             run.append_metrics(row)
             progress.epoch(row, is_best)
 
         return training.fit(
-            config, experiment.model, data.training, data.validation, best, report, request.check
+            config,
+            experiment.model,
+            data.training,
+            data.validation,
+            best,
+            report,
+            request.check,
+            keep=lambda state: write_checkpoint(run.last_checkpoint_path, network, state),
+            earlier=experiment.earlier,
         )
 
 

@@ -13,7 +13,10 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
+from mnist_exp.checkpoints import read_checkpoint
 from mnist_exp.config import parse_tree
+from mnist_exp.errors import ConfigError
+from mnist_exp.runs import last_checkpoint
 from mnist_exp.sweeps.assignments import (
     Answer,
     Assignment,
@@ -120,7 +123,13 @@ def _is_orphan(order: Order) -> bool:
 
 def can_go_on(sweep: SweepDirectory, job: SweepJob) -> bool:
     """Says whether an earlier attempt at a job can be gone on with."""
-    return job.search is not None and (sweep.run_path(job) / "search.yaml").exists()
+    run_path = sweep.run_path(job)
+    if job.search is not None:
+        return (run_path / "search.yaml").exists()
+    try:
+        return read_checkpoint(last_checkpoint(run_path)) is not None
+    except ConfigError:
+        return False
 
 
 def _is_stopped(status: int, launch: Launch) -> bool:

@@ -1,0 +1,190 @@
+"""`mode=verify`: a finished training done again, to say whether it comes out identical."""
+
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from mnist_exp import files, resumption
+from mnist_exp.comparison.reading import DamagedRun, RunResult, read_run
+from mnist_exp.config import parse_tree
+from mnist_exp.data import find_source, load_training_data
+from mnist_exp.errors import ConfigError
+from mnist_exp.evaluation.choosing import choose_run, read_finished
+from mnist_exp.execution import execute
+from mnist_exp.jobs import Job
+from mnist_exp.questions import read_question, refuse_unused
+from mnist_exp.schema import Config, DataConfig
+from mnist_exp.terminal import Terminal
+from mnist_exp.trained_files import read_trained
+from mnist_exp.verification import Trained, Verification, verify
+from mnist_exp.verification_console import render_verdict
+
+_USED = ("mode", "run", "runs_dir")
+_OWN = ("model", "optimizer", "schedule", "augmentation", "training", "data", "seed", "experiment")
+_DATA_PATH = "data.path"
+_VERIFICATION = "verification.json"
+_NOWHERE: dict[str, Any] = {"path": None, "path_variable": None, "places": [], "mirrors": []}
+
+
+class VerifyRequest(Struct, frozen=True, kw_only=True):
+    """What `mode=verify` reads of a configuration.
+
+    Attributes:
+        run: Which: `latest`, `best`, a directory; null when nothing was said.
+        runs_dir: The folder that the repetition is made in, and runs are looked for in.
+        data: The command line's data node, of which `path` counts where it was typed.
+        typed: The command line's overrides.
+    """
+
+    run: str | None
+    runs_dir: str
+    data: dict[str, Any]
+    typed: list[str] = []
+
+    @property
+    def names_images(self) -> bool:
+        """Whether the command line says where the images are."""
+        return any(_key(override) == _DATA_PATH for override in self.typed)
+
+
+def accept(tree: dict[str, Any], typed: Sequence[str]) -> VerifyRequest:
+    """Checks a request.
+
+    Args:
+        tree: The resolved configuration.
+        typed: The overrides that it came from.
+
+    Raises:
+        ConfigError: A key is not accepted, is of no use here, or is missing.
+    """
+    refuse_unused([override for override in typed if _key(override) != _DATA_PATH], _USED, _refusal)
+    request = read_question({**tree, "typed": list(typed)}, VerifyRequest)
+    if not request.run:
+        raise ConfigError("run: got none.", "Say which, such as: mnist-exp mode=verify run=latest")
+    return request
+
+
+def _key(override: str) -> str:
+    return override.partition("=")[0].lstrip("+~")
+
+
+def _refusal(key: str) -> ConfigError:
+    """Says why a key is of no use."""
+    if key.partition(".")[0] in _OWN:
+        return ConfigError(
+            f"{key}: mode=verify takes it from the run's own configuration.",
+            f"Only {_DATA_PATH} can be set: where the run's images are now.",
+        )
+    return ConfigError(
+        f"{key}: mode=verify trains a finished run again, and has no use for it.",
+        f"Accepted: run, runs_dir, {_DATA_PATH}.",
+    )
+
+
+def answer(request: VerifyRequest, terminal: Terminal, given: Path | None) -> int:
+    """Trains a finished run again, in a directory of its own, and says whether it came out identical.
+
+    Args:
+        request: From `accept`.
+        terminal: Where training and verdict are shown.
+        given: The directory to use; None for a new one.
+
+    Returns:
+        0 where it did, 1 where it did not.
+
+    Raises:
+        ConfigError: There is no such run, it cannot be trained again, or its images are not here.
+        RunError: Training failed, or a file could not be written.
+        Interrupted: Someone asked the run to stop.
+    """
+    run, config = read_finished(choose_run(str(request.run), Path(request.runs_dir)))
+    _refuse_other_modes(run)
+    was, job = _read(run), _job(run, config, request, given)
+    _refuse_other_images(run, job.config.data, terminal)
+    terminal.print(f"training again: {run.path}")
+    path = execute(job, terminal)
+    assert path is not None
+    found = verify(was, _read(read_run(path)))
+    _write(found, path)
+    terminal.print(render_verdict(found))
+    return 0 if found.identical else 1
+
+
+def _refuse_other_modes(run: RunResult) -> None:
+    """Makes sure that one training made the run."""
+    mode = run.manifest.mode
+    if mode == "tune":
+        winner = shlex.join(["mnist-exp", "--config-dir", str(run.path), "experiment=best_experiment"])
+        raise ConfigError(
+            f"run: {run.path} is a search (mode=tune), not one training.",
+            f"Train its winner, then verify that run: {winner}",
+        )
+    if mode != "train":
+        raise ConfigError(f"run: {run.path} was made by mode={mode}.", "Name a run of mode=train.")
+
+
+def _read(run: RunResult) -> Trained:
+    """Reads what is compared; before anything is trained, so that a damaged run is refused at once."""
+    try:
+        return read_trained(run)
+    except DamagedRun as error:
+        raise ConfigError(f"run: {error}.") from error
+
+
+def _job(run: RunResult, config: Config, request: VerifyRequest, given: Path | None) -> Job:
+    """Asks for what the run did, with nothing left to this machine: engine, threads, images."""
+    training = resumption.as_begun(config, run.manifest).training
+    tree = run.config | {
+        "runs_dir": request.runs_dir,
+        "sweep": None,
+        "resume": None,
+        "data": _data_node(run, request),
+        "training": run.config["training"] | {"engine": training.engine.value, "threads": training.threads},
+    }
+    return Job(
+        config=parse_tree(tree),
+        tree=tree,
+        overrides=request.typed,
+        argv=sys.argv[1:],
+        folder=Path(request.runs_dir),
+        given=given,
+        is_repetition=True,
+    )
+
+
+def _data_node(run: RunResult, request: VerifyRequest) -> dict[str, Any]:
+    """Says where the run's images are looked for."""
+    node = run.config["data"]
+    if request.names_images:
+        return node | {"path": request.data["path"]}
+    if run.data.name != node["name"]:
+        # The bundled digits stood in. What has come to this machine since must not take their place.
+        return node | _NOWHERE
+    return node
+
+
+def _refuse_other_images(run: RunResult, config: DataConfig, terminal: Terminal) -> None:
+    """Compares the images that are found now with those that the run saw."""
+    source = find_source(config, progress=terminal.download_progress)
+    seen, own = load_training_data(source), run.data
+    for name, was, now in (
+        ("training images", own.train_sha256, seen.train_sha256),
+        ("test images", own.test_sha256, source.load("test").sha256),
+        ("validation split", own.split_sha256, seen.split_sha256),
+    ):
+        if was != now:
+            raise ConfigError(
+                f"data: the {name} in {source.description} have the SHA-256 {now or 'none'}, those of "
+                f"{run.path} {was or 'none'}.",
+                f"Say where the run's images are: {_DATA_PATH}=…",
+            )
+
+
+def _write(found: Verification, path: Path) -> None:
+    content = msgspec.json.format(msgspec.json.encode(found), indent=2)
+    files.write_bytes(path / _VERIFICATION, content + b"\n")

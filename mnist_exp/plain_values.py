@@ -1,0 +1,67 @@
+"""What a configuration may hold: plain values, as many and as deep as its file can be read back with."""
+
+import math
+import re
+from collections.abc import Iterator
+from itertools import chain
+from typing import Any
+
+DEEPEST, MOST_NODES, MOST_LETTERS = 50, 10_000, 4096
+"""Of lists and mappings within each other, of values, and of a text; more is no configuration."""
+
+_MOST_BITS = 128
+# Terminals obey the first ones, and no file can be written with the others.
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+def find_odd(tree: dict[str, Any]) -> tuple[str, str] | None:
+    """Looks for what no configuration may hold.
+
+    Args:
+        tree: Interpolations resolved.
+
+    Returns:
+        The first dotted key with such a value, and what is wrong with it; None where all is well.
+    """
+    for count, (key, value, depth) in enumerate(_nodes(tree, "", 0)):
+        if depth >= DEEPEST or count > MOST_NODES:
+            return key, "larger or nested deeper than any configuration."
+        inner = value if isinstance(value, dict) else ()
+        if problem := next(filter(None, map(_problem, chain([value], inner))), None):
+            return key, problem
+    return None
+
+
+def shortened(text: str, most: int = 80) -> str:
+    """Cuts a text that is too long for a message."""
+    return text if len(text) <= most else f"{text[: most - 3]}..."
+
+
+def _nodes(node: Any, key: str, depth: int) -> Iterator[tuple[str, Any, int]]:
+    """Yields every node with its dotted key and the number of nodes around it."""
+    yield key or "configuration", node, depth
+    if depth >= DEEPEST:
+        return
+    if isinstance(node, dict):
+        for name, value in node.items():
+            yield from _nodes(value, shortened(f"{key}.{name}" if key else f"{name}"), depth + 1)
+    elif isinstance(node, list):
+        for number, value in enumerate(node):
+            yield from _nodes(value, shortened(f"{key}[{number}]"), depth + 1)
+
+
+def _problem(value: Any) -> str | None:
+    """Says what is wrong with a value or a key, what is within it left aside."""
+    match value:
+        case float() if not math.isfinite(value):
+            return f"got {value}; a finite number is needed."
+        case int() if value.bit_length() > _MOST_BITS:
+            return f"got a number of {value.bit_length():,} bits; {_MOST_BITS} at most are accepted."
+        case str() if len(value) > MOST_LETTERS:
+            return f"got a text of {len(value):,} letters; {MOST_LETTERS:,} at most are accepted."
+        case str() if found := _UNPRINTABLE.search(value):
+            return f"got {ascii(shortened(value))}; the character {ascii(found[0])} is not accepted."
+        case str() | int() | float() | dict() | list() | None:
+            return None
+    accepted = "text, numbers, lists and mappings are accepted."
+    return f"got {shortened(repr(value))}, a {type(value).__name__}; {accepted}"

@@ -1,0 +1,149 @@
+"""What `last.keras` holds is all that a training needs to go on, whatever trains it."""
+
+import zipfile
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from hydra import compose, initialize_config_dir
+
+from mnist_exp import keras_names, training
+from mnist_exp.callbacks import BestWeights
+from mnist_exp.checkpoints import Checkpoint, read_checkpoint, restore, write_checkpoint
+from mnist_exp.config import parse
+from mnist_exp.errors import ConfigError
+from mnist_exp.models import build_network
+from mnist_exp.records import EpochMetrics
+from mnist_exp.schema import Config
+from mnist_exp.source import LabelledImages
+
+from .digits import CONF_DIR, sample_digits
+
+DIGITS = LabelledImages(*sample_digits(150))
+HELD_OUT = LabelledImages(DIGITS.images[:50], DIGITS.labels[:50])
+# A wrapper of another optimizer, and one that is none itself.
+UNFIT = {"LossScaleOptimizer", "MultiOptimizer", "Optimizer"}
+QUICK = (
+    "data=sample",
+    "training.engine=graph",
+    "training.batch_size=64",
+    "model.units=[8]",
+    "model.dropout=0.2",
+    "schedule=constant",
+)
+
+
+class Stopped(Exception):  # noqa: N818 - as a signal would
+    """A training ended before its time."""
+
+
+def accepted(*overrides: str) -> Config:
+    with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
+        return parse(compose("config", [*QUICK, *overrides]))
+
+
+def train(
+    config: Config, path: Path, stop_after: int = 0, earlier: Checkpoint | None = None
+) -> tuple[list[EpochMetrics], list[np.ndarray]]:
+    """Trains as a process of its own would; gives its rows and all variables."""
+    training.start_fresh(config.seed, config.training.threads)
+    network = build_network(config.model, (28, 28), 10)
+    engine = training.pick_engine(config, network, len(DIGITS))
+    model = training.build_model(config, network, engine, len(DIGITS))
+    best = BestWeights(network, config.training.monitor, config.training.direction)
+    rows: list[EpochMetrics] = list(earlier.state.rows) if earlier else []
+
+    def check() -> None:
+        if len(rows) == stop_after:
+            raise Stopped
+
+    training.fit(
+        *(config, model, DIGITS, HELD_OUT, best, lambda row, is_best: rows.append(row), check),
+        keep=lambda state: write_checkpoint(path, network, state),
+        earlier=earlier,
+    )
+    return rows, [np.asarray(variable) for variable in (*network.weights, *model.optimizer.variables)]
+
+
+def timeless(rows: list[EpochMetrics]) -> list[tuple[float | None, ...]]:
+    return [(row.epoch, row.loss, row.accuracy, row.val_loss, row.learning_rate) for row in rows]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("optimizer", sorted(set(keras_names.optimizers()) - UNFIT))
+def test_every_optimizer_goes_on_bit_for_bit(optimizer: str, tmp_path: Path) -> None:
+    config = accepted(
+        f"optimizer.name={optimizer.lower()}",
+        *(f"~optimizer.{argument}" for argument in ("weight_decay", "beta_1", "beta_2", "epsilon")),
+        "training.epochs=4",
+        "training.ema_momentum=0.9",
+    )
+    whole = train(config, tmp_path / "whole.keras")
+    with pytest.raises(Stopped):
+        train(config, tmp_path / "last.keras", stop_after=2)
+    earlier = read_checkpoint(tmp_path / "last.keras")
+    assert earlier is not None and len(earlier.state.rows) == 2
+    rows, variables = train(config, tmp_path / "last.keras", earlier=earlier)
+    assert timeless(rows) == timeless(whole[0])
+    assert [one.tobytes() for one in variables] == [one.tobytes() for one in whole[1]]
+
+
+@pytest.mark.parametrize("schedule", ["plateau", "constant"])
+def test_what_watches_a_metric_goes_on_counting(schedule: str, tmp_path: Path) -> None:
+    config = accepted(
+        f"schedule={schedule}",
+        *(["schedule.patience=1", "schedule.factor=0.5"] if schedule == "plateau" else []),
+        "optimizer.learning_rate=0.2",
+        "training.epochs=12",
+        "training.early_stopping.patience=4",
+        "training.early_stopping.min_delta=0.05",
+    )
+    whole, _ = train(config, tmp_path / "whole.keras")
+    assert 3 < len(whole) < 12, "it has to stop early for this test"
+    with pytest.raises(Stopped):
+        train(config, tmp_path / "last.keras", stop_after=len(whole) - 2)
+    rows, _ = train(config, tmp_path / "last.keras", earlier=read_checkpoint(tmp_path / "last.keras"))
+    assert timeless(rows) == timeless(whole)
+    over = read_checkpoint(tmp_path / "last.keras")
+    assert over is not None and over.state.has_ended
+    again, _ = train(config, tmp_path / "last.keras", earlier=over)
+    assert timeless(again) == timeless(whole), "what stopped early must not be trained further"
+
+
+def test_no_checkpoint_is_no_state_and_a_foreign_one_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "last.keras"
+    assert read_checkpoint(path) is None
+    build_network(accepted().model, (28, 28), 10).save(path)
+    with pytest.raises(ConfigError, match="holds weights only"):
+        read_checkpoint(path)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("mnist_exp_training.json", '{"rows": 3}')
+    with pytest.raises(ConfigError, match="cannot be read"):
+        read_checkpoint(path)
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(ConfigError, match="cannot be read"):
+        read_checkpoint(path)
+
+
+@pytest.mark.parametrize("change", ["model.units=[9]", "training.ema_momentum=0.9", "optimizer=sgd"])
+@pytest.mark.filterwarnings("default")
+def test_a_checkpoint_of_something_else_is_refused(change: str, tmp_path: Path) -> None:
+    path = tmp_path / "last.keras"
+    train(accepted("training.epochs=1"), path)
+    checkpoint = read_checkpoint(path)
+    assert checkpoint is not None
+    config = accepted(change)
+    network = build_network(config.model, (28, 28), 10)
+    engine = training.pick_engine(config, network, len(DIGITS))
+    model = training.build_model(config, network, engine, len(DIGITS))
+    model.prepare(DIGITS, 64)
+    with pytest.raises(ConfigError, match="another network or optimizer"):
+        restore(checkpoint, network)
+
+
+def test_a_checkpoint_loads_with_plain_keras(tmp_path: Path) -> None:
+    path = tmp_path / "last.keras"
+    train(accepted("training.epochs=2"), path)
+    loaded = keras.models.load_model(path)
+    assert int(loaded.optimizer.iterations) == 2 * 3

@@ -1,0 +1,512 @@
+"""`mode=verify`: a run trained again, and what is said where it does not come out as before."""
+
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from io import BytesIO, StringIO
+from pathlib import Path
+from typing import Any
+from zipfile import ZipFile
+
+import h5py
+import msgspec
+import numpy as np
+import pytest
+import yaml
+
+from mnist_exp.comparison.comparison import compare
+from mnist_exp.comparison.reading import DamagedRun, read_run
+from mnist_exp.config import parse_tree
+from mnist_exp.data import SAMPLE_PATH
+from mnist_exp.errors import ConfigError
+from mnist_exp.evaluation.choosing import choose_run
+from mnist_exp.execution import execute
+from mnist_exp.jobs import Job
+from mnist_exp.modes import verify
+from mnist_exp.records import EngineRecord, GitRecord, ResumeRecord
+from mnist_exp.terminal import Terminal
+from mnist_exp.trained_files import read_trained
+from mnist_exp.verification import Trained, Verification
+from mnist_exp.verification import verify as compare_trainings
+from mnist_exp.verification_console import word_verdict
+from mnist_exp.workplace import num_cores
+from tests.comparison.run_makers import make_config, make_manifest, make_run, make_unfinished
+from tests.conftest import FinishedRun
+from tests.evaluation.asking import data_node
+from tests.test_search_console import SUMMARY
+
+QUICK = {"training.epochs": 2, "training.batch_size": 256, "model.units": [16], "model.dropout": 0.2}
+BEST, LAST = "checkpoints/best.keras", "checkpoints/last.keras"
+KERNEL = "layers/dense/vars/0"
+COMMIT = GitRecord(commit="0123456789abcdef", dirty=False)
+
+
+def train(folder: Path, data: dict[str, Any], **changes: Any) -> Path:
+    """Trains a small network in this process."""
+    tree = make_config(QUICK | changes) | {"data": data, "runs_dir": str(folder)}
+    job = Job(config=parse_tree(tree), tree=tree, overrides=[], argv=[], folder=folder)
+    with closing(Terminal(StringIO())) as terminal:
+        path = execute(job, terminal)
+    assert path is not None
+    return path
+
+
+def ask(run: Path | str, runs_dir: Path, *typed: str, **data: Any) -> tuple[int, str, Path]:
+    """Verifies in this process; gives the exit status, what was shown, and the directory made."""
+    stdout, before = StringIO(), set(runs_dir.glob("*"))
+    request = verify.accept(verify_tree(run, runs_dir, **data), list(typed))
+    with closing(Terminal(stdout)) as terminal:
+        status = verify.answer(request, terminal, None)
+    (made,) = set(runs_dir.glob("*")) - before
+    return status, stdout.getvalue(), made
+
+
+def verify_tree(run: Path | str | None, runs_dir: Path, **data: Any) -> dict[str, Any]:
+    named = None if run is None else str(run)
+    return {"mode": "verify", "run": named, "runs_dir": str(runs_dir), "data": data_node("mnist") | data}
+
+
+def refusal(run: Path | str, runs_dir: Path, *typed: str, **data: Any) -> str:
+    """Gives the answer to a request that leaves nothing behind."""
+    before = set(runs_dir.rglob("*"))
+    with pytest.raises(ConfigError) as refused:
+        ask(run, runs_dir, *typed, **data)
+    assert set(runs_dir.rglob("*")) == before
+    return str(refused.value)
+
+
+def read(path: Path) -> Verification:
+    return msgspec.json.decode((path / "verification.json").read_bytes(), type=Verification)
+
+
+def read_manifest(path: Path) -> dict[str, Any]:
+    return json.loads((path / "manifest.json").read_text())
+
+
+def change_json(path: Path, **changes: Any) -> None:
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def change_rows(run: Path, change: Callable[[list[dict[str, Any]]], Any]) -> None:
+    path = run / "metrics.jsonl"
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    change(rows)
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+
+
+def change_array(path: Path, name: str, place: tuple[int, ...], value: float | None) -> None:
+    """Changes one value in a checkpoint; None moves it by the smallest step there is."""
+
+    def change(file: h5py.File) -> None:
+        array = np.array(file[name])
+        array[place] = np.nextafter(array[place], np.float32(9)) if value is None else value
+        file[name][...] = array
+
+    change_weights(path, change)
+
+
+def change_weights(path: Path, change: Callable[[h5py.File], Any]) -> None:
+    with ZipFile(path) as archive:
+        members = {member: archive.read(member) for member in archive.namelist()}
+    weights = BytesIO(members["model.weights.h5"])
+    with h5py.File(weights, "r+") as file:
+        change(file)
+    write_checkpoint(path, members | {"model.weights.h5": weights.getvalue()})
+
+
+def write_checkpoint(path: Path, members: dict[str, bytes]) -> None:
+    with ZipFile(path, "w") as archive:
+        for member, content in members.items():
+            archive.writestr(member, content)
+
+
+def change_predictions(run: Path, place: tuple[int, int]) -> None:
+    path = run / "predictions.npz"
+    with np.load(path) as arrays:
+        probabilities, labels = arrays["probabilities"].copy(), arrays["labels"]
+    probabilities[place] = np.nextafter(probabilities[place], np.float32(2))
+    np.savez(path, probabilities=probabilities, labels=labels)
+
+
+def trained(path: Path) -> Trained:
+    return read_trained(read_run(path))
+
+
+@pytest.fixture
+def own_copy(finished_run: FinishedRun, tmp_path: Path) -> Path:
+    """A copy of the finished run that a test may change."""
+    return Path(shutil.copytree(finished_run.path, tmp_path / "copy"))
+
+
+@pytest.fixture(scope="module")
+def repetition(finished_run: FinishedRun, tmp_path_factory: pytest.TempPathFactory) -> tuple[int, str, Path]:
+    """The finished run, which another process made, trained again."""
+    return ask(finished_run.path, tmp_path_factory.mktemp("repetition"))
+
+
+def count_arrays(run: Path) -> int:
+    """Counts the arrays of both checkpoints as Keras sees them."""
+    import keras
+
+    best, last = (keras.models.load_model(run / name) for name in (BEST, LAST))
+    return len(best.variables) + len(last.variables) + len(last.optimizer.variables)
+
+
+def test_a_run_of_another_process_comes_out_identical(
+    finished_run: FinishedRun, repetition: tuple[int, str, Path]
+) -> None:
+    status, text, path = repetition
+    found = read(path)
+    assert (status, found.identical, found.first_difference, found.not_compared) == (0, True, None, [])
+    assert (found.of, found.num_epochs, found.num_predictions) == (finished_run.path.name, 3, 1000)
+    assert found.num_arrays >= count_arrays(finished_run.path)
+    verdict = f"identical: 3 epochs, {found.num_arrays} weights arrays, 1,000 predictions, bit for bit"
+    assert text.splitlines()[-1] == verdict
+    assert (path / "train.log").read_text().splitlines()[-1] == verdict
+
+
+def test_the_repetition_is_a_whole_run(finished_run: FinishedRun, repetition: tuple[int, str, Path]) -> None:
+    path, was = repetition[2], read_manifest(finished_run.path)
+    own = {each.relative_to(finished_run.path) for each in finished_run.path.rglob("*")}
+    assert {each.relative_to(path) for each in path.rglob("*")} == own | {Path("verification.json")}
+    manifest = read_manifest(path)
+    assert "_verify_ann_" in path.name and manifest["run_id"] == path.name
+    assert (manifest["mode"], manifest["status"]) == ("verify", "completed")
+    assert manifest["engine"]["name"] == was["engine"]["name"] and manifest["threads"] == was["threads"]
+    config = yaml.safe_load((path / "config.yaml").read_text())
+    assert config["training"]["engine"] == was["engine"]["name"] and config["runs_dir"] == str(path.parent)
+    summary = json.loads((finished_run.path / "summary.json").read_text())
+    assert f"{100 * summary['test_accuracy']:.2f}%" in (path / "report.html").read_text()
+
+
+def test_the_repetition_is_no_result(
+    finished_run: FinishedRun, repetition: tuple[int, str, Path], tmp_path: Path
+) -> None:
+    for run in (finished_run.path, repetition[2]):
+        shutil.copytree(run, tmp_path / run.name)
+    own, again = (tmp_path / run.name for run in (finished_run.path, repetition[2]))
+    assert [choose_run(word, tmp_path) for word in ("latest", "best")] == [own, own]
+    found = compare([tmp_path])
+    assert [row.run for row in found.runs if row.is_counted] == [str(own)]
+    assert [(row.run, row.error) for row in found.left_out] == [
+        (str(again), "mode=verify repeats another run")
+    ]
+    assert "made by mode=verify" in refusal(again, tmp_path)
+
+
+def test_the_compiled_engine_and_images_that_have_moved(tmp_path: Path) -> None:
+    runs_dir, before, after = tmp_path / "runs", tmp_path / "before.npz", tmp_path / "after.npz"
+    shutil.copy(SAMPLE_PATH, before)
+    run = train(runs_dir, data_node("sample") | {"path": str(before)}, **{"training.engine": "compiled"})
+    before.rename(after)
+    assert str(before) in refusal(run, runs_dir)
+    status, _, path = ask("latest", runs_dir, f"data.path={after}", path=str(after))
+    assert (status, read(path).of, read(path).identical) == (0, run.name, True)
+    assert read_manifest(path)["engine"]["name"] == "compiled"
+    assert yaml.safe_load((path / "config.yaml").read_text())["data"]["path"] == str(after)
+
+
+def test_digits_that_stood_in_stand_in_again(
+    own_copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Of 60,000 images 7,500 would have been set apart; of the 4,000 that stood in for them, 500 were.
+    asked_for = data_node("mnist") | {"validation": 7500}
+    change_config(own_copy, data=asked_for)
+    monkeypatch.setenv("MNIST_EXP_DATA", str(other_images(tmp_path / "other.npz")))
+    status, _, path = ask(own_copy, tmp_path / "again")
+    assert status == 0 and read_manifest(path)["data"]["name"] == "sample"
+
+
+def change_config(run: Path, **changes: Any) -> None:
+    path = run / "config.yaml"
+    path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | changes))
+
+
+def other_images(path: Path) -> Path:
+    """Writes the bundled digits with one pixel of a test image changed."""
+    with np.load(SAMPLE_PATH) as arrays:
+        content = dict(arrays)
+    content["x_test"] = content["x_test"].copy()
+    content["x_test"][0, 0, 0] ^= 1
+    np.savez(path, **content)
+    return path
+
+
+def test_other_images_are_refused_with_both_fingerprints(own_copy: Path, tmp_path: Path) -> None:
+    path = other_images(tmp_path / "other.npz")
+    with np.load(path) as arrays:
+        found = hashlib.sha256(arrays["x_test"].tobytes() + arrays["y_test"].tobytes()).hexdigest()
+    words = refusal(own_copy, tmp_path, f"data.path={path}", path=str(path))
+    assert words.startswith("data: the test images in ") and "data.path=" in words
+    assert found in words and read_manifest(own_copy)["data"]["test_sha256"] in words
+
+
+def test_another_split_is_refused(own_copy: Path, tmp_path: Path) -> None:
+    change_config(own_copy, data=data_node("sample") | {"split_seed": 1})
+    assert refusal(own_copy, tmp_path).startswith("data: the validation split in ")
+
+
+def test_a_changed_run_is_told_from_its_repetition(own_copy: Path, tmp_path: Path) -> None:
+    rows = [json.loads(line) for line in (own_copy / "metrics.jsonl").read_text().splitlines()]
+    change_rows(own_copy, lambda rows: rows[1].update(val_loss=0.5, duration_s=99.0))
+    change_array(own_copy / BEST, KERNEL, (3, 5), None)
+    status, text, path = ask(own_copy, tmp_path)
+    found = read(path)
+    assert (status, found.identical) == (1, False) and read_manifest(path)["status"] == "completed"
+    record = json.loads((path / "verification.json").read_text())["first_difference"]
+    assert record == {"epoch": 2, "quantity": "val_loss", "was": 0.5, "is": rows[1]["val_loss"]}
+    words = f"differs from epoch 2 on: val_loss was 0.5, is {rows[1]['val_loss']}; "
+    assert text.splitlines()[-1].startswith(words)
+
+
+def differing(own_copy: Path, now: Path, change: Callable[[Path], Any]) -> Verification:
+    """Compares a changed run with one that is not."""
+    change(own_copy)
+    return compare_trainings(trained(own_copy), trained(now))
+
+
+@pytest.mark.parametrize("name", ["loss", "accuracy", "val_loss", "val_accuracy", "learning_rate"])
+def test_every_metric_counts(own_copy: Path, finished_run: FinishedRun, name: str) -> None:
+    found = differing(
+        own_copy, finished_run.path, lambda run: change_rows(run, lambda rows: rows[2].update({name: 0.125}))
+    ).first_difference
+    assert found is not None and (found.epoch, found.quantity, found.was) == (3, name, 0.125)
+
+
+def test_durations_do_not_count(own_copy: Path, finished_run: FinishedRun) -> None:
+    found = differing(
+        own_copy, finished_run.path, lambda run: change_rows(run, lambda rows: rows[0].update(duration_s=9.0))
+    )
+    assert found.identical
+
+
+def test_another_number_of_epochs_is_a_difference(own_copy: Path, finished_run: FinishedRun) -> None:
+    found = differing(own_copy, finished_run.path, lambda run: change_rows(run, lambda rows: rows.pop()))
+    words = word_verdict(found)
+    assert words.startswith("differs from epoch 3 on: number of epochs was 2, is 3; ")
+
+
+@pytest.mark.parametrize(
+    ("file", "name", "place", "value"),
+    [
+        (BEST, KERNEL, (3, 5), None),
+        (LAST, KERNEL, (0, 0), None),
+        (LAST, "optimizer/vars/0", (), 7),
+    ],
+)
+def test_every_weight_counts(
+    own_copy: Path, finished_run: FinishedRun, file: str, name: str, place: tuple[int, ...], value: float
+) -> None:
+    found = differing(
+        own_copy, finished_run.path, lambda run: change_array(run / file, name, place, value)
+    ).first_difference
+    where = f"[{', '.join(map(str, place))}]" if place else ""
+    assert found is not None and (found.epoch, found.quantity) == (None, f"{file} {name}{where}")
+    assert found.was != found.now and (value is None or found.was == value)
+
+
+def test_minus_zero_is_not_zero(own_copy: Path, finished_run: FinishedRun, tmp_path: Path) -> None:
+    now = Path(shutil.copytree(finished_run.path, tmp_path / "now"))
+    for run, zero in ((own_copy, -0.0), (now, 0.0)):
+        change_array(run / BEST, KERNEL, (0, 0), zero)
+    found = compare_trainings(trained(own_copy), trained(now)).first_difference
+    assert found is not None and (str(found.was), str(found.now)) == ("-0.0", "0.0")
+
+
+def test_a_network_of_another_shape_is_a_difference(own_copy: Path, finished_run: FinishedRun) -> None:
+    def narrow(file: h5py.File) -> None:
+        kernel = file[KERNEL][()]
+        del file[KERNEL]
+        file[KERNEL] = kernel[:, :16]
+
+    found = differing(own_copy, finished_run.path, lambda run: change_weights(run / BEST, narrow))
+    assert found.first_difference is not None and found.first_difference.quantity == f"{BEST} {KERNEL}"
+    assert (found.first_difference.was, found.first_difference.now) == (
+        "float32 784 × 16",
+        "float32 784 × 128",
+    )
+
+
+def test_every_probability_counts(own_copy: Path, finished_run: FinishedRun) -> None:
+    found = differing(own_copy, finished_run.path, lambda run: change_predictions(run, (7, 3)))
+    assert found.first_difference is not None
+    assert found.first_difference.quantity == "predictions.npz probabilities[7, 3]"
+    assert "differs, though the metrics of 3 epochs are identical: predictions.npz" in word_verdict(found)
+
+
+def test_the_result_counts(own_copy: Path, finished_run: FinishedRun) -> None:
+    found = differing(
+        own_copy, finished_run.path, lambda run: change_json(run / "summary.json", best_epoch=1)
+    ).first_difference
+    assert found is not None and (found.quantity, found.was) == ("summary.json best_epoch", 1)
+
+
+def test_what_the_run_has_lost_is_not_compared_and_named(own_copy: Path, finished_run: FinishedRun) -> None:
+    def lose(run: Path) -> None:
+        (run / LAST).unlink()
+        (run / "predictions.npz").unlink()
+
+    found = differing(own_copy, finished_run.path, lose)
+    assert found.identical and found.not_compared == [LAST, "predictions.npz"]
+    words = word_verdict(found)
+    assert "predictions, bit" not in words
+    assert words.endswith(f"not compared, as the run does not have it: {LAST}, predictions.npz")
+
+
+def test_what_has_changed_is_listed(finished_run: FinishedRun) -> None:
+    now = make_manifest("now", 0, versions={"keras": "3.15.0", "tensorflow": "2.21.0"}, git=COMMIT)
+    was = msgspec.structs.replace(
+        now,
+        versions={"keras": "3.15.0", "tensorflow": "2.20.0"},
+        threads=4,
+        device="GPU",
+        engine=EngineRecord(name="graph", reason=""),
+        git=GitRecord(commit="fedcba9876543210", dirty=True),
+        resumed=[
+            ResumeRecord(at="", epoch=3, epochs=10, versions={"keras": "3.15.0", "tensorflow": "2.20.1"})
+        ],
+    )
+    own = trained(finished_run.path)
+    later = [msgspec.structs.replace(own.rows[0], loss=9.0), *own.rows[1:]]
+    found = compare_trainings(
+        Trained(was, own.rows, own.arrays, own.summary), Trained(now, later, own.arrays, own.summary)
+    )
+    assert [(each.what, each.was, each.now) for each in found.changed] == [
+        ("tensorflow", "2.20.0, then 2.20.1", "2.21.0"),
+        ("threads", "4", "2"),
+        ("device", "GPU", "CPU"),
+        ("engine", "graph", "compiled"),
+        ("code", "fedcba9 with uncommitted changes", "0123456"),
+        ("training", "gone on with after epoch 3, to 10 epochs", "at one go"),
+    ]
+    words = "changed since: tensorflow 2.20.0, then 2.20.1 → 2.21.0, threads 4 → 2, device GPU → CPU"
+    assert words in word_verdict(found)
+
+
+@pytest.mark.parametrize(
+    ("git", "words"),
+    [
+        (COMMIT, "the same commit, versions, threads, device and data"),
+        (GitRecord(commit="0", dirty=True), "the code may have, as not all of it was in a commit"),
+        (None, "the code may have, as not all of it was in a commit"),
+    ],
+)
+def test_where_nothing_has_changed_that_is_said(
+    finished_run: FinishedRun, git: GitRecord | None, words: str
+) -> None:
+    manifest, own = make_manifest("a", 0, git=git), trained(finished_run.path)
+    later = [msgspec.structs.replace(own.rows[0], loss=9.0), *own.rows[1:]]
+    found = compare_trainings(
+        *(Trained(manifest, rows, own.arrays, own.summary) for rows in (own.rows, later))
+    )
+    assert found.changed == [] and word_verdict(found).endswith(words)
+
+
+def test_a_damaged_checkpoint_is_refused_before_training(own_copy: Path, tmp_path: Path) -> None:
+    (own_copy / LAST).write_bytes(b"weights")
+    assert "last.keras: File is not a zip file" in refusal(own_copy, tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["link", "elsewhere", "bomb"])
+def test_a_checkpoint_shows_nothing_but_itself(own_copy: Path, tmp_path: Path, kind: str) -> None:
+    (tmp_path / "secret").write_bytes(b"1234")
+    with h5py.File(tmp_path / "secret.h5", "w") as file:
+        file["secret"] = np.ones(1)
+    weights = BytesIO()
+    with h5py.File(weights, "w") as file:
+        if kind == "link":
+            file["secret"] = h5py.ExternalLink(str(tmp_path / "secret.h5"), "secret")
+        elif kind == "elsewhere":
+            file.create_dataset("secret", (1,), np.float32, external=[(str(tmp_path / "secret"), 0, 4)])
+        else:
+            file.create_dataset("zeros", (10**10,), np.float32, chunks=(10**6,), compression="gzip")
+    write_checkpoint(own_copy / BEST, {"model.weights.h5": weights.getvalue()})
+    if kind == "link":
+        assert trained(own_copy).arrays[BEST] == {}
+    else:
+        with pytest.raises(DamagedRun, match=r"best\.keras: "):
+            trained(own_copy)
+
+
+def test_a_run_without_metrics_is_refused(own_copy: Path, tmp_path: Path) -> None:
+    (own_copy / "metrics.jsonl").write_text("")
+    assert "metrics.jsonl: holds no epoch" in refusal(own_copy, tmp_path)
+
+
+def test_an_interrupted_run_is_to_be_gone_on_with_first(tmp_path: Path) -> None:
+    run = make_unfinished(tmp_path, "a", "interrupted")
+    assert refusal(run, tmp_path).endswith(f"Go on with it: mnist-exp resume={run}")
+    assert "Go on" not in refusal(make_unfinished(tmp_path, "b", "failed"), tmp_path)
+    change_json(run / "manifest.json", mode="verify")
+    assert "Go on" not in refusal(run, tmp_path)
+
+
+def test_a_search_is_refused(tmp_path: Path) -> None:
+    run = make_run(tmp_path, "search", manifest={"mode": "tune"})
+    (run / "summary.json").write_bytes(msgspec.json.encode(SUMMARY))
+    words = refusal(run, tmp_path)
+    assert f"{run} is a search (mode=tune)" in words
+    assert words.endswith(f"mnist-exp --config-dir {run} experiment=best_experiment")
+
+
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        (["seed=3"], "takes it from the run's own configuration. Only data.path can be set"),
+        (["training.threads=1"], "takes it from the run's own configuration"),
+        (["data=sample"], "takes it from the run's own configuration"),
+        (["data.validation=10"], "takes it from the run's own configuration"),
+        (["data.path_variable=X"], "takes it from the run's own configuration"),
+        (["runs=x"], "has no use for it. Accepted: run, runs_dir, data.path."),
+        (["sweep=x"], "has no use for it"),
+    ],
+)
+def test_what_verify_has_no_use_for_is_refused(tmp_path: Path, typed: list[str], words: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        verify.accept(verify_tree("latest", tmp_path), typed)
+    assert words in str(refused.value) and str(refused.value).startswith(typed[0].partition("=")[0])
+
+
+def test_a_run_has_to_be_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="run: got none"):
+        verify.accept(verify_tree(None, tmp_path), [])
+
+
+def test_nothing_heavy_is_imported_before_it_is_needed() -> None:
+    program = (
+        "import sys; from mnist_exp.modes import verify; heavy = "
+        "('tensorflow', 'keras', 'matplotlib', 'scipy', 'h5py'); print(*set(heavy) & set(sys.modules))"
+    )
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == ""
+
+
+@pytest.mark.slow
+def test_the_command_trains_with_as_many_threads_as_the_run(
+    own_copy: Path, run_command: Any, tmp_path: Path
+) -> None:
+    own_copy.rename(own_copy := tmp_path / "of another machine")
+    threads = num_cores() + 1
+    change_json(own_copy / "manifest.json", threads=threads)
+    change_rows(own_copy, lambda rows: rows[0].update(loss=3.0))
+    done = run_command("mode=verify", f"run={own_copy}", cwd=tmp_path)
+    (path,) = (tmp_path / "runs").iterdir()
+    assert (done.returncode, done.stderr) == (
+        1,
+        "",
+    ) and "differs from epoch 1 on: loss was 3.0" in done.stdout
+    assert read_manifest(path)["threads"] == threads
+    assert "threads" not in {each.what for each in read(path).changed}
+    for arguments, words in [
+        (["mode=verify", "run=latest"], "holds no completed training"),
+        (["mode=verify", f"run={own_copy}", "seed=1"], "run's own configuration"),
+        (["mode=verify", f"run={own_copy}", "-m"], "cannot be swept"),
+        ([f"resume={path}"], "was made by mode=verify"),
+    ]:
+        refused = run_command(*arguments, cwd=tmp_path)
+        assert refused.returncode == 2 and words in refused.stderr, refused.stderr
+    assert list((tmp_path / "runs").iterdir()) == [path]
