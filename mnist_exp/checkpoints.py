@@ -5,16 +5,17 @@ best value so far and how long early stopping has waited, is one more entry of t
 reader finds both of one epoch or neither, whenever the process is killed.
 """
 
+import os
 import warnings
 import zipfile
-import zlib
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 import msgspec
 from msgspec import Struct
 
 from mnist_exp import files
+from mnist_exp.archives import MOST_AT_ONCE, READING_ERRORS, open_archive
 from mnist_exp.errors import ConfigError
 from mnist_exp.records import EpochMetrics
 
@@ -66,7 +67,7 @@ def write_checkpoint(path: Path, network: "keras.Sequential", state: TrainingSta
     def save(draft: Path) -> None:
         network.save(draft)
         with zipfile.ZipFile(draft, "a") as archive:
-            archive.writestr(_ENTRY, msgspec.json.encode(state))
+            archive.writestr(_ENTRY, msgspec.json.encode(state), zipfile.ZIP_DEFLATED, compresslevel=1)
 
     files.write_with(path, save)
 
@@ -93,17 +94,24 @@ def read_checkpoint(path: Path) -> Checkpoint | None:
         ConfigError: The file is damaged, or was not written by `write_checkpoint`.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
+        with _opened(path) as file, open_archive(file) as archive:
             if archive.getinfo(_ENTRY).file_size > _MOST_BYTES:
                 raise ConfigError(f"resume: {path}: {_ENTRY} is larger than any training's.")
-            return Checkpoint(path, msgspec.json.decode(archive.read(_ENTRY), type=TrainingState))
+            with archive.open(_ENTRY) as entry:
+                content = b"".join(iter(lambda: entry.read(MOST_AT_ONCE), b""))
+        return Checkpoint(path, msgspec.json.decode(content, type=TrainingState))
     except FileNotFoundError:
         return None
     except KeyError as error:
         hint = "It can be scored (mode=evaluate), not gone on with."
         raise ConfigError(f"resume: {path} holds weights only.", hint) from error
-    except (OSError, zipfile.BadZipFile, zlib.error, msgspec.DecodeError) as error:
+    except (*READING_ERRORS, msgspec.DecodeError) as error:
         raise ConfigError(f"resume: {path} cannot be read: {error}.") from error
+
+
+def _opened(path: Path) -> BinaryIO:
+    """Opens a file of a run, which may be anybody's, without following a link or waiting for a pipe."""
+    return os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb")
 
 
 def load_best(path: Path, network: "keras.Sequential") -> None:

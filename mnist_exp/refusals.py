@@ -25,7 +25,7 @@ _BELONGS_TO = {
     "search_space": "tune",
     "runs": "compare",
     "compare": "compare",
-    "run": "evaluate or mode=predict",
+    "run": "evaluate, mode=predict or mode=verify",
     "split": "evaluate",
     "evaluate": "evaluate",
     "images": "predict",

@@ -19,13 +19,23 @@ def as_begun(config: Config, manifest: Manifest) -> Config:
     Args:
         config: The run's.
         manifest: The run's; says what was used.
+
+    Raises:
+        ConfigError: It names an engine that there is not.
     """
     training = config.training
     if manifest.engine is not None:
-        training = msgspec.structs.replace(training, engine=Engine(manifest.engine.name))
+        training = msgspec.structs.replace(training, engine=_engine(manifest.engine.name))
     if manifest.threads is not None and manifest.threads != (training.threads or num_cores()):
         training = msgspec.structs.replace(training, threads=manifest.threads)
     return msgspec.structs.replace(config, training=training)
+
+
+def _engine(name: str) -> Engine:
+    try:
+        return Engine(name)
+    except ValueError as error:
+        raise ConfigError(f'resume: "{name[:50]}" in manifest.json is no engine.') from error
 
 
 def check_same_images(path: Path, seen: DataRecord | None, found: DataRecord) -> None:

@@ -20,12 +20,13 @@ from mnist_exp.config import (
     parse,
     parse_tree,
     read_config,
+    refuse_outside_options,
     refuse_sweep_keys,
     resolve,
     resumed_tree,
 )
 from mnist_exp.errors import ConfigError, ExperimentError
-from mnist_exp.execution import execute
+from mnist_exp.execution import describe, execute
 from mnist_exp.jobs import Job
 from mnist_exp.modes import tune
 from mnist_exp.refusals import explain_hydra
@@ -60,7 +61,7 @@ class TakeOver(Callback):
         from mnist_exp.sweeps.sweep import run_sweep
 
         with closing(Terminal()) as terminal:
-            if config.mode in _READING:
+            if str(OmegaConf.select(config, "mode")) in _READING:
                 terminal.error(
                     f"mnist-exp: mode: {config.mode} reads runs, and cannot be swept. Leave -m out."
                 )
@@ -69,6 +70,7 @@ class TakeOver(Callback):
 
 
 def _check(config: DictConfig) -> None:
+    refuse_outside_options(config)
     refuse_sweep_keys(config)
     own = OmegaConf.masked_copy(config, own_keys(config))
     if (mode := _reading_mode(config)) is not None:
@@ -79,7 +81,8 @@ def _check(config: DictConfig) -> None:
 
 def _reading_mode(config: DictConfig) -> Any:
     """Imports a mode that reads finished runs; None for those that make one."""
-    name = _READING.get(config.mode)
+    # A request may have taken the key away, which `parse` says in its own words.
+    name = _READING.get(str(OmegaConf.select(config, "mode")))
     return None if name is None else importlib.import_module(name)
 
 
@@ -158,6 +161,10 @@ def _go_on(path: Path, requested: dict[str, Any], typed: list[str], terminal: Te
     earlier = runs.open_run(path)
     tree = _go_on_with(earlier, requested, typed)
     if tree is None:
+        from mnist_exp.pages.rendering import PAGE
+
+        if not (path / PAGE).exists():  # the disk was full when it was written
+            describe(path, terminal)
         terminal.print(f"{path} is completed; there is nothing to go on with.")
         return
     execute(_job(parse_tree(tree), tree, typed), terminal, earlier)

@@ -511,7 +511,8 @@ def test_the_studys_experiment_goes_with_its_space() -> None:
     check(space, blueprint)
     config = blueprint.config({})
     assert (config.optimizer.name, config.training.epochs, config.training.batch_size) == ("adam", 10, 32)
-    sgd = blueprint.config(space.example(space.dimensions[-1], "sgd"))
+    optimizer = next(each for each in space.dimensions if each.name == "optimizer")
+    sgd = blueprint.config(space.example(optimizer, "sgd"))
     assert (sgd.optimizer.name, sgd.training.epochs) == ("sgd", 10)
 
 

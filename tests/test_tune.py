@@ -154,7 +154,7 @@ def test_a_finished_search_is_finished(search: FinishedRun, run_command: Run) ->
     assert "is completed; there is nothing to go on with." in " ".join(result.stdout.split())
     result = run_command("mode=tune", f"resume={search.path}", "tuner.max_trials=50", cwd=folder)
     assert result.returncode == 2
-    assert "A longer search is a new run." in result.stderr
+    assert "What goes further is a new run." in result.stderr
     result = run_command(f"resume={search.path}", "seed=5", cwd=folder)
     assert result.returncode == 2
     assert "goes on with its own configuration" in result.stderr

@@ -173,6 +173,8 @@ def _row(
 
 def _word_absence(run: RunResult) -> str:
     """Says why a run is not compared; nothing where it is, or could be."""
+    if run.status == "completed" and run.manifest.mode == "verify":
+        return "mode=verify repeats another run"
     if run.summary is not None:
         return ""
     if run.status == "completed":

@@ -42,7 +42,10 @@ def find_runs(patterns: Sequence[str | Path]) -> list[Path]:
 
 def _match(pattern: str) -> Iterator[Path]:
     """Yields the runs that one pattern means."""
-    path = Path(pattern).expanduser()
+    try:
+        path = Path(pattern).expanduser()
+    except RuntimeError as error:
+        raise ConfigError(f"runs: {pattern}: {str(error).rstrip('.')}.") from error
     if os.path.lexists(path):
         yield from _runs_named(path)
     elif has_magic(pattern):

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
+from mnist_exp.archives import open_archive
+
 NAME = "predictions.npz"
 MAX_BYTES = 500_000_000
 MOST_IMAGES, _MOST_CLASSES = 5_000_000, 256
@@ -50,7 +52,7 @@ def read_predictions(file: BinaryIO) -> Predictions:
         PredictionsError: It is damaged, or holds something else.
     """
     try:
-        with ZipFile(file) as archive:
+        with open_archive(file) as archive:
             labels = _read_labels(archive)
             predicted, num_classes = _read_choices(archive, len(labels))
     except PredictionsError:

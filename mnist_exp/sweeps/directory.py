@@ -1,5 +1,6 @@
 """A sweep's folder: the frozen plan, the state of each job, and who is at work."""
 
+import contextlib
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -109,6 +110,17 @@ class SweepDirectory:
         kept = self.path / _EARLIER
         kept.mkdir(exist_ok=True)
         path.rename(_free_place(kept, job.name))
+
+    def reopen(self, job: SweepJob) -> None:
+        """Marks a job that is to be gone on with as interrupted: one that failed has not ended after all.
+
+        Raises:
+            ConfigError: A process is still at work there.
+        """
+        manifest = self.state(job).manifest
+        if manifest is not None and manifest.status != "interrupted":
+            with contextlib.closing(runs.open_run(self.run_path(job))) as run:
+                run.update_manifest(status="interrupted")
 
 
 def read_sweep(path: Path) -> SweepRecord | None:

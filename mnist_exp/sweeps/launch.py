@@ -89,6 +89,8 @@ def run_jobs(
         for job in jobs:
             if sweep.state(job).status == "completed" or not task.can_go_on(sweep, job):
                 sweep.put_aside(job)
+            else:
+                sweep.reopen(job)
         launcher = build_launcher(config, sweep.path, task.run_job)
         terminal.print(render_header())
         with request.put_off(), _shown(sweep, jobs, order.jobs_at_once, terminal):

@@ -20,6 +20,7 @@ FILES = {
     "metrics.csv",
     "summary.json",
     "predictions.npz",
+    "report.html",
     "train.log",
     "checkpoints/best.keras",
     "checkpoints/last.keras",

@@ -123,6 +123,33 @@ def test_the_command_lines_data_does_not_count_unless_typed(
     assert read(folder).data == "sample"
 
 
+@pytest.mark.parametrize(
+    ("split", "changes", "count"),
+    [("test", {}, 0), ("train", {}, 3500), ("validation", {"split_seed": 1}, None)],
+)
+def test_images_that_were_trained_on_are_counted(
+    finished_run: FinishedRun, tmp_path: Path, split: str, changes: dict[str, Any], count: int | None
+) -> None:
+    node = data_node("sample") | changes
+    text, folder = ask_evaluate(finished_run.path, tmp_path, "data=sample", split=split, data=node, **QUICK)
+    found = read(folder)
+    if count is None:
+        # Of another choice of 500 in 4,000, an eighth or so was set apart in the run too.
+        assert 400 < (found.num_trained_on or 0) < 480
+    else:
+        assert found.num_trained_on == count
+    assert ("were trained on" in text) == (count != 0)
+
+
+def test_it_is_not_known_what_was_trained_on_where_the_images_are_gone(
+    own_copy: Path, tmp_path: Path
+) -> None:
+    manifest = json.loads((own_copy / "manifest.json").read_text())
+    manifest["data"]["train_sha256"] = "0" * 64
+    (own_copy / "manifest.json").write_text(json.dumps(manifest))
+    assert read(ask_evaluate(own_copy, tmp_path, **QUICK)[1]).num_trained_on is None
+
+
 def test_a_changed_result_is_not_called_identical(own_copy: Path, tmp_path: Path) -> None:
     with np.load(own_copy / "predictions.npz") as arrays:
         probabilities, labels = arrays["probabilities"].copy(), arrays["labels"]
@@ -234,7 +261,7 @@ def test_the_command_answers_and_refuses(finished_run: FinishedRun, run_command:
     for arguments, words in [
         (["mode=evaluate", "run=latset", runs_dir], 'Did you mean "latest"'),
         (["mode=evaluate", "run=latest", "model=cnn"], "own configuration"),
-        (["run=latest"], "belongs to mode=evaluate or mode=predict"),
+        (["run=latest"], "belongs to mode=evaluate, mode=predict or mode=verify"),
         (["mode=evaluate", "images=a.png"], "belongs to mode=predict"),
         (["mode=predict", "split=train"], "belongs to mode=evaluate"),
         (["mode=evaluate", "run=latest", "-m"], "cannot be swept"),

@@ -1,6 +1,7 @@
 """Sweeps killed or stopped as hard as can be: what was finished stays, nothing runs twice, nobody is left.
 
-`MNIST_EXP_KILLS=10` is a full round of kills; 1 is the default.
+`MNIST_EXP_KILLS=10` is a full round of kills; 1 is the default. `MNIST_EXP_STARTS=32` starts as many commands
+at the same instant; 8 is the default.
 """
 
 import csv
@@ -46,7 +47,9 @@ BY_JOBLIB = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
 SIX = ("-m", *QUICK, "training.epochs=2", "model=ann,bn_dnn", "seed=0,1,2", "sweep=six", *BY_JOBLIB)
 FOREVER = (*QUICK, "training.epochs=100000", "schedule=constant", "training.threads=1")
 LONG_EPOCH = (*QUICK, "model.units=[4000,4000]", "training.batch_size=1", "training.epochs=2")
-NUM_RUNS, NUM_SWEEPS = 6, 2
+NUM_STARTS = int(os.environ.get("MNIST_EXP_STARTS", "8"))
+NUM_SWEEPS = NUM_STARTS // 4
+NUM_RUNS = NUM_STARTS - NUM_SWEEPS
 
 
 @dataclass(frozen=True)
@@ -233,7 +236,10 @@ def outcome_of(start: Start, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     yield from side_by_side(start, tmp_path_factory, SCENARIOS)
 
 
-def test_a_sweep_killed_at_random_moments_comes_to_the_bits_of_one_that_was_not(outcome_of: Outcomes) -> None:
+def test_a_sweep_killed_at_random_moments_comes_to_the_bits_of_one_that_was_not(
+    outcome_of: Outcomes, record_property: Callable[[str, object], None]
+) -> None:
+    record_property("provoked", KILLS)
     last, whole = outcome_of(killed_at_random_moments).last, outcome_of(undisturbed)
     assert [(one.status, one.stderr) for one in (last, whole)] == [(0, "")] * 2
     assert statuses(last.sweep("six")) == ["completed"] * 6
@@ -256,29 +262,42 @@ def test_a_killed_sweep_leaves_no_process_and_no_torn_file(outcome_of: Outcomes)
     assert [path for path in sweep.rglob(".draft-*") if "earlier" not in path.parts] == []
 
 
-def test_jobs_do_not_outlive_a_killed_command(outcome_of: Outcomes) -> None:
+def test_jobs_do_not_outlive_a_killed_command(
+    outcome_of: Outcomes, record_property: Callable[[str, object], None]
+) -> None:
+    record_property("provoked", 1)
     killed, *_ = outcome_of(stopped_in_three_ways)
     assert killed.ended.status == -signal.SIGKILL and killed.left == {}
 
 
-def test_ctrl_c_to_the_command_alone_saves_the_running_job(outcome_of: Outcomes) -> None:
+def test_ctrl_c_to_the_command_alone_saves_the_running_job(
+    outcome_of: Outcomes, record_property: Callable[[str, object], None]
+) -> None:
+    record_property("provoked", 1)
     _, stopped, _ = outcome_of(stopped_in_three_ways)
     assert (stopped.ended.status, stopped.left) == (130, {})
-    assert stopped.statuses == ["interrupted", "pending", "pending"]
+    # The second had been killed with the command before.
+    assert stopped.statuses == ["interrupted", "interrupted", "pending"]
     assert stopped.ended.stderr == (
         "mnist-exp: stopped by SIGINT; what was finished is in runs/forever; "
         "go on with: mnist-exp -m sweep=forever\n"
     )
 
 
-def test_sigterm_saves_all_running_jobs(outcome_of: Outcomes) -> None:
+def test_sigterm_saves_all_running_jobs(
+    outcome_of: Outcomes, record_property: Callable[[str, object], None]
+) -> None:
+    record_property("provoked", 1)
     *_, stopped = outcome_of(stopped_in_three_ways)
     assert (stopped.ended.status, stopped.left) == (143, {})
     assert stopped.statuses == ["interrupted", "interrupted", "pending"]
     assert "SIGTERM" in stopped.ended.stderr and stopped.ended.stderr.count("\n") == 1
 
 
-def test_a_second_ctrl_c_ends_a_sweep_at_once(outcome_of: Outcomes) -> None:
+def test_a_second_ctrl_c_ends_a_sweep_at_once(
+    outcome_of: Outcomes, record_property: Callable[[str, object], None]
+) -> None:
+    record_property("provoked", 1)
     stopped = outcome_of(stopped_twice_within_long_epochs)
     assert stopped.seconds < 2 and stopped.left == {}
     assert stopped.ended.status == 130 and stopped.ended.stderr.count("\n") == 1
@@ -286,9 +305,10 @@ def test_a_second_ctrl_c_ends_a_sweep_at_once(outcome_of: Outcomes) -> None:
 
 
 def test_runs_and_sweeps_begun_at_the_same_instant_have_a_complete_directory_each(
-    outcome_of: Outcomes,
+    outcome_of: Outcomes, record_property: Callable[[str, object], None]
 ) -> None:
     outcomes = outcome_of(begun_at_the_same_instant)
+    record_property("provoked", NUM_STARTS)
     assert [(outcome.status, outcome.stderr) for outcome in outcomes] == [(0, "")] * len(outcomes)
     folders = list((outcomes[0].folder / "runs").iterdir())
     sweeps = [path for path in folders if (path / "sweep.json").exists()]

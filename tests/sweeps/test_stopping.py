@@ -185,7 +185,7 @@ def test_a_sweep_whose_first_five_jobs_fail_alike_ends_early_with_that_one_messa
 def test_on_fail_stop_starts_nothing_after_a_failure(outcome_of: Outcomes) -> None:
     *_, again = outcome_of(all_fail_alike)
     assert (again.status, again.stderr) == (1, "")
-    assert statuses(again.sweep("alike")) == ["failed"] + ["pending"] * 7
+    assert statuses(again.sweep("alike")) == ["failed"] + ["interrupted"] * 4 + ["pending"] * 3
     assert "no more jobs were started: a job failed, and on_fail=stop" in again.stdout
     assert printed_command(again.stdout, "next\n") == ["-m", "on_fail=stop", "sweep=alike"]
 
