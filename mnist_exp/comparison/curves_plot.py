@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mnist_exp.comparison.palette import LONGEST_LABEL, line_style
 from mnist_exp.objective_axis import Objective
-from mnist_exp.plot_style import INK, add_title, new_figure, say_in_words, shorten, style_axes
+from mnist_exp.plot_style import INK, QUIET, add_title, new_figure, say_in_words, shorten, style_axes
 from mnist_exp.plots import metric_values
 from mnist_exp.records import EpochMetrics
 
@@ -19,6 +19,7 @@ _PANELS = (Objective("val_accuracy", "max"), Objective("val_loss", "min"))
 _PANELS_WITHOUT_VALIDATION = (Objective("accuracy", "max"), Objective("loss", "min"))
 _LEGEND_LINE_INCHES = 0.21
 _FEW_GROUPS = 4
+_LARGEST = 1e12
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def _has_any(groups: Sequence[GroupCurves], name: str) -> bool:
 
 def _remark(groups: Sequence[GroupCurves], num_groups: int) -> str:
     shown = f"the {len(groups)} best of {num_groups:,} groups" if len(groups) < num_groups else ""
-    band = "band: ± sd over seeds" if max(len(group.rows) for group in groups) > 1 else ""
+    band = "means over seeds, bands: ± sd" if max(len(group.rows) for group in groups) > 1 else ""
     return "; ".join(part for part in (shown, band) if part)
 
 
@@ -74,10 +75,9 @@ def _draw_panel(axes: Axes, groups: Sequence[GroupCurves], objective: Objective)
     shown = [np.array([0.0])[:0]]
     longest, alpha = 1, 0.16 if len(groups) <= _FEW_GROUPS else 0.08
     for place, group in enumerate(groups):
-        values = _matrix(group.rows, objective.name)
-        if not values.size:
+        epochs, mean, sd = mean_curve(group.rows, objective.name)
+        if not epochs.size:
             continue
-        epochs, mean, sd = _summarise(values)
         axes.plot(epochs, mean, linewidth=1.8, zorder=10 - place, label=group.label,
                   marker="o" if len(epochs) == 1 else "", markersize=5, **line_style(place))  # fmt: skip
         colour = line_style(place)["color"]
@@ -90,7 +90,7 @@ def _draw_panel(axes: Axes, groups: Sequence[GroupCurves], objective: Objective)
         axes.set_ylim(*objective.limits(values))
         note = objective.cut_note(values, axes.get_ylim())
         axes.text(0.99, 0.04 if objective.sign > 0 else 0.96, note, transform=axes.transAxes, ha="right",
-                  va="bottom" if objective.sign > 0 else "top", size=9)  # fmt: skip
+                  va="bottom" if objective.sign > 0 else "top", size=9, color=QUIET)  # fmt: skip
     margin = 0.02 * (longest - 1) or 0.5
     axes.set_xlim(1 - margin, longest + margin)
     axes.xaxis.set_major_locator(MaxNLocator(10, integer=True, min_n_ticks=1))
@@ -98,22 +98,31 @@ def _draw_panel(axes: Axes, groups: Sequence[GroupCurves], objective: Objective)
     axes.yaxis.set_label_coords(-0.09, 0.5)
 
 
+def mean_curve(
+    rows: Sequence[Sequence[EpochMetrics]], name: str
+) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
+    """Sums a metric up over seeds, while most of them go on: few are not the group.
+
+    Args:
+        rows: Of each seed, a row an epoch.
+        name: The metric.
+
+    Returns:
+        Epochs (N,), mean (N,) and standard deviation (N,), NaN where few seeds have a value.
+    """
+    values = _matrix(rows, name)
+    counts = np.isfinite(values).sum(axis=0)
+    usual = counts > len(values) / 2
+    mean = np.where(usual, np.nansum(values, axis=0) / np.maximum(counts, 1), np.nan)
+    square = np.nansum((values - mean) ** 2, axis=0) / np.maximum(counts - 1, 1)
+    return np.arange(1, values.shape[1] + 1), mean, np.sqrt(square)
+
+
 def _matrix(rows: Sequence[Sequence[EpochMetrics]], name: str) -> NDArray[np.float64]:
-    """Returns a metric (seeds, epochs), NaN where a seed has stopped."""
+    """Returns a metric (seeds, epochs), NaN where a seed has stopped and where it is beyond all measure."""
     longest = max((len(each) for each in rows), default=0)
     values = np.full((len(rows), longest), np.nan)
     for place, each in enumerate(rows):
         values[place, : len(each)] = metric_values(each, name)
-    return values
-
-
-def _summarise(
-    values: NDArray[np.float64],
-) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
-    """Returns epochs, mean and standard deviation, while most seeds go on: few are not the group."""
-    counts = np.isfinite(values).sum(axis=0)
-    usual = counts > len(values) / 2
-    safe = np.maximum(counts, 1)
-    mean = np.where(usual, np.nansum(values, axis=0) / safe, np.nan)
-    square = np.nansum((values - mean) ** 2, axis=0) / np.maximum(counts - 1, 1)
-    return np.arange(1, values.shape[1] + 1), mean, np.sqrt(square)
+    with np.errstate(invalid="ignore"):
+        return np.where(np.abs(values) < _LARGEST, values, np.nan)

@@ -19,6 +19,7 @@ from mnist_exp.comparison.palette import MOST_COLOURS
 from mnist_exp.comparison.reading import DamagedRun, RunResult
 from mnist_exp.comparison.report import SetReport
 from mnist_exp.comparison.scored_images import load_test_images
+from mnist_exp.plot_style import shorten
 from mnist_exp.records import EpochMetrics
 from mnist_exp.seed_bootstrap import bootstrap_interval
 from mnist_exp.significance import count_discordance, paired_difference_interval
@@ -27,6 +28,7 @@ from mnist_exp.trial_words import one_line
 _MOST_ROWS = 20
 _TILES_A_SECTION = 10
 _MANY_TILES = 20
+_LONGEST_CLASS = 9
 _COSTS = ("num_params", "train_s", "ms_per_image")
 
 
@@ -62,11 +64,11 @@ def draw_comparison(examined: Examined) -> tuple[dict[str, Figure], list[str]]:
 
 
 def _draw_curves(found: ComparableSet) -> Figure:
-    groups = [GroupCurves(group.label, _rows(group.runs)) for group in found.groups[:MOST_COLOURS]]
+    groups = [GroupCurves(group.label, read_curves(group.runs)) for group in found.groups[:MOST_COLOURS]]
     return plot_group_curves(groups, len(found.groups))
 
 
-def _rows(runs: Sequence[RunResult]) -> list[list[EpochMetrics]]:
+def read_curves(runs: Sequence[RunResult]) -> list[list[EpochMetrics]]:
     """Reads learning curves, leaving out what has been damaged since the comparison began."""
     found = []
     for run in runs:
@@ -201,6 +203,13 @@ def _choices(runs: Sequence[RunResult], index: int) -> list[tuple[int, int]]:
     return wrong.most_common()
 
 
+def _word_share(count: int, num_runs: int) -> str:
+    """Says how many of several runs agree."""
+    if num_runs == 1:
+        return ""
+    return f" (all {num_runs})" if count == num_runs else f" ({count} of {num_runs})"
+
+
 def _tiles(runs: Sequence[RunResult], chosen: NDArray[np.int64]) -> list[AtlasTile]:
     """Captions images by what most of the runs that miss them take them for."""
     predictions = runs[0].predictions
@@ -209,7 +218,6 @@ def _tiles(runs: Sequence[RunResult], chosen: NDArray[np.int64]) -> list[AtlasTi
     tiles = []
     for index in chosen:
         choice, count = _choices(runs, int(index))[0]
-        share = f" ({count} of {len(runs)})" if len(runs) > 1 else ""
-        caption = f"→ {names[choice][:8]}{share}"
+        caption = f"→ {shorten(names[choice], _LONGEST_CLASS)}{_word_share(count, len(runs))}"
         tiles.append(AtlasTile(int(index), names[predictions.labels[index]], caption))
     return tiles

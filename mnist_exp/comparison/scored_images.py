@@ -1,4 +1,4 @@
-"""The test images that runs were scored on, if they are on this machine; nothing is downloaded."""
+"""The images that runs were scored and trained on, if they are on this machine; nothing is downloaded."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mnist_exp import download
 from mnist_exp.comparison.reading import RunResult
-from mnist_exp.data import SAMPLE_PATH, find_source
+from mnist_exp.data import SAMPLE_PATH, find_source, load_training_data
 from mnist_exp.errors import ExperimentError
 from mnist_exp.schema import DataConfig
 
@@ -35,6 +35,29 @@ def load_test_images(runs: Sequence[RunResult]) -> NDArray[np.uint8] | None:
                 continue
             if found.sha256 == wanted:
                 return found.images
+    return None
+
+
+def load_training_images(run: RunResult) -> NDArray[np.uint8] | None:
+    """Reads the images that a run was trained on, those set apart left out; known by fingerprints.
+
+    Args:
+        run: Completed.
+
+    Returns:
+        uint8 (N, height, width); None where no file at hand has them.
+    """
+    own = run.data
+    for config in _data_configs([run]):
+        apart = 0 if config.validation == "test" else own.num_validation
+        for candidate in _candidates(config):
+            try:
+                source = find_source(msgspec.structs.replace(candidate, validation=apart))
+                found = load_training_data(source)
+            except (ExperimentError, OSError, ValueError):
+                continue
+            if (found.train_sha256, found.split_sha256) == (own.train_sha256, own.split_sha256):
+                return found.training.images
     return None
 
 

@@ -69,9 +69,10 @@ def _word_choice(groups: Sequence[SeedGroup], runs: Sequence[RunResult], sort: s
     found = []
     optimistic = [group.label for group in groups if group.is_optimistic]
     if optimistic:
-        verb = "chose its epochs" if len(optimistic) == 1 else "chose their epochs"
+        verbs = ("chose its", "stands") if len(optimistic) == 1 else ("chose their", "stand")
         found.append(
-            f"Optimistic: {_name_some(optimistic)} {verb} on the test images, and stands below the others."
+            f"Optimistic: {_name_some(optimistic)} {verbs[0]} epochs on the test images, and {verbs[1]} "
+            "below the others."
         )
     if len(groups) > 1 and all(run.result.val_accuracy is None for run in runs):
         found.append(

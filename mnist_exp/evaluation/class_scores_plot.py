@@ -5,17 +5,15 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from mnist_exp.comparison.class_rows import head_columns, style_class_rows, write_columns
 from mnist_exp.evaluation.records import ClassScores
 from mnist_exp.plot_style import (
     BLUE,
-    INK,
     PALE_BLUE,
-    QUIET,
     VERMILION,
     add_title,
     new_figure,
     set_round_ticks,
-    shorten,
     style_axes,
 )
 
@@ -36,15 +34,11 @@ def plot_class_scores(classes: Sequence[ClassScores]) -> Figure:
     for place, each in enumerate(classes):
         _draw(axes, place, each)
     style_axes(axes, "share")
-    names = [shorten(each.name, 14) for each in classes]
-    axes.set_yticks(range(len(classes)), names, parse_math=False)
-    axes.grid(axis="y", visible=False)
-    axes.tick_params(axis="y", length=0)
-    axes.set_ylim(len(classes) - 0.5, -0.5)
+    style_class_rows(axes, [each.name for each in classes])
     low, _ = axes.get_xlim()
     axes.set_xlim(max(low, -0.02), 1 + 0.02 * (1 - max(low, -0.02)))
     set_round_ticks(axes.xaxis, in_percent=True)
-    _write_columns(axes, -0.85, ("recall", "precision", "F1"), 8.5, QUIET)
+    head_columns(axes, _COLUMN_POINTS, ("recall", "precision", "F1"))
     _explain(figure, axes)
     num_images = sum(each.num_images for each in classes)
     add_title(figure, "Class by class", f"{num_images:,} images; bars are 95% intervals of the recall")
@@ -60,7 +54,8 @@ def _draw(axes: Axes, place: int, each: ClassScores) -> None:
         axes.plot([each.precision], [place], "D", color=VERMILION, markersize=6, markerfacecolor="none",
                   markeredgewidth=1.5)  # fmt: skip
     values = (each.recall, each.precision, each.f1)
-    _write_columns(axes, place, ["–" if value is None else f"{100 * value:.1f}%" for value in values], 9, INK)
+    texts = ["–" if value is None else f"{100 * value:.1f}%" for value in values]
+    write_columns(axes, place, _COLUMN_POINTS, texts)
 
 
 def _explain(figure: Figure, axes: Axes) -> None:
@@ -70,13 +65,3 @@ def _explain(figure: Figure, axes: Axes) -> None:
               label="precision: share of its predictions right")  # fmt: skip
     top = 1 - 0.4 / figure.get_figheight()
     figure.legend(loc="upper left", ncols=2, frameon=False, bbox_to_anchor=(0.01, top), fontsize=9)
-
-
-def _write_columns(axes: Axes, place: float, texts: Sequence[str], size: float, colour: str) -> None:
-    """Writes texts in columns at the right of the axes, set to the right."""
-    for text, points_right in zip(texts, _COLUMN_POINTS, strict=True):
-        axes.annotate(
-            text, (1, place), (points_right, 0), xycoords=("axes fraction", "data"),
-            textcoords="offset points", ha="right", va="center", size=size, color=colour,
-            annotation_clip=False,
-        )  # fmt: skip

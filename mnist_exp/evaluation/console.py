@@ -32,6 +32,7 @@ def render_evaluation(found: Evaluation, path: str, next_commands: Sequence[str]
         (f"{found.split} accuracy", _word_accuracy(found)),
         ("", _word_sameness(found)),
         *([("", Text(_LOOKED, style="yellow"))] if found.looks_at_test else []),
+        *([("", Text(_word_known(found), style="bold yellow"))] if found.num_trained_on else []),
         ("loss", f"{loss_text(found.loss)} (cross-entropy), Brier score {found.calibration.brier_score:.4f}"),
         ("calibration", _word_calibration(found)),
         ("latency", Text("\n".join(map(_word_latency, found.latency)))),
@@ -51,6 +52,12 @@ def _word_accuracy(found: Evaluation) -> Text:
 def _word_sameness(found: Evaluation) -> Text:
     style = {True: "green", False: "bold yellow", None: "yellow"}[found.same_as_run.is_identical]
     return Text(one_line(found.same_as_run.sentence), style=style)
+
+
+def _word_known(found: Evaluation) -> str:
+    """Says how many images the network has been trained on."""
+    known = "all" if found.num_trained_on == found.num_images else f"{found.num_trained_on:,}"
+    return f"{known} of these images were trained on: on others expect less"
 
 
 def _word_calibration(found: Evaluation) -> str:

@@ -13,6 +13,7 @@ from mnist_exp.evaluation.class_scores import macro_mean, score_classes
 from mnist_exp.evaluation.distortions import choose_images, measure_robustness
 from mnist_exp.evaluation.latency import measure_latency
 from mnist_exp.evaluation.options import EvaluateOptions
+from mnist_exp.evaluation.overlap import count_trained_on
 from mnist_exp.evaluation.records import Evaluation, Robustness
 from mnist_exp.evaluation.sameness import compare_with_run
 from mnist_exp.evaluation.splits import ScoredSplit
@@ -73,6 +74,7 @@ def evaluate(
         sha256=scored.sha256,
         data_notice=scored.notice,
         num_images=len(labels),
+        num_trained_on=count_trained_on(run, scored.seen.images),
         accuracy=share,
         accuracy_interval=wilson_interval(round(share * len(labels)), len(labels)),
         loss=calibration.negative_log_likelihood,

@@ -16,15 +16,15 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
+from mnist_exp.evaluation.background import without_background
+
 Grey = NDArray[np.float32]
 Flags = NDArray[np.bool_]
 
 # Shares of the picture's side, of the way from black to white, and of the largest part's size.
-_BORDER = 0.08
-_MOST_FITTED = 64
-_DEGREES = (0, 1, 1, 2, 2, 2)
 _FAINTEST_INK = 0.06
 _SMALLEST_PART = 0.02
+_COVERED = 0.6
 _FAINT = 0.12
 _THIN = 2.0
 
@@ -80,7 +80,7 @@ def frame(grey: Grey, side: int = 28, place: Frame = DIGITS) -> Framed:
     Raises:
         BlankImage: There is nothing to be seen.
     """
-    light, noise = _without_background(grey)
+    light, noise = without_background(grey)
     is_inverted = _is_dark_on_light(light)
     ink = np.maximum(-light if is_inverted else light, 0)
     kept, strength = _separate(ink, noise)
@@ -90,61 +90,6 @@ def frame(grey: Grey, side: int = 28, place: Frame = DIGITS) -> Framed:
         raise BlankImage
     scaled = _scale(_thicken(part, place.box * side), place.box * side)
     return Framed(_centre(scaled, side, place.by_mass), is_inverted)
-
-
-def _without_background(grey: Grey) -> tuple[Grey, float]:
-    """Subtracts the background, a smooth surface, and says how much it scatters.
-
-    First the border's median, then a plane, then a paraboloid through all that is near the one
-    before: what is far from it is ink and does not count (least squares, trimmed again and again).
-
-    Returns:
-        The rest, 0 for background; and the standard deviation of the background.
-    """
-    small = _shrunk(grey)
-    border = _border(small.shape)
-    surface = np.full_like(small, np.median(small[border]))
-    terms = np.zeros(1)
-    for degree in _DEGREES:
-        distance = np.abs(small - surface)
-        near = distance <= max(2.5 * _scatter((small - surface)[border]), 0.02)
-        fitted = near if near.sum() > 20 else border
-        columns = _columns(small.shape, degree)
-        terms = np.linalg.lstsq(columns[fitted], small[fitted], rcond=None)[0]
-        surface = (columns @ terms).astype(np.float32)
-    rest = (grey - _columns(grey.shape, _DEGREES[-1]) @ terms).astype(np.float32)
-    return rest, min(_scatter(rest[_border(grey.shape)]), _scatter(rest))
-
-
-def _shrunk(grey: Grey) -> Grey:
-    """Averages a picture down to some 64 pixels: enough to see how the light falls."""
-    factor = max(grey.shape) / _MOST_FITTED
-    if factor <= 1:
-        return grey
-    size = tuple(max(1, round(length / factor)) for length in reversed(grey.shape))
-    return np.asarray(Image.fromarray(grey).resize(size, Image.Resampling.BOX))
-
-
-def _border(shape: tuple[int, ...]) -> Flags:
-    """Marks the pixels along the edges."""
-    width = max(1, round(_BORDER * min(shape)))
-    marked = np.ones(shape, bool)
-    marked[width:-width, width:-width] = False
-    return marked
-
-
-def _columns(shape: tuple[int, ...], degree: int) -> NDArray[np.float64]:
-    """Returns the terms of a surface of some degree at each pixel, float64 (H, W, terms)."""
-    down, across = np.meshgrid(
-        *(2 * (np.arange(length) + 0.5) / length - 1 for length in shape), indexing="ij"
-    )
-    powers = ((i, j) for i in range(degree + 1) for j in range(degree + 1 - i))
-    return np.stack([down**i * across**j for i, j in powers], axis=-1)
-
-
-def _scatter(values: Grey) -> float:
-    """Estimates a standard deviation by the median, which ink does not move."""
-    return float(1.4826 * np.median(np.abs(values - np.median(values))))
 
 
 def _is_dark_on_light(light: Grey) -> bool:
@@ -168,10 +113,27 @@ def _separate(ink: Grey, noise: float) -> tuple[Flags, float]:
     is_ink = smooth > threshold
     parts, num_parts = ndimage.label(is_ink, np.ones((3, 3)))
     sizes = ndimage.sum_labels(is_ink, parts, np.arange(1, num_parts + 1))
+    sizes = _without_surroundings(parts, sizes)
     is_ink = np.isin(parts, 1 + np.flatnonzero(sizes >= _SMALLEST_PART * sizes.max()))
     edge = max(1, round(0.012 * max(ink.shape)))
     strength = max(float(np.quantile(ink[is_ink], 0.8)), threshold)
     return ndimage.binary_dilation(is_ink, np.ones((3, 3)), edge), strength
+
+
+def _without_surroundings(parts: NDArray[np.int32], sizes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Makes nothing of parts that cover a side of the picture, such as a table beside the paper.
+
+    Args:
+        parts: Number of the part that each pixel is of, 0 for none (H, W).
+        sizes: Of the parts.
+
+    Returns:
+        The sizes, 0 for what is no ink; as they are where nothing else would be left.
+    """
+    sides = (parts[0], parts[-1], parts[:, 0], parts[:, -1])
+    covered = [np.bincount(side, minlength=len(sizes) + 1)[1:] >= _COVERED * len(side) for side in sides]
+    kept = np.where(np.any(covered, axis=0), 0.0, sizes)
+    return kept if kept.max() >= _SMALLEST_PART * sizes.max() else sizes
 
 
 def otsu_threshold(values: Grey) -> float:

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from mnist_exp.evaluation.pictures import Picture, Unread
 from mnist_exp.evaluation.prediction_table import Choice, file_name
+from mnist_exp.evaluation.side_by_side import shows_several
 from mnist_exp.layout import columns, plural, render_facts
 from mnist_exp.quantities import confidence
 from mnist_exp.terminal_digits import DigitStrip
@@ -77,6 +78,8 @@ def render_predictions(
         parts.append(PredictedStrips(pictures[:_MOST_DRAWN], choices[:_MOST_DRAWN]))
     if len(pictures) > _MOST_DRAWN:
         parts.append(_render_list(pictures, choices))
+    if several := [picture for picture in pictures if shows_several(picture.image)]:
+        parts += [Text(), _word_several(several)]
     if unread:
         parts += [Text(), Text(f"{plural(len(unread), 'image')} skipped", style="bold yellow")]
         parts.append(render_facts(*_skipped(unread)))
@@ -85,6 +88,20 @@ def render_predictions(
         ("images", counts), ("run", Text(one_line(run), style="cyan")), ("written", Text(path, style="cyan"))
     )
     return Group(*parts, Text(), facts)
+
+
+def _word_several(several: Sequence[Picture]) -> Text:
+    """Warns of pictures that a single answer cannot be right about."""
+    verb = (
+        "seems to show several things, and is"
+        if len(several) == 1
+        else "seem to show several things, and are"
+    )
+    names = ", ".join(one_line(file_name(each.path)) for each in several[:_MOST_UNREAD])
+    hidden = len(several) - _MOST_UNREAD
+    more = f" and {hidden:,} more (shows_several in predictions.csv)" if hidden > 0 else ""
+    words = f"{plural(len(several), 'image')} {verb} read as one: "
+    return Text.assemble((words, "bold yellow"), (f"{names}{more}", "cyan"))
 
 
 def _caption(picture: Picture, choices: Sequence[Choice]) -> tuple[str, ...]:

@@ -11,7 +11,18 @@ from matplotlib.figure import Figure
 
 from mnist_exp.evaluation.pictures import Picture
 from mnist_exp.evaluation.prediction_table import Choice, file_name
-from mnist_exp.plot_style import BLUE, FAINT, INK, PALE_BLUE, QUIET, add_title, new_figure, shorten
+from mnist_exp.evaluation.side_by_side import shows_several
+from mnist_exp.plot_style import (
+    BLUE,
+    DARK_VERMILION,
+    FAINT,
+    INK,
+    PALE_BLUE,
+    QUIET,
+    add_title,
+    new_figure,
+    shorten,
+)
 from mnist_exp.quantities import confidence
 from mnist_exp.trial_words import one_line
 
@@ -57,9 +68,11 @@ def _draw_picture(figure: Figure, total: float, corner: tuple[float, float], pic
         original.imshow(picture.thumbnail, cmap="gray", vmin=0, vmax=1)
     seen = _axes(figure, total, (corner[0] + _TILE + 0.1, corner[1]), _TILE)
     seen.imshow(colormaps["Greys"](Normalize(-12, 255)(picture.image)), interpolation="nearest")
-    name = shorten(one_line(file_name(picture.path).rpartition("/")[2]), 34)
+    is_doubtful = shows_several(picture.image)
+    name = shorten(one_line(file_name(picture.path).rpartition("/")[2]), 24 if is_doubtful else 34)
+    words, colour = (f"{name}: several?", DARK_VERMILION) if is_doubtful else (name, QUIET)
     top = (corner[1] + _TILE + 0.05) / total
-    figure.text(corner[0] / 8, top, name, size=8.5, color=QUIET, parse_math=False, va="bottom")
+    figure.text(corner[0] / 8, top, words, size=8.5, color=colour, parse_math=False, va="bottom")
 
 
 def _draw_choices(axes: Axes, choices: Sequence[Choice]) -> None:

@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnist_exp.evaluation.pictures import Picture, Unread
+from mnist_exp.evaluation.side_by_side import shows_several
 from mnist_exp.evaluation.spreadsheet import cell
 
 NUM_CHOICES = 3
 _HEADINGS = (
     "file", "prediction", "probability", "second", "second_probability", "third", "third_probability",
-    "dark_on_light", "error",
+    "dark_on_light", "shows_several", "error",
 )  # fmt: skip
 
 
@@ -60,4 +61,5 @@ def prediction_table(
 def _line(picture: Picture, found: Sequence[Choice]) -> Iterable[str]:
     values = [part for choice in found for part in (cell(choice.name), str(choice.probability))]
     values += [""] * (2 * NUM_CHOICES - len(values))
-    return [cell(file_name(picture.path)), *values, str(picture.is_inverted).lower(), ""]
+    flags = (picture.is_inverted, shows_several(picture.image))
+    return [cell(file_name(picture.path)), *values, *(str(flag).lower() for flag in flags), ""]

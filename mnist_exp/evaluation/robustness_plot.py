@@ -66,7 +66,7 @@ def _draw(axes: Axes, found: Robustness, lowest: float) -> None:
     axes.annotate(
         f"{100 * last:.1f}%", (len(accuracies) - 1, last), (0, -8 if has_room else 8),
         textcoords="offset points", ha="center", va="top" if has_room else "bottom", size=9, color=INK,
-        weight="bold",
+        weight="bold", bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 1},
     )  # fmt: skip
 
 

@@ -12,6 +12,8 @@ from mnist_exp.pages.scale import Scale
 
 WIDTH, HEIGHT = 360, 226
 _LEFT, _RIGHT, _TOP, _BOTTOM = 48, 350, 12, 188
+# Points are drawn smaller, with letters that are larger beside them.
+_POINTS_LEFT = 76
 _MOST_POINTS = 400
 _MOST_MARKS = 40
 _LARGEST = 1e12
@@ -55,11 +57,22 @@ class Line:
 
 @dataclass(frozen=True)
 class Mark:
-    """A point that is told from others: where, its words, and the side where there is room for them."""
+    """A point that is told from others.
+
+    Attributes:
+        x: Where it is.
+        y: Where it is.
+        text: Its words.
+        text_y: How high these stand.
+        anchor: The end of the words that is at the point.
+        colour: Number of its colour.
+        is_ringed: Whether it is ringed.
+    """
 
     x: float
     y: float
     text: str
+    text_y: float
     anchor: str = "start"
     colour: int = 0
     is_ringed: bool = False
@@ -77,6 +90,7 @@ class Chart:
         x_ticks: Place and text.
         y_ticks: Place and text.
         note: What must be known to read it; may be empty.
+        left: Where its vertical axis stands.
     """
 
     title: str
@@ -86,6 +100,7 @@ class Chart:
     x_ticks: list[tuple[float, str]]
     y_ticks: list[tuple[float, str]]
     note: str = ""
+    left: int = _LEFT
 
 
 def line_chart(
@@ -125,7 +140,7 @@ def line_chart(
         title=title,
         x_label=x_label,
         lines=[_line(each, horizontal, vertical) for each in shown],
-        marks=[] if marked is None else _marked(shown[0], marked, horizontal, vertical, text),
+        marks=[] if marked is None else _marked(shown[0], marked, (horizontal, vertical), text, rising),
         x_ticks=[(horizontal.place(x), f"{x:,.0f}") for x in horizontal.ticks(6) if x == round(x)],
         y_ticks=[(vertical.place(y), tick_text(y)) for y in vertical.ticks(5)],
         note=note,
@@ -195,13 +210,23 @@ def _band(series: Series, horizontal: Scale, vertical: Scale) -> str:
     return _path([*above, *reversed(below)]) + "Z"
 
 
-def _marked(series: Series, x: float, horizontal: Scale, vertical: Scale, text: Text) -> list[Mark]:
+def _marked(series: Series, x: float, scales: tuple[Scale, Scale], text: Text, rising: bool) -> list[Mark]:
+    """Rings a value; its words stand on the worse side, away from a training that does better."""
     found = np.flatnonzero((series.x == x) & np.isfinite(series.y))
     if not len(found):
         return []
-    y = float(series.y[found[0]])
+    value = float(series.y[found[0]])
+    place, height = scales[0].place(x), scales[1].place(value)
     anchor = "end" if x > (series.x[0] + series.x[-1]) / 2 else "start"
-    return [Mark(horizontal.place(x), vertical.place(y), text(y), anchor, is_ringed=True)]
+    return [Mark(place, height, text(value), _text_height(height, rising), anchor, is_ringed=True)]
+
+
+def _text_height(height: float, is_below: bool) -> float:
+    """Returns where the words of a point stand: on the wanted side, if there is room."""
+    above, below = height - 9, height + 20
+    if is_below:
+        return below if below < _BOTTOM else above
+    return above if height > 26 else below
 
 
 @dataclass(frozen=True)
@@ -220,7 +245,7 @@ def point_chart(title: str, points: Sequence[Point], *, x_text: Text, y_text: Te
     x = [point.x for point in points]
     y = [point.y for point in points]
     is_logarithmic = min(x) > 0 and max(x) / min(x) > _LOGARITHMIC_FROM
-    horizontal = _point_scale(x, _LEFT, _RIGHT, is_logarithmic)
+    horizontal = _point_scale(x, _POINTS_LEFT, _RIGHT, is_logarithmic)
     vertical = _point_scale(y, _BOTTOM, _TOP, False)
     return Chart(
         title=title,
@@ -229,14 +254,21 @@ def point_chart(title: str, points: Sequence[Point], *, x_text: Text, y_text: Te
         marks=[
             Mark(
                 horizontal.place(point.x), vertical.place(point.y), point.text,
-                "end" if horizontal.place(point.x) > (_LEFT + _RIGHT) / 2 else "start",
+                _text_height(vertical.place(point.y), False),
+                "end" if horizontal.place(point.x) > (_POINTS_LEFT + _RIGHT) / 2 else "start",
                 point.colour, point.is_ringed,
             )
             for point in points
         ],
-        x_ticks=[(horizontal.place(value), x_text(value)) for value in horizontal.ticks(3)],
+        x_ticks=[(horizontal.place(value), x_text(value)) for value in _few_ticks(horizontal)],
         y_ticks=[(vertical.place(value), y_text(value)) for value in vertical.ticks(5)],
+        left=_POINTS_LEFT,
     )  # fmt: skip
+
+
+def _few_ticks(scale: Scale) -> list[float]:
+    """Returns three round values or so, two at the least: one alone tells no distance."""
+    return next((ticks for most in (3, 4, 6) if len(ticks := scale.ticks(most)) > 1), scale.ticks(8))
 
 
 def _point_scale(values: Sequence[float], start: float, end: float, is_logarithmic: bool) -> Scale:

@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 from mnist_exp.comparison import plots
 from mnist_exp.comparison.atlas_plot import AtlasSection
 from mnist_exp.comparison.cost_plot import pareto_front
+from mnist_exp.comparison.curves_plot import mean_curve
 from mnist_exp.comparison.grouping import ComparableSet, SeedGroup
 from mnist_exp.comparison.measures import MEASURES, spread_of
 from mnist_exp.comparison.pairs import points
 from mnist_exp.comparison.palette import MOST_COLOURS
-from mnist_exp.comparison.reading import DamagedRun, RunResult
 from mnist_exp.comparison.scored_images import load_test_images
 from mnist_exp.pages.charts import Chart, Point, Series, line_chart, number_tick, percent_tick, point_chart
 from mnist_exp.pages.comparison_views import Forest, difference_forest
@@ -24,6 +24,8 @@ from mnist_exp.quantities import loss_text, percent
 from mnist_exp.records import EpochMetrics
 
 _LONGEST_LABEL = 60
+# As many as stand side by side on a wide screen.
+_DIGITS_A_ROW = 9
 _COSTS = {
     "num_params": "Parameters",
     "train_s": "Training (seconds)",
@@ -91,7 +93,7 @@ def draw_figures(found: ComparableSet) -> ComparisonFigures:
 
 def _curves(found: ComparableSet) -> list[Chart]:
     """Lays out means over seeds, with bands of one standard deviation, on validation images if any."""
-    groups = [(group.label, _rows(group.runs)) for group in found.groups[:MOST_COLOURS]]
+    groups = [(group.label, plots.read_curves(group.runs)) for group in found.groups[:MOST_COLOURS]]
     has_validation = any(row.val_accuracy is not None for _, runs in groups for rows in runs for row in rows)
     prefix, what = ("val_", "validation") if has_validation else ("", "training")
     charts = []
@@ -109,32 +111,12 @@ def _curves(found: ComparableSet) -> list[Chart]:
     return charts
 
 
-def _rows(runs: Sequence[RunResult]) -> list[list[EpochMetrics]]:
-    """Reads learning curves, leaving out what has been damaged since the comparison began."""
-    found = []
-    for run in runs:
-        try:
-            found.append(run.read_metrics())
-        except DamagedRun:
-            continue
-    return found
-
-
 def _mean(label: str, runs: Sequence[Sequence[EpochMetrics]], name: str, place: int) -> Series | None:
-    """Sums a metric up over seeds, while most of them go on: few are not the group."""
-    longest = max((len(rows) for rows in runs), default=0)
-    if not longest:
+    """Sums a metric up over seeds; None where no run has an epoch."""
+    epochs, mean, sd = mean_curve(runs, name)
+    if not epochs.size:
         return None
-    values = np.full((len(runs), longest), np.nan)
-    for number, rows in enumerate(runs):
-        values[number, : len(rows)] = [
-            np.nan if (value := getattr(row, name)) is None or abs(value) > 1e12 else value for row in rows
-        ]
-    counts = np.isfinite(values).sum(axis=0)
-    mean = np.where(counts > len(values) / 2, np.nansum(values, axis=0) / np.maximum(counts, 1), np.nan)
-    square = np.nansum((values - mean) ** 2, axis=0) / np.maximum(counts - 1, 1)
-    epochs = np.arange(1, longest + 1, dtype=np.float64)
-    return Series(visible(label, _LONGEST_LABEL), epochs, mean, np.sqrt(square), place)
+    return Series(visible(label, _LONGEST_LABEL), epochs.astype(np.float64), mean, sd, place)
 
 
 def _costs(found: ComparableSet) -> list[Chart]:
@@ -171,7 +153,8 @@ def _classes(first: SeedGroup, second: SeedGroup, one: NDArray[np.bool_], other:
 
 
 def _section(section: AtlasSection, images: NDArray[np.uint8]) -> DigitSection:
-    """Puts a section's images in the page."""
+    """Puts a section's images in the page: whole rows, where there is at least one."""
+    whole = len(section.tiles) // _DIGITS_A_ROW * _DIGITS_A_ROW
     digits = [
         Digit(
             uri=image_uri(images[tile.index]),
@@ -179,6 +162,6 @@ def _section(section: AtlasSection, images: NDArray[np.uint8]) -> DigitSection:
             caption=visible(tile.caption, 60),
             words=f"Test image {tile.index:,} is {visible(tile.true, 30)}. {visible(tile.caption, 60)}",
         )
-        for tile in section.tiles
+        for tile in section.tiles[: whole or None]
     ]
     return DigitSection(visible(section.title, 200), section.count, digits)

@@ -8,6 +8,7 @@ from typing import Any
 
 from mnist_exp.comparison.comparison import Examined
 from mnist_exp.comparison.grouping import ComparableSet
+from mnist_exp.comparison.pairs import Pair
 from mnist_exp.comparison.report import Comparison, RunRow, SearchRow, SetReport
 from mnist_exp.layout import plural
 from mnist_exp.pages import comparison_views, explanations
@@ -33,7 +34,11 @@ class SetView:
     verdict: str
     evidence: str
     table: Table
+    settings: Table | None
+    settings_hint: str
     forest: Forest
+    forest_hint: str
+    curves_hint: str
     leader: str
     pairs: list[PairRow]
     notes: list[str]
@@ -118,12 +123,46 @@ def _set_view(report: SetReport, found: ComparableSet, comparison: Comparison) -
         verdict=visible(report.verdict, 1500),
         evidence=_evidence(report),
         table=comparison_views.group_table(report, comparison),
+        settings=comparison_views.settings_table(report),
+        settings_hint=_word_settings(report),
         forest=comparison_views.forest(report, found),
+        forest_hint=_word_forest(report),
+        curves_hint=_word_curves(report),
         leader=visible(report.leader or "", 120),
         pairs=comparison_views.pair_rows(report),
         notes=[visible(note, 1000) for note in report.notes],
         explanations=explanations.explanations(report),
     )
+
+
+def _has_seeds(report: SetReport) -> bool:
+    """Says whether any group is of more than one seed."""
+    return any(len(row.seeds) > 1 for row in report.groups)
+
+
+def _word_settings(report: SetReport) -> str:
+    """Says what is the same everywhere, and what a page has no room for."""
+    more = len(report.keys) - comparison_views.MOST_KEYS
+    hidden = f" Of those that differ, {more:,} more are in results.csv." if more > 0 else ""
+    return f"Every other setting is the same, but for the seed.{hidden}"
+
+
+def _word_forest(report: SetReport) -> str:
+    """Says what the marks beside the intervals mean."""
+    marks = "Dot: the network’s accuracy, with its interval."
+    if _has_seeds(report):
+        marks = "Large dot: mean over seeds, with its interval. Small dots: single seeds."
+    leading = next((row for row in report.groups if row.label == report.leader), None)
+    if leading is None:
+        return marks
+    is_chosen_on_test = leading.is_optimistic or leading.measures["val_accuracy"] is None
+    images = "test" if is_chosen_on_test else "validation"
+    return f"{marks} Broken line: {visible(leading.label, 120)}, the best on {images} images."
+
+
+def _word_curves(report: SetReport) -> str:
+    """Says what lines and bands are."""
+    return "Means over seeds; bands are one standard deviation to either side." if _has_seeds(report) else ""
 
 
 def _evidence(report: SetReport) -> str:
@@ -141,11 +180,20 @@ def _evidence(report: SetReport) -> str:
     if pair.interval is None:
         return ""
     over_images = ""
-    if pair.image_interval is not None:
+    if pair.image_interval is not None and not _tells_of_images(pair):
         low, high = (f"{100 * bound:.2f}".replace("-", "−") for bound in pair.image_interval)
         sides = f"{pair.first} minus {pair.second}"
         over_images = f" Over seeds and test images together, {sides} is {low} to {high} points."
-    return f"Tested by a {pair.method} test over seeds.{over_images}"
+    return (
+        f"What is compared is test accuracy, in percentage points, by a {pair.method} test over "
+        f"seeds.{over_images}"
+    )
+
+
+def _tells_of_images(pair: Pair) -> bool:
+    """Says whether the verdict itself has the interval over seeds and images."""
+    low, high = pair.image_interval or (0.0, 0.0)
+    return pair.is_decided and low <= 0 <= high
 
 
 def _search_words(row: SearchRow) -> tuple[str, str]:

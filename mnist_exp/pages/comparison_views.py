@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mnist_exp.comparison.columns import USUAL_COLUMNS, cell, heading, is_words, run_value
+from mnist_exp.comparison.columns import GROUP, USUAL_COLUMNS, cell, heading, is_words, run_value
 from mnist_exp.comparison.grouping import ComparableSet
 from mnist_exp.comparison.measures import MEASURES
 from mnist_exp.comparison.pairs import MOST_SEEDS_WORTH_SAYING, Pair, p_value_text, points
@@ -14,6 +14,7 @@ from mnist_exp.pages.scale import Scale
 from mnist_exp.quantities import percent
 
 _MOST_ROWS = 200
+MOST_KEYS = 12
 _MOST_FOREST_ROWS = 24
 _LONGEST_LABEL = 120
 _LONGEST_PATH = 400
@@ -119,6 +120,19 @@ def _group_cell(row: GroupRow, column: str) -> TableCell:
     spread = row.measures.get(column) if column in MEASURES else None
     order = "" if spread is None else repr(spread.mean)
     return TableCell(visible(cell(row, column), _LONGEST_LABEL), order, not is_words(column))
+
+
+def settings_table(report: SetReport) -> Table | None:
+    """Lists what differs between a set's groups; None with a single group."""
+    if not report.keys:
+        return None
+    columns = [GROUP, *report.keys[:MOST_KEYS]]
+    rows = [
+        TableRow([TableCell(visible(cell(row, column), _LONGEST_LABEL), "", False) for column in columns], "")
+        for row in report.groups[:_MOST_ROWS]
+    ]
+    headings = [(visible(column, _LONGEST_LABEL), True) for column in columns]
+    return Table(headings, rows, len(report.groups))
 
 
 def run_table(comparison: Comparison) -> Table:

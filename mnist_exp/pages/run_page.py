@@ -51,6 +51,7 @@ def page_values(material: RunMaterial) -> dict[str, Any]:
         "headline": headline.headline(material),
         "banners": headline.banners(material),
         "curves": _curves(material.rows, best_epoch, _smoothing(material)),
+        "curves_hint": _word_curves(material),
         "epochs": [_epoch_cells(row, best_epoch) for row in material.rows[:_MOST_EPOCHS_LISTED]],
         "num_epochs": len(material.rows),
         "search": search_views.search_view(material),
@@ -94,6 +95,29 @@ def _smoothing(material: RunMaterial) -> bool:
     """Says whether the training loss is one of smoothed labels, which lifts it."""
     training = material.config.get("training")
     return bool(isinstance(training, dict) and training.get("label_smoothing"))
+
+
+def _word_curves(material: RunMaterial) -> str:
+    """Says what validation images are, and which epoch is ringed and why."""
+    data, training = (material.config.get(name) for name in ("data", "training"))
+    monitor = training.get("monitor") if isinstance(training, dict) else None
+    is_finished = material.run.summary is not None
+    if all(row.val_accuracy is None for row in material.rows):
+        return "No images were set apart for validation." + (
+            " The ringed epoch’s weights were kept." if is_finished else ""
+        )
+    record = material.run.manifest.data
+    count = f"{record.num_validation:,} " if record is not None and record.num_validation > 0 else ""
+    what = f"The {count}validation images were not trained on"
+    if isinstance(data, dict) and data.get("validation") == "test":
+        what = "The validation images are the test images here"
+    if not is_finished:
+        return f"{what}."
+    if isinstance(monitor, str) and not monitor.startswith("val_"):
+        return (
+            f"{what}. The epoch that is best by {visible(monitor, 40)} is ringed, and its weights were kept."
+        )
+    return f"{what}; the epoch that is best on them is ringed, and its weights were kept."
 
 
 def _curves(rows: Sequence[EpochMetrics], best_epoch: int | None, is_smoothed: bool) -> list[Chart]:

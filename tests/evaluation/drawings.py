@@ -16,13 +16,10 @@ TURNS = {1: None, 2: "FLIP_LEFT_RIGHT", 3: "ROTATE_180", 4: "FLIP_TOP_BOTTOM", 5
          6: "ROTATE_90", 7: "TRANSVERSE", 8: "ROTATE_270"}  # fmt: skip
 
 
-def test_digits(count: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+def bundled_digits(count: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Gives the first bundled test digits, uint8 (count, 28, 28), and what they are."""
     with np.load(SAMPLE_PATH) as arrays:
         return arrays["x_test"][:count], arrays["y_test"][:count]
-
-
-test_digits.__test__ = False  # type: ignore[attr-defined]
 
 
 def enlarged(image: NDArray[np.uint8], factor: int) -> Grey:

@@ -5,14 +5,14 @@ import pytest
 
 from mnist_exp.evaluation.distortions import DISTORTIONS, choose_images, distort, measure_robustness
 from mnist_exp.source import LabelledImages
-from tests.evaluation.drawings import test_digits
+from tests.evaluation.drawings import bundled_digits
 
 BY_NAME = {each.name: each for each in DISTORTIONS}
 
 
 @pytest.mark.parametrize("distortion", DISTORTIONS, ids=lambda each: each.name)
 def test_a_distortion_is_the_same_every_time_and_grows(distortion) -> None:
-    images, _ = test_digits(50)
+    images, _ = bundled_digits(50)
     assert distort(images, distortion, 0) is images
     changes = []
     for severity in distortion.severities[1:]:
@@ -24,7 +24,7 @@ def test_a_distortion_is_the_same_every_time_and_grows(distortion) -> None:
 
 
 def test_a_shift_of_whole_pixels_moves_every_image_and_changes_no_pixel() -> None:
-    images, _ = test_digits(40)
+    images, _ = bundled_digits(40)
     padded = np.pad(images, ((0, 0), (2, 2), (2, 2)))
     shifted = distort(images, BY_NAME["shift"], 2)
     for image, seen in zip(padded, shifted, strict=True):
@@ -33,7 +33,7 @@ def test_a_shift_of_whole_pixels_moves_every_image_and_changes_no_pixel() -> Non
 
 
 def test_robustness_counts_what_the_network_gets_right() -> None:
-    images, labels = test_digits(100)
+    images, labels = bundled_digits(100)
     answers = iter([1.0] + [0.4] * 5)
 
     def predict(seen: np.ndarray) -> np.ndarray:
@@ -46,7 +46,7 @@ def test_robustness_counts_what_the_network_gets_right() -> None:
 
 
 def test_at_most_so_many_images_are_taken_each_class_in_proportion() -> None:
-    seen = LabelledImages(*test_digits(1000))
+    seen = LabelledImages(*bundled_digits(1000))
     chosen = choose_images(seen, 200)
     assert np.bincount(chosen.labels).tolist() == [20] * 10
     np.testing.assert_array_equal(chosen.images, choose_images(seen, 200).images)

@@ -7,14 +7,14 @@ import pytest
 from PIL import Image, ImageDraw
 
 from mnist_exp.evaluation.framing import CLOTHES, BlankImage, frame, frame_for, otsu_threshold
-from tests.evaluation.drawings import WAYS, test_digits
+from tests.evaluation.drawings import WAYS, bundled_digits, enlarged
 
 COUNT = 60
 
 
 @pytest.mark.parametrize("way", WAYS)
 def test_a_digit_comes_back_as_it_was_in_mnist(way: str) -> None:
-    images, _ = test_digits(COUNT)
+    images, _ = bundled_digits(COUNT)
     generator = np.random.default_rng(0)
     framed = [frame(WAYS[way](image, generator)) for image in images]
     distances = [
@@ -27,7 +27,7 @@ def test_a_digit_comes_back_as_it_was_in_mnist(way: str) -> None:
 
 
 def test_an_image_of_mnist_is_hardly_changed() -> None:
-    images, _ = test_digits(COUNT)
+    images, _ = bundled_digits(COUNT)
     distances = [
         np.abs(frame(image.astype(np.float32) / 255).image.astype(float) - image).mean() for image in images
     ]
@@ -36,7 +36,7 @@ def test_an_image_of_mnist_is_hardly_changed() -> None:
 
 
 def test_the_longer_side_fills_20_pixels_and_the_mass_lies_at_the_centre() -> None:
-    images, _ = test_digits(COUNT)
+    images, _ = bundled_digits(COUNT)
     for image in images:
         seen = frame(np.pad(image, ((3, 40), (50, 9))).astype(np.float32) / 255).image.astype(float)
         sides = [np.ptp(np.flatnonzero(seen.any(axis=axis))) + 1 for axis in (0, 1)]
@@ -54,11 +54,25 @@ def test_a_thin_line_stays_a_line() -> None:
 
 
 def test_specks_are_left_out() -> None:
-    image, clean = test_digits(1)[0][0], None
+    image, clean = bundled_digits(1)[0][0], None
     page = np.pad(np.kron(image, np.ones((8, 8))).astype(np.float32) / 255, 60)
     clean = frame(page).image
     page[5:9, 5:9] = page[-12:-9, 40:43] = 1
     np.testing.assert_array_equal(frame(page).image, clean)
+
+
+@pytest.mark.parametrize("side", [np.s_[:25], np.s_[-25:], np.s_[:, :25], np.s_[:, -25:]])
+def test_the_table_beside_the_paper_is_left_out(side: tuple[slice, ...]) -> None:
+    page = 0.95 - 0.8 * np.pad(enlarged(bundled_digits(1)[0][0], 5), 60)
+    clean = frame(page).image.astype(float)
+    page[side] = 0.2
+    assert np.abs(frame(page).image - clean).mean() < 12
+
+
+def test_a_bar_that_is_all_there_is_is_kept() -> None:
+    page = np.ones((100, 100), np.float32)
+    page[:, :12] = 0.1
+    assert frame(page).image.any()
 
 
 @pytest.mark.parametrize(

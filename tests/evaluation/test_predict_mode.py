@@ -22,7 +22,7 @@ from mnist_exp.statistics import accuracy
 from mnist_exp.training import predict_probabilities
 from tests.conftest import FinishedRun
 from tests.evaluation.asking import ask_predict, newest
-from tests.evaluation.drawings import WAYS, save, test_digits
+from tests.evaluation.drawings import WAYS, bundled_digits, enlarged, save
 
 COUNT = 100
 # Two or three digits of a hundred lie at the edge between two classes, and may fall to either side.
@@ -40,7 +40,7 @@ def network(finished_run: FinishedRun) -> keras.Model:
 
 @pytest.mark.parametrize("way", WAYS)
 def test_anybodys_digits_are_read_as_well_as_mnists(network: keras.Model, tmp_path: Path, way: str) -> None:
-    images, labels = test_digits(COUNT)
+    images, labels = bundled_digits(COUNT)
     generator = np.random.default_rng(7)
     paths = []
     for number, image in enumerate(images):
@@ -56,7 +56,7 @@ def test_anybodys_digits_are_read_as_well_as_mnists(network: keras.Model, tmp_pa
 
 def save_digits(folder: Path, count: int) -> Path:
     folder.mkdir(parents=True)
-    for number, (image, label) in enumerate(zip(*test_digits(count), strict=True)):
+    for number, (image, label) in enumerate(zip(*bundled_digits(count), strict=True)):
         save(1 - image.astype(np.float32) / 255, folder / f"{number:03}_{label}.png")
     return folder
 
@@ -74,6 +74,16 @@ def test_what_the_network_saw_is_shown_and_written(finished_run: FinishedRun, tm
         assert row["dark_on_light"] == "true" and row["error"] == ""
     assert all(Path(row["file"]).name in text for row in rows) and text.count("█") > 100
     assert all(len(line) <= 100 for line in text.splitlines() if str(tmp_path) not in line)
+
+
+def test_several_digits_on_a_picture_are_called_so(finished_run: FinishedRun, tmp_path: Path) -> None:
+    images, _ = bundled_digits(4)
+    folder = save_digits(tmp_path / "in", 2)
+    save(1 - np.concatenate([enlarged(image, 4) for image in images], axis=1), folder / "row.png")
+    text, output_dir = ask_predict(finished_run.path, tmp_path, str(folder))
+    flags = {Path(row["file"]).name: row["shows_several"] for row in read_rows(output_dir)}
+    assert flags.pop("row.png") == "true" and set(flags.values()) == {"false"}
+    assert "1 image seems to show several things, and is read as one:" in " ".join(text.split())
 
 
 def test_many_pictures_are_listed_and_drawn_on_several_figures(

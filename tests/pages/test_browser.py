@@ -25,6 +25,13 @@ pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed"),
 ]
 KINDS = ["run", "search", "comparison", "hostile"]
+# For the pictures in runs/gallery: the folder to put them in, and the directories of a real run and of a
+# real comparison, whose pages are then shown instead of those of this test's short trainings.
+GALLERY = os.environ.get("MNIST_EXP_GALLERY")
+SHOWN = {kind: os.environ.get(f"MNIST_EXP_GALLERY_{kind.upper()}") for kind in ("run", "comparison")}
+# A page is shown from its top to the end of the section before this one.
+END = {"run": "Its most confident mistakes", "comparison": "Accuracy against what it costs"}
+MOST_BYTES = 300_000
 # Contrast as WCAG 2.1 defines it, of every element with text of its own that is shown.
 CONTRASTS = """() => {
   const rgba = (text) => {
@@ -126,7 +133,7 @@ def test_it_opens_from_disk_says_nothing_and_asks_for_nothing(
 
 
 @pytest.mark.parametrize(
-    ("kind", "table"), [("run", "#classes"), ("comparison", "section:first-of-type table")]
+    ("kind", "table"), [("run", "#classes"), ("comparison", "[aria-label=Groups] table")]
 )
 def test_a_click_sorts_a_table_and_another_turns_it_round(
     browser: Any, pages: dict[str, Path], kind: str, table: str
@@ -212,3 +219,21 @@ def test_it_prints_with_what_is_folded_on_a_screen(browser: Any, pages: dict[str
     printed = opened.tab.pdf(format="A4")
     assert printed.startswith(b"%PDF") and len(printed) > 20_000
     assert opened.messages == []
+
+
+@pytest.mark.parametrize("kind", ["run", "comparison"])
+def test_its_first_sections_fit_a_picture_for_the_readme(
+    browser: Any, pages: dict[str, Path], tmp_path: Path, kind: str
+) -> None:
+    shown = SHOWN[kind]
+    page = Path(shown).resolve() / "report.html" if shown else pages[kind]
+    tab = open_page(browser, page, width=1000, color_scheme="light", device_scale_factor=1.2).tab
+    end = tab.locator("section", has=tab.locator("h2", has_text=END[kind])).bounding_box()
+    answer = tab.locator(".score, h1.sentence").bounding_box()
+    assert answer["y"] + answer["height"] < end["y"]
+    picture = Path(GALLERY or tmp_path) / f"report_{kind}.png"
+    shot = tab.screenshot(clip={"x": 0, "y": 0, "width": 1000, "height": end["y"] - 12}, full_page=True)
+    image = Image.open(BytesIO(shot)).convert("RGB")
+    image.quantize(128).save(picture, optimize=True)
+    assert image.width == 1200 and min(image.convert("L").getextrema()) < 60
+    assert picture.stat().st_size < MOST_BYTES

@@ -72,6 +72,37 @@ def test_each_test_is_explained_where_it_was_made(
     assert ("Holm's correction" in page.text) == (models > 2)
 
 
+def test_what_differs_between_groups_is_a_table(tmp_path: Path) -> None:
+    _, page = page_of(study(tmp_path / "runs"), tmp_path / "out")
+    headings = [each.text for each in page.named("button")]
+    for words in ("model.batch_norm", "model.name", "model.units"):
+        assert words in headings
+    assert (
+        "[128,128,64,64]" in page.text and "Every other setting is the same, but for the seed." in page.text
+    )
+
+
+@pytest.mark.parametrize(
+    ("seeds", "there", "missing"),
+    [
+        (1, "Dot: the network’s accuracy, with its interval.", "Means over seeds"),
+        (3, "Large dot: mean over seeds, with its interval. Small dots: single seeds.", "Dot: the network’s"),
+    ],
+)
+def test_marks_are_explained_as_they_are(tmp_path: Path, seeds: int, there: str, missing: str) -> None:
+    _, page = page_of(study(tmp_path / "runs", 2, seeds), tmp_path / "out")
+    assert f"{there} Broken line: bn_dnn, the best on validation images." in page.text
+    assert missing not in page.text
+
+
+def test_a_leader_chosen_on_test_images_is_not_called_best_on_validation(tmp_path: Path) -> None:
+    for number, skill in enumerate((0.8, 0.9)):
+        config = {"model.units": [128 + number]}
+        make_sample_run(tmp_path / "runs", f"m{number}", config=config, skill=skill, val_accuracy=None)
+    _, page = page_of(tmp_path / "runs", tmp_path / "out")
+    assert "the best on test images." in page.text and "the best on validation" not in page.text
+
+
 def test_runs_on_other_images_stand_apart_and_what_is_not_compared_is_named(tmp_path: Path) -> None:
     folder = study(tmp_path / "runs")
     make_run(folder, "other", manifest={"data": data_record(test="other")})

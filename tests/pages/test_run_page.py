@@ -6,6 +6,7 @@ import sys
 import time
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -61,6 +62,29 @@ def test_it_holds_curves_confusions_classes_mistakes_configuration_and_provenanc
         "mnist-exp model=ann", "22 Nov 2026, 10:00 UTC",
     ):  # fmt: skip
         assert words in page.text, words
+
+
+@pytest.mark.parametrize(
+    ("details", "words"),
+    [
+        ({}, "The 5,000 validation images were not trained on; the epoch that is best on them is ringed"),
+        ({"config": {"training.monitor": "loss"}}, "The epoch that is best by loss is ringed"),
+        ({"config": {"data.validation": "test"}}, "The validation images are the test images here"),
+        ({"val_accuracy": None}, "No images were set apart for validation. The ringed epoch’s weights"),
+    ],
+)
+def test_it_says_which_epoch_was_kept_and_by_what(
+    tmp_path: Path, details: dict[str, Any], words: str
+) -> None:
+    assert words in page_of(make_sample_run(tmp_path, **details)).text
+
+
+def test_a_run_that_did_not_end_has_no_kept_epoch(tmp_path: Path) -> None:
+    path = make_unfinished(tmp_path, "stopped", "interrupted")
+    rows = make_sample_run(tmp_path, "whole") / "metrics.jsonl"
+    (path / "metrics.jsonl").write_bytes(rows.read_bytes())
+    text = page_of(path).text
+    assert "The validation images were not trained on." in text and "ringed" not in text
 
 
 def test_the_same_files_make_the_same_page(tmp_path: Path) -> None:
