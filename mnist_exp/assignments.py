@@ -1,10 +1,9 @@
 """What a worker is told to do, in the words of Keras Tuner's messages: flat names and plain values."""
 
-from datetime import datetime
 from typing import Any
 
 from mnist_exp.records import ErrorRecord
-from mnist_exp.runs import utc_now
+from mnist_exp.runs import Moment, utc_now
 from mnist_exp.search import Search
 from mnist_exp.trial_records import TrialRecord
 
@@ -48,13 +47,11 @@ def failed_trial(
     search: Search,
     trial: int,
     encoded: dict[str, Any],
-    started_at: str,
+    began: Moment,
     worker: str,
     error: ErrorRecord | None,
 ) -> TrialRecord:
     """Makes the record of a trial that ends now and has come to nothing."""
-    finished_at = utc_now()
-    duration = datetime.fromisoformat(finished_at) - datetime.fromisoformat(started_at)
     return TrialRecord(
         trial=trial,
         status="failed",
@@ -62,9 +59,9 @@ def failed_trial(
         values=plain_values(search, encoded),
         epochs=num_epochs(search, encoded),
         num_params=None,
-        started_at=started_at,
-        finished_at=finished_at,
-        duration_s=duration.total_seconds(),
+        started_at=began.utc,
+        finished_at=utc_now(),
+        duration_s=began.seconds_ago(),
         worker=worker,
         executions=[],
         error=error,

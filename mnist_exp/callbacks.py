@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from mnist_exp import files
 from mnist_exp.checkpoints import Remembered, TrainingState
 from mnist_exp.errors import RunError
+from mnist_exp.quantities import percent
 from mnist_exp.records import EpochMetrics
 from mnist_exp.runs import RunDirectory
 from mnist_exp.schedules import LearningRates
@@ -79,6 +80,38 @@ class StopOnNonFinite(keras.callbacks.Callback):
                     f"{name} became {value} in epoch {epoch + 1}.",
                     "Lower optimizer.learning_rate; checkpoints/ holds the last good weights, if any.",
                 )
+
+
+class StopOnCollapse(keras.callbacks.Callback):
+    """Ends the run when a network has unlearnt all that it knew, before anything is overwritten.
+
+    It had, if more than half of the training images were right in some epoch (of two or three classes:
+    clearly more than guessing gets right), and has unlearnt it, if an epoch gets no more right than guessing.
+
+    Args:
+        recorder: Has the rows of earlier epochs; put it after this.
+        num_classes: Number of labels.
+    """
+
+    def __init__(self, recorder: "EpochRecorder", num_classes: int) -> None:
+        super().__init__()
+        chance = 1 / num_classes
+        self.recorder, self.knows, self.guesses = recorder, max(0.5, 1.5 * chance), chance + 0.05
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Looks at the epoch's training accuracy.
+
+        Raises:
+            RunError: It is that of guessing, and had been much higher.
+        """
+        highest = max((row.accuracy for row in self.recorder.rows), default=0.0)
+        accuracy = (logs or {}).get("accuracy", 1.0)
+        if highest > self.knows and accuracy <= self.guesses:
+            fall = f"from {percent(highest, 1)} to {percent(accuracy, 1)}"
+            raise RunError(
+                f"accuracy collapsed {fall} in epoch {epoch + 1}.",
+                "Lower optimizer.learning_rate; checkpoints/ holds the best and the newest good weights.",
+            )
 
 
 class BestEpoch(keras.callbacks.Callback):

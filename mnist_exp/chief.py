@@ -39,7 +39,7 @@ class Running:
     Attributes:
         worker: Its name.
         values: What it tries, as the stage gave it.
-        started_at: When, UTC.
+        began: When.
         heard: When the worker last gave a sign of life.
         epoch: The last finished one; 0 before the first.
         epochs: How many there will be; 0 before the first has ended.
@@ -48,7 +48,7 @@ class Running:
 
     worker: str
     values: dict[str, Any]
-    started_at: str = field(default_factory=runs.utc_now)
+    began: runs.Moment = field(default_factory=runs.Moment)
     heard: float = field(default_factory=time.monotonic)
     epoch: int = 0
     epochs: int = 0
@@ -190,7 +190,7 @@ class Chief:
             name = self.running_of(worker)
             if name is None or self._stage is None:
                 return False
-            if self._stage.give_up(name, self.running[name].started_at, worker, error):
+            if self._stage.give_up(name, self.running[name].began, worker, error):
                 self.end_trial(_answer(name, TrialStatus.FAILED))
             else:
                 self.running.pop(name)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mnist_exp import jobs, runs
+from mnist_exp.errors import ExperimentError
 from mnist_exp.jobs import Job
 from mnist_exp.native_output import diverted_stderr
 from mnist_exp.signals import Interrupted, stop_request
@@ -41,8 +42,10 @@ def execute(job: Job, terminal: Terminal, earlier: runs.RunDirectory | None = No
             return None
         mode = _import_module(_MODES[job.config.mode])
         prepared = _prepared(mode, job, terminal, earlier)
-        run = earlier or jobs.open_run(job)
+        with request.put_off():
+            run = earlier or jobs.open_run(job)
         with _described(run, terminal), runs.recorded(run):
+            request.check()
             if earlier is not None:
                 run.update_manifest(status="running", error=None, finished_at=None)
                 run.write_config(job.tree)
@@ -76,12 +79,19 @@ def _described(run: runs.RunDirectory, terminal: Terminal) -> Iterator[None]:
     try:
         yield
     finally:
-        from mnist_exp.pages.run_page import write_run_page
+        describe(run.path, terminal)
 
-        try:
-            write_run_page(run.path)
-        except Exception as error:
-            terminal.print(f"report.html was not written: {runs.explain(error)}")
+
+def describe(run_path: Path, terminal: Terminal) -> None:
+    """Writes a run's page; says so where that fails."""
+    from mnist_exp.pages.run_page import write_run_page
+
+    try:
+        write_run_page(run_path)
+    except ExperimentError as error:
+        terminal.print(f"report.html was not written: {error}")
+    except Exception as error:
+        terminal.print(f"report.html was not written: {runs.explain(error)}")
 
 
 def _import_module(name: str) -> Any:

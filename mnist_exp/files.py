@@ -1,9 +1,10 @@
 """Files that are whole or not there: written under another name, flushed, then renamed."""
 
+import errno
 import os
 import secrets
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from mnist_exp.errors import RunError
@@ -33,7 +34,8 @@ def whole_file(path: Path) -> Iterator[Path]:
     except OSError as error:
         raise RunError(f"{path}: cannot be written: {error.strerror or error}.", _advice(error)) from error
     finally:
-        draft.unlink(missing_ok=True)
+        with suppress(OSError):  # of a folder that cannot be written to any more
+            draft.unlink(missing_ok=True)
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -55,9 +57,9 @@ def remove_drafts(folder: Path) -> None:
 
 def _advice(error: OSError) -> str:
     match error.errno:
-        case 28 | 122:
+        case errno.ENOSPC | errno.EDQUOT:
             return "Free some space, or set runs_dir to another disk."
-        case 13 | 30:
+        case errno.EACCES | errno.EPERM | errno.EROFS:
             return "Make the folder writable, or set runs_dir to another one."
         case _:
             return ""

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from mnist_exp import provenance, runs
+from mnist_exp.errors import ConfigError, RunError
 from mnist_exp.records import Manifest, SweepPlace
 from mnist_exp.schema import Config
 
@@ -82,5 +83,9 @@ def open_run(job: Job) -> runs.RunDirectory:
 
     label = f"{job.mode}_{job.config.model.name}"
     run = runs.create_run(job.folder, manifest, label, job.given)
-    run.write_request(job.tree, job.overrides)
+    try:
+        run.write_request(job.tree, job.overrides)
+    except RunError as error:
+        run.remove()
+        raise ConfigError(f"runs_dir: {error.message}", error.hint) from error
     return run

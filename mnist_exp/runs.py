@@ -2,8 +2,11 @@
 
 import os
 import secrets
+import shutil
+import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +15,7 @@ import msgspec
 import msgspec.yaml
 
 from mnist_exp import files, locks
+from mnist_exp.comparison.run_folder import MAX_MANIFEST_BYTES, DamagedRun, RunFolder
 from mnist_exp.errors import ConfigError, ExperimentError, RunError
 from mnist_exp.records import EpochMetrics, ErrorRecord, Manifest, Status, Summary
 
@@ -54,6 +58,11 @@ class RunDirectory:
     def close(self) -> None:
         """Lets other processes have the directory."""
         os.close(self._lock)
+
+    def remove(self) -> None:
+        """Removes the directory of a run that never began."""
+        self.close()
+        shutil.rmtree(self.path, ignore_errors=True)
 
     def update_manifest(self, **changes: Any) -> None:
         """Writes `manifest.json` with some fields changed."""
@@ -127,7 +136,7 @@ def last_checkpoint(run_path: Path) -> Path:
 def create_run(
     folder: Path, manifest: Callable[[str], Manifest], label: str, given: Path | None
 ) -> RunDirectory:
-    """Makes a directory that no other run has, whatever starts at the same time.
+    """Makes a directory that no other run has, whatever starts at the same time, or leaves nothing.
 
     Args:
         folder: Where runs are made; made where it is missing.
@@ -138,19 +147,23 @@ def create_run(
     Raises:
         ConfigError: The folder cannot be written, or the given directory is in use.
     """
+    path = claim_folder(folder, label, given)
     try:
-        path = claim_folder(folder, label, given)
         run = RunDirectory(path, manifest(path.name))
+    except OSError as error:
+        shutil.rmtree(path, ignore_errors=True)
+        raise _unwritable(path, error) from error
+    try:
         for part in (run.checkpoints_dir, run.plots_dir):
             part.mkdir()
         run.update_manifest()
-        return run
     except OSError as error:
-        place = given or folder
-        hint = "Set runs_dir (or MNIST_EXP_RUNS) to a folder that you can write to."
-        raise ConfigError(
-            f"runs_dir: cannot make a run in {place}: {error.strerror or error}.", hint
-        ) from error
+        run.remove()
+        raise _unwritable(path, error) from error
+    except RunError as error:
+        run.remove()
+        raise ConfigError(f"runs_dir: {error.message}", error.hint) from error
+    return run
 
 
 def claim_folder(folder: Path, label: str, given: Path | None = None) -> Path:
@@ -167,10 +180,12 @@ def claim_folder(folder: Path, label: str, given: Path | None = None) -> Path:
     try:
         return _claim(folder, label) if given is None else _adopt(given)
     except OSError as error:
-        hint = "Set runs_dir (or MNIST_EXP_RUNS) to a folder that you can write to."
-        raise ConfigError(
-            f"runs_dir: cannot write to {given or folder}: {error.strerror or error}.", hint
-        ) from error
+        raise _unwritable(given or folder, error) from error
+
+
+def _unwritable(path: Path, error: OSError) -> ConfigError:
+    hint = "Set runs_dir (or MNIST_EXP_RUNS) to a folder that you can write to."
+    return ConfigError(f"runs_dir: cannot write to {path}: {error.strerror or error}.", hint)
 
 
 def _claim(folder: Path, label: str) -> Path:
@@ -200,12 +215,13 @@ def open_run(path: Path) -> RunDirectory:
         ConfigError: It is no run's directory, or another process is at work in it.
     """
     try:
-        manifest = msgspec.json.decode((path / "manifest.json").read_bytes(), type=Manifest)
-    except OSError as error:
+        with RunFolder(path) as folder:
+            manifest = folder.read_json("manifest.json", Manifest, MAX_MANIFEST_BYTES)
+            # What is written next would go where they lead.
+            folder.refuse_links()
+    except DamagedRun as error:
         hint = "Name the directory of a run, such as the last lines of its output say."
-        raise ConfigError(f"resume: {path} is no run's directory: {error.strerror}.", hint) from error
-    except msgspec.DecodeError as error:
-        raise ConfigError(f"resume: {path / 'manifest.json'} cannot be read: {error}.") from error
+        raise ConfigError(f"resume: {path} is no run's directory: {error.reason}.", hint) from error
     try:
         return RunDirectory(path, manifest)
     except OSError as error:
@@ -222,32 +238,55 @@ def utc_now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+@dataclass(frozen=True)
+class Moment:
+    """A moment, noted by the wall clock and by one that nobody can set.
+
+    Attributes:
+        utc: What the wall clock says, ISO 8601.
+    """
+
+    utc: str = field(default_factory=utc_now)
+    _monotonic_s: float = field(default_factory=time.monotonic)
+
+    def seconds_ago(self) -> float:
+        """Says how long ago it was, in this process, whatever has become of the wall clock since."""
+        return round(time.monotonic() - self._monotonic_s, 3)
+
+
 @contextmanager
 def recorded(run: RunDirectory) -> Iterator[None]:
     """Keeps the manifest truthful: however the block ends, its status says so.
+
+    Where even that cannot be written, what ended the block is what the user hears of; a manifest that
+    says running, while no process is at work, tells the rest.
 
     Raises:
         ExperimentError: The block's own, or a `RunError` that explains any other exception.
         KeyboardInterrupt: The block's own.
     """
-    started, before_s = datetime.now(UTC), run.manifest.duration_s or 0.0
+    began, before_s = Moment(), run.manifest.duration_s or 0.0
 
     def finish(status: Status, error: ErrorRecord | None = None) -> None:
-        duration_s = round(before_s + (datetime.now(UTC) - started).total_seconds(), 3)
+        duration_s = round(before_s + began.seconds_ago(), 3)
         run.update_manifest(status=status, error=error, finished_at=utc_now(), duration_s=duration_s)
 
     try:
         yield
         finish("completed")
     except KeyboardInterrupt as error:
-        finish("interrupted", ErrorRecord(type=type(error).__name__, message=str(error), hint=""))
+        with suppress(RunError):
+            finish("interrupted", ErrorRecord(type=type(error).__name__, message=str(error), hint=""))
         raise
     except Exception as error:
         known = error if isinstance(error, ExperimentError) else explain(error)
-        finish("failed", ErrorRecord(type=type(error).__name__, message=known.message, hint=known.hint))
+        record = ErrorRecord(type=type(error).__name__, message=known.message, hint=known.hint)
+        with suppress(RunError):
+            finish("failed", record)
         raise known from error
     except BaseException as error:
-        finish("failed", ErrorRecord(type=type(error).__name__, message=str(error), hint=""))
+        with suppress(RunError):
+            finish("failed", ErrorRecord(type=type(error).__name__, message=str(error), hint=""))
         raise
     finally:
         run.close()

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: let the epoch end and save, then stop; a second one stops at once.
+"""Ctrl-C, SIGTERM and a closed terminal: let the epoch end and save, then stop; a second one stops at once.
 
 Signals reach one thread only, which does nothing else, for two reasons. A compiled epoch is one
 native call, in which Python's own handlers wait: this thread hears of a second signal through a
@@ -15,7 +15,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-_STOPPING = (signal.SIGINT, signal.SIGTERM)
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""The signals that ask a run to save and stop."""
+
 # A terminal and a launcher such as `uv run` may both pass on the same key press.
 _SAME_REQUEST_S = 0.3
 
@@ -24,7 +26,7 @@ class Interrupted(KeyboardInterrupt):
     """The user, or a scheduler, stopped the run.
 
     Args:
-        signal_number: 2 for Ctrl-C, 15 for SIGTERM.
+        signal_number: 2 for Ctrl-C, 15 for SIGTERM, 1 for SIGHUP (a closed terminal).
         place: The run's directory, once there is one.
     """
 
@@ -80,13 +82,14 @@ class StopRequest:
         """Hears of signals until the pipe is closed, and ends the process on the second one."""
         first_at = None
         while number := os.read(descriptor, 1):
-            if number[0] not in _STOPPING:
+            if number[0] not in STOPPING:
                 continue
             if first_at is None:
                 first_at = time.monotonic()
                 if self.noticed is not None:
                     self.noticed()
-            elif time.monotonic() - first_at > _SAME_REQUEST_S:
+            # Kernel and shell each say that a terminal was closed: nobody asks for haste by that.
+            elif number[0] != signal.SIGHUP and time.monotonic() - first_at > _SAME_REQUEST_S:
                 interrupted = Interrupted(number[0], self.place)
                 try:
                     if self.abandon is not None:
@@ -97,7 +100,10 @@ class StopRequest:
 
 @contextmanager
 def stop_request() -> Iterator[StopRequest]:
-    """Catches SIGINT and SIGTERM within the block; outside the main thread there is nothing to catch."""
+    """Catches what asks to stop within the block; outside the main thread there is nothing to catch.
+
+    SIGHUP that is ignored, as `nohup` has it, stays ignored.
+    """
     request = StopRequest()
     if threading.current_thread() is not threading.main_thread():
         yield request
@@ -105,11 +111,14 @@ def stop_request() -> Iterator[StopRequest]:
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
     previous_descriptor = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
-    previous = {number: signal.signal(number, request.receive) for number in _STOPPING}
+    caught = [
+        number for number in STOPPING if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN
+    ]
+    previous = {number: signal.signal(number, request.receive) for number in caught}
     watcher = threading.Thread(target=request.watch, args=(reading,), daemon=True)
     watcher.start()
     # Threads started from here on, TensorFlow's among them, inherit this; the watcher was before.
-    previous_mask = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
+    previous_mask = signal.pthread_sigmask(signal.SIG_BLOCK, caught)
     try:
         yield request
     finally:

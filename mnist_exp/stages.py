@@ -21,6 +21,7 @@ from mnist_exp.assignments import (
 )
 from mnist_exp.oracles import SavedOracle
 from mnist_exp.records import ErrorRecord
+from mnist_exp.runs import Moment
 from mnist_exp.search import Search
 from mnist_exp.search_files import SearchFiles
 from mnist_exp.trial_records import ConfirmationRecord, TrialRecord
@@ -35,7 +36,7 @@ class Stage(Protocol):
     def take(self, name: str) -> TrialRecord | ConfirmationRecord:
         """Takes what a worker handed over under a trial's name."""
 
-    def give_up(self, name: str, started_at: str, worker: str, error: ErrorRecord) -> bool:
+    def give_up(self, name: str, began: Moment, worker: str, error: ErrorRecord) -> bool:
         """Hands over a failure in a lost worker's place.
 
         Returns:
@@ -126,14 +127,14 @@ class SearchStage:
             self.files.weights_path(trial_name(forgotten.trial)).unlink(missing_ok=True)
         return record
 
-    def give_up(self, name: str, started_at: str, worker: str, error: ErrorRecord) -> bool:
+    def give_up(self, name: str, began: Moment, worker: str, error: ErrorRecord) -> bool:
         """Hands over a failure in a worker's place, unless the worker had handed its result over."""
         if self.files.submitted_trial(name) is None:
             record = failed_trial(
                 self.search,
                 int(name),
                 self.oracle.trials[name].hyperparameters.values,
-                started_at,
+                began,
                 worker,
                 error,
             )
@@ -257,7 +258,7 @@ class ConfirmationStage:
         self._running = {worker: other for worker, other in self._running.items() if other != name}
         return record
 
-    def give_up(self, name: str, started_at: str, worker: str, error: ErrorRecord) -> bool:
+    def give_up(self, name: str, began: Moment, worker: str, error: ErrorRecord) -> bool:
         """Lets another worker train it; the second time that its worker is lost, it has failed."""
         if self.files.submitted_confirmation(name) is not None:
             return True

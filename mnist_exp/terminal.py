@@ -4,6 +4,7 @@ Nothing that a user wrote is ever read as markup, and nothing but a terminal rec
 characters.
 """
 
+import errno
 import os
 import re
 import sys
@@ -11,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from io import StringIO, TextIOBase
 from pathlib import Path
-from typing import TextIO, cast
+from typing import IO, TextIO, cast
 
 from rich.console import Console, RenderableType
 from rich.live import Live
@@ -36,13 +37,19 @@ def without_control(text: str) -> str:
     return _CONTROL.sub("", text)
 
 
+def _silence(stream: IO[str]) -> None:
+    """Lets nothing reach a reader that went away; what the stream still holds would fail at exit."""
+    with suppress(OSError):  # it has no descriptor
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
 class _Screen(Console):
     """A console whose reader may go away: the run goes on, and its log has everything."""
 
     def on_broken_pipe(self) -> None:
         """Says nothing more."""
         self.quiet = True
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _silence(sys.stdout)
 
 
 class Terminal:
@@ -91,8 +98,11 @@ class Terminal:
         self._end_live_part()
         plain = " ".join(without_control(line).split())
         for stream in (self._stderr, self._log.file):
-            stream.write(f"{plain}\n")
-            stream.flush()
+            try:
+                stream.write(f"{plain}\n")
+                stream.flush()
+            except OSError:
+                _silence(stream)
 
     def download_progress(self, file_name: str, num_bytes: int, total: int) -> None:
         """Shows a download: a line when a file begins, then tenths of it on a terminal.
@@ -117,15 +127,16 @@ class Terminal:
             log: A file to append to, or its path.
         """
         file = Path(log).open("a", encoding="utf-8") if isinstance(log, str | Path) else log  # noqa: SIM115
-        file.write(self._kept.getvalue())
-        file.flush()
+        self._log = _plain_console(cast(TextIO, _Log(file)))
+        self._log.file.write(self._kept.getvalue())
+        self._log.file.flush()
         self._kept = StringIO()
-        self._log = _plain_console(file)
         self._log_file = file
 
     def close(self) -> None:
         """Closes the log."""
-        self._log_file.close()
+        with suppress(OSError):
+            self._log_file.close()
 
     @contextmanager
     def training_progress(self, epochs: int, first_epoch: int = 1) -> Iterator["EpochProgress"]:
@@ -229,6 +240,71 @@ class _PlainText(TextIOBase):
         self.stream.flush()
 
 
+class _Log(TextIOBase):
+    """A log that a full disk cuts short: nothing fails for that, and it goes on when there is room again.
+
+    Args:
+        stream: The log.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__()
+        self.stream = stream
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        return self.stream.encoding or "utf-8"
+
+    def write(self, text: str) -> int:
+        with suppress(OSError):
+            self.stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self.stream.flush()
+
+
+class _ClosingTerminal(TextIOBase):
+    """A terminal that may be closed while it is written to, which is then a broken pipe like any other.
+
+    Args:
+        stream: The terminal.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__()
+        self.stream = stream
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        return self.stream.encoding or "utf-8"
+
+    def isatty(self) -> bool:
+        return self.stream.isatty()
+
+    def fileno(self) -> int:
+        return self.stream.fileno()
+
+    def write(self, text: str) -> int:
+        with _closed_is_broken():
+            return self.stream.write(text)
+
+    def flush(self) -> None:
+        with _closed_is_broken():
+            self.stream.flush()
+
+
+@contextmanager
+def _closed_is_broken() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno == errno.EIO:
+            raise BrokenPipeError from error
+        raise
+
+
 def _plain_console(stream: TextIO) -> Console:
     """Makes a console of fixed width that writes text only."""
     return _Screen(
@@ -240,7 +316,8 @@ def _plain_console(stream: TextIO) -> Console:
 
 def _colour_console(stream: TextIO) -> Console:
     """Makes a console for a terminal."""
-    return _Screen(file=stream, markup=False, emoji=False, highlight=False)
+    file = cast(TextIO, _ClosingTerminal(stream))
+    return _Screen(file=file, markup=False, emoji=False, highlight=False)
 
 
 def _progress_bar(console: Console) -> Progress:

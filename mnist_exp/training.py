@@ -20,6 +20,7 @@ from mnist_exp.callbacks import (
     LayerSeeds,
     StateKeeper,
     StepLearningRates,
+    StopOnCollapse,
     StopOnNonFinite,
 )
 from mnist_exp.checkpoints import Checkpoint, TrainingState, restore
@@ -169,7 +170,7 @@ def fit(
 
     Raises:
         ConfigError: `earlier` does not fit the model.
-        RunError: The loss became NaN or infinite, or a file could not be written.
+        RunError: The loss became NaN or infinite, the accuracy collapsed, or a file could not be written.
     """
     if earlier is not None and _is_over(config, earlier.state):
         state = earlier.state
@@ -184,6 +185,7 @@ def fit(
         *watchers,
         *_feeding_callbacks(model, feed.steps_per_epoch),
         StopOnNonFinite(),
+        StopOnCollapse(recorder, model.network.output_shape[-1]),
         best,
         recorder,
     ]

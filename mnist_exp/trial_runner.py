@@ -126,7 +126,7 @@ class TrialRunner:
 
     def _run(self, name: str, encoded: dict[str, Any]) -> str:
         """Runs a trial or a confirmation, writes it down, and says how it ended in Keras Tuner's words."""
-        started_at = runs.utc_now()
+        began = runs.Moment()
         values, epochs = plain_values(self.search, encoded), num_epochs(self.search, encoded)
         if CANDIDATE in encoded:
             outcome = self._train_all(name, values, [int(encoded[SEED])], None)
@@ -137,7 +137,7 @@ class TrialRunner:
             seeds = [self.search.trial_seed(number, execution) for execution in range(count)]
             outcome = self._train_all(name, values, seeds, epochs)
             self._save(outcome, trial_name(number))
-            base = failed_trial(self.search, number, encoded, started_at, self.worker, outcome.error)
+            base = failed_trial(self.search, number, encoded, began, self.worker, outcome.error)
             record = structs.replace(
                 base,
                 status=outcome.status,

@@ -23,6 +23,7 @@ from mnist_exp.records import Manifest
 from mnist_exp.schema import DataConfig
 from mnist_exp.search import Search
 from mnist_exp.search_files import SearchFiles
+from mnist_exp.signals import STOPPING
 from mnist_exp.trial_runner import TrialRunner
 
 _MOST_COMPILED = 30
@@ -31,7 +32,7 @@ _MOST_COMPILED = 30
 def main() -> None:
     """Reads the assignment, works, and exits with `MAKES_WAY` or because its input ended."""
     # Whoever started this process had them blocked.
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT, signal.SIGTERM))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
     # TensorFlow is a million objects that no collection need look at again.
     gc.collect()
     gc.freeze()

@@ -28,7 +28,9 @@ def blocked_signals() -> dict[int, bool]:
     return masks
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
 def test_a_signal_interrupts_at_once_unless_it_is_put_off(number: signal.Signals, status: int) -> None:
     with pytest.raises(Interrupted, match=number.name) as caught, stop_request():
         os.kill(os.getpid(), number)
@@ -44,6 +46,16 @@ def test_a_signal_that_is_put_off_waits_for_the_check() -> None:
             wait_for_python()
             with pytest.raises(Interrupted, match="runs/mine"):
                 request.check()
+
+
+def test_what_nohup_has_ignored_stays_ignored() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with stop_request():
+            os.kill(os.getpid(), signal.SIGHUP)
+            wait_for_python()
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_no_signal_reaches_the_computing_thread() -> None:

@@ -15,7 +15,7 @@ from mnist_exp.assignments import plain_values
 from mnist_exp.config import Composition, parse
 from mnist_exp.oracles import build_oracle
 from mnist_exp.records import ErrorRecord
-from mnist_exp.runs import utc_now
+from mnist_exp.runs import Moment, utc_now
 from mnist_exp.search import Search, plan_search
 from mnist_exp.search_files import SearchFiles
 from mnist_exp.stages import ConfirmationStage, SearchStage
@@ -200,7 +200,7 @@ def test_no_confirmation_is_lost_or_counted_twice(files: SearchFiles) -> None:
 def test_a_confirmation_whose_worker_is_lost_is_given_to_another_one_once(files: SearchFiles) -> None:
     stage = ConfirmationStage(planned("tuner.confirm.seeds=1"), files, [("default", {})])
     name = stage.assign("local1").trial_id
-    assert not stage.give_up(name, utc_now(), "local1", LOST)
+    assert not stage.give_up(name, Moment(), "local1", LOST)
     assert stage.assign("local2").trial_id == name
-    assert stage.give_up(name, utc_now(), "local2", LOST)
+    assert stage.give_up(name, Moment(), "local2", LOST)
     assert stage.take(name).status == "failed"

@@ -1,7 +1,6 @@
 """One job of a sweep as a process is told it, and what stands in its directory if that process dies."""
 
 import signal
-from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -10,6 +9,7 @@ from mnist_exp import files, jobs, runs
 from mnist_exp.config import parse_tree
 from mnist_exp.jobs import Job
 from mnist_exp.records import ErrorRecord, SweepPlace
+from mnist_exp.runs import Moment
 from mnist_exp.schema import Config
 from mnist_exp.sweeps.orders import Order
 from mnist_exp.sweeps.records import SweepJob
@@ -82,12 +82,13 @@ def share_cores(config: Config, share: int) -> Config:
     return msgspec.structs.replace(config, tuner=tuner, training=training)
 
 
-def record_failure(job: Job, error: ErrorRecord) -> None:
+def record_failure(job: Job, error: ErrorRecord, began: Moment) -> None:
     """Writes down why a job failed, unless that stands in its directory already.
 
     Args:
         job: Whose process is gone, or which was refused before it had a directory.
         error: Why.
+        began: When this process began with it.
 
     Raises:
         ExperimentError: The directory cannot be written, or someone else is at work in it.
@@ -97,12 +98,11 @@ def record_failure(job: Job, error: ErrorRecord) -> None:
     run = runs.open_run(job.given) if is_there else jobs.open_run(job)
     try:
         if run.manifest.status == "running":
-            since = datetime.now(UTC) - datetime.fromisoformat(run.manifest.started_at)
             run.update_manifest(
                 status="failed",
                 error=error,
                 finished_at=runs.utc_now(),
-                duration_s=round(since.total_seconds(), 3),
+                duration_s=round((run.manifest.duration_s or 0.0) + began.seconds_ago(), 3),
             )
             files.remove_drafts(run.path)
     finally:

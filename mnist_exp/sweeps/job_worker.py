@@ -22,6 +22,8 @@ from mnist_exp.errors import ExperimentError
 from mnist_exp.execution import execute
 from mnist_exp.jobs import Job
 from mnist_exp.records import ErrorRecord
+from mnist_exp.runs import Moment
+from mnist_exp.signals import STOPPING
 from mnist_exp.sweeps.assignments import Answer, Assignment, job_of, record_failure
 from mnist_exp.terminal import Terminal
 
@@ -34,7 +36,7 @@ def main() -> None:
     # Outside of a job there is nothing to save, and an exception might get lost in an import.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     # Whoever started this process had them blocked.
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT, signal.SIGTERM))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
     answers = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     import mnist_exp.modes.train  # noqa: F401 - TensorFlow, while nothing is to be done yet
@@ -64,7 +66,7 @@ def _run(assignment: Assignment) -> None:
     with contextlib.suppress(OSError):
         os.chdir(assignment.order.working_dir)
         Path("/proc/self/clear_refs").write_text("5")
-    job = job_of(assignment)
+    job, began = job_of(assignment), Moment()
     earlier = None
     with Path(os.devnull).open("w") as nowhere, contextlib.closing(Terminal(nowhere, nowhere)) as terminal:
         try:
@@ -76,14 +78,15 @@ def _run(assignment: Assignment) -> None:
         except Exception as error:
             known = error if isinstance(error, ExperimentError) else runs.explain(error)
             terminal.error(f"mnist-exp: {known}")
-            _keep_reason(job, error, known)
+            _keep_reason(job, error, known, began)
     gc.collect()
 
 
-def _keep_reason(job: Job, error: Exception, known: ExperimentError) -> None:
+def _keep_reason(job: Job, error: Exception, known: ExperimentError, began: Moment) -> None:
     """Writes down why a job failed, where that was before it had a directory."""
     with contextlib.suppress(ExperimentError):
-        record_failure(job, ErrorRecord(type=type(error).__name__, message=known.message, hint=known.hint))
+        record = ErrorRecord(type=type(error).__name__, message=known.message, hint=known.hint)
+        record_failure(job, record, began)
 
 
 def _resident_bytes() -> int:

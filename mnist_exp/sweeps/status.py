@@ -31,7 +31,6 @@ class RunningJob:
         epoch: The last finished epoch; 0 before the first.
         epochs: Number of epochs.
         val_accuracy: At that epoch; None before the first, and without validation images.
-        started_at: UTC, ISO 8601.
     """
 
     number: int
@@ -39,7 +38,6 @@ class RunningJob:
     epoch: int
     epochs: int
     val_accuracy: float | None
-    started_at: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,8 @@ from omegaconf import DictConfig
 from mnist_exp.checkpoints import read_checkpoint
 from mnist_exp.config import parse_tree
 from mnist_exp.errors import ConfigError
-from mnist_exp.runs import last_checkpoint
+from mnist_exp.runs import Moment, last_checkpoint
+from mnist_exp.signals import STOPPING
 from mnist_exp.sweeps.assignments import (
     Answer,
     Assignment,
@@ -73,8 +74,8 @@ def _settle_in() -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     if threading.current_thread() is not threading.main_thread():
         return
-    for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGTERM, signal.SIG_DFL)):
-        if signal.getsignal(number) == usual:
+    for number in STOPPING:
+        if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
             signal.signal(number, lambda *_: None)
 
 
@@ -107,13 +108,14 @@ def _attempt(sweep: SweepDirectory, job: SweepJob, order: Order, launch: Launch)
             return "end"
         return "stop" if launch.sign()[0] == "stop" else "go on"
 
+    began = Moment()
     outcome = process.run(assignment, wish)
     if isinstance(outcome, Answer) and not outcome.makes_way:
         return
     words = process.last_words()
     close()
     if isinstance(outcome, int) and not (_is_orphan(order) or _is_stopped(outcome, launch)):
-        record_failure(job_of(assignment), explain_end(outcome, words))
+        record_failure(job_of(assignment), explain_end(outcome, words), began)
 
 
 def _is_orphan(order: Order) -> bool:

@@ -4,7 +4,6 @@ import statistics
 import threading
 import time
 from collections.abc import Callable, Sequence
-from datetime import datetime
 
 from mnist_exp.records import Manifest
 from mnist_exp.sweeps.directory import SweepDirectory
@@ -63,14 +62,14 @@ class Watch:
             if state.manifest is None or _end_of(state.manifest) == self._before[job.name] is not None:
                 continue
             if state.status == "running":
-                running.append(self._running(job, state.manifest))
+                running.append(self._running(job))
             elif state.manifest.status in _FINAL:
                 self._waiting.remove(job)
                 self._ended.append(state.manifest)
                 self._report(job, state.manifest, len(self._ended))
         self._note(running)
 
-    def _running(self, job: SweepJob, manifest: Manifest) -> RunningJob:
+    def _running(self, job: SweepJob) -> RunningJob:
         row = self._sweep.last_epoch(job)
         return RunningJob(
             number=job.number,
@@ -78,7 +77,6 @@ class Watch:
             epoch=row.epoch if row else 0,
             epochs=job.config["training"]["epochs"],
             val_accuracy=row.val_accuracy if row else None,
-            started_at=manifest.started_at,
         )
 
     def _note(self, running: list[RunningJob]) -> None:
@@ -101,9 +99,3 @@ class Watch:
 
 def _end_of(manifest: Manifest | None) -> str | None:
     return manifest.finished_at if manifest else None
-
-
-def seconds_since(moment: str) -> float:
-    """Counts the seconds since a moment in ISO 8601."""
-    started = datetime.fromisoformat(moment)
-    return (datetime.now(started.tzinfo) - started).total_seconds()

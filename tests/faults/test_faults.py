@@ -19,6 +19,8 @@ from typing import Any
 import keras
 import pytest
 
+from mnist_exp.checkpoints import read_checkpoint
+
 pytestmark = pytest.mark.slow
 
 FOREVER = ("data=sample", "schedule=constant", "training.epochs=100000", "training.threads=1")
@@ -139,6 +141,19 @@ def loss_without_end(start: Callable, folder: Path) -> Outcome:
     return ended(start("data=sample", "training.epochs=4", *growth, cwd=folder), folder)
 
 
+def loss_beyond_all_numbers(start: Callable, folder: Path) -> Outcome:
+    # The same, and the weights' squares, which are part of this loss, overflow before the weights do.
+    layers = "[Flatten, {Dense: {units: 10, activation: softmax, kernel_regularizer: l2}}]"
+    growth = ("optimizer=sgd", "optimizer.learning_rate=0.001", "optimizer.weight_decay=4000")
+    squared = ("model=cnn", f"model.layers={layers}", "schedule=constant", "training.epochs=4")
+    return ended(start("data=sample", *squared, *growth, cwd=folder), folder)
+
+
+def accuracy_that_collapses(start: Callable, folder: Path) -> Outcome:
+    options = ("optimizer=adam", "optimizer.learning_rate=0.5", "training.epochs=12", "training.threads=1")
+    return ended(start("data=sample", *options, cwd=folder), folder)
+
+
 def training_beyond_the_memory(start: Callable, folder: Path) -> Outcome:
     # 22 MB of weights, and 5.6 GB for one batch's activations.
     wide = ("model.units=[16,400000]", "training.batch_size=3500", "training.epochs=1")
@@ -193,6 +208,8 @@ SCENARIOS: tuple[Scenario, ...] = (
     stopped_while_tensorflow_is_imported,
     sweep_stopped_in_its_first_job,
     loss_without_end,
+    loss_beyond_all_numbers,
+    accuracy_that_collapses,
     training_beyond_the_memory,
     weights_beyond_the_memory,
     disk_full_in_the_first_checkpoint,
@@ -264,7 +281,10 @@ def test_an_interrupted_run_has_a_row_and_a_checkpoint_for_each_epoch_done(
     assert keras.models.load_model(run / "checkpoints" / "best.keras").count_params() == 101_770
 
 
-def test_a_second_signal_stops_at_once_even_within_a_long_epoch(outcome_of: Outcomes) -> None:
+def test_a_second_signal_stops_at_once_even_within_a_long_epoch(
+    outcome_of: Outcomes, record_property: Callable[[str, object], None]
+) -> None:
+    record_property("provoked", 1)
     outcome = outcome_of(stopped_twice_within_a_long_epoch)
     assert outcome.facts["stopping_s"] < 8
     assert outcome.status == 130
@@ -287,7 +307,10 @@ def test_a_signal_stops_a_whole_sweep(outcome_of: Outcomes) -> None:
     assert outcome.manifest()["status"] == "interrupted"
 
 
-def test_a_loss_that_is_no_number_fails_the_run_with_a_hint(outcome_of: Outcomes) -> None:
+def test_a_loss_that_is_no_number_fails_the_run_with_a_hint(
+    outcome_of: Outcomes, record_property: Callable[[str, object], None]
+) -> None:
+    record_property("provoked", 1)
     outcome = outcome_of(loss_without_end)
     assert outcome.status == 1
     assert_one_line(outcome, "loss became nan in epoch 2", "optimizer.learning_rate")
@@ -308,11 +331,41 @@ def test_a_loss_that_is_no_number_leaves_the_last_good_checkpoint(outcome_of: Ou
         assert all(bool(keras.ops.all(keras.ops.isfinite(weight))) for weight in model.weights)
 
 
+def test_a_loss_beyond_all_numbers_fails_the_run_with_a_hint(
+    outcome_of: Outcomes, record_property: Callable[[str, object], None]
+) -> None:
+    outcome = outcome_of(loss_beyond_all_numbers)
+    assert outcome.status == 1
+    assert_one_line(outcome, "loss became inf in epoch 2", "optimizer.learning_rate")
+    assert outcome.manifest()["status"] == "failed" and [row["epoch"] for row in outcome.rows()] == [1]
+    record_property("provoked", 1)
+
+
+def test_an_accuracy_that_collapses_fails_the_run_with_a_hint(
+    outcome_of: Outcomes, record_property: Callable[[str, object], None]
+) -> None:
+    outcome = outcome_of(accuracy_that_collapses)
+    assert outcome.status == 1
+    assert_one_line(outcome, "accuracy collapsed from ", "optimizer.learning_rate", "best.keras")
+    manifest, accuracies = outcome.manifest(), [row["accuracy"] for row in outcome.rows()]
+    assert manifest["status"] == "failed"
+    assert f"from {100 * max(accuracies):.1f}% to" in manifest["error"]["message"]
+    assert max(accuracies) > 0.5 and min(accuracies) > 0.15, "an epoch too late"
+    (run,) = outcome.runs
+    last = read_checkpoint(run / "checkpoints" / "last.keras")
+    assert last is not None and len(last.state.rows) == len(accuracies), "it was overwritten"
+    assert leftovers(run) == [] and not (run / "summary.json").exists()
+    record_property("provoked", 1)
+
+
 @pytest.mark.parametrize("scenario", [training_beyond_the_memory, weights_beyond_the_memory])
-def test_running_out_of_memory_is_one_line_with_a_hint(outcome_of: Outcomes, scenario: Scenario) -> None:
+def test_running_out_of_memory_is_one_line_with_a_hint(
+    outcome_of: Outcomes, scenario: Scenario, record_property: Callable[[str, object], None]
+) -> None:
     outcome = outcome_of(scenario)
     assert_one_line(outcome, "memory ran out", "training.batch_size", "model")
     assert outcome.status == 1
+    record_property("provoked", 1)
 
 
 def test_running_out_of_memory_is_in_the_manifest(outcome_of: Outcomes) -> None:
@@ -321,10 +374,13 @@ def test_running_out_of_memory_is_in_the_manifest(outcome_of: Outcomes) -> None:
     assert "memory" in manifest["error"]["message"] and "batch_size" in manifest["error"]["hint"]
 
 
-def test_a_full_disk_is_named_and_what_was_written_stays_whole(outcome_of: Outcomes) -> None:
+def test_a_full_disk_is_named_and_what_was_written_stays_whole(
+    outcome_of: Outcomes, record_property: Callable[[str, object], None]
+) -> None:
     outcome = outcome_of(disk_full_in_the_first_checkpoint)
     if reason := outcome.facts.get("skipped"):
         pytest.skip(reason)
+    record_property("provoked", 1)
     assert outcome.status == 1
     assert_one_line(outcome, "last.keras: cannot be written: No space left on device", "runs_dir")
     manifest = outcome.manifest()
@@ -336,14 +392,20 @@ def test_a_full_disk_is_named_and_what_was_written_stays_whole(outcome_of: Outco
     assert (run / "config.yaml").read_text() and (run / "overrides.yaml").read_text()
 
 
-def test_a_run_directory_that_vanishes_is_one_line(outcome_of: Outcomes) -> None:
+def test_a_run_directory_that_vanishes_is_one_line(
+    outcome_of: Outcomes, record_property: Callable[[str, object], None]
+) -> None:
+    record_property("provoked", 1)
     outcome = outcome_of(directory_deleted_while_training)
     assert outcome.status == 1
     assert_one_line(outcome, outcome.facts["name"], "No such file or directory")
     assert outcome.runs == [], "it must not be made again"
 
 
-def test_a_reader_that_goes_away_does_not_end_the_run(outcome_of: Outcomes) -> None:
+def test_a_reader_that_goes_away_does_not_end_the_run(
+    outcome_of: Outcomes, record_property: Callable[[str, object], None]
+) -> None:
+    record_property("provoked", 1)
     outcome = outcome_of(reader_of_the_output_goes_away)
     assert outcome.manifest()["status"] == "completed" and len(outcome.rows()) == 30
     assert (outcome.status, outcome.stderr) == (0, "")

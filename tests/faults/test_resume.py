@@ -3,13 +3,11 @@
 MNIST_EXP_KILLS says how often each of them is killed; the full round is 30.
 """
 
-import json
 import os
 import random
 import signal
 import subprocess
 import time
-import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +19,7 @@ from tests.conftest import Start
 from tests.sweeps.sweeping import (
     Ended,
     Outcomes,
+    assert_nothing_torn,
     ended,
     num_epochs,
     read_json,
@@ -57,21 +56,6 @@ def run_in(folder: Path) -> Path:
     return run
 
 
-def assert_nothing_torn(run: Path) -> None:
-    """Opens every file of a run whose process was killed."""
-    assert read_json(run / "manifest.json")["status"] == "running"
-    for path in run.rglob("*"):
-        if path.name.startswith(".draft-"):
-            continue
-        if path.suffix == ".json":
-            json.loads(path.read_text())
-        elif path.suffix == ".jsonl":
-            assert [json.loads(line)["epoch"] for line in path.read_text().splitlines()]
-        elif path.suffix in (".keras", ".npz"):
-            with zipfile.ZipFile(path) as archive:
-                assert archive.testzip() is None
-
-
 def killed_often(start: Start, folder: Path, options: tuple[str, ...], num_kills: int) -> Ended:
     """Trains, killed so many times at random moments while epochs and checkpoints are written."""
     moments = random.Random(num_kills)
@@ -84,6 +68,7 @@ def killed_often(start: Start, folder: Path, options: tuple[str, ...], num_kills
         time.sleep(moments.uniform(0, 0.15))
         process.kill()
         process.communicate()
+        assert read_json(run / "manifest.json")["status"] == "running"
         assert_nothing_torn(run)
         process = start(f"resume={run.relative_to(folder)}", cwd=folder)
     return ended(process, folder)
@@ -165,9 +150,10 @@ def outcome_of(start: Start, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_run_that_was_killed_and_gone_on_with_is_bit_for_bit_one_that_was_not(
-    outcome_of: Outcomes, kind: str
+    outcome_of: Outcomes, kind: str, record_property: Callable[[str, object], None]
 ) -> None:
     whole, killed = outcome_of(KILLED[kind])
+    record_property("provoked", NUM_KILLS)
     assert result_of(killed) == result_of(whole)
     manifest = read_json(killed / "manifest.json")
     assert manifest["status"] == "completed" and len(manifest["resumed"]) >= 1

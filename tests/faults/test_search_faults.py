@@ -6,6 +6,7 @@ import random
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -69,8 +70,9 @@ def undisturbed(run_command: Run, tmp_path_factory: pytest.TempPathFactory) -> P
 
 @pytest.mark.slow
 def test_a_search_killed_at_random_moments_ends_as_if_it_had_not_been(
-    start: Start, undisturbed: Path, tmp_path: Path
+    start: Start, undisturbed: Path, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
+    record_property("provoked", KILLS)
     moments = random.Random(20)
     arguments: tuple[str, ...] = REQUEST
     finished: list[dict[str, Any]] = []
@@ -101,7 +103,10 @@ def test_a_search_killed_at_random_moments_ends_as_if_it_had_not_been(
     assert (summary["winner"], summary["test_accuracy"]) == (other["winner"], other["test_accuracy"])
 
 
-def test_a_killed_worker_costs_the_trial_it_was_at(start: Start, tmp_path: Path) -> None:
+def test_a_killed_worker_costs_the_trial_it_was_at(
+    start: Start, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    record_property("provoked", 2)
     process = start(*REQUEST, "training.epochs=4000", "tuner.max_trials=3", cwd=tmp_path)
     wait_for(lambda: (tmp_path / "runs").exists())
     run = only_run(tmp_path)

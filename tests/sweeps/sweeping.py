@@ -138,6 +138,20 @@ def weights_of(checkpoint: Path) -> dict[str, tuple[str, bytes]]:
     return found
 
 
+def assert_nothing_torn(folder: Path) -> None:
+    """Opens every file that has its final name."""
+    for path in folder.rglob("*"):
+        if path.name.startswith(".draft-") or not path.is_file():
+            continue
+        if path.suffix == ".json":
+            read_json(path)
+        elif path.suffix == ".jsonl":
+            assert [json.loads(line)["epoch"] for line in path.read_text().splitlines()]
+        elif path.suffix in (".keras", ".npz"):
+            with zipfile.ZipFile(path) as archive:
+                assert archive.testzip() is None
+
+
 def snapshot(folder: Path) -> dict[str, tuple[int, int]]:
     """Notes every file below a folder, with what changes when it is written again."""
     files = (path for path in folder.rglob("*") if path.is_file())

@@ -1,0 +1,43 @@
+"""What stops a training, told from what does not."""
+
+import pytest
+
+from mnist_exp.callbacks import BestEpoch, EpochRecorder, StopOnCollapse
+from mnist_exp.errors import RunError
+from mnist_exp.records import EpochMetrics
+
+
+def row(epoch: int, accuracy: float) -> EpochMetrics:
+    return EpochMetrics(
+        epoch=epoch, loss=1.0, accuracy=accuracy, val_loss=None, val_accuracy=None, learning_rate=0.1,
+        duration_s=1.0,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("num_classes", "accuracies", "is_collapse"),
+    [
+        (10, (0.92, 0.098), True),
+        (10, (0.6, 0.3, 0.15), True),
+        (10, (0.92, 0.2), False),
+        (10, (0.45, 0.098), False),
+        (10, (), False),
+        (2, (0.97, 0.5), True),
+        (2, (0.6, 0.52), False),
+        (3, (0.9, 0.34), True),
+        (100, (0.7, 0.01), True),
+        (100, (0.7, 0.2), False),
+    ],
+)
+def test_falling_to_a_guess_from_well_above_it_is_a_collapse(
+    num_classes: int, accuracies: tuple[float, ...], is_collapse: bool
+) -> None:
+    recorder = EpochRecorder(BestEpoch("val_accuracy", "max"), lambda row, is_best: None)
+    recorder.rows = [row(epoch, accuracy) for epoch, accuracy in enumerate(accuracies[:-1], 1)]
+    callback = StopOnCollapse(recorder, num_classes)
+    logs = {"accuracy": accuracies[-1] if accuracies else 0.05}
+    if not is_collapse:
+        callback.on_epoch_end(len(accuracies), logs)
+        return
+    with pytest.raises(RunError, match=r"accuracy collapsed from [\d.]+% to [\d.]+% in epoch \d"):
+        callback.on_epoch_end(len(accuracies), logs)
