@@ -110,7 +110,7 @@ class StopOnCollapse(keras.callbacks.Callback):
             fall = f"from {percent(highest, 1)} to {percent(accuracy, 1)}"
             raise RunError(
                 f"accuracy collapsed {fall} in epoch {epoch + 1}.",
-                "Lower optimizer.learning_rate; checkpoints/ holds the best and the newest good weights.",
+                "Lower optimizer.learning_rate; checkpoints/best.keras holds the best weights so far.",
             )
 
 

@@ -127,7 +127,7 @@ def test_no_checkpoint_is_no_state_and_a_foreign_one_is_refused(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("change", ["model.units=[9]", "training.ema_momentum=0.9", "optimizer=sgd"])
-@pytest.mark.filterwarnings("default")
+@pytest.mark.filterwarnings("ignore")
 def test_a_checkpoint_of_something_else_is_refused(change: str, tmp_path: Path) -> None:
     path = tmp_path / "last.keras"
     train(accepted("training.epochs=1"), path)

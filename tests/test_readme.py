@@ -150,6 +150,15 @@ def test_the_search_benchmarks_know_their_options(measurement: str) -> None:
     assert done.returncode == 0 and measurement in done.stdout, done.stderr
 
 
+def test_the_fault_benchmark_knows_its_options() -> None:
+    line = next(line for block in blocks("bash") for line in block.splitlines() if "faults.py" in line)
+    arguments = shlex.split(line, comments=True)[4:]
+    done = subprocess.run(
+        [sys.executable, *arguments, "--help"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert "--short" in done.stdout and "--results" in done.stdout
+
+
 ACCURACY_COMMANDS = [
     line for block in blocks("bash") for line in block.splitlines() if "benchmarks/accuracy.py" in line
 ]

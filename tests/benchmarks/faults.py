@@ -24,7 +24,7 @@ import machine
 
 _FAULTS = Path(__file__).parents[1] / "faults"
 _STATISTICS = "hypothesis-statistics-"
-_EXAMPLES = re.compile(r"(\d+) (?:passing|invalid) examples")
+_EXAMPLES = re.compile(r"(\d+) passing, \d+ failing")
 
 
 class Fault(NamedTuple):
@@ -192,7 +192,7 @@ def read_tests(path: Path) -> list[Test]:
     """Reads what pytest found out."""
     root = ElementTree.parse(path).getroot()
     generated = {
-        str(element.get("name")).rpartition("::")[2]: _num_examples(str(element.get("value")))
+        str(element.get("name")).partition("::")[2]: _num_examples(str(element.get("value")))
         for element in root.iter("property")
         if str(element.get("name")).startswith(_STATISTICS)
     }
