@@ -5,9 +5,10 @@ from collections.abc import Callable
 import keras
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from mnist_exp import randomness
-from mnist_exp.schema import AffineConfig, AugmentationConfig, ShiftConfig
+from mnist_exp.schema import AffineConfig, AugmentationConfig, ElasticConfig, ShiftConfig
 
 Augmentation = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 """From a uint32 key and float32 images (B, H, W) in [0, 1] to such images, changed."""
@@ -19,7 +20,7 @@ def build_augmentation(config: AugmentationConfig) -> Augmentation | None:
         case ShiftConfig():
             return lambda key, images: shift(key, images, config.max_pixels)
         case AffineConfig():
-            return lambda key, images: affine(key, images, config)
+            return lambda key, images: warp(key, images, config)
         case _:
             return None
 
@@ -46,27 +47,49 @@ def shift(key: tf.Tensor, images: tf.Tensor, max_pixels: int) -> tf.Tensor:
     return _sample(images, rows, columns)
 
 
-def affine(key: tf.Tensor, images: tf.Tensor, config: AffineConfig) -> tf.Tensor:
-    """Rotates, scales, shears and moves each image about its centre, by bilinear sampling.
+def warp(key: tf.Tensor, images: tf.Tensor, config: AffineConfig) -> tf.Tensor:
+    """Rotates, scales, shears, moves and, where asked to, bends each image, by bilinear sampling.
 
     Args:
         key: uint32 scalar.
         images: float32 (B, H, W).
-        config: The largest change of each kind; all are drawn uniformly either way.
+        config: The largest change of each kind, drawn uniformly either way, and how it is bent.
 
     Returns:
         float32 (B, H, W); what lies outside an image is background.
     """
-    rows, columns = _source_positions(key, keras.ops.shape(images), config)
-    top, left = tf.floor(rows), tf.floor(columns)
-    down, right = rows - top, columns - left
-    corners = (
-        (top, left, (1 - down) * (1 - right)),
-        (top, left + 1, (1 - down) * right),
-        (top + 1, left, down * (1 - right)),
-        (top + 1, left + 1, down * right),
-    )
-    return tf.add_n([weight * _sample(images, row, column) for row, column, weight in corners])
+    shape = keras.ops.shape(images)
+    rows, columns = _source_positions(key, shape, config)
+    if isinstance(config, ElasticConfig):
+        down, right = _displacements(key, shape, config)
+        rows, columns = rows + down, columns + right
+    return _sample_between(images, rows, columns)
+
+
+def _displacements(
+    key: tf.Tensor, shape: randomness.Shape, config: ElasticConfig
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Draws how far each pixel is pulled: two smooth fields of pixels, float32 (B, H, W)."""
+    batch, height, width = shape
+    count = config.elastic_grid
+    across, along = (tf.constant(_spread(count, size)) for size in (height, width))
+
+    def draw(number: int) -> tf.Tensor:
+        nodes = randomness.normal(randomness.derive(key, number), (batch, count, count))
+        return config.elastic_pixels * tf.einsum("hi,bij,wj->bhw", across, nodes, along)
+
+    return draw(6), draw(7)
+
+
+def _spread(count: int, size: int) -> NDArray[np.float32]:
+    """Says how much each of a line's nodes pulls at each of its pixels; float32 (size, count).
+
+    A Gaussian as wide as the nodes are apart, scaled so that independent nodes of variance 1 give
+    pixels of variance 1.
+    """
+    nodes, pixels = np.linspace(0, size - 1, count), np.arange(size)
+    pull = np.exp(-0.5 * ((pixels[:, None] - nodes) * (count - 1) / (size - 1)) ** 2)
+    return (pull / np.linalg.norm(pull, axis=1, keepdims=True)).astype(np.float32)
 
 
 def _source_positions(
@@ -88,6 +111,19 @@ def _source_positions(
     rows = (tf.sin(angle) * x + tf.cos(angle) * y) / row_scale
     columns = (tf.cos(angle) * x - tf.sin(angle) * y) / column_scale + shear * rows
     return rows + (height - 1) / 2, columns + (width - 1) / 2
+
+
+def _sample_between(images: tf.Tensor, rows: tf.Tensor, columns: tf.Tensor) -> tf.Tensor:
+    """Reads images between their pixels, weighing the four around each place; float32 (B, H, W)."""
+    top, left = tf.floor(rows), tf.floor(columns)
+    down, right = rows - top, columns - left
+    corners = (
+        (top, left, (1 - down) * (1 - right)),
+        (top, left + 1, (1 - down) * right),
+        (top + 1, left, down * (1 - right)),
+        (top + 1, left + 1, down * right),
+    )
+    return tf.add_n([weight * _sample(images, row, column) for row, column, weight in corners])
 
 
 def _sample(images: tf.Tensor, rows: tf.Tensor, columns: tf.Tensor) -> tf.Tensor:

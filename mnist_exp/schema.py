@@ -198,7 +198,19 @@ class AffineConfig(_Node, frozen=True, tag="affine", tag_field="name"):
     translation_pixels: Annotated[float, Meta(ge=0, le=14)]
 
 
-AugmentationConfig = NoAugmentationConfig | ShiftConfig | AffineConfig
+class ElasticConfig(AffineConfig, frozen=True, tag="elastic", tag_field="name"):
+    """What `affine` does, and each part of the image pulled another way, smoothly (Simard et al. 2003).
+
+    Attributes:
+        elastic_pixels: Standard deviation of how far a node of the grid is pulled on each axis.
+        elastic_grid: Number of nodes of the grid on each axis: few bend the image, many crumple it.
+    """
+
+    elastic_pixels: Annotated[float, Meta(ge=0, le=14)]
+    elastic_grid: Annotated[int, Meta(ge=2, le=28)]
+
+
+AugmentationConfig = NoAugmentationConfig | ShiftConfig | AffineConfig | ElasticConfig
 
 
 class EarlyStoppingConfig(_Node, frozen=True):

@@ -8,12 +8,12 @@ import pytest
 import tensorflow as tf
 
 from mnist_exp import randomness
-from mnist_exp.augmentation import affine, build_augmentation, shift
+from mnist_exp.augmentation import build_augmentation, shift, warp
 from mnist_exp.batches import shuffle
 from mnist_exp.callbacks import LayerSeeds
 from mnist_exp.engine import EpochModel, ExperimentModel, choose_engine
 from mnist_exp.random_layers import apply
-from mnist_exp.schema import AffineConfig, Engine, NoAugmentationConfig, ShiftConfig
+from mnist_exp.schema import AffineConfig, ElasticConfig, Engine, NoAugmentationConfig, ShiftConfig
 from mnist_exp.source import LabelledImages
 
 from .digits import sample_digits
@@ -247,17 +247,50 @@ def test_a_shift_moves_whole_images_and_every_move_is_as_likely() -> None:
 def test_an_affine_change_of_nothing_changes_nothing() -> None:
     config = AffineConfig(rotation_degrees=0, scale_fraction=0, shear_degrees=0, translation_pixels=0)
     images = tf.constant(IMAGES[:8], tf.float32) / 255
-    np.testing.assert_allclose(affine(randomness.make_key(0), images, config), images, atol=1e-4)
+    np.testing.assert_allclose(warp(randomness.make_key(0), images, config), images, atol=1e-4)
 
 
 def test_an_affine_change_keeps_digits_in_the_image() -> None:
     config = AffineConfig(rotation_degrees=15, scale_fraction=0.1, shear_degrees=5, translation_pixels=1)
     images = tf.constant(IMAGES, tf.float32) / 255
-    changed = affine(randomness.make_key(0), images, config).numpy()
+    changed = warp(randomness.make_key(0), images, config).numpy()
     assert changed.min() >= 0
     assert changed.max() <= 1 + 1e-5
     assert not np.allclose(changed, images)
     assert changed.sum() == pytest.approx(float(tf.reduce_sum(images)), rel=0.05)
+
+
+def bent(pixels: float, grid: int) -> ElasticConfig:
+    still = {"rotation_degrees": 0, "scale_fraction": 0, "shear_degrees": 0, "translation_pixels": 0}
+    return ElasticConfig(**still, elastic_pixels=pixels, elastic_grid=grid)
+
+
+def moved(config: ElasticConfig, count: int = 400) -> np.ndarray:
+    """Says how far each pixel of each image is pulled to the side, from images that say where they are."""
+    columns = np.broadcast_to(np.arange(28, dtype=np.float32), (count, 28, 28))
+    return warp(randomness.make_key(0), tf.constant(columns), config).numpy() - columns
+
+
+def test_an_elastic_change_pulls_as_far_as_it_is_told_and_smoothly() -> None:
+    # Two pixels from the border nothing is read from outside.
+    pulls = moved(bent(0.5, 5))[:, 3:-3, 3:-3]
+    assert np.abs(pulls.mean()) < 0.02
+    assert pulls.std(axis=0) == pytest.approx(0.5, abs=0.09)
+    steps = np.abs(np.diff(pulls, axis=2))
+    assert steps.mean() < 0.1 and steps.max() < 0.5, "neighbours are pulled alike"
+    assert np.corrcoef(pulls[:, 2, 2], pulls[:, -3, -3])[0, 1] < 0.2, "far apart they are not"
+
+
+def test_an_elastic_change_of_nothing_is_the_affine_one() -> None:
+    images = tf.constant(IMAGES[:8], tf.float32) / 255
+    key, most = randomness.make_key(1), {"rotation_degrees": 15, "scale_fraction": 0.1, "shear_degrees": 5}
+    affine = warp(key, images, AffineConfig(**most, translation_pixels=1))
+    elastic = ElasticConfig(**most, translation_pixels=1, elastic_pixels=0, elastic_grid=4)
+    np.testing.assert_allclose(warp(key, images, elastic), affine, atol=1e-5)
+    assert not np.allclose(
+        warp(key, images, ElasticConfig(**most, translation_pixels=1, elastic_pixels=1, elastic_grid=4)),
+        affine,
+    )
 
 
 def test_no_augmentation_costs_no_function() -> None:
