@@ -14,6 +14,8 @@ import pytest
 
 from tests.conftest import Run, Start
 
+pytestmark = pytest.mark.slow
+
 KILLS = int(os.environ.get("MNIST_EXP_KILLS", "1"))
 REQUEST = (
     "mode=tune",
@@ -68,7 +70,6 @@ def undisturbed(run_command: Run, tmp_path_factory: pytest.TempPathFactory) -> P
     return only_run(folder)
 
 
-@pytest.mark.slow
 def test_a_search_killed_at_random_moments_ends_as_if_it_had_not_been(
     start: Start, undisturbed: Path, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:

@@ -252,6 +252,7 @@ def _outcome(make: Any) -> Any:
     return OmegaConf.to_container(config), choices, OmegaConf.is_struct(config)
 
 
+@pytest.mark.slow
 def test_composing_many_gives_what_hydra_gives_for_each_errors_included() -> None:
     source, composer = random.Random(1), Composer()
 

@@ -31,6 +31,8 @@ from tests.sweeps.sweeping import (
     wait_for,
 )
 
+pytestmark = pytest.mark.slow
+
 # Each step multiplies every weight by 1 - 0.001 * 4000: in the second epoch they overflow.
 GROWTH = ("schedule=constant", "optimizer.learning_rate=0.001")
 TROUBLE = """
@@ -125,7 +127,6 @@ def from_the_keyboard(start: Start, tmp_path_factory: pytest.TempPathFactory) ->
     return stopped_from_the_keyboard(start, tmp_path_factory.mktemp("keyboard"))
 
 
-@pytest.mark.slow
 def test_a_job_that_fails_and_one_that_is_killed_cost_nobody_else(outcome_of: Outcomes) -> None:
     outcome = outcome_of(one_fails_and_one_is_killed)
     assert (outcome.status, outcome.stderr) == (1, "")
@@ -133,7 +134,6 @@ def test_a_job_that_fails_and_one_that_is_killed_cost_nobody_else(outcome_of: Ou
     assert not list(outcome.folder.rglob(DRAFT)) and processes_in(outcome.folder) == {}
 
 
-@pytest.mark.slow
 def test_a_failed_jobs_manifest_says_why(outcome_of: Outcomes) -> None:
     sweep = outcome_of(one_fails_and_one_is_killed).sweep("trouble")
     manifest = read_json(run_of(sweep, 1) / "manifest.json")
@@ -142,7 +142,6 @@ def test_a_failed_jobs_manifest_says_why(outcome_of: Outcomes) -> None:
     assert manifest["finished_at"] and manifest["duration_s"] > 0
 
 
-@pytest.mark.slow
 def test_a_killed_jobs_manifest_says_that_it_was_killed(outcome_of: Outcomes) -> None:
     sweep = outcome_of(one_fails_and_one_is_killed).sweep("trouble")
     manifest = read_json(run_of(sweep, 2) / "manifest.json")
@@ -151,7 +150,6 @@ def test_a_killed_jobs_manifest_says_that_it_was_killed(outcome_of: Outcomes) ->
     assert "memory" in manifest["error"]["hint"] and manifest["finished_at"]
 
 
-@pytest.mark.slow
 def test_a_sweep_with_failures_ends_with_their_reasons_and_how_to_go_on(outcome_of: Outcomes) -> None:
     lines = outcome_of(one_fails_and_one_is_killed).stdout
     assert not CONTROL.search(lines) and not NOISE.search(lines)
@@ -169,7 +167,6 @@ def test_a_sweep_with_failures_ends_with_their_reasons_and_how_to_go_on(outcome_
     ]
 
 
-@pytest.mark.slow
 def test_a_sweep_whose_first_five_jobs_fail_alike_ends_early_with_that_one_message(
     outcome_of: Outcomes,
 ) -> None:
@@ -181,7 +178,6 @@ def test_a_sweep_whose_first_five_jobs_fail_alike_ends_early_with_that_one_messa
     assert ending.count("loss became nan") == 2 and "5 jobs failed:" in ending and "3 jobs pending" in ending
 
 
-@pytest.mark.slow
 def test_on_fail_stop_starts_nothing_after_a_failure(outcome_of: Outcomes) -> None:
     *_, again = outcome_of(all_fail_alike)
     assert (again.status, again.stderr) == (1, "")
