@@ -4,15 +4,12 @@ Nothing that a user wrote is ever read as markup, and nothing but a terminal rec
 characters.
 """
 
-import errno
-import os
-import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from io import StringIO, TextIOBase
+from io import StringIO
 from pathlib import Path
-from typing import IO, TextIO, cast
+from typing import TextIO, cast
 
 from rich.console import Console, RenderableType
 from rich.live import Live
@@ -21,26 +18,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from mnist_exp.epoch_lines import EpochLines
 from mnist_exp.quantities import duration, size
 from mnist_exp.records import EpochMetrics
+from mnist_exp.streams import ClosingTerminal, Log, PlainText, replace_unencodable, silence, without_control
 
 PLAIN_WIDTH = 100
 
 _REDRAWS_PER_SECOND = 2
-
-_CONTROL = re.compile(
-    r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x1b\\)|.)?|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
-)
-_PADDING = re.compile(r"[ \t]+\n")
-
-
-def without_control(text: str) -> str:
-    """Removes terminal sequences and every control character but newline and tab."""
-    return _CONTROL.sub("", text)
-
-
-def _silence(stream: IO[str]) -> None:
-    """Lets nothing reach a reader that went away; what the stream still holds would fail at exit."""
-    with suppress(OSError):  # it has no descriptor
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 class _Screen(Console):
@@ -49,7 +31,7 @@ class _Screen(Console):
     def on_broken_pipe(self) -> None:
         """Says nothing more."""
         self.quiet = True
-        _silence(sys.stdout)
+        silence(sys.stdout)
 
 
 class Terminal:
@@ -68,7 +50,7 @@ class Terminal:
         self._stdout = stdout or sys.stdout
         self._stderr = stderr or sys.stderr
         for stream in (self._stdout, self._stderr):
-            _replace_unencodable(stream)
+            replace_unencodable(stream)
         on_terminal = self._stdout.isatty()
         self._screen = _colour_console(self._stdout) if on_terminal else _plain_console(self._stdout)
         self._live = on_terminal and not self._screen.is_dumb_terminal
@@ -102,7 +84,7 @@ class Terminal:
                 stream.write(f"{plain}\n")
                 stream.flush()
             except OSError:
-                _silence(stream)
+                silence(stream)
 
     def download_progress(self, file_name: str, num_bytes: int, total: int) -> None:
         """Shows a download: a line when a file begins, then tenths of it on a terminal.
@@ -127,7 +109,7 @@ class Terminal:
             log: A file to append to, or its path.
         """
         file = Path(log).open("a", encoding="utf-8") if isinstance(log, str | Path) else log  # noqa: SIM115
-        self._log = _plain_console(cast(TextIO, _Log(file)))
+        self._log = _plain_console(cast(TextIO, Log(file)))
         self._log.file.write(self._kept.getvalue())
         self._log.file.flush()
         self._kept = StringIO()
@@ -218,97 +200,10 @@ class EpochProgress:
         self._terminal.print(*self._lines.rest())
 
 
-class _PlainText(TextIOBase):
-    """A text stream that drops control characters and padding on their way to another.
-
-    Args:
-        stream: Where the rest goes.
-    """
-
-    def __init__(self, stream: TextIO) -> None:
-        super().__init__()
-        self.stream = stream
-
-    @property
-    def encoding(self) -> str:  # type: ignore[override]
-        return self.stream.encoding or "utf-8"
-
-    def write(self, text: str) -> int:
-        return self.stream.write(_PADDING.sub("\n", without_control(text)))
-
-    def flush(self) -> None:
-        self.stream.flush()
-
-
-class _Log(TextIOBase):
-    """A log that a full disk cuts short: nothing fails for that, and it goes on when there is room again.
-
-    Args:
-        stream: The log.
-    """
-
-    def __init__(self, stream: TextIO) -> None:
-        super().__init__()
-        self.stream = stream
-
-    @property
-    def encoding(self) -> str:  # type: ignore[override]
-        return self.stream.encoding or "utf-8"
-
-    def write(self, text: str) -> int:
-        with suppress(OSError):
-            self.stream.write(text)
-        return len(text)
-
-    def flush(self) -> None:
-        with suppress(OSError):
-            self.stream.flush()
-
-
-class _ClosingTerminal(TextIOBase):
-    """A terminal that may be closed while it is written to, which is then a broken pipe like any other.
-
-    Args:
-        stream: The terminal.
-    """
-
-    def __init__(self, stream: TextIO) -> None:
-        super().__init__()
-        self.stream = stream
-
-    @property
-    def encoding(self) -> str:  # type: ignore[override]
-        return self.stream.encoding or "utf-8"
-
-    def isatty(self) -> bool:
-        return self.stream.isatty()
-
-    def fileno(self) -> int:
-        return self.stream.fileno()
-
-    def write(self, text: str) -> int:
-        with _closed_is_broken():
-            return self.stream.write(text)
-
-    def flush(self) -> None:
-        with _closed_is_broken():
-            self.stream.flush()
-
-
-@contextmanager
-def _closed_is_broken() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno == errno.EIO:
-            raise BrokenPipeError from error
-        raise
-
-
 def _plain_console(stream: TextIO) -> Console:
     """Makes a console of fixed width that writes text only."""
     return _Screen(
-        file=cast(TextIO, _PlainText(stream)), width=PLAIN_WIDTH, force_terminal=False,
+        file=cast(TextIO, PlainText(stream)), width=PLAIN_WIDTH, force_terminal=False,
         force_interactive=False,
         force_jupyter=False, color_system=None, no_color=True, markup=False, emoji=False, highlight=False,
     )  # fmt: skip
@@ -316,7 +211,7 @@ def _plain_console(stream: TextIO) -> Console:
 
 def _colour_console(stream: TextIO) -> Console:
     """Makes a console for a terminal."""
-    file = cast(TextIO, _ClosingTerminal(stream))
+    file = cast(TextIO, ClosingTerminal(stream))
     return _Screen(file=file, markup=False, emoji=False, highlight=False)
 
 
@@ -330,10 +225,3 @@ def _progress_bar(console: Console) -> Progress:
         TextColumn("{task.fields[left]}", style="cyan", markup=False),
         console=console, transient=True, refresh_per_second=_REDRAWS_PER_SECOND, expand=True,
     )  # fmt: skip
-
-
-def _replace_unencodable(stream: TextIO) -> None:
-    """Lets a stream whose encoding lacks a character write `?` for it instead of failing."""
-    reconfigure = getattr(stream, "reconfigure", None)
-    if reconfigure is not None:
-        reconfigure(errors="replace")

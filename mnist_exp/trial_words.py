@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mnist_exp.quantities import loss_text, percent
-from mnist_exp.terminal import without_control
+from mnist_exp.streams import without_control
 from mnist_exp.trial_records import ConfirmationRecord, TrialRecord
 
 _ENTRY = re.compile(r"(.+)\.(\d{1,6})")

@@ -54,6 +54,7 @@ def test_what_nohup_has_ignored_stays_ignored() -> None:
         with stop_request():
             os.kill(os.getpid(), signal.SIGHUP)
             wait_for_python()
+            assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
     finally:
         signal.signal(signal.SIGHUP, before)
 

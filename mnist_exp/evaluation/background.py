@@ -25,7 +25,7 @@ def without_background(grey: Grey) -> tuple[Grey, float]:
     Returns:
         The rest, 0 for background; and the standard deviation of the background.
     """
-    small = _shrunk(grey)
+    small = shrunk(grey, _MOST_FITTED)
     border = _border(small.shape)
     surface = np.full_like(small, np.median(small[border]))
     terms = np.zeros(1)
@@ -40,9 +40,9 @@ def without_background(grey: Grey) -> tuple[Grey, float]:
     return rest, min(_scatter(rest[_border(grey.shape)]), _scatter(rest))
 
 
-def _shrunk(grey: Grey) -> Grey:
-    """Averages a picture down to some 64 pixels: enough to see how the light falls."""
-    factor = max(grey.shape) / _MOST_FITTED
+def shrunk(grey: Grey, side: int) -> Grey:
+    """Averages a picture down until its longer side has so many pixels; a small one stays as it is."""
+    factor = max(grey.shape) / side
     if factor <= 1:
         return grey
     size = tuple(max(1, round(length / factor)) for length in reversed(grey.shape))

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
+from mnist_exp.evaluation.background import shrunk
 from mnist_exp.evaluation.framing import BlankImage, Frame, frame
 from mnist_exp.evaluation.image_files import Grey, UnreadableImage, read_grey
 
@@ -65,14 +65,6 @@ def read_pictures(
         except BlankImage:
             unread.append(Unread(path, "blank: nothing stands out from the background"))
         else:
-            thumbnail = _shrink(grey) if len(read) < num_shown else None
+            thumbnail = shrunk(grey, _THUMBNAIL_SIDE) if len(read) < num_shown else None
             read.append(Picture(path, thumbnail, framed.image, framed.is_inverted))
     return read, unread
-
-
-def _shrink(grey: Grey) -> Grey:
-    factor = max(grey.shape) / _THUMBNAIL_SIDE
-    if factor <= 1:
-        return grey
-    size = tuple(max(1, round(length / factor)) for length in reversed(grey.shape))
-    return np.asarray(Image.fromarray(grey).resize(size, Image.Resampling.BOX))

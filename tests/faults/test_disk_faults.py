@@ -100,6 +100,11 @@ class Mended:
     reason: str = ""
 
 
+def assert_one_line(mended: Mended) -> None:
+    stderr = mended.first.stderr
+    assert stderr.startswith("mnist-exp: ") and stderr.count("\n") == 1, stderr
+
+
 def is_possible(*command: str) -> bool:
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
@@ -264,7 +269,7 @@ def test_a_full_disk_is_one_line_and_with_more_room_the_run_ends_as_if_nothing_h
     if name == "report.html":
         assert mended.first.status == 0 and "report.html was not written" in mended.first.stdout
     else:
-        assert mended.first.stderr.startswith("mnist-exp: ") and mended.first.stderr.count("\n") == 1
+        assert_one_line(mended)
         assert "No space left on device" in mended.first.stderr and "runs" in mended.first.stderr
         assert mended.first.status == (1 if mended.left else 2)
     if name in NAMED:
@@ -280,7 +285,7 @@ def test_what_cannot_be_written_is_named_and_the_run_can_go_on(
 ) -> None:
     mended = provoked(outcome_of(scenario))
     assert mended.first.status == 1
-    assert mended.first.stderr.startswith("mnist-exp: ") and mended.first.stderr.count("\n") == 1
+    assert_one_line(mended)
     assert STOPPING[scenario] in mended.first.stderr and f"runs/{mended.left[0]}" in mended.first.stderr
     assert_went_on(mended, outcome_of(undisturbed)[LONG])
     record_property("provoked", 1)
@@ -292,6 +297,6 @@ def test_a_folder_that_cannot_be_written_to_is_refused(
 ) -> None:
     mended = provoked(outcome_of(scenario))
     assert (mended.first.status, mended.left) == (2, [])
-    assert mended.first.stderr.startswith("mnist-exp: ") and mended.first.stderr.count("\n") == 1
+    assert_one_line(mended)
     assert REFUSING[scenario] in mended.first.stderr and "runs_dir" in mended.first.stderr
     record_property("provoked", 1)

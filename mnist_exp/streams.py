@@ -1,0 +1,118 @@
+"""Text streams that bear what may happen to them: a reader that goes away, a full disk, a closed terminal."""
+
+import errno
+import os
+import re
+from contextlib import suppress
+from io import TextIOBase
+from typing import IO, TextIO
+
+_CONTROL = re.compile(
+    r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x1b\\)|.)?|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
+)
+_PADDING = re.compile(r"[ \t]+\n")
+
+
+def without_control(text: str) -> str:
+    """Removes terminal sequences and every control character but newline and tab."""
+    return _CONTROL.sub("", text)
+
+
+def silence(stream: IO[str]) -> None:
+    """Lets nothing reach a reader that went away; what the stream still holds would fail at exit."""
+    with suppress(OSError):  # it has no descriptor
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def replace_unencodable(stream: TextIO) -> None:
+    """Lets a stream whose encoding lacks a character write `?` for it instead of failing."""
+    reconfigure = getattr(stream, "reconfigure", None)
+    if reconfigure is not None:
+        reconfigure(errors="replace")
+
+
+class _Passing(TextIOBase):
+    """A stream that passes text on.
+
+    Args:
+        stream: Where to.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__()
+        self.stream = stream
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        """The other stream's."""
+        return self.stream.encoding or "utf-8"
+
+    def write(self, text: str) -> int:
+        """Passes text on."""
+        return self.stream.write(text)
+
+    def flush(self) -> None:
+        """Flushes the other stream."""
+        self.stream.flush()
+
+
+class PlainText(_Passing):
+    """Drops control characters and padding."""
+
+    def write(self, text: str) -> int:
+        """Passes the rest on."""
+        return super().write(_PADDING.sub("\n", without_control(text)))
+
+
+class Log(_Passing):
+    """A log that a full disk cuts short: nothing fails for that, and it goes on when there is room again."""
+
+    def write(self, text: str) -> int:
+        """Passes on what there is room for."""
+        with suppress(OSError):
+            super().write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Flushes as far as there is room."""
+        with suppress(OSError):
+            super().flush()
+
+
+class ClosingTerminal(_Passing):
+    """A terminal that may be closed while it is written to, which is then a broken pipe like any other."""
+
+    def isatty(self) -> bool:
+        """Says that it is one, if it is."""
+        return self.stream.isatty()
+
+    def fileno(self) -> int:
+        """Gives the terminal's descriptor."""
+        return self.stream.fileno()
+
+    def write(self, text: str) -> int:
+        """Passes text on.
+
+        Raises:
+            BrokenPipeError: The terminal was closed.
+        """
+        try:
+            return super().write(text)
+        except OSError as error:
+            raise _as_broken_pipe(error) from error
+
+    def flush(self) -> None:
+        """Flushes the terminal.
+
+        Raises:
+            BrokenPipeError: The terminal was closed.
+        """
+        try:
+            super().flush()
+        except OSError as error:
+            raise _as_broken_pipe(error) from error
+
+
+def _as_broken_pipe(error: OSError) -> OSError:
+    """Gives the error that says what happened."""
+    return BrokenPipeError(*error.args) if error.errno == errno.EIO else error
