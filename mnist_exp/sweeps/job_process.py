@@ -7,13 +7,12 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
-from typing import IO, Literal
+from typing import IO
 
 import msgspec
 
 from mnist_exp.sweeps.assignments import Answer, Assignment
 
-Wish = Literal["go on", "stop", "end"]
 _POLL_S = 0.2
 
 
@@ -31,13 +30,12 @@ class JobProcess:
             start_new_session=True,
         )
 
-    def run(self, assignment: Assignment, wish: Callable[[], Wish]) -> Answer | int:
+    def run(self, assignment: Assignment, is_to_stop: Callable[[], bool]) -> Answer | int:
         """Runs one job to its end.
 
         Args:
             assignment: The job.
-            wish: Asked several times a second. At `stop` the job is told to save and stop, at `end` the
-                process is killed.
+            is_to_stop: Asked several times a second; once it says so, the job is told to save and stop.
 
         Returns:
             The process's answer, or its exit status if it ended without one, negative for a signal.
@@ -50,12 +48,9 @@ class JobProcess:
             return self._process.wait()
         told = False
         while not select.select([self._process.stdout], [], [], _POLL_S)[0]:
-            match wish():
-                case "stop" if not told:
-                    self._process.send_signal(signal.SIGINT)
-                    told = True
-                case "end":
-                    self._process.kill()
+            if not told and is_to_stop():
+                self._process.send_signal(signal.SIGINT)
+                told = True
         line = self._process.stdout.readline()
         return msgspec.json.decode(line, type=Answer) if line else self._process.wait()
 

@@ -27,7 +27,7 @@ from mnist_exp.sweeps.assignments import (
     share_cores,
 )
 from mnist_exp.sweeps.directory import SweepDirectory, read_sweep
-from mnist_exp.sweeps.job_process import JobProcess, Wish
+from mnist_exp.sweeps.job_process import JobProcess
 from mnist_exp.sweeps.orders import Launch, Order
 from mnist_exp.sweeps.records import SweepJob, SweepRecord
 
@@ -103,24 +103,14 @@ def _attempt(sweep: SweepDirectory, job: SweepJob, order: Order, launch: Launch)
     assignment = Assignment(order=order, sweep=sweep.record.name, job=job, goes_on=goes_on)
     process = _process_for(assignment)
 
-    def wish() -> Wish:
-        if _is_orphan(order):
-            return "end"
-        return "stop" if launch.sign()[0] == "stop" else "go on"
-
     began = Moment()
-    outcome = process.run(assignment, wish)
+    outcome = process.run(assignment, lambda: launch.sign()[0] == "stop")
     if isinstance(outcome, Answer) and not outcome.makes_way:
         return
     words = process.last_words()
     close()
-    if isinstance(outcome, int) and not (_is_orphan(order) or _is_stopped(outcome, launch)):
+    if isinstance(outcome, int) and not _is_stopped(outcome, launch):
         record_failure(job_of(assignment), explain_end(outcome, words), began)
-
-
-def _is_orphan(order: Order) -> bool:
-    """Says whether the process that started this one, such as a launcher's, is gone."""
-    return os.getpid() != order.process and os.getppid() != _parent
 
 
 def can_go_on(sweep: SweepDirectory, job: SweepJob) -> bool:
