@@ -18,11 +18,39 @@ def build_augmentation(config: AugmentationConfig) -> Augmentation | None:
     """Makes the function that changes a batch of training images; None leaves them alone."""
     match config:
         case ShiftConfig():
-            return lambda key, images: shift(key, images, config.max_pixels)
+            return _then_cut_out(lambda key, images: shift(key, images, config.max_pixels), config)
         case AffineConfig():
-            return lambda key, images: warp(key, images, config)
+            return _then_cut_out(lambda key, images: warp(key, images, config), config)
         case _:
             return None
+
+
+def _then_cut_out(change: Augmentation, config: ShiftConfig | AffineConfig) -> Augmentation:
+    """Makes the function that cuts squares out of changed images, where the configuration asks for it."""
+    side = config.cutout_pixels
+    return (lambda key, images: cut_out(key, change(key, images), side)) if side else change
+
+
+def cut_out(key: tf.Tensor, images: tf.Tensor, side: int) -> tf.Tensor:
+    """Sets a square of each image to background (DeVries and Taylor 2017, "Cutout").
+
+    Args:
+        key: uint32 scalar.
+        images: float32 (B, H, W).
+        side: Of the square, pixels. Its middle is any pixel, each as likely: part of it may lie outside.
+
+    Returns:
+        float32 (B, H, W).
+    """
+    batch, height, width = keras.ops.shape(images)
+
+    def is_cut(number: int, size: int | tf.Tensor) -> tf.Tensor:
+        middle = randomness.uniform(randomness.derive(key, number), (batch, 1), high=float(size))
+        places = tf.range(size, dtype=tf.float32)[None, :] - (tf.floor(middle) - side // 2)
+        return (places >= 0) & (places < side)
+
+    rows, columns = is_cut(8, height), is_cut(9, width)
+    return tf.where(rows[:, :, None] & columns[:, None, :], 0.0, images)
 
 
 def shift(key: tf.Tensor, images: tf.Tensor, max_pixels: int) -> tf.Tensor:

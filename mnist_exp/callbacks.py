@@ -242,7 +242,7 @@ class StateKeeper(keras.callbacks.Callback):
 
     Args:
         recorder: Has the rows.
-        watchers: Keras' own callbacks that watch a metric.
+        watchers: Callbacks that remember something from one epoch to the next.
         keep: Called with the state.
         compile_s: Seconds spent tracing and compiling.
     """
@@ -279,7 +279,7 @@ class GoOn(keras.callbacks.Callback):
     Args:
         state: From that process.
         recorder: Gets its rows and what was best.
-        watchers: Keras' own callbacks that watch a metric.
+        watchers: Callbacks that remember something from one epoch to the next.
     """
 
     def __init__(
@@ -296,15 +296,13 @@ class GoOn(keras.callbacks.Callback):
         if state.best_value is not None:
             best.best_value = state.best_value
         for watcher in self.watchers:
-            for name, value in state.watchers[type(watcher).__name__].items():
+            for name, value in state.watchers.get(type(watcher).__name__, {}).items():
                 setattr(watcher, name, value)
 
 
 def _seen_by(watcher: keras.callbacks.Callback) -> dict[str, Remembered]:
     """Reads what a callback that watches a metric has to remember from one epoch to the next."""
-    if isinstance(watcher, keras.callbacks.SwapEMAWeights):
-        return {"_ema_weights_in_model": watcher._ema_weights_in_model}
-    remembered = ("best", "wait", "best_epoch", "stopped_epoch", "cooldown_counter")
+    remembered = ("best", "wait", "best_epoch", "stopped_epoch", "cooldown_counter", "raw_statistics")
     return {name: getattr(watcher, name) for name in remembered if hasattr(watcher, name)}
 
 

@@ -22,7 +22,7 @@ from mnist_exp.records import EpochMetrics
 if TYPE_CHECKING:
     import keras
 
-Remembered = bool | int | float | None
+Remembered = bool | int | float | list[bytes] | None
 """What a callback remembers from one epoch to the next."""
 
 _ENTRY = "mnist_exp_training.json"
@@ -39,7 +39,7 @@ class TrainingState(Struct, frozen=True, kw_only=True):
         compile_s: Seconds spent tracing and compiling so far.
         best_epoch: The best epoch so far, 1-based.
         best_value: The monitor's at that epoch; null where it is not measured.
-        watchers: What each of Keras' own callbacks that watch a metric has seen, by its class.
+        watchers: What each callback has to remember from one epoch to the next, by its class.
         has_ended: Whether early stopping has ended the training.
     """
 

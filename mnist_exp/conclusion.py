@@ -26,6 +26,7 @@ from mnist_exp.search_progress_plots import plot_best_so_far, plot_search_curves
 from mnist_exp.search_summary import render_search_summary
 from mnist_exp.stages import SearchStage
 from mnist_exp.statistics import accuracy
+from mnist_exp.teachers import knows_test
 from mnist_exp.terminal import Terminal
 from mnist_exp.trial_records import (
     ConfirmationRecord,
@@ -71,9 +72,9 @@ def conclude(
     run.update_manifest(data=scoring.data_record(source, data, test))
     scored, accuracies, execution = _score_winner(found, files, run, test)
     run.write_predictions(scored.probabilities, test.labels)
-    summary = _summarise(found, scored, accuracies, execution, test, run)
-    files.write_experiment(_write_experiment(found, summary))
     config = search.trial_config(found.winner.values, execution.seed, 0)
+    summary = _summarise(found, scored, accuracies, execution, test, run, knows_test(config, test))
+    files.write_experiment(_write_experiment(found, summary))
     scoring.draw(run, config, scored, test, source.class_names)
     _draw(found, run)
     run.write_summary(summary)
@@ -106,6 +107,7 @@ def _summarise(
     execution: ExecutionRecord,
     test: Images,
     run: RunDirectory,
+    teacher_knows_test: bool,
 ) -> SearchSummary:
     difference, interval = found.difference()
     assert run.manifest.data is not None
@@ -115,7 +117,7 @@ def _summarise(
         test.labels,
         seconds_per_epoch=execution.seconds_per_epoch,
         compile_s=execution.compile_s,
-        selected_on_test=False,
+        selected_on_test=teacher_knows_test,
         data_notice=run.manifest.data.notice,
     )
     return SearchSummary(

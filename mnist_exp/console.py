@@ -53,6 +53,7 @@ class Plan:
         optimizer: As configured.
         schedule: As configured.
         augmentation: As configured.
+        teacher: Who is learnt from; empty for nobody.
         epochs: Number of epochs.
         batch_size: Number of images a step.
         engine: The engine and why it was chosen.
@@ -73,6 +74,7 @@ class Plan:
     engine: EngineRecord
     seed: int
     run_path: str
+    teacher: str = ""
 
 
 def render_plan(plan: Plan) -> RenderableType:
@@ -86,6 +88,7 @@ def render_plan(plan: Plan) -> RenderableType:
         ("optimizer", _describe_optimizer(plan.optimizer)),
         ("schedule", _describe(plan.schedule)),
         ("augmentation", _describe(plan.augmentation)),
+        *([("teacher", plan.teacher)] if plan.teacher else []),
         ("training", f"{plural(plan.epochs, 'epoch')}, batches of {plan.batch_size:,}"),
         ("engine", engine),
         ("seed", str(plan.seed)),

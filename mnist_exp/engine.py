@@ -11,12 +11,12 @@ Engines:
     keras: stock `fit`, batch by batch; the reference that the others are tested against.
 
 All three see the same batches and draw the same random numbers. Seed, learning rates, weight
-decay, label smoothing and the rates of dropout and noise are numbers that the graph reads, so that
-another value needs no new graph.
+decay, label smoothing, mixup and the rates of dropout and noise are numbers that the graph reads, so
+that another value needs no new graph.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import keras
@@ -51,18 +51,20 @@ _CONVOLUTIONS = (
 )
 
 
-def choose_engine(requested: Engine, network: keras.Sequential, device: str, num_steps: int) -> EngineRecord:
+def choose_engine(
+    requested: Engine, layers: Sequence[keras.Layer], device: str, num_steps: int
+) -> EngineRecord:
     """Decides how epochs are executed, and says why.
 
     Args:
         requested: `training.engine`.
-        network: Built.
+        layers: That a step goes through: the network's, and its teacher's.
         device: `CPU` or `GPU`.
         num_steps: Number of steps of the whole training.
     """
     if requested is not Engine.AUTO:
         return EngineRecord(name=requested.value, reason="asked for by training.engine")
-    if device == "CPU" and any(isinstance(layer, _CONVOLUTIONS) for layer in network.layers):
+    if device == "CPU" and any(isinstance(layer, _CONVOLUTIONS) for layer in layers):
         return EngineRecord(
             name=Engine.GRAPH.value, reason="convolutions on a CPU: oneDNN is faster than XLA"
         )

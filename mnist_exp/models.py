@@ -6,16 +6,23 @@ from typing import Any
 import keras
 
 from mnist_exp.errors import ConfigError
+from mnist_exp.preprocessing import Preprocessing, build_front
 from mnist_exp.schema import MlpConfig, ModelConfig, SequentialConfig
 
 
-def build_network(config: ModelConfig, image_shape: tuple[int, int], num_classes: int) -> keras.Sequential:
+def build_network(
+    config: ModelConfig,
+    image_shape: tuple[int, int],
+    num_classes: int,
+    preprocessing: Preprocessing = "none",
+) -> keras.Sequential:
     """Builds a network with fresh weights, a function of Keras' global seed.
 
     Args:
         config: The `model` node.
         image_shape: Height and width.
         num_classes: Number of labels.
+        preprocessing: `data.preprocessing`: what stands in front of the layers.
 
     Returns:
         A built model from float32 (B, H, W) in [0, 1] to probabilities float32 (B, C).
@@ -29,6 +36,7 @@ def build_network(config: ModelConfig, image_shape: tuple[int, int], num_classes
         case SequentialConfig():
             layers = [_build_layer(entry, number) for number, entry in enumerate(config.layers)]
     try:
+        layers = [*build_front(preprocessing, image_shape), *layers]
         network = keras.Sequential([keras.layers.Input(image_shape), *layers], name=_keras_name(config.name))
     except (TypeError, ValueError) as error:
         raise ConfigError(f"model.layers: they do not fit together: {_first_line(error)}") from error
@@ -39,12 +47,16 @@ def build_network(config: ModelConfig, image_shape: tuple[int, int], num_classes
 def _mlp_layers(config: MlpConfig, num_classes: int) -> Iterable[keras.Layer]:
     """Stacks (Dense, BatchNormalization, Dropout) for each hidden layer, then softmax."""
     yield keras.layers.Flatten()
+    if config.input_noise:
+        yield keras.layers.GaussianNoise(config.input_noise)
     if config.input_dropout:
         yield keras.layers.Dropout(config.input_dropout)
     activations = _one_each(config.activation, len(config.units))
     rates = _one_each(config.dropout, len(config.units))
     for units, activation, rate in zip(config.units, activations, rates, strict=True):
-        yield keras.layers.Dense(units, activation=activation)
+        # An object of its own for each layer: Keras does not say that it may be shared.
+        limit = keras.constraints.MaxNorm(config.max_norm) if config.max_norm else None
+        yield keras.layers.Dense(units, activation=activation, kernel_constraint=limit)
         if config.batch_norm:
             yield keras.layers.BatchNormalization()
         if rate:

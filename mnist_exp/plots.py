@@ -33,7 +33,11 @@ _MAX_MARKED_EPOCHS = 40
 
 
 def plot_learning_curves(
-    rows: Sequence[EpochMetrics], best_epoch: int, label_smoothing: float = 0.0
+    rows: Sequence[EpochMetrics],
+    best_epoch: int,
+    label_smoothing: float = 0.0,
+    mixup: float = 0.0,
+    has_teacher: bool = False,
 ) -> Figure:
     """Draws loss, accuracy and learning rate over the epochs, the best epoch marked.
 
@@ -41,6 +45,8 @@ def plot_learning_curves(
         rows: One or more epochs, in order. Numbers that are not finite leave a gap.
         best_epoch: The 1-based epoch whose weights were kept.
         label_smoothing: Of the training objective, which lifts the training loss alone.
+        mixup: Of the training images, which lifts that loss and lowers the training accuracy.
+        has_teacher: Whether the training objective counts a teacher's answers.
     """
     figure = new_figure(6.4)
     loss, accuracy, learning_rate = (
@@ -57,8 +63,10 @@ def plot_learning_curves(
     learning_rate.set_xlabel("Epoch", color=INK)
     add_title(figure, "Learning curves")
     handles, names = loss.get_legend_handles_labels()
-    if label_smoothing:
-        names = [f"{name} (loss with smoothed labels)" if name == "training" else name for name in names]
+    if label_smoothing or mixup or has_teacher:
+        by_labels = "loss with a teacher" if has_teacher else "loss with smoothed labels"
+        what = "of images mixed in pairs" if mixup else by_labels
+        names = [f"{name} ({what})" if name == "training" else name for name in names]
     figure.legend(handles, names, loc="upper right", ncols=2, frameon=False, bbox_to_anchor=(0.98, 0.995))
     loss.annotate(
         f"best epoch {best_epoch}", (best_epoch, 1), (0, 3), xycoords=("data", "axes fraction"),

@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 
 from mnist_exp import training
 from mnist_exp.data import Images, Source, TrainingData, find_source, load_training_data
+from mnist_exp.distillation import Teacher
 from mnist_exp.download import Progress
 from mnist_exp.engine import EpochModel, ExperimentModel
 from mnist_exp.models import build_network
+from mnist_exp.preprocessing import prepare_training
 from mnist_exp.random_layers import drawn_rate, rate_of
 from mnist_exp.records import EngineRecord
 from mnist_exp.schema import Config, DataConfig
@@ -25,8 +27,8 @@ class StoredImages(NamedTuple):
 
     Attributes:
         source: Where from.
-        seen: What training sees.
-        test: What a result is scored on, once.
+        seen: What training sees, after `data.preprocessing`.
+        test: What a result is scored on, once: as it is in the file.
     """
 
     source: Source
@@ -53,7 +55,8 @@ class ImageStore:
         if self._kept is None or self._kept[0] != config:
             self._kept = None
             source = find_source(config, progress=progress)
-            self._kept = (config, StoredImages(source, load_training_data(source), source.load("test")))
+            seen = prepare_training(config.preprocessing, load_training_data(source))
+            self._kept = (config, StoredImages(source, seen, source.load("test")))
         return self._kept[1]
 
 
@@ -68,8 +71,9 @@ class ModelStore:
     """Gives models to train, and uses those again whose graph is the same.
 
     A graph is the same where only these differ: seed, learning rate and schedule, epochs, early
-    stopping, monitor, and numbers that are above zero in both: weight decay, label smoothing, the
-    rates of dropout and noise. What a used model trains to is, bit for bit, what a fresh one does.
+    stopping, monitor, and numbers that are above zero in both: weight decay, label smoothing, mixup, the
+    rates of dropout and noise; or what a teacher's answers weigh. What a used model trains to is, bit for
+    bit, what a fresh one does.
 
     Args:
         capacity: Number of models kept; the one unused for longest goes first.
@@ -84,7 +88,12 @@ class ModelStore:
         self._kept: OrderedDict[Hashable, _Kept] = OrderedDict()
 
     def get(
-        self, config: Config, data: LabelledImages, image_shape: tuple[int, int], num_classes: int
+        self,
+        config: Config,
+        data: LabelledImages,
+        image_shape: tuple[int, int],
+        num_classes: int,
+        teacher: Teacher | None = None,
     ) -> tuple[ExperimentModel, EngineRecord]:
         """Gives a model with fresh weights; the one given before must not be in use any more.
 
@@ -93,6 +102,7 @@ class ModelStore:
             data: To train on; another object of the same content is other data.
             image_shape: Height and width.
             num_classes: Number of labels.
+            teacher: Who is learnt from; None for nobody.
 
         Returns:
             The model, and the engine that was chosen.
@@ -101,9 +111,9 @@ class ModelStore:
             ConfigError: The network or the optimizer cannot be built.
         """
         training.start_fresh(config.seed, config.training.threads)
-        network = build_network(config.model, image_shape, num_classes)
-        engine = training.pick_engine(config, network, len(data))
-        fresh = training.build_model(config, network, engine, len(data))
+        network = build_network(config.model, image_shape, num_classes, config.data.preprocessing)
+        engine = training.pick_engine(config, network, len(data), teacher)
+        fresh = training.build_model(config, network, engine, len(data), teacher)
         if not isinstance(fresh, EpochModel):
             return fresh, engine
         key = (_structure(config, fresh, engine), data)
@@ -141,8 +151,9 @@ def _start_again(kept: _Kept, fresh: EpochModel) -> None:
         variable.assign(value)
     optimizer.learning_rate = float(fresh.optimizer.learning_rate)
     optimizer.weight_decay = fresh.optimizer.weight_decay
-    model.seed, model.label_smoothing = fresh.seed, fresh.label_smoothing
-    model.learning_rates = fresh.learning_rates
+    model.seed = fresh.seed
+    model.label_smoothing, model.mixup_alpha = fresh.label_smoothing, fresh.mixup_alpha
+    model.learning_rates, model.teaching = fresh.learning_rates, fresh.teaching
     for layer, other in zip(model.network.layers, fresh.network.layers, strict=True):
         if attribute := drawn_rate(layer):
             setattr(layer, attribute, rate_of(other))
@@ -156,11 +167,14 @@ def _structure(config: Config, model: EpochModel, engine: EngineRecord) -> str:
     parts = (
         engine.name,
         model.network.name,
-        [_layer_structure(layer) for layer in model.network.layers],
+        config.data.preprocessing,
+        [_layer_structure(layer) for layer in model.own_layers],
         optimizer,
         config.augmentation,
         config.training.batch_size,
         _sign(config.training.label_smoothing),
+        _sign(config.training.mixup),
+        model.teacher and model.teacher.record.sha256,
     )
     return repr(parts)
 

@@ -1,6 +1,8 @@
 """The shape of a configuration: every key, its type, its range and its meaning.
 
 Defaults live in `conf/`; what is accepted lives here. Instances are immutable.
+
+A key that came later has a default here too: what files that were written before it mean.
 """
 
 from enum import StrEnum
@@ -62,6 +64,8 @@ class DataConfig(_Node, frozen=True):
         train_sha256: Fingerprint of the canonical training images and labels; null when
             there is none.
         test_sha256: The same for the test images and labels.
+        preprocessing: `deskew` makes slanted things upright; see `mnist_exp.preprocessing`. Runs from
+            before there was such a key are read as `none`.
     """
 
     name: Name
@@ -75,6 +79,7 @@ class DataConfig(_Node, frozen=True):
     class_names: list[str]
     train_sha256: str | None
     test_sha256: str | None
+    preprocessing: Literal["none", "deskew"] = "none"
 
 
 class MlpConfig(_Node, frozen=True, tag="mlp", tag_field="family"):
@@ -87,6 +92,9 @@ class MlpConfig(_Node, frozen=True, tag="mlp", tag_field="family"):
         batch_norm: Whether BatchNormalization follows each hidden layer's activation.
         dropout: Dropout rate after hidden layers, for all or one for each.
         input_dropout: Dropout rate on the pixels.
+        input_noise: Standard deviation of Gaussian noise on the pixels, which go from 0 to 1; 0 for none.
+        max_norm: Largest norm of the weights into a hidden unit (Srivastava et al. 2014); 0 for no limit.
+            Averages of weights (`training.ema_momentum`) may lie a little above it.
     """
 
     name: Name
@@ -95,6 +103,8 @@ class MlpConfig(_Node, frozen=True, tag="mlp", tag_field="family"):
     batch_norm: bool
     dropout: Rate | list[Rate]
     input_dropout: Rate
+    input_noise: Fraction = 0.0
+    max_norm: Annotated[float, Meta(ge=0, le=1000)] = 0.0
 
 
 class SequentialConfig(_Node, frozen=True, tag="sequential", tag_field="family"):
@@ -172,7 +182,18 @@ class NoAugmentationConfig(_Node, frozen=True, tag="none", tag_field="name"):
     """Training images as they are."""
 
 
-class ShiftConfig(_Node, frozen=True, tag="shift", tag_field="name"):
+class _AugmentationConfig(_Node, frozen=True, kw_only=True):
+    """What every change of the training images may end with.
+
+    Attributes:
+        cutout_pixels: Side of a square that is set to background, at a random place (DeVries and
+            Taylor 2017); 0 for none.
+    """
+
+    cutout_pixels: Annotated[int, Meta(ge=0, le=28)] = 0
+
+
+class ShiftConfig(_AugmentationConfig, frozen=True, tag="shift", tag_field="name"):
     """Each training image moved by a whole number of pixels on both axes.
 
     Attributes:
@@ -182,7 +203,7 @@ class ShiftConfig(_Node, frozen=True, tag="shift", tag_field="name"):
     max_pixels: Annotated[int, Meta(ge=1, le=8)]
 
 
-class AffineConfig(_Node, frozen=True, tag="affine", tag_field="name"):
+class AffineConfig(_AugmentationConfig, frozen=True, tag="affine", tag_field="name"):
     """Each training image rotated, scaled, sheared and moved at random.
 
     Attributes:
@@ -225,6 +246,20 @@ class EarlyStoppingConfig(_Node, frozen=True):
     min_delta: Annotated[float, Meta(ge=0, le=1000)]
 
 
+class TeacherConfig(_Node, frozen=True):
+    """Who is learnt from, beside the labels; see `mnist_exp.distillation`.
+
+    Attributes:
+        run: Directory of a finished run; null for nobody.
+        weight: Share of the teacher's answers in the objective; the rest is that of the labels.
+        temperature: What logits are divided by: above 1, the less likely classes count for more.
+    """
+
+    run: Annotated[str, Meta(min_length=1)] | None = None
+    weight: Annotated[float, Meta(gt=0, le=1)] = 0.9
+    temperature: Annotated[float, Meta(gt=0, le=1000)] = 2.0
+
+
 class TrainingConfig(_Node, frozen=True):
     """How long, in which batches, and by which engine a network is trained.
 
@@ -233,11 +268,13 @@ class TrainingConfig(_Node, frozen=True):
         batch_size: Number of images a step.
         label_smoothing: Share of each target spread evenly over all classes.
         ema_momentum: Momentum of the moving average of the weights; 0 keeps none.
+        mixup: Alpha of the Beta distribution by which images mix in pairs (Zhang et al. 2018); 0: none.
         monitor: The metric that chooses the best epoch.
         direction: Whether a larger (`max`) or a smaller (`min`) monitor is better.
         early_stopping: When to stop before the last epoch.
         engine: How an epoch is executed.
         threads: Number of threads of one operation; 0 uses every core.
+        teacher: Who is learnt from, beside the labels.
     """
 
     epochs: Annotated[int, Meta(ge=1, le=100_000)]
@@ -249,6 +286,8 @@ class TrainingConfig(_Node, frozen=True):
     early_stopping: EarlyStoppingConfig
     engine: Engine
     threads: Annotated[int, Meta(ge=0, le=1024)]
+    mixup: Annotated[float, Meta(ge=0, le=1000)] = 0.0
+    teacher: TeacherConfig = TeacherConfig()
 
 
 class ConfirmConfig(_Node, frozen=True):

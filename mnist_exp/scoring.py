@@ -133,7 +133,11 @@ def draw(
     counts = confusion_counts(scored.probabilities, test.labels, len(class_names))
     figures: dict[str, Figure] = {
         "learning_curves": plots.plot_learning_curves(
-            scored.rows, scored.best_epoch, config.training.label_smoothing
+            scored.rows,
+            scored.best_epoch,
+            config.training.label_smoothing,
+            config.training.mixup,
+            config.training.teacher.run is not None,
         ),
         "confusion_matrix": plots.plot_confusion_matrix(counts, class_names),
         "sample_predictions": image_plots.plot_sample_predictions(*seen),

@@ -19,7 +19,7 @@ from mnist_exp.files import remove_drafts
 from mnist_exp.local_workers import LocalWorkers
 from mnist_exp.models import build_network
 from mnist_exp.oracles import build_oracle
-from mnist_exp.records import EngineRecord
+from mnist_exp.records import EngineRecord, TeacherRecord
 from mnist_exp.runs import RunDirectory
 from mnist_exp.schema import TunerConfig
 from mnist_exp.scoring import data_record
@@ -34,6 +34,7 @@ from mnist_exp.search_files import SearchFiles
 from mnist_exp.search_space import SearchSpace
 from mnist_exp.signals import StopRequest
 from mnist_exp.stages import ConfirmationStage, SearchStage
+from mnist_exp.teachers import load_teacher
 from mnist_exp.terminal import Terminal
 from mnist_exp.trial_records import SearchSummary
 from mnist_exp.workplace import Workplace, count_threads, count_workers, find_workplace
@@ -48,6 +49,7 @@ class PreparedSearch:
         source: Where the images are; the test images are read at the end.
         data: What trials see.
         engine: As chosen for the untuned network.
+        teacher: Whom the untuned network learns from; None for nobody.
         workplace: Whether others work for this search.
         workers: Processes on this machine, waiting.
         num_workers: How many.
@@ -60,6 +62,7 @@ class PreparedSearch:
     source: Source
     data: TrainingData
     engine: EngineRecord
+    teacher: TeacherRecord | None
     workplace: Workplace
     workers: LocalWorkers
     num_workers: int
@@ -88,13 +91,16 @@ def prepare(
     data = load_training_data(source)
     training.start_fresh(config.seed, config.training.threads)
     untuned = search.trial_config({}, config.seed, config.training.threads)
-    network = build_network(untuned.model, data.training.images.shape[1:], len(source.class_names))
+    shape = data.training.images.shape[1:]
+    teacher = load_teacher(untuned, data, shape, None)
+    network = build_network(untuned.model, shape, len(source.class_names))
     num_workers = count_workers(config, workplace)
     return PreparedSearch(
         search=search,
         source=source,
         data=data,
-        engine=training.pick_engine(untuned, network, len(data.training)),
+        engine=training.pick_engine(untuned, network, len(data.training), teacher),
+        teacher=teacher.record if teacher else None,
         workplace=workplace,
         workers=workers,
         num_workers=num_workers,
@@ -115,6 +121,7 @@ def search(
         device=training.device_name(),
         threads=prepared.threads,
         data=data_record(prepared.source, prepared.data, None),
+        teacher=prepared.teacher,
     )
     terminal.print(render_search_plan(_plan(prepared, run)))
     try:

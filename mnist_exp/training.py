@@ -12,6 +12,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from mnist_exp.augmentation import build_augmentation
+from mnist_exp.averaging import AveragedWeights
 from mnist_exp.callbacks import (
     EVALUATION,
     BestEpoch,
@@ -24,6 +25,7 @@ from mnist_exp.callbacks import (
     StopOnNonFinite,
 )
 from mnist_exp.checkpoints import Checkpoint, TrainingState, restore
+from mnist_exp.distillation import Teacher
 from mnist_exp.engine import EVALUATION_BATCH_SIZE, EpochModel, ExperimentModel, choose_engine
 from mnist_exp.errors import ConfigError
 from mnist_exp.optimizers import build_optimizer
@@ -60,6 +62,18 @@ def start_fresh(seed: int, threads: int) -> None:
     """
     keras.utils.clear_session()
     keras.utils.set_random_seed(seed)
+    set_threads(threads)
+
+
+def set_threads(threads: int) -> None:
+    """Sets how many threads one operation gets; to be called before TensorFlow computes anything.
+
+    Args:
+        threads: Their number; 0 uses every core.
+
+    Raises:
+        ConfigError: TensorFlow runs already, with another number.
+    """
     if tf.config.threading.get_intra_op_parallelism_threads() == threads:
         return
     try:
@@ -80,20 +94,28 @@ def device_name() -> str:
     return "GPU" if tf.config.list_physical_devices("GPU") else "CPU"
 
 
-def pick_engine(config: Config, network: keras.Sequential, num_images: int) -> EngineRecord:
+def pick_engine(
+    config: Config, network: keras.Sequential, num_images: int, teacher: Teacher | None = None
+) -> EngineRecord:
     """Chooses how a configuration's epochs are executed; see `choose_engine`.
 
     Args:
         config: The run's.
         network: Built.
         num_images: Number of training images.
+        teacher: Who is learnt from; None for nobody.
     """
     num_steps = config.training.epochs * _steps_per_epoch(config, num_images)
-    return choose_engine(config.training.engine, network, device_name(), num_steps)
+    layers = [*network.layers, *(teacher.layers if teacher else [])]
+    return choose_engine(config.training.engine, layers, device_name(), num_steps)
 
 
 def build_model(
-    config: Config, network: keras.Sequential, engine: EngineRecord, num_images: int
+    config: Config,
+    network: keras.Sequential,
+    engine: EngineRecord,
+    num_images: int,
+    teacher: Teacher | None = None,
 ) -> ExperimentModel:
     """Builds what is trained around a network: augmentation, objective and optimizer.
 
@@ -102,6 +124,7 @@ def build_model(
         network: Built; shares its weights with the result.
         engine: As chosen.
         num_images: Number of training images.
+        teacher: Who is learnt from; None for nobody.
 
     Raises:
         ConfigError: Keras refuses a value.
@@ -111,7 +134,10 @@ def build_model(
         "seed": config.seed,
         "augmentation": build_augmentation(config.augmentation),
         "label_smoothing": training.label_smoothing,
+        "mixup_alpha": training.mixup,
         "learning_rates": _learning_rates(config, num_images),
+        "teacher": teacher,
+        "teaching": (training.teacher.weight, training.teacher.temperature),
     }
     model = (
         ExperimentModel(network, **options)
@@ -181,6 +207,10 @@ def fit(
     compile_s = feed.compile_s + (earlier.state.compile_s if earlier else 0.0)
     if isinstance(model, EpochModel) and validation is not None:
         compile_s += model.keep_validation(validation)
+    if config.training.ema_momentum:
+        averaged = AveragedWeights(model, training, goes_on=earlier is not None)
+        compile_s += averaged.compile_s
+        watchers = [averaged, *watchers]
     callbacks = [
         *watchers,
         *_feeding_callbacks(model, feed.steps_per_epoch),
@@ -225,12 +255,10 @@ def _feeding_callbacks(model: ExperimentModel, steps_per_epoch: int) -> list[ker
 
 
 def _watchers(config: Config) -> list[keras.callbacks.Callback]:
-    """Makes Keras' own callbacks that the configuration asks for; each remembers something."""
+    """Makes Keras' own callbacks that the configuration asks for; each watches a metric."""
     training = config.training
     watch = {"monitor": training.monitor, "mode": training.direction}
     callbacks: list[keras.callbacks.Callback] = []
-    if training.ema_momentum:
-        callbacks.append(keras.callbacks.SwapEMAWeights(swap_on_epoch=True))
     if training.early_stopping.patience:
         patience, min_delta = training.early_stopping.patience, training.early_stopping.min_delta
         callbacks.append(keras.callbacks.EarlyStopping(**watch, patience=patience, min_delta=min_delta))

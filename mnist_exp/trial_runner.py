@@ -35,6 +35,7 @@ from mnist_exp.reuse import ModelStore
 from mnist_exp.schema import Engine
 from mnist_exp.search import Search
 from mnist_exp.search_files import SearchFiles
+from mnist_exp.teachers import load_teacher
 from mnist_exp.trial_records import ConfirmationRecord, ExecutionRecord
 from mnist_exp.trial_records import TrialStatus as Status
 
@@ -172,7 +173,9 @@ class TrialRunner:
         """Trains once, and adds to the outcome what came of it."""
         config = self.search.trial_config(values, seed, self.threads, epochs)
         images = self.data.training.images
-        model, engine = self._models.get(config, self.data.training, images.shape[1:], self.num_classes)
+        shape = images.shape[1:]
+        teacher = load_teacher(config, self.data, shape, None)
+        model, engine = self._models.get(config, self.data.training, shape, self.num_classes, teacher)
         outcome.num_params = model.network.count_params()
         best = BestWeights(model.network, config.training.monitor, config.training.direction)
         rows: list[EpochMetrics] = []

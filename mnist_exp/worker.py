@@ -19,6 +19,7 @@ from mnist_exp.config import read_config
 from mnist_exp.data import TrainingData, find_source, load_training_data
 from mnist_exp.errors import ConfigError
 from mnist_exp.local_workers import MAKES_WAY, Assignment
+from mnist_exp.preprocessing import prepare_training
 from mnist_exp.records import Manifest
 from mnist_exp.schema import DataConfig
 from mnist_exp.search import Search
@@ -71,7 +72,7 @@ def employ(assignment: Assignment, data: DataConfig | None) -> TrialRunner:
     return TrialRunner(
         Search.from_tree(files.read_request(), config),
         files,
-        images,
+        prepare_training(config.data.preprocessing, images),
         len(source.class_names),
         assignment.threads,
         assignment.name,

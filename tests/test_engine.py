@@ -195,11 +195,11 @@ def test_label_smoothing_changes_the_training_objective_only() -> None:
 def test_auto_compiles_long_trainings_of_dense_layers_and_leaves_convolutions_to_onednn() -> None:
     dense = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(2)])
     convolution = keras.Sequential([keras.layers.Input((8, 8, 1)), keras.layers.Conv2D(2, 3)])
-    assert choose_engine(Engine.AUTO, dense, "CPU", 10_000).name == "compiled"
-    assert choose_engine(Engine.AUTO, dense, "CPU", 1_000).name == "graph"
-    assert choose_engine(Engine.AUTO, convolution, "CPU", 10_000).name == "graph"
-    assert choose_engine(Engine.AUTO, convolution, "GPU", 1_000).name == "compiled"
-    assert choose_engine(Engine.KERAS, dense, "CPU", 10_000).name == "keras"
+    assert choose_engine(Engine.AUTO, dense.layers, "CPU", 10_000).name == "compiled"
+    assert choose_engine(Engine.AUTO, dense.layers, "CPU", 1_000).name == "graph"
+    assert choose_engine(Engine.AUTO, convolution.layers, "CPU", 10_000).name == "graph"
+    assert choose_engine(Engine.AUTO, convolution.layers, "GPU", 1_000).name == "compiled"
+    assert choose_engine(Engine.KERAS, dense.layers, "CPU", 10_000).name == "keras"
 
 
 def test_random_numbers_are_uniform_and_streams_are_unrelated() -> None:

@@ -89,7 +89,17 @@ def assert_same(ours: Trained, expected: Trained) -> None:
     ids=["rates", "decay", "schedule"],
 )
 def test_a_model_used_again_trains_to_the_bits_of_a_fresh_one(engine: str, changes: tuple[str, ...]) -> None:
-    chosen, changed = accepted(f"training.engine={engine}"), accepted(f"training.engine={engine}", *changes)
+    assert_used_again(accepted(f"training.engine={engine}"), accepted(f"training.engine={engine}", *changes))
+
+
+@pytest.mark.parametrize("engine", ["compiled", "graph"])
+def test_one_that_mixes_and_averages_does_too(engine: str) -> None:
+    both = (f"training.engine={engine}", "training.ema_momentum=0.9", "augmentation=shift")
+    chosen = accepted(*both, "training.mixup=0.2", "model.input_noise=0.1")
+    assert_used_again(chosen, accepted(*both, "seed=3", "training.mixup=1", "model.input_noise=0.3"))
+
+
+def assert_used_again(chosen: Config, changed: Config) -> None:
     fresh, store = train(ModelStore(), changed), ModelStore()
     first = train(store, chosen)
     again = train(store, changed)
@@ -132,7 +142,7 @@ def test_a_network_says_its_own_numbers_when_saved(tmp_path: Path) -> None:
 
 
 def test_another_structure_is_another_model() -> None:
-    store = ModelStore(capacity=9)
+    store = ModelStore(capacity=13)
     variants = (
         (),
         ("model.units=[17]",),
@@ -143,6 +153,10 @@ def test_another_structure_is_another_model() -> None:
         ("optimizer.weight_decay=0",),
         ("optimizer.beta_1=0.8",),
         ("augmentation=shift",),
+        ("augmentation=shift", "augmentation.cutout_pixels=8"),
+        ("training.mixup=0.2",),
+        ("model.max_norm=3",),
+        ("model.input_noise=0.1",),
     )
     models = [store.get(accepted(*changes), DIGITS, (28, 28), 10)[0] for changes in variants]
     assert len({id(model) for model in models}) == len(variants)

@@ -17,6 +17,17 @@ _NO_PART_OF_A_RECIPE = frozenset(
     | {f"data.{name}" for name in ("validation", "split_seed", "class_names")}
     | {f"data.{name}" for name in ("train_sha256", "test_sha256")}
 )
+# Keys that runs may be older than, with what they did all the same.
+_YOUNGER: dict[str, Any] = {
+    "data.preprocessing": "none",
+    "model.input_noise": 0,
+    "model.max_norm": 0,
+    "augmentation.cutout_pixels": 0,
+    "training.mixup": 0,
+    "training.teacher.run": None,
+    "training.teacher.weight": 0.9,
+    "training.teacher.temperature": 2,
+}
 _NAME = "name"
 _MODEL_NAME = f"model.{_NAME}"
 _LONGEST_VALUE = 40
@@ -31,9 +42,9 @@ def recipe(config: Mapping[str, Any]) -> Settings:
     """Flattens a configuration to what decides a run's result, but for data and seed.
 
     Returns:
-        Dotted key to value; lists are values.
+        Dotted key to value; lists are values. Runs from before there was a key have what it means for them.
     """
-    return dict(sorted(_leaves(config)))
+    return dict(sorted((_YOUNGER | dict(_leaves(config))).items()))
 
 
 def _leaves(tree: Mapping[str, Any], above: str = "") -> list[tuple[str, Any]]:

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from mnist_exp.evaluation.records import ClassScores, Evaluation, Latency, Robustness
+from mnist_exp.evaluation.ensemble_console import render_members
+from mnist_exp.evaluation.records import ClassScores, EnsembleEvaluation, Evaluation, Latency, Robustness
 from mnist_exp.layout import columns, plural, render_facts, render_next
 from mnist_exp.quantities import loss_text, percent
 from mnist_exp.trial_words import one_line
@@ -28,6 +29,8 @@ def render_evaluation(found: Evaluation, path: str, next_commands: Sequence[str]
     parts: list[RenderableType] = [_render_classes(found.classes)]
     if found.robustness:
         parts.append(_render_robustness(found.robustness))
+    if isinstance(found, EnsembleEvaluation):
+        parts.append(render_members(found))
     facts = render_facts(
         (f"{found.split} accuracy", _word_accuracy(found)),
         ("", _word_sameness(found)),

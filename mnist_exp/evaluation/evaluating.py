@@ -1,6 +1,7 @@
 """Everything that is measured of one network on one split."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import numpy as np
@@ -13,7 +14,7 @@ from mnist_exp.evaluation.class_scores import macro_mean, score_classes
 from mnist_exp.evaluation.distortions import choose_images, measure_robustness
 from mnist_exp.evaluation.latency import measure_latency
 from mnist_exp.evaluation.options import EvaluateOptions
-from mnist_exp.evaluation.overlap import count_trained_on
+from mnist_exp.evaluation.overlap import TrainedOn
 from mnist_exp.evaluation.records import Evaluation, Robustness
 from mnist_exp.evaluation.sameness import compare_with_run
 from mnist_exp.evaluation.splits import ScoredSplit
@@ -55,42 +56,67 @@ def evaluate(
         options: How.
         threads: Number of threads of one operation.
     """
-    versions = provenance.versions()
-    labels, names = scored.seen.labels, scored.source.class_names
     probabilities = training.predict_probabilities(network, scored.seen.images)
-    counts = confusion_counts(probabilities, labels, len(names))
-    classes = score_classes(counts, names)
-    calibration = measure_calibration(probabilities, labels)
-    share = accuracy(probabilities, labels)
+    measured, counts = measure(network, probabilities, scored, options, threads)
     record = Evaluation(
         run=str(run.path),
         run_id=run.manifest.run_id,
         model=model_name,
-        evaluated_at=utc_now(),
-        data=scored.source.name,
-        source=scored.source.description,
-        split=scored.split,
-        looks_at_test=scored.is_test,
-        sha256=scored.sha256,
-        data_notice=scored.notice,
-        num_images=len(labels),
-        num_trained_on=count_trained_on(run, scored.seen.images),
-        accuracy=share,
-        accuracy_interval=wilson_interval(round(share * len(labels)), len(labels)),
-        loss=calibration.negative_log_likelihood,
-        same_as_run=compare_with_run(run, scored, probabilities, threads, versions),
-        calibration=calibration,
-        classes=classes,
-        macro_precision=macro_mean([each.precision for each in classes]),
-        macro_recall=macro_mean([each.recall for each in classes]),
-        macro_f1=macro_mean([each.f1 for each in classes]),
-        latency=measure_latency(network, scored.seen.images),
-        robustness=_measure_robustness(network, scored.seen, options.robustness_images),
-        device=training.device_name(),
-        threads=threads,
-        versions=versions,
+        num_trained_on=TrainedOn(scored.seen.images).count(run),
+        same_as_run=compare_with_run(run, scored, probabilities, threads, measured["versions"]),
+        **measured,
     )
     return Evaluated(record, probabilities, counts)
+
+
+def measure(
+    network: keras.Model,
+    probabilities: NDArray[np.float32],
+    scored: ScoredSplit,
+    options: EvaluateOptions,
+    threads: int,
+) -> tuple[dict[str, Any], NDArray[np.int64]]:
+    """Measures what does not depend on where a network comes from.
+
+    Args:
+        network: Known to fit the images.
+        probabilities: What it says of them, float32 (N, C).
+        scored: The images.
+        options: How.
+        threads: Number of threads of one operation.
+
+    Returns:
+        Fields of `Evaluation`, and images by true class (rows) and predicted class (columns), (C, C).
+    """
+    labels, names = scored.seen.labels, scored.source.class_names
+    counts = confusion_counts(probabilities, labels, len(names))
+    classes = score_classes(counts, names)
+    calibration = measure_calibration(probabilities, labels)
+    share = accuracy(probabilities, labels)
+    measured = {
+        "evaluated_at": utc_now(),
+        "data": scored.source.name,
+        "source": scored.source.description,
+        "split": scored.split,
+        "looks_at_test": scored.is_test,
+        "sha256": scored.sha256,
+        "data_notice": scored.notice,
+        "num_images": len(labels),
+        "accuracy": share,
+        "accuracy_interval": wilson_interval(round(share * len(labels)), len(labels)),
+        "loss": calibration.negative_log_likelihood,
+        "calibration": calibration,
+        "classes": classes,
+        "macro_precision": macro_mean([each.precision for each in classes]),
+        "macro_recall": macro_mean([each.recall for each in classes]),
+        "macro_f1": macro_mean([each.f1 for each in classes]),
+        "latency": measure_latency(network, scored.seen.images),
+        "robustness": _measure_robustness(network, scored.seen, options.robustness_images),
+        "device": training.device_name(),
+        "threads": threads,
+        "versions": provenance.versions(),
+    }
+    return measured, counts
 
 
 def _measure_robustness(network: keras.Model, seen: LabelledImages, most: int) -> list[Robustness]:

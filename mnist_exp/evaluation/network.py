@@ -38,7 +38,19 @@ def load_network(run: RunResult) -> keras.Model:
     Raises:
         ConfigError: The file is missing, a link, too large, or no network that Keras can load.
     """
-    content = _read_checkpoint(run.path)
+    return network_of(run.path, read_checkpoint(run.path))
+
+
+def network_of(run_path: Path, content: bytes) -> keras.Model:
+    """Loads a network from what `read_checkpoint` gave; see `load_network`.
+
+    Args:
+        run_path: The run's directory, for messages.
+        content: Of `best.keras`.
+
+    Raises:
+        ConfigError: It holds no network that Keras can load.
+    """
     try:
         with _copied(content) as path:
             network = keras.models.load_model(path, safe_mode=True)
@@ -46,7 +58,7 @@ def load_network(run: RunResult) -> keras.Model:
         return network
     except Exception as error:  # what a hostile or outdated file makes Keras raise is not known beforehand
         words = " ".join(str(error).split())[:200] or type(error).__name__
-        raise ConfigError(f"run: {run.path / _FOLDER / _NAME}: Keras cannot load it: {words}") from error
+        raise ConfigError(f"run: {run_path / _FOLDER / _NAME}: Keras cannot load it: {words}") from error
 
 
 def start_as(run: RunResult, config: Config) -> int:
@@ -84,8 +96,12 @@ def check_fit(network: keras.Model, shape: Sequence[int], class_names: Sequence[
         )
 
 
-def _read_checkpoint(path: Path) -> bytes:
-    """Reads the file without following a link."""
+def read_checkpoint(path: Path) -> bytes:
+    """Reads `best.keras` of a run's directory, without following a link.
+
+    Raises:
+        ConfigError: The file is missing, a link, too large, or holds what Keras does not write.
+    """
     try:
         with RunFolder(path) as folder:
             if folder.size_of(_FOLDER, _NAME) is None:

@@ -198,3 +198,53 @@ class Evaluation(Struct, frozen=True, kw_only=True):
     device: str
     threads: int
     versions: dict[str, str]
+
+
+class MemberScores(Struct, frozen=True, kw_only=True):
+    """One of several networks whose probabilities are averaged.
+
+    Attributes:
+        run: The run's directory, as it was found.
+        run_id: Its name in its manifest.
+        model: The network's name.
+        seed: The run's.
+        num_params: Number of weights.
+        accuracy: Share that it gets right alone.
+        accuracy_interval: Wilson interval of it.
+        loss: Cross-entropy alone, nats.
+        num_trained_on: As in `Evaluation`.
+        selected_on_test: Whether its best epoch was chosen on test images.
+        same_as_run: Whether its own result came out again.
+        gain: The mean's accuracy less its own.
+        gain_interval: 95% interval of that difference on these images (Newcombe 1998).
+    """
+
+    run: str
+    run_id: str
+    model: str
+    seed: int
+    num_params: int
+    accuracy: float
+    accuracy_interval: Interval
+    loss: float
+    num_trained_on: int | None
+    selected_on_test: bool
+    same_as_run: Sameness
+    gain: float
+    gain_interval: Interval
+
+
+class EnsembleEvaluation(Evaluation, frozen=True, kw_only=True):
+    """`evaluation.json` of the mean of several networks' probabilities.
+
+    Attributes:
+        members: The networks.
+        num_params: Number of weights of all of them.
+        mean_member_accuracy: Mean of the accuracies that they have alone.
+        gain: The mean's accuracy less that.
+    """
+
+    members: list[MemberScores]
+    num_params: int
+    mean_member_accuracy: float
+    gain: float

@@ -1,4 +1,7 @@
-"""`mode=evaluate`: a finished run scored again, on its own data or on other data."""
+"""`mode=evaluate`: finished runs scored again, on their own data or on other data.
+
+Of several runs, the mean of their probabilities is scored.
+"""
 
 import shlex
 from collections.abc import Sequence
@@ -11,9 +14,9 @@ from msgspec import Struct
 
 from mnist_exp import files
 from mnist_exp.errors import ConfigError
-from mnist_exp.evaluation.choosing import choose_run, read_finished
+from mnist_exp.evaluation.members import check_members, read_members
 from mnist_exp.evaluation.options import EvaluateOptions
-from mnist_exp.evaluation.records import SplitName
+from mnist_exp.evaluation.records import EnsembleEvaluation, SplitName
 from mnist_exp.evaluation.splits import choose_data, load_split
 from mnist_exp.evaluation.work import quietly
 from mnist_exp.questions import read_question, refuse_unused
@@ -26,8 +29,9 @@ if TYPE_CHECKING:
 
 _USED = ("mode", "run", "runs_dir", "data", "split", "evaluate")
 _OWN = ("model", "optimizer", "schedule", "augmentation", "training", "seed", "experiment")
-_EVALUATION, _CLASSES, _PREDICTIONS, _PLOTS = (
-    "evaluation.json", "per_class.csv", "predictions.npz", "plots",
+_PREPROCESSING = "data.preprocessing"
+_EVALUATION, _CLASSES, _MEMBERS, _PREDICTIONS, _PLOTS = (
+    "evaluation.json", "per_class.csv", "members.csv", "predictions.npz", "plots",
 )  # fmt: skip
 
 
@@ -35,7 +39,8 @@ class EvaluateRequest(Struct, frozen=True, kw_only=True):
     """What `mode=evaluate` reads of a configuration.
 
     Attributes:
-        run: Which: `latest`, `best`, a directory; null when nothing was said.
+        run: Which: `latest`, `best`, a directory; a glob or a list for the mean of several; null when
+            nothing was said.
         runs_dir: The folder that the evaluation's own folder is made in, and runs are looked for in.
         split: Which part of the data.
         evaluate: How.
@@ -43,7 +48,7 @@ class EvaluateRequest(Struct, frozen=True, kw_only=True):
         typed: The command line's overrides, which say whether `data` counts.
     """
 
-    run: str | None
+    run: str | list[str] | None
     runs_dir: str
     split: SplitName
     evaluate: EvaluateOptions
@@ -62,6 +67,8 @@ def accept(tree: dict[str, Any], typed: Sequence[str]) -> EvaluateRequest:
         ConfigError: A key is not accepted, is of no use here, or is missing.
     """
     refuse_unused(typed, _USED, _refusal)
+    if any(override.partition("=")[0].lstrip("+~") == _PREPROCESSING for override in typed):
+        raise ConfigError(f"{_PREPROCESSING}: the run's network has its own in front.", "Leave it out.")
     request = read_question({**tree, "typed": list(typed)}, EvaluateRequest)
     if not request.run:
         raise ConfigError("run: got none.", "Say which, such as: mnist-exp mode=evaluate run=latest")
@@ -94,36 +101,59 @@ def answer(request: EvaluateRequest, terminal: Terminal, given: Path | None) -> 
         ConfigError: There is no such run, it cannot be scored on such data, or no folder can be made.
         RunError: A file could not be written.
     """
-    run, config = read_finished(choose_run(str(request.run), Path(request.runs_dir)))
+    members = read_members(request.run or [], Path(request.runs_dir))
+    (run, config), is_alone = members[0], len(members) == 1
     scored = load_split(
         choose_data(run.config["data"], request.data, request.typed),
         request.split,
         terminal.download_progress,
     )
+    if not is_alone:
+        check_members(members, request.split, _names_data(request.typed))
     with quietly():
         # Imported here, as the network needs TensorFlow: a wrong request is refused before.
+        from mnist_exp.evaluation import ensemble as ensembles
         from mnist_exp.evaluation import network as networks
         from mnist_exp.evaluation.evaluating import evaluate
 
         threads = networks.start_as(run, config)
-        network = networks.load_network(run)
-        names = scored.source.class_names
-        networks.check_fit(network, scored.seen.images.shape[1:], names, scored.source.name)
-        output_dir = claim_folder(Path(request.runs_dir), f"evaluate_{config.model.name}", given)
-        evaluated = evaluate(run, config.model.name, network, scored, request.evaluate, threads)
+        if is_alone:
+            network = networks.load_network(run)
+            names = scored.source.class_names
+            networks.check_fit(network, scored.seen.images.shape[1:], names, scored.source.name)
+            output_dir = claim_folder(Path(request.runs_dir), f"evaluate_{config.model.name}", given)
+            evaluated = evaluate(run, config.model.name, network, scored, request.evaluate, threads)
+        else:
+            ensemble = ensembles.load_ensemble(members, scored)
+            output_dir = claim_folder(Path(request.runs_dir), "evaluate_ensemble", given)
+            evaluated = ensembles.evaluate_ensemble(members, ensemble, scored, request.evaluate, threads)
         _write(evaluated, scored, output_dir)
-    _show(evaluated, scored, terminal, output_dir)
+    _show(evaluated, scored, terminal, output_dir, _as_typed(request))
+
+
+def _names_data(typed: Sequence[str]) -> bool:
+    """Says whether the command line names data of its own."""
+    return any(override.partition("=")[0].lstrip("+~").partition(".")[0] == "data" for override in typed)
+
+
+def _as_typed(request: EvaluateRequest) -> str:
+    """Words the runs as the user would type them."""
+    typed = (override for override in request.typed if override.startswith("run="))
+    return shlex.quote(next(typed, f"run={request.run}"))
 
 
 def _write(evaluated: "Evaluated", scored: "ScoredSplit", output_dir: Path) -> None:
     """Writes numbers, predictions and pictures."""
     from mnist_exp.evaluation.class_scores import class_table
+    from mnist_exp.evaluation.ensemble_console import member_table
     from mnist_exp.evaluation.figures import draw_evaluation
     from mnist_exp.plot_style import figure_png
 
     record = msgspec.json.format(msgspec.json.encode(evaluated.record), indent=2)
     files.write_bytes(output_dir / _EVALUATION, record + b"\n")
     files.write_bytes(output_dir / _CLASSES, class_table(evaluated.record.classes).encode())
+    if isinstance(evaluated.record, EnsembleEvaluation):
+        files.write_bytes(output_dir / _MEMBERS, member_table(evaluated.record).encode())
     said, labels = evaluated.probabilities, scored.seen.labels
     files.write_with(
         output_dir / _PREDICTIONS, lambda draft: np.savez(draft, probabilities=said, labels=labels)
@@ -133,8 +163,10 @@ def _write(evaluated: "Evaluated", scored: "ScoredSplit", output_dir: Path) -> N
         files.write_bytes(output_dir / _PLOTS / f"{name}.png", figure_png(figure))
 
 
-def _show(evaluated: "Evaluated", scored: "ScoredSplit", terminal: Terminal, output_dir: Path) -> None:
-    """Shows what was measured."""
+def _show(
+    evaluated: "Evaluated", scored: "ScoredSplit", terminal: Terminal, output_dir: Path, run: str
+) -> None:
+    """Shows what was measured; `run` is what was asked for."""
     from mnist_exp.console import render_digits, render_notice
     from mnist_exp.evaluation.console import render_evaluation
 
@@ -144,8 +176,10 @@ def _show(evaluated: "Evaluated", scored: "ScoredSplit", terminal: Terminal, out
     )
     if scored.notice:
         terminal.print(render_notice(scored.notice))
-    run = shlex.quote(f"run={evaluated.record.run}")
-    commands = [f"mnist-exp mode=predict {run} images=digit.png"]
+    is_ensemble = isinstance(evaluated.record, EnsembleEvaluation)
+    if not is_ensemble:
+        run = shlex.quote(f"run={evaluated.record.run}")
+    commands = [] if is_ensemble else [f"mnist-exp mode=predict {run} images=digit.png"]
     if scored.split == "test":
         commands.insert(0, f"mnist-exp mode=evaluate {run} split=validation")
     terminal.print(render_evaluation(evaluated.record, str(output_dir), commands))

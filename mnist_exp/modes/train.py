@@ -11,11 +11,13 @@ from mnist_exp.checkpoints import Checkpoint, load_best, read_checkpoint, write_
 from mnist_exp.config import read_config
 from mnist_exp.engine import ExperimentModel
 from mnist_exp.jobs import Job
-from mnist_exp.records import DataRecord, EngineRecord, EpochMetrics, ResumeRecord, Summary
+from mnist_exp.preprocessing import is_front
+from mnist_exp.records import DataRecord, EngineRecord, EpochMetrics, ResumeRecord, Summary, TeacherRecord
 from mnist_exp.reuse import ImageStore, ModelStore, StoredImages
 from mnist_exp.runs import RunDirectory
 from mnist_exp.schema import Config
 from mnist_exp.signals import StopRequest
+from mnist_exp.teachers import check_same_teacher, load_teacher
 from mnist_exp.terminal import Terminal
 
 _MODELS = ModelStore()
@@ -32,6 +34,7 @@ class Experiment:
         record: The data's part of the manifest.
         model: The network with what training needs.
         engine: As chosen.
+        teacher: Who is learnt from; None for nobody.
         device: `CPU` or `GPU`.
         goes_on: Whether this is a run that was begun before.
         earlier: Where it stands; None where no epoch was finished.
@@ -43,6 +46,7 @@ class Experiment:
     record: DataRecord
     model: ExperimentModel
     engine: EngineRecord
+    teacher: TeacherRecord | None
     device: str
     goes_on: bool
     earlier: Checkpoint | None
@@ -62,17 +66,23 @@ def prepare(job: Job, terminal: Terminal, earlier: RunDirectory | None) -> Exper
             trained with.
     """
     config = job.config if earlier is None else resumption.as_begun(job.config, earlier.manifest)
+    # Before the images: preprocessing them makes TensorFlow begin.
+    training.set_threads(config.training.threads)
     images = _IMAGES.get(config.data, terminal.download_progress)
     shape, num_classes = images.test.images.shape[1:], len(images.source.class_names)
     record = scoring.data_record(images.source, images.seen, images.test)
     checkpoint = None if earlier is None else _find_checkpoint(earlier, config, record)
-    model, engine = _MODELS.get(config, images.seen.training, shape, num_classes)
+    teacher = load_teacher(config, images.seen, shape, images.test)
+    if earlier is not None:
+        check_same_teacher(earlier.path, earlier.manifest.teacher, teacher.record if teacher else None)
+    model, engine = _MODELS.get(config, images.seen.training, shape, num_classes, teacher)
     return Experiment(
         config=config,
         images=images,
         record=record,
         model=model,
         engine=engine if earlier is None else earlier.manifest.engine or engine,
+        teacher=teacher.record if teacher else None,
         device=training.device_name(),
         goes_on=earlier is not None,
         earlier=checkpoint,
@@ -110,14 +120,16 @@ def run(experiment: Experiment, run: RunDirectory, terminal: Terminal, request: 
         RunError: Training failed; the message says why.
         Interrupted: Someone asked the run to stop.
     """
-    config = experiment.config
+    config, teacher = experiment.config, experiment.teacher
     run.update_manifest(
         engine=experiment.engine,
         device=experiment.device,
         threads=training.num_threads(config.training.threads),
         data=experiment.record,
+        teacher=teacher,
     )
-    for notice in filter(None, (experiment.record.notice, *experiment.caveats)):
+    about_teacher = teacher.notice if teacher else None
+    for notice in filter(None, (experiment.record.notice, about_teacher, *experiment.caveats)):
         terminal.print(console.render_notice(notice))
     terminal.print(console.render_plan(_plan(experiment, run)))
     if experiment.goes_on:
@@ -132,8 +144,8 @@ def run(experiment: Experiment, run: RunDirectory, terminal: Terminal, request: 
         test.labels,
         seconds_per_epoch=stdlib_statistics.median(fit.training_s),
         compile_s=fit.compile_s,
-        selected_on_test=experiment.images.seen.selected_on_test,
-        data_notice=experiment.record.notice,
+        selected_on_test=experiment.images.seen.selected_on_test or bool(teacher and teacher.knows_test),
+        data_notice=" ".join(filter(None, (experiment.record.notice, about_teacher))) or None,
     )
     run.write_predictions(scored.probabilities, test.labels)
     scoring.draw(run, config, scored, test, class_names)
@@ -181,7 +193,12 @@ def _fit(experiment: Experiment, run: RunDirectory, terminal: Terminal, request:
 def _plan(experiment: Experiment, run: RunDirectory) -> console.Plan:
     config, network = experiment.config, experiment.model.network
     rows = [
-        console.LayerRow(layer.name, type(layer).__name__, layer.output.shape[1:], layer.count_params())
+        console.LayerRow(
+            layer.name,
+            "preprocessing" if is_front(layer) else type(layer).__name__,
+            layer.output.shape[1:],
+            layer.count_params(),
+        )
         for layer in network.layers
     ]
     return console.Plan(
@@ -193,12 +210,21 @@ def _plan(experiment: Experiment, run: RunDirectory) -> console.Plan:
         optimizer=config.optimizer,
         schedule=config.schedule,
         augmentation=config.augmentation,
+        teacher=_word_teacher(experiment),
         epochs=config.training.epochs,
         batch_size=config.training.batch_size,
         engine=experiment.engine,
         seed=config.seed,
         run_path=str(run.path),
     )
+
+
+def _word_teacher(experiment: Experiment) -> str:
+    """Says who teaches; empty for nobody."""
+    if experiment.teacher is None:
+        return ""
+    asked = experiment.config.training.teacher
+    return f"{experiment.teacher.run_id}, weight {asked.weight:g}, temperature {asked.temperature:g}"
 
 
 def _next_commands(config: Config) -> list[str]:

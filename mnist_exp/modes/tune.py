@@ -58,8 +58,12 @@ def prepare(job: Job, terminal: Terminal, earlier: RunDirectory | None) -> "Prep
     workers = LocalWorkers(count_workers(job.config, find_workplace()))
     try:
         from mnist_exp import searching
+        from mnist_exp.teachers import check_same_teacher
 
-        return searching.prepare(search, job.sentences, terminal, workers, job.is_extended)
+        prepared = searching.prepare(search, job.sentences, terminal, workers, job.is_extended)
+        if earlier is not None:
+            check_same_teacher(earlier.path, earlier.manifest.teacher, prepared.teacher)
+        return prepared
     except BaseException:
         workers.close()
         raise

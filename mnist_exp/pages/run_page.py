@@ -16,6 +16,7 @@ from mnist_exp.trial_words import one_line
 
 _MOST_EPOCHS_LISTED = 300
 _LONGEST_CLASS = 40
+_MIXED = "mixed images"
 _NO_ANSWERS: dict[str, Any] = {
     "confusions": None,
     "classes": [],
@@ -50,7 +51,7 @@ def page_values(material: RunMaterial) -> dict[str, Any]:
     return {
         "headline": headline.headline(material),
         "banners": headline.banners(material),
-        "curves": _curves(material.rows, best_epoch, _smoothing(material)),
+        "curves": _curves(material.rows, best_epoch, _word_objective(material)),
         "curves_hint": _word_curves(material),
         "epochs": [_epoch_cells(row, best_epoch) for row in material.rows[:_MOST_EPOCHS_LISTED]],
         "num_epochs": len(material.rows),
@@ -91,10 +92,17 @@ def class_names(config: dict[str, Any], num_classes: int) -> list[str]:
     return [str(label) for label in range(num_classes)]
 
 
-def _smoothing(material: RunMaterial) -> bool:
-    """Says whether the training loss is one of smoothed labels, which lifts it."""
+def _word_objective(material: RunMaterial) -> str:
+    """Says what lifts the training loss above the validation loss; nothing where the two are alike."""
     training = material.config.get("training")
-    return bool(isinstance(training, dict) and training.get("label_smoothing"))
+    if not isinstance(training, dict):
+        return ""
+    if training.get("mixup"):
+        return _MIXED
+    teacher = training.get("teacher")
+    if isinstance(teacher, dict) and teacher.get("run"):
+        return "with a teacher"
+    return "smoothed labels" if training.get("label_smoothing") else ""
 
 
 def _word_curves(material: RunMaterial) -> str:
@@ -120,17 +128,17 @@ def _word_curves(material: RunMaterial) -> str:
     return f"{what}; the epoch that is best on them is ringed, and its weights were kept."
 
 
-def _curves(rows: Sequence[EpochMetrics], best_epoch: int | None, is_smoothed: bool) -> list[Chart]:
+def _curves(rows: Sequence[EpochMetrics], best_epoch: int | None, objective: str) -> list[Chart]:
     """Lays out accuracy and loss over the epochs; nothing before the first epoch."""
     if not rows:
         return []
-    training = "training (smoothed labels)" if is_smoothed else "training"
+    training = f"training ({objective})" if objective else "training"
     found = [
         line_chart(
             title,
             [
                 _series(rows, f"val_{name}", "validation", 0),
-                _series(rows, name, training if name == "loss" else "training", 1),
+                _series(rows, name, training if name == "loss" or objective == _MIXED else "training", 1),
             ],
             text=percent if name == "accuracy" else loss_text,
             tick_text=percent_tick if name == "accuracy" else lambda value: f"{value:.6g}",

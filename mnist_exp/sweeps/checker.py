@@ -16,6 +16,7 @@ from mnist_exp.download import Progress
 from mnist_exp.errors import ConfigError, ExperimentError
 from mnist_exp.schema import Config, DataConfig, ModelConfig, OptimizerConfig
 from mnist_exp.sweeps.network_facts import NetworkFacts, known_facts
+from mnist_exp.teacher_runs import read_teacher
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,7 +109,8 @@ class Checker:
             ExperimentError: The process died.
         """
         found = {key: self._find(config.data) for config in configs for key in [_data_key(config)]}
-        data = [found[_data_key(config)] for config in configs]
+        teachers = {config.training.teacher.run: _refuse_teacher(config) for config in configs}
+        data = [teachers[config.training.teacher.run] or found[_data_key(config)] for config in configs]
         known = [_known(config, facts) for config, facts in zip(configs, data, strict=True)]
         questions = [
             None if answer is not None or isinstance(facts, ConfigError) else _question(config, facts)
@@ -174,6 +176,15 @@ class Checker:
 
 def _data_key(config: Config) -> bytes:
     return msgspec.json.encode(config.data)
+
+
+def _refuse_teacher(config: Config) -> ConfigError | None:
+    """Says why a job cannot learn from the teacher that it names; None where it can, or names none."""
+    try:
+        read_teacher(config)
+    except ConfigError as error:
+        return error
+    return None
 
 
 def _known(config: Config, data: DataFacts | ConfigError) -> NetworkFacts | None:

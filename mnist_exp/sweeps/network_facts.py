@@ -58,10 +58,10 @@ def _count(model: MlpConfig, num_pixels: int, num_classes: int) -> NetworkFacts:
     kernels = sum(inputs * outputs for inputs, outputs in pairwise(sizes))
     normalised = _WEIGHTS_OF_BATCH_NORM * sum(model.units) if model.batch_norm else 0
     rates = model.dropout if isinstance(model.dropout, list) else [model.dropout] * len(model.units)
-    num_dropouts = sum(map(bool, [model.input_dropout, *rates]))
+    num_random = sum(map(bool, [model.input_noise, model.input_dropout, *rates]))
     return NetworkFacts(
         num_params=kernels + sum(sizes[1:]) + normalised,
-        num_layers=2 + (2 if model.batch_norm else 1) * len(model.units) + num_dropouts,
+        num_layers=2 + (2 if model.batch_norm else 1) * len(model.units) + num_random,
         dense_multiply_adds=kernels,
         convolution_multiply_adds=0,
     )

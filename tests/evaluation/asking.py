@@ -16,14 +16,17 @@ def data_node(name: str) -> dict[str, Any]:
     return yaml.safe_load((CONF_DIR / "data" / f"{name}.yaml").read_text())
 
 
-def evaluate_tree(run: Path | str | None, runs_dir: Path, **changes: Any) -> dict[str, Any]:
-    tree = {"mode": "evaluate", "run": None if run is None else str(run), "runs_dir": str(runs_dir)}
+def evaluate_tree(run: Path | str | list[str] | None, runs_dir: Path, **changes: Any) -> dict[str, Any]:
+    asked = run if run is None or isinstance(run, list) else str(run)
+    tree = {"mode": "evaluate", "run": asked, "runs_dir": str(runs_dir)}
     return (
         tree | {"split": "test", "evaluate": {"robustness_images": 50}, "data": data_node("mnist")} | changes
     )
 
 
-def ask_evaluate(run: Path | str, runs_dir: Path, *typed: str, **changes: Any) -> tuple[str, Path]:
+def ask_evaluate(
+    run: Path | str | list[str], runs_dir: Path, *typed: str, **changes: Any
+) -> tuple[str, Path]:
     """Evaluates; gives what was shown and the folder that was written."""
     stdout = StringIO()
     request = evaluate.accept(evaluate_tree(run, runs_dir, **changes), list(typed))

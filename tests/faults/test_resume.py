@@ -36,7 +36,7 @@ AVERAGED = ("training.ema_momentum=0.95", "training.early_stopping.patience=40")
 KINDS = {
     "compiled": (
         *("model=bn_dnn", "model.dropout=0.2", "model.input_dropout=0.1", "augmentation=shift"),
-        *("training.engine=compiled", *AVERAGED),
+        *("training.engine=compiled", "training.mixup=0.2", *AVERAGED),
     ),
     "graph": (
         *("model.units=[32]", "optimizer=sgd", "schedule=plateau", "schedule.patience=2"),

@@ -19,7 +19,14 @@ def drawn_model(seed: int) -> MlpConfig:
     units = [draw.randint(1, 40) for _ in range(draw.randint(0, 4))]
     activation = draw.choice(["relu", "gelu", ["tanh"] * len(units)])
     dropout = draw.choice([0.0, 0.3, [draw.choice([0.0, 0.5]) for _ in units]])
-    return MlpConfig("drawn", units, activation, draw.random() < 0.5, dropout, draw.choice([0.0, 0.1]))
+    rest = (
+        draw.random() < 0.5,
+        dropout,
+        draw.choice([0.0, 0.1]),
+        draw.choice([0.0, 0.2]),
+        draw.choice([0, 3]),
+    )
+    return MlpConfig("drawn", units, activation, *rest)
 
 
 @pytest.mark.parametrize("seed", range(12))

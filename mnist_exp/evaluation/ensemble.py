@@ -1,0 +1,147 @@
+"""Several networks as one: the mean of their probabilities, and what that gains."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from mnist_exp import provenance, training
+from mnist_exp.comparison.reading import RunResult
+from mnist_exp.errors import ConfigError
+from mnist_exp.evaluation.evaluating import Evaluated, measure
+from mnist_exp.evaluation.members import Member
+from mnist_exp.evaluation.network import check_fit, load_network
+from mnist_exp.evaluation.options import EvaluateOptions
+from mnist_exp.evaluation.overlap import TrainedOn
+from mnist_exp.evaluation.records import EnsembleEvaluation, MemberScores, Sameness
+from mnist_exp.evaluation.sameness import compare_with_run
+from mnist_exp.evaluation.splits import ScoredSplit
+from mnist_exp.significance import count_discordance, paired_difference_interval
+from mnist_exp.statistics import accuracy, cross_entropy, wilson_interval
+
+Probabilities = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Ensemble:
+    """Networks, and the one that averages them.
+
+    Attributes:
+        networks: In the order of the members.
+        average: A plain Keras model: their inputs are its input, the mean of their probabilities its output.
+    """
+
+    networks: list[keras.Model]
+    average: keras.Model
+
+
+def load_ensemble(members: Sequence[Member], scored: ScoredSplit) -> Ensemble:
+    """Loads every member's network and builds their mean.
+
+    Averaging probabilities: Lakshminarayanan, Pritzel and Blundell 2017, "Simple and scalable predictive
+    uncertainty estimation using deep ensembles".
+
+    Args:
+        members: Two or more.
+        scored: The images that they will be asked about.
+
+    Raises:
+        ConfigError: A file cannot be loaded, or does not fit the images.
+    """
+    networks = []
+    for number, (run, _) in enumerate(members):
+        network = load_network(run)
+        try:
+            check_fit(network, scored.seen.images.shape[1:], scored.source.class_names, scored.source.name)
+        except ConfigError as error:
+            raise ConfigError(f"{error.message} ({run.path})", error.hint) from error
+        # Keras wants the parts of a model to have names of their own.
+        network.name = f"member_{number}"
+        networks.append(network)
+    pixels = keras.Input(scored.seen.images.shape[1:])
+    mean = keras.layers.Average()([network(pixels) for network in networks])
+    return Ensemble(networks, keras.Model(pixels, mean, name="ensemble"))
+
+
+def evaluate_ensemble(
+    members: Sequence[Member],
+    ensemble: Ensemble,
+    scored: ScoredSplit,
+    options: EvaluateOptions,
+    threads: int,
+) -> Evaluated:
+    """Measures the mean of several networks on a split, and each of them beside it.
+
+    Args:
+        members: The runs.
+        ensemble: Theirs.
+        scored: The images.
+        options: How.
+        threads: Number of threads of one operation.
+    """
+    together = training.predict_probabilities(ensemble.average, scored.seen.images)
+    trained_on = TrainedOn(scored.seen.images)
+    scores = [
+        _score_member(run, config.model.name, network, together, scored, threads, trained_on)
+        for (run, config), network in zip(members, ensemble.networks, strict=True)
+    ]
+    mean = float(np.mean([each.accuracy for each in scores]))
+    measured, counts = measure(ensemble.average, together, scored, options, threads)
+    record = EnsembleEvaluation(
+        run=f"the mean of {len(members)} runs",
+        run_id="ensemble",
+        model="ensemble",
+        num_trained_on=trained_on.count_any([run for run, _ in members]),
+        same_as_run=_sameness(scores),
+        members=scores,
+        num_params=sum(each.num_params for each in scores),
+        mean_member_accuracy=mean,
+        gain=measured["accuracy"] - mean,
+        **measured,
+    )
+    return Evaluated(record, together, counts)
+
+
+def _score_member(
+    run: RunResult,
+    model_name: str,
+    network: keras.Model,
+    together: Probabilities,
+    scored: ScoredSplit,
+    threads: int,
+    trained_on: TrainedOn,
+) -> MemberScores:
+    """Scores one network on its own, and the mean against it."""
+    labels = scored.seen.labels
+    alone = training.predict_probabilities(network, scored.seen.images)
+    is_right = [said.argmax(axis=1) == labels for said in (together, alone)]
+    against = count_discordance(*is_right)
+    return MemberScores(
+        run=str(run.path),
+        run_id=run.manifest.run_id,
+        model=model_name,
+        seed=run.manifest.seed,
+        num_params=network.count_params(),
+        accuracy=accuracy(alone, labels),
+        accuracy_interval=wilson_interval(int(is_right[1].sum()), len(labels)),
+        loss=cross_entropy(alone, labels),
+        num_trained_on=trained_on.count(run),
+        selected_on_test=run.result.selected_on_test,
+        same_as_run=compare_with_run(run, scored, alone, threads, provenance.versions()),
+        gain=against.difference,
+        gain_interval=paired_difference_interval(against),
+    )
+
+
+def _sameness(scores: Sequence[MemberScores]) -> Sameness:
+    """Says whether the members' own results came out again."""
+    found = [each.same_as_run.is_identical for each in scores]
+    if None in found:
+        other = scores[found.index(None)]
+        return Sameness(is_identical=None, sentence=f"{other.run_id}: {other.same_as_run.sentence}")
+    if False in found:
+        other = scores[found.index(False)]
+        return Sameness(is_identical=False, sentence=f"{other.run_id}: {other.same_as_run.sentence}")
+    return Sameness(is_identical=True, sentence="every member's own result came out again")

@@ -1,0 +1,176 @@
+"""`mode=evaluate` of several runs: the mean of their probabilities, on real runs."""
+
+import csv
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import msgspec.yaml
+import numpy as np
+import pytest
+
+from mnist_exp.comparison.run_folder import MAX_CONFIG_BYTES, RunFolder
+from mnist_exp.errors import ConfigError
+from mnist_exp.evaluation.records import EnsembleEvaluation
+from mnist_exp.modes import evaluate
+from mnist_exp.terminal import Terminal
+from tests.comparison.run_makers import make_unfinished
+from tests.conftest import Run
+from tests.evaluation.asking import ask_evaluate, data_node, evaluate_tree
+
+QUICK: dict[str, Any] = {"evaluate": {"robustness_images": 0}}
+
+
+@pytest.fixture(scope="module")
+def runs(run_command: Run, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Two trainings with validation images, then one whose best epoch test images chose; read them only."""
+    folder = tmp_path_factory.mktemp("ensemble")
+    options = ("data=sample", "training.epochs=1", "model.units=[16]", "training.engine=graph")
+    for extra in (("-m", "seed=1,2", "sweep=own"), ("seed=3", "sweep=own", "data.validation=test")):
+        result = run_command(*extra, *options, cwd=folder)
+        assert result.returncode == 0, result.stderr
+    found = {path.parent for path in folder.glob("runs/own/**/summary.json")}
+    return sorted(found, key=lambda path: json.loads((path / "manifest.json").read_text())["seed"])
+
+
+def listed(paths: list[Path]) -> list[str]:
+    return [str(path) for path in paths]
+
+
+def ask(asked: Any, runs_dir: Path, *typed: str, **changes: Any) -> tuple[str, Path, EnsembleEvaluation]:
+    text, folder = ask_evaluate(asked, runs_dir, *typed, **{**QUICK, **changes})
+    record = msgspec.json.decode((folder / "evaluation.json").read_bytes(), type=EnsembleEvaluation)
+    return text, folder, record
+
+
+def probabilities(folder: Path) -> np.ndarray:
+    with np.load(folder / "predictions.npz") as arrays:
+        return arrays["probabilities"]
+
+
+@pytest.fixture(scope="module")
+def evaluated(runs: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Any:
+    return ask(listed(runs), tmp_path_factory.mktemp("mean"), evaluate={"robustness_images": 20})
+
+
+def test_probabilities_are_averaged_and_scored(runs: list[Path], evaluated: Any) -> None:
+    _, folder, record = evaluated
+    mean = np.mean([probabilities(run).astype(np.float64) for run in runs], axis=0)
+    np.testing.assert_allclose(probabilities(folder), mean, atol=1e-6)
+    with np.load(folder / "predictions.npz") as arrays:
+        labels = arrays["labels"]
+    assert record.accuracy == pytest.approx((mean.argmax(axis=1) == labels).mean(), abs=0.0011)
+    assert record.loss == pytest.approx(-np.log(mean[np.arange(len(labels)), labels]).mean(), abs=1e-5)
+    assert record.accuracy_interval[0] < record.accuracy < record.accuracy_interval[1]
+    assert {path.stem for path in (folder / "plots").iterdir()} >= {"reliability", "robustness", "mistakes"}
+
+
+def test_each_member_stands_beside_the_mean(runs: list[Path], evaluated: Any) -> None:
+    text, folder, record = evaluated
+    summaries = [json.loads((run / "summary.json").read_text()) for run in runs]
+    assert [each.run for each in record.members] == listed(runs)
+    assert [each.accuracy for each in record.members] == [each["test_accuracy"] for each in summaries]
+    assert record.num_params == sum(each["num_params"] for each in summaries)
+    assert record.same_as_run.is_identical is True and "every member's own result came out again" in text
+    for each in record.members:
+        assert each.gain == pytest.approx(record.accuracy - each.accuracy)
+        assert each.gain_interval[0] <= each.gain <= each.gain_interval[1]
+        assert each.run_id in text
+    assert record.gain == pytest.approx(record.accuracy - np.mean([each.accuracy for each in record.members]))
+    with (folder / "members.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["run_id"] for row in rows] == [each.run_id for each in record.members]
+
+
+def test_members_that_test_images_chose_are_named(runs: list[Path], evaluated: Any) -> None:
+    text, _, record = evaluated
+    assert [each.selected_on_test for each in record.members] == [False, False, True]
+    assert f"chosen on test images: {record.members[2].run_id}" in " ".join(text.split())
+
+
+def test_a_glob_means_the_same_as_a_list(runs: list[Path], evaluated: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "runs"
+    for number, run in enumerate(runs):
+        shutil.copytree(run, folder / str(number))
+    _, found, record = ask(f"{folder}/*", tmp_path)
+    assert [each.run for each in record.members] == listed([folder / name for name in "012"])
+    np.testing.assert_array_equal(probabilities(found), probabilities(evaluated[1]))
+
+
+def test_what_members_were_trained_on_is_said(runs: list[Path], tmp_path: Path) -> None:
+    # The third one had no validation images: it was trained on those of the first two.
+    text, _, record = ask(listed(runs[:1] + runs[2:]), tmp_path, split="validation")
+    assert [each.num_trained_on for each in record.members] == [0, 500] and record.num_trained_on == 500
+    assert "all of these images were trained on" in text
+
+
+def read_tree(run: Path, name: str) -> dict[str, Any]:
+    with RunFolder(run) as folder:
+        return folder.read_yaml(name, MAX_CONFIG_BYTES)
+
+
+def edited(run: Path, folder: Path, name: str, change: Callable[[dict[str, Any]], None]) -> Path:
+    copy = Path(shutil.copytree(run, folder / "edited"))
+    tree = read_tree(copy, name)
+    change(tree)
+    encode = msgspec.yaml.encode if name.endswith(".yaml") else msgspec.json.encode
+    (copy / name).write_bytes(encode(tree))
+    return copy
+
+
+def other_classes(run: Path, folder: Path) -> Path:
+    def change(tree: dict[str, Any]) -> None:
+        tree["data"]["class_names"] = list("abcdefghij")
+
+    return edited(run, folder, "config.yaml", change)
+
+
+def other_images(run: Path, folder: Path) -> Path:
+    def change(tree: dict[str, Any]) -> None:
+        tree["data"]["test_sha256"] = "0" * 64
+
+    return edited(run, folder, "manifest.json", change)
+
+
+def repetition(run: Path, folder: Path) -> Path:
+    return edited(run, folder, "manifest.json", lambda tree: tree.update(mode="verify", run_id="again"))
+
+
+REFUSED = {
+    "named twice": lambda run, folder: run,
+    "named twice, also as": lambda run, folder: Path(shutil.copytree(run, folder / "copy")),
+    "is interrupted": lambda run, folder: make_unfinished(folder, "stopped", "interrupted"),
+    "knows other classes": other_classes,
+    "has other test images": other_images,
+    "repeats another run": repetition,
+}
+
+
+@pytest.mark.parametrize("words", REFUSED)
+def test_what_cannot_be_averaged_is_refused(words: str, runs: list[Path], tmp_path: Path) -> None:
+    other = REFUSED[words](runs[1 if "twice" not in words else 0], tmp_path)
+    tree = evaluate_tree(listed([runs[0], other]), tmp_path / "out", **QUICK)
+    with pytest.raises(ConfigError) as caught:
+        evaluate.answer(evaluate.accept(tree, []), Terminal(), None)
+    assert caught.value.message.startswith("run: ") and words in caught.value.message
+    assert "\n" not in str(caught.value) and not (tmp_path / "out").exists()
+
+
+def test_data_of_ones_own_need_not_be_the_members(runs: list[Path], tmp_path: Path) -> None:
+    other = other_images(runs[1], tmp_path)
+    sample = data_node("sample")
+    _, _, record = ask(listed([runs[0], other]), tmp_path, "data=sample", data=sample)
+    assert record.same_as_run.is_identical is None and record.num_images == 1000
+
+
+def test_the_command_takes_lists_and_says_what_is_wrong_in_one_line(
+    runs: list[Path], run_command: Run, tmp_path: Path
+) -> None:
+    for asked in (f"[{runs[0]},{runs[0]}]", f"{tmp_path}/none*", "[]"):
+        result = run_command("mode=evaluate", f"run={asked}", cwd=tmp_path)
+        assert result.returncode == 2 and result.stderr.startswith("mnist-exp: run: ")
+        assert result.stderr.count("\n") == 1
+    assert not list(tmp_path.iterdir())

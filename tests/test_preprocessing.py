@@ -1,0 +1,270 @@
+"""Deskewed images: what is done to them, that it is exact, and that everyone sees the same."""
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from fractions import Fraction
+from math import floor
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+import yaml
+from hydra import compose, initialize_config_dir
+from numpy.typing import NDArray
+
+from mnist_exp.comparison.settings import recipe
+from mnist_exp.config import parse_tree, resolve
+from mnist_exp.errors import ConfigError
+from mnist_exp.modes import evaluate
+from mnist_exp.preprocessing import build_front, is_front, layers_behind, prepare_images
+from mnist_exp.reuse import ImageStore
+from mnist_exp.training import predict_probabilities
+from tests.conftest import FinishedRun, Run, Start
+from tests.digits import CONF_DIR, sample_digits
+from tests.evaluation.asking import ask_evaluate, ask_predict, evaluate_tree
+from tests.sweeps.sweeping import num_epochs, read_json, wait_for
+
+DESKEWED = ("data=sample", "data.preprocessing=deskew", "training.engine=graph")
+DIGITS, _ = sample_digits(400)
+HALF = Fraction(1, 2)
+
+
+def front(height: int = 28, width: int = 28) -> keras.Model:
+    (model,) = build_front("deskew", (height, width))
+    return model
+
+
+def as_pixels(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    return images.astype(np.float32) * np.float32(1 / 255)
+
+
+def deskewed_exactly(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The definition, one image at a time, in whole numbers and fractions."""
+    ink = {place: int(value) for place, value in np.ndenumerate(image) if value}
+    mass = sum(ink.values())
+    if not mass:
+        return image
+    row, column = (
+        Fraction(sum(place[axis] * value for place, value in ink.items()), mass) for axis in (0, 1)
+    )
+    variance = sum(value * (place[0] - row) ** 2 for place, value in ink.items())
+    if not variance:
+        return image
+    covariance = sum(value * (place[0] - row) * (place[1] - column) for place, value in ink.items())
+    slant = max(Fraction(-1), min(Fraction(1), covariance / variance))
+    moved = np.zeros_like(image)
+    for line in range(image.shape[0]):
+        move = slant * (line - row) + column - Fraction(image.shape[1] - 1, 2)
+        move = Fraction(floor(move * 64 + HALF), 64)
+        for place in range(image.shape[1]):
+            left = floor(place + move)
+            share = place + move - left
+            value = (1 - share) * ink.get((line, left), 0) + share * ink.get((line, left + 1), 0)
+            moved[line, place] = floor(value + HALF)
+    return moved
+
+
+def slant_of(image: NDArray[np.uint8]) -> float:
+    rows, columns = np.mgrid[: image.shape[0], : image.shape[1]]
+    rows, columns = (place - (place * image).sum() / image.sum() for place in (rows, columns))
+    return float((image * rows * columns).sum() / (image * rows**2).sum())
+
+
+def test_a_slanting_line_is_made_upright_and_put_in_the_middle() -> None:
+    image = np.zeros((1, 9, 9), np.uint8)
+    for row in range(1, 8):
+        image[0, row, row] = 200
+    upright = np.zeros((9, 9), np.uint8)
+    upright[1:8, 4] = 200
+    np.testing.assert_array_equal(prepare_images("deskew", image)[0], upright)
+    np.testing.assert_array_equal(prepare_images("deskew", np.roll(image, 1, axis=2))[0], upright)
+
+
+def test_a_line_that_leans_too_far_is_straightened_in_part() -> None:
+    image = np.zeros((1, 9, 31), np.uint8)
+    for row in range(9):
+        image[0, row, 3 + 3 * row] = 255
+    assert slant_of(image[0]) == pytest.approx(3)
+    assert slant_of(prepare_images("deskew", image)[0]) == pytest.approx(2)
+
+
+def test_digits_come_out_as_the_definition_says() -> None:
+    prepared = prepare_images("deskew", DIGITS[:60])
+    for image, found in zip(DIGITS, prepared, strict=False):
+        np.testing.assert_array_equal(found, deskewed_exactly(image))
+    assert np.median([abs(slant_of(image)) for image in DIGITS[:60]]) > 0.1
+    assert max(abs(slant_of(image)) for image in prepared) < 0.05
+
+
+@pytest.mark.parametrize("shape", [(7, 12), (12, 7), (5, 1), (1, 5), (28, 64)])
+def test_images_of_any_size_come_out_as_the_definition_says(shape: tuple[int, int]) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (3, *shape)).astype(np.uint8)
+    expected = np.stack([deskewed_exactly(image) for image in images])
+    np.testing.assert_array_equal(prepare_images("deskew", images), expected)
+
+
+def test_images_without_a_slant_to_speak_of_stay_as_they_are() -> None:
+    images = np.zeros((3, 28, 28), np.uint8)
+    images[1, 3, 5:9] = 77
+    images[2, 20, 2] = 255
+    np.testing.assert_array_equal(prepare_images("deskew", images), images)
+    assert prepare_images("none", images) is images
+
+
+@pytest.mark.parametrize("batch_size", [1, 28, 399])
+@pytest.mark.parametrize("way", ["eager", "graph", "xla"])
+def test_neither_the_batch_nor_the_engine_changes_a_bit(batch_size: int, way: str) -> None:
+    model = front()
+    call = {"eager": model, "graph": tf.function(model), "xla": tf.function(model, jit_compile=True)}[way]
+    expected = prepare_images("deskew", DIGITS)
+    chosen = DIGITS[: 3 * batch_size]
+    parts = [chosen[start : start + batch_size] for start in range(0, len(chosen), batch_size)]
+    found = np.concatenate([np.asarray(call(as_pixels(part))) for part in parts])
+    np.testing.assert_array_equal(found, as_pixels(expected[: len(chosen)]))
+    np.testing.assert_array_equal(call(chosen[:1] / np.float32(255)), as_pixels(expected[:1]))
+
+
+@dataclass(frozen=True)
+class Both:
+    """A run on deskewed images, and its own files."""
+
+    path: Path
+    stdout: str
+
+    @property
+    def images(self) -> NDArray[np.uint8]:
+        """The test images as they are in the file."""
+        config = parse_tree(yaml.safe_load((self.path / "config.yaml").read_text())).data
+        return ImageStore().get(config, lambda *_: None).test.images
+
+    def probabilities(self) -> NDArray[np.float32]:
+        with np.load(self.path / "predictions.npz") as arrays:
+            return arrays["probabilities"]
+
+
+@pytest.fixture(scope="module")
+def deskewed(run_command: Run, tmp_path_factory: pytest.TempPathFactory) -> Both:
+    """A training on deskewed digits; read it only."""
+    folder = tmp_path_factory.mktemp("deskewed")
+    result = run_command(*DESKEWED, "training.epochs=2", "schedule=constant", cwd=folder)
+    assert result.returncode == 0, result.stderr
+    (path,) = (folder / "runs").iterdir()
+    return Both(path, result.stdout)
+
+
+def test_the_plan_names_it_and_the_fingerprints_are_the_files(
+    deskewed: Both, finished_run: FinishedRun
+) -> None:
+    assert " deskew    preprocessing   28 × 28" in deskewed.stdout
+    seen, usual = (
+        json.loads((path / "manifest.json").read_text())["data"]
+        for path in (deskewed.path, finished_run.path)
+    )
+    assert seen == usual
+    assert {path.stem for path in (deskewed.path / "plots").iterdir()} == {
+        path.stem for path in (finished_run.path / "plots").iterdir()
+    }
+
+
+def test_saved_networks_take_images_as_they_are(deskewed: Both) -> None:
+    best, last = (
+        keras.models.load_model(deskewed.path / "checkpoints" / f"{name}.keras") for name in ("best", "last")
+    )
+    np.testing.assert_array_equal(predict_probabilities(best, deskewed.images), deskewed.probabilities())
+    bare = keras.Sequential([keras.layers.Input((28, 28)), *layers_behind(best)])
+    prepared = prepare_images("deskew", deskewed.images)
+    np.testing.assert_array_equal(predict_probabilities(bare, prepared), deskewed.probabilities())
+    assert (predict_probabilities(bare, deskewed.images) != deskewed.probabilities()).any()
+    assert [is_front(layer) for layer in last.layers] == [True, False, False, False]
+
+
+def test_a_saved_network_loads_without_this_package(deskewed: Both, tmp_path: Path) -> None:
+    script = """
+import sys
+sys.modules["mnist_exp"] = None
+import keras, numpy as np
+network = keras.models.load_model(sys.argv[1], safe_mode=True)
+pixels = np.load(sys.argv[2]).astype(np.float32) * np.float32(1 / 255)
+np.save(sys.argv[3], network.predict(pixels, batch_size=1000, verbose=0))
+"""
+    np.save(tmp_path / "images.npy", deskewed.images)
+    files = (deskewed.path / "checkpoints/best.keras", tmp_path / "images.npy", tmp_path / "said.npy")
+    subprocess.run([sys.executable, "-c", script, *map(str, files)], check=True, cwd=tmp_path, timeout=120)
+    np.testing.assert_array_equal(np.load(tmp_path / "said.npy"), deskewed.probabilities())
+
+
+@pytest.mark.parametrize("split", ["test", "validation"])
+def test_an_evaluation_finds_the_same_bits(deskewed: Both, split: str, tmp_path: Path) -> None:
+    _, folder = ask_evaluate(deskewed.path, tmp_path, split=split, evaluate={"robustness_images": 20})
+    found = json.loads((folder / "evaluation.json").read_text())
+    assert found["same_as_run"]["is_identical"] is True
+    clean = {level["accuracy"] for each in found["robustness"] for level in each["levels"][:1]}
+    assert len(clean) == 1 and clean.pop() > 0.6
+
+
+def test_an_evaluation_takes_the_networks_own_preprocessing(deskewed: Both, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"^data\.preprocessing: the run's network has its own in front"):
+        evaluate.accept(evaluate_tree(deskewed.path, tmp_path), ["data.preprocessing=none"])
+
+
+def test_pictures_of_ones_own_go_through_it_too(deskewed: Both, tmp_path: Path) -> None:
+    keras.utils.save_img(tmp_path / "digit.png", deskewed.images[0][..., None], scale=False)
+    text, _ = ask_predict(deskewed.path, tmp_path, str(tmp_path / "digit.png"))
+    assert "digit.png" in text
+
+
+@pytest.mark.slow
+def test_a_killed_training_is_gone_on_with_to_the_bit(start: Start, run_command: Run, tmp_path: Path) -> None:
+    options = (*DESKEWED, "model.units=[16]", "model.dropout=0.2", "training.epochs=25")
+    whole = run_command(*options, "runs_dir=whole", cwd=tmp_path)
+    assert whole.returncode == 0, whole.stderr
+    process = start(*options, "runs_dir=killed", cwd=tmp_path)
+    run = wait_for(lambda: next(tmp_path.glob("killed/*"), None), process)
+    wait_for(lambda: num_epochs(run) >= 2, process)
+    process.kill()
+    process.communicate()
+    assert read_json(run / "manifest.json")["status"] == "running"
+    assert run_command(f"resume={run}", cwd=tmp_path).returncode == 0
+    runs = (run, next(tmp_path.glob("whole/*")))
+    killed, unhurt = (np.load(path / "predictions.npz")["probabilities"] for path in runs)
+    np.testing.assert_array_equal(killed, unhurt)
+    verified = run_command("mode=verify", f"run={run}", "runs_dir=again", cwd=tmp_path)
+    assert verified.returncode == 0, verified.stdout
+
+
+@pytest.mark.slow
+def test_a_search_tries_its_trials_on_deskewed_images(run_command: Run, tmp_path: Path) -> None:
+    budget = ("tuner.max_trials=1", "tuner.workers=1", "tuner.confirm.seeds=1", "tuner.confirm.top=1")
+    result = run_command("mode=tune", *DESKEWED, "training.epochs=2", *budget, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    (run,) = (tmp_path / "runs").iterdir()
+    best = keras.models.load_model(run / "checkpoints" / "best.keras")
+    assert is_front(best.layers[0])
+    _, folder = ask_evaluate(run, tmp_path, split="validation", evaluate={"robustness_images": 0})
+    found = json.loads((folder / "evaluation.json").read_text())
+    assert found["same_as_run"]["is_identical"] is True
+
+
+def configuration(*overrides: str) -> dict[str, Any]:
+    with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
+        tree = resolve(compose("config", list(overrides)))
+    parse_tree(tree)
+    return tree
+
+
+def test_other_words_are_refused_with_those_that_are_accepted() -> None:
+    with pytest.raises(ConfigError, match=r'^data\.preprocessing: got "upright"\.') as caught:
+        configuration("data.preprocessing=upright")
+    assert "none" in caught.value.hint and "deskew" in caught.value.hint
+
+
+def test_runs_from_before_are_read_as_without() -> None:
+    now = configuration("data=sample")
+    before = now | {"data": {key: value for key, value in now["data"].items() if key != "preprocessing"}}
+    assert parse_tree(before) == parse_tree(now)
+    assert recipe(before) == recipe(now) != recipe(configuration("data=sample", "data.preprocessing=deskew"))

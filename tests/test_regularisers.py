@@ -1,0 +1,167 @@
+"""What keeps a network from learning its images by heart: limits of weights, noise, cut-out squares."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import keras
+import msgspec.yaml
+import numpy as np
+import pytest
+import tensorflow as tf
+from hydra import compose, initialize_config_dir
+
+from mnist_exp import randomness, training
+from mnist_exp.augmentation import build_augmentation, cut_out
+from mnist_exp.callbacks import BestWeights
+from mnist_exp.config import parse, parse_tree, read_config, resolve, resumed_tree
+from mnist_exp.engine import ExperimentModel
+from mnist_exp.models import build_network, for_use
+from mnist_exp.schema import AffineConfig, Config, ElasticConfig, ShiftConfig
+from mnist_exp.source import LabelledImages
+
+from .digits import CONF_DIR, sample_digits
+
+DIGITS = LabelledImages(*sample_digits(450))
+QUICK = ("data=sample", "training.batch_size=64", "training.epochs=3", "model.units=[24,16]")
+YOUNGER = {"training": ["mixup"], "model": ["input_noise", "max_norm"], "augmentation": ["cutout_pixels"]}
+OWN_MODEL = """\
+family: sequential
+name: own
+layers:
+  - Flatten
+  - GaussianNoise: {stddev: 0.2}
+  - Dense: {units: 16, activation: relu, kernel_constraint: max_norm}
+  - Dense: {units: 10, activation: softmax}
+"""
+
+
+def composed_tree(*overrides: str) -> dict[str, Any]:
+    with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
+        return resolve(compose("config", [*QUICK, *overrides]))
+
+
+def trained(config: Config) -> ExperimentModel:
+    training.start_fresh(config.seed, config.training.threads)
+    network = build_network(config.model, (28, 28), 10)
+    engine = training.pick_engine(config, network, len(DIGITS))
+    model = training.build_model(config, network, engine, len(DIGITS))
+    best = BestWeights(network, config.training.monitor, config.training.direction)
+    training.fit(config, model, DIGITS, None, best, lambda row, is_best: None, lambda: None)
+    return model
+
+
+def norms(layer: keras.layers.Dense) -> np.ndarray:
+    return np.linalg.norm(np.asarray(layer.kernel), axis=0)
+
+
+def dense_layers(network: keras.Sequential) -> list[keras.layers.Dense]:
+    return [layer for layer in network.layers if isinstance(layer, keras.layers.Dense)]
+
+
+@pytest.mark.parametrize("engine", [pytest.param("compiled", marks=pytest.mark.slow), "graph", "keras"])
+def test_no_hidden_unit_has_larger_weights_than_the_limit(engine: str) -> None:
+    changes = (f"training.engine={engine}", "optimizer.learning_rate=0.03")
+    free, limited = (
+        trained(parse_tree(composed_tree(*changes, f"model.max_norm={limit}"))) for limit in (0, 0.7)
+    )
+    for layer in dense_layers(limited.network)[:-1]:
+        assert norms(layer).max() == pytest.approx(0.7, abs=1e-4)
+    assert all(norms(layer).max() > 0.75 for layer in dense_layers(free.network)), (
+        "the limit is not put to use"
+    )
+    assert norms(dense_layers(limited.network)[-1]).max() > 0.7, "the limit is for hidden units"
+
+
+def test_a_limited_and_noisy_network_loads_without_this_package(tmp_path: Path) -> None:
+    config = parse_tree(composed_tree("model.max_norm=2", "model.input_noise=0.1", "model.batch_norm=true"))
+    for_use(build_network(config.model, (28, 28), 10)).save(tmp_path / "network.keras")
+    script = (
+        "import sys, keras\n"
+        "network = keras.models.load_model('network.keras', safe_mode=True)\n"
+        "print([layer.kernel_constraint.max_value for layer in network.layers if hasattr(layer, 'kernel')"
+        " and layer.kernel_constraint], network.layers[1].stddev, 'mnist_exp' in sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True)
+    assert done.stdout.strip() == "[2.0, 2.0] 0.1 False", done.stderr
+
+
+def test_noise_is_on_the_pixels_and_in_training_only() -> None:
+    config = parse_tree(composed_tree("model.input_noise=0.3", "training.engine=graph"))
+    model = trained(config)
+    images = tf.constant(DIGITS.images[:64])
+    assert np.array_equal(model(images), model(images))
+    noisy = model(images, training=True).numpy()
+    assert 0.001 < np.abs(noisy - model(images).numpy()).mean() < 0.5
+    names = [type(layer).__name__ for layer in model.network.layers[:3]]
+    assert names == ["Flatten", "GaussianNoise", "Dense"]
+
+
+def test_a_models_own_yaml_can_name_noise_and_limits(tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "own.yaml").write_text(OWN_MODEL)
+    with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
+        overrides = [
+            "data=sample",
+            "training.epochs=3",
+            "training.engine=graph",
+            "optimizer.learning_rate=0.1",
+        ]
+        config = parse(compose("config", ["model=own", f"hydra.searchpath=[file://{tmp_path}]", *overrides]))
+    network = trained(config).network
+    assert network.layers[1].stddev == 0.2
+    assert norms(network.layers[2]).max() == pytest.approx(2, abs=1e-4)
+
+
+def test_a_square_is_cut_out_anywhere_and_parts_of_it_may_lie_outside() -> None:
+    images = tf.ones((4000, 28, 28))
+    cut = 1 - cut_out(randomness.make_key(0), images, 8).numpy()
+    areas = cut.sum(axis=(1, 2))
+    assert areas.max() == 64 and areas.min() == 16
+    rows, columns = cut.any(axis=2).sum(axis=1), cut.any(axis=1).sum(axis=1)
+    assert np.array_equal(rows * columns, areas), "each is one rectangle"
+    assert abs((areas == 64).mean() - (21 / 28) ** 2) < 0.03
+    heat = cut.mean(axis=0)
+    assert heat[8:-8, 8:-8].std() < 0.01 and heat[14, 14] == pytest.approx(64 / 784, abs=0.02)
+    assert np.corrcoef(cut[:, 14, 10], cut[:, 10, 14])[0, 1] < 0.6, "rows and columns are drawn apart"
+
+
+STILL = {"rotation_degrees": 0, "scale_fraction": 0, "shear_degrees": 0, "translation_pixels": 0}
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        (ShiftConfig, {"max_pixels": 2}),
+        (AffineConfig, STILL),
+        (ElasticConfig, STILL | {"elastic_pixels": 0.5, "elastic_grid": 4}),
+    ],
+)
+def test_every_augmentation_ends_with_the_cut(kind: Any, options: dict[str, float]) -> None:
+    key, images = randomness.make_key(3), tf.constant(DIGITS.images[:40], tf.float32) / 255
+    whole, cut = (build_augmentation(kind(**options, cutout_pixels=side)) for side in (0, 10))
+    assert whole is not None and cut is not None
+    expected = cut_out(key, whole(key, images), 10)
+    np.testing.assert_array_equal(cut(key, images), expected)
+    assert float(tf.reduce_sum(expected)) < 0.95 * float(tf.reduce_sum(whole(key, images)))
+
+
+def without_younger_keys(tree: dict[str, Any]) -> dict[str, Any]:
+    """Makes what was written before there were these keys."""
+    return {
+        name: {key: value for key, value in node.items() if key not in YOUNGER.get(name, [])}
+        if isinstance(node, dict)
+        else node
+        for name, node in tree.items()
+    }
+
+
+@pytest.mark.parametrize("augmentation", ["none", "shift", "affine", "elastic"])
+def test_a_run_from_before_these_keys_is_what_it_was(augmentation: str, tmp_path: Path) -> None:
+    tree = composed_tree(f"augmentation={augmentation}")
+    older = without_younger_keys(tree)
+    assert older != tree
+    (tmp_path / "config.yaml").write_bytes(msgspec.yaml.encode(older))
+    assert read_config(tmp_path) == parse_tree(tree)
+    assert parse_tree(resumed_tree(tmp_path, tree, ["training.epochs=3"])) == parse_tree(tree)
