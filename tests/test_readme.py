@@ -86,6 +86,7 @@ def shortened(command: list[str]) -> list[str]:
     if {"mode=compare", *ASKING} & set(command):
         return command
     data = "data.validation=50" if "data.path" in str(command) else "data=sample"
+    command = ["seed=100" if argument.startswith("seed=range(100") else argument for argument in command]
     return [*command, "training.epochs=1", data, *(SHORT_SEARCH if "mode=tune" in command else [])]
 
 
