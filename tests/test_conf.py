@@ -27,7 +27,13 @@ OPTIONS = sorted(
 )
 # They read finished runs, and have a configuration of their own.
 READING = {"mode=compare", "mode=evaluate", "mode=predict", "mode=verify"}
-PARAMETERS = {"ann": (101_770, 0), "bn_dnn": (131_594, 768), "cnn": (24_394, 224)}
+PARAMETERS = {
+    "ann": (101_770, 0),
+    "bn_dnn": (131_594, 768),
+    "cnn": (24_394, 224),
+    "deep_cnn": (73_994, 448),
+    "tiny_cnn": (6_090, 256),
+}
 
 
 @pytest.fixture(autouse=True)
