@@ -214,8 +214,7 @@ def fit(
     callbacks = [
         *watchers,
         *_feeding_callbacks(model, feed.steps_per_epoch),
-        StopOnNonFinite(),
-        StopOnCollapse(recorder, model.network.output_shape[-1]),
+        *_guards(recorder, model),
         best,
         recorder,
     ]
@@ -224,6 +223,7 @@ def fit(
     if earlier is not None:
         restore(earlier, model.network)
         callbacks.append(GoOn(earlier.state, recorder, watchers))
+    callbacks.append(keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: check()))
     model.fit(
         feed.elements,
         steps_per_epoch=feed.steps_per_epoch,
@@ -232,10 +232,7 @@ def fit(
         epochs=config.training.epochs,
         validation_data=validation and (validation.images, validation.labels),
         validation_batch_size=EVALUATION_BATCH_SIZE,
-        callbacks=[
-            *callbacks,
-            keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: check()),
-        ],
+        callbacks=callbacks,
         verbose=0,
     )
     return Fit(best_epoch=best.best_epoch, training_s=recorder.training_s, compile_s=compile_s)
@@ -244,6 +241,11 @@ def fit(
 def _is_over(config: Config, state: TrainingState) -> bool:
     """Says whether a training has nothing left to do but to be scored."""
     return state.has_ended or len(state.rows) >= config.training.epochs
+
+
+def _guards(recorder: EpochRecorder, model: ExperimentModel) -> list[keras.callbacks.Callback]:
+    """Makes the callbacks that end a training that has gone wrong, before anything is overwritten."""
+    return [StopOnNonFinite(), StopOnCollapse(recorder, model.network.output_shape[-1])]
 
 
 def _feeding_callbacks(model: ExperimentModel, steps_per_epoch: int) -> list[keras.callbacks.Callback]:

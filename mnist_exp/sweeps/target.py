@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from mnist_exp.config import resolve
 from mnist_exp.errors import ConfigError, nearest
 from mnist_exp.refusals import explain_rejection
-from mnist_exp.schema import Name
+from mnist_exp.schema.values import Name
 from mnist_exp.sweeps.directory import new_sweep_name
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.-]+")
