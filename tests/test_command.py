@@ -426,7 +426,13 @@ def test_the_shell_completes_options(run_command: Callable, tmp_path: Path) -> N
     line = "mnist-exp model="
     query = ("--shell-completion", "query=bash")
     done = run_command(*query, cwd=tmp_path, COMP_LINE=line, COMP_POINT=str(len(line)))
-    assert done.stdout.split() == ["model=ann", "model=bn_dnn", "model=cnn"]
+    assert done.stdout.split() == [
+        "model=ann",
+        "model=bn_dnn",
+        "model=cnn",
+        "model=deep_cnn",
+        "model=tiny_cnn",
+    ]
 
 
 def test_output_cut_short_by_a_pager_is_no_error(tmp_path: Path) -> None:
