@@ -100,10 +100,11 @@ class SearchStage:
 
     def assign(self, worker: str) -> Trial:
         """Asks the oracle for a trial, and writes its state down before anyone runs it."""
-        if self.ended_by is None:
-            self._end(self._spent_budget())
-        if self.ended_by is not None:
-            return Trial(keras_tuner.HyperParameters(), status=TrialStatus.STOPPED)
+        if not self._has_trials_to_repeat():
+            if self.ended_by is None:
+                self._end(self._spent_budget())
+            if self.ended_by is not None:
+                return Trial(keras_tuner.HyperParameters(), status=TrialStatus.STOPPED)
         trial = self.oracle.create_trial(worker)
         if trial.status == TrialStatus.STOPPED:
             self._end("every combination was tried, or the tuner has none left to propose")
@@ -174,6 +175,10 @@ class SearchStage:
                 self.oracle._retry_queue.remove(name)
                 self.take(name)
 
+    def _has_trials_to_repeat(self) -> bool:
+        """Whether an earlier process was killed at trials that its search would have finished."""
+        return bool(self.oracle._retry_queue) and not self.must_stop
+
     def _end(self, reason: str | None) -> None:
         if reason is not None:
             self.ended_by = reason
@@ -188,9 +193,7 @@ class SearchStage:
 
     def _spent_budget(self) -> str | None:
         tuner = self.search.tuner
-        if tuner.max_trials is not None and len(self.oracle.trials) - len(self.oracle._retry_queue) >= (
-            tuner.max_trials
-        ):
+        if tuner.max_trials is not None and len(self.oracle.trials) >= tuner.max_trials:
             return f"tuner.max_trials: {tuner.max_trials} trials"
         if self.must_stop:
             return f"tuner.max_minutes: {tuner.max_minutes:g} minutes"

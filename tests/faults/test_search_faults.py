@@ -104,6 +104,24 @@ def test_a_search_killed_at_random_moments_ends_as_if_it_had_not_been(
     assert (summary["winner"], summary["test_accuracy"]) == (other["winner"], other["test_accuracy"])
 
 
+def test_a_search_killed_at_its_last_trial_finishes_that_trial(start: Start, tmp_path: Path) -> None:
+    # With nothing to do the second worker spends the budget while the first is at the only trial.
+    process = start(*REQUEST, "training.epochs=30", "tuner.max_trials=1", cwd=tmp_path)
+    wait_for((tmp_path / "runs").exists)
+    run = only_run(tmp_path)
+    wait_for(
+        lambda: (run / "oracle.json").exists() and json.loads((run / "oracle.json").read_text())["ended_by"]
+    )
+    process.kill()
+    process.wait()
+    assert not read_trials(run)
+    process = start(f"resume={run}", cwd=tmp_path)
+    _, errors = process.communicate(timeout=180)
+    assert process.returncode == 0, errors
+    assert [trial["status"] for trial in read_trials(run)] == ["completed"]
+    assert json.loads((run / "summary.json").read_text())["ended_by"] == "tuner.max_trials: 1 trials"
+
+
 def test_a_killed_worker_costs_the_trial_it_was_at(
     start: Start, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
