@@ -18,17 +18,35 @@ def build_augmentation(config: AugmentationConfig) -> Augmentation | None:
     """Makes the function that changes a batch of training images; None leaves them alone."""
     match config:
         case ShiftConfig():
-            return _then_cut_out(lambda key, images: shift(key, images, config.max_pixels), config)
+            return _framed(lambda key, images: shift(key, images, config.max_pixels), config)
         case AffineConfig():
-            return _then_cut_out(lambda key, images: warp(key, images, config), config)
+            return _framed(lambda key, images: warp(key, images, config), config)
         case _:
             return None
 
 
-def _then_cut_out(change: Augmentation, config: ShiftConfig | AffineConfig) -> Augmentation:
-    """Makes the function that cuts squares out of changed images, where the configuration asks for it."""
-    side = config.cutout_pixels
-    return (lambda key, images: cut_out(key, change(key, images), side)) if side else change
+def _framed(change: Augmentation, config: ShiftConfig | AffineConfig) -> Augmentation:
+    """Makes the function that flips images first and cuts squares out last, where it is asked for."""
+
+    def changed(key: tf.Tensor, images: tf.Tensor) -> tf.Tensor:
+        images = change(key, flip(key, images) if config.horizontal_flip else images)
+        return cut_out(key, images, config.cutout_pixels) if config.cutout_pixels else images
+
+    return changed
+
+
+def flip(key: tf.Tensor, images: tf.Tensor) -> tf.Tensor:
+    """Mirrors each image left to right, or leaves it; each is as likely.
+
+    Args:
+        key: uint32 scalar.
+        images: float32 (B, H, W).
+
+    Returns:
+        float32 (B, H, W).
+    """
+    draws = randomness.uniform(randomness.derive(key, 10), (keras.ops.shape(images)[0], 1, 1))
+    return tf.where(draws < 0.5, images[:, :, ::-1], images)
 
 
 def cut_out(key: tf.Tensor, images: tf.Tensor, side: int) -> tf.Tensor:

@@ -110,9 +110,10 @@ def _render_layers(plan: Plan) -> RenderableType:
 
 
 def _describe(node: Struct) -> str:
-    """Words a tagged part of the configuration: its name, then its numbers."""
-    numbers = [f"{key.replace('_', ' ')} {value:g}" for key, value in asdict(node).items()]
-    return ", ".join([str(node.__struct_config__.tag), *numbers])
+    """Words a tagged part of the configuration: its name, then what is on and how much of it."""
+    words = {key.replace("_", " "): value for key, value in asdict(node).items() if value}
+    details = [key if value is True else f"{key} {value:g}" for key, value in words.items()]
+    return ", ".join([str(node.__struct_config__.tag), *details])
 
 
 def _describe_optimizer(optimizer: OptimizerConfig) -> str:

@@ -83,6 +83,7 @@ REFUSED = [
     ("model.max_norm=-1", "model.max_norm:", ">= 0"),
     ("augmentation=affine augmentation.cutout_pixels=29", "augmentation.cutout_pixels:", "<= 28"),
     ("augmentation=shift augmentation.cutout_pixels=2.5", "augmentation.cutout_pixels:", "whole number"),
+    ("augmentation=shift augmentation.horizontal_flip=0.5", "augmentation.horizontal_flip:", "true or false"),
     ("augmentation.cutout_pixels=8", "augmentation.cutout_pixels:", "augmentation=shift"),
     ("model=cnn model.max_norm=3", "model.max_norm:", "model=ann"),
     ("seed=-1", "seed:", "-1", ">= 0"),

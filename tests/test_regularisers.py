@@ -13,7 +13,7 @@ import tensorflow as tf
 from hydra import compose, initialize_config_dir
 
 from mnist_exp import randomness, training
-from mnist_exp.augmentation import build_augmentation, cut_out
+from mnist_exp.augmentation import build_augmentation, cut_out, flip
 from mnist_exp.callbacks import BestWeights
 from mnist_exp.config import parse, parse_tree, read_config, resolve, resumed_tree
 from mnist_exp.engine import ExperimentModel
@@ -25,7 +25,11 @@ from .digits import CONF_DIR, sample_digits
 
 DIGITS = LabelledImages(*sample_digits(450))
 QUICK = ("data=sample", "training.batch_size=64", "training.epochs=3", "model.units=[24,16]")
-YOUNGER = {"training": ["mixup"], "model": ["input_noise", "max_norm"], "augmentation": ["cutout_pixels"]}
+YOUNGER = {
+    "training": ["mixup"],
+    "model": ["input_noise", "max_norm"],
+    "augmentation": ["cutout_pixels", "horizontal_flip"],
+}
 OWN_MODEL = """\
 family: sequential
 name: own
@@ -138,13 +142,26 @@ STILL = {"rotation_degrees": 0, "scale_fraction": 0, "shear_degrees": 0, "transl
         (ElasticConfig, STILL | {"elastic_pixels": 0.5, "elastic_grid": 4}),
     ],
 )
-def test_every_augmentation_ends_with_the_cut(kind: Any, options: dict[str, float]) -> None:
+def test_every_augmentation_begins_with_the_flip_and_ends_with_the_cut(
+    kind: Any, options: dict[str, float]
+) -> None:
     key, images = randomness.make_key(3), tf.constant(DIGITS.images[:40], tf.float32) / 255
-    whole, cut = (build_augmentation(kind(**options, cutout_pixels=side)) for side in (0, 10))
-    assert whole is not None and cut is not None
-    expected = cut_out(key, whole(key, images), 10)
-    np.testing.assert_array_equal(cut(key, images), expected)
-    assert float(tf.reduce_sum(expected)) < 0.95 * float(tf.reduce_sum(whole(key, images)))
+    plain = build_augmentation(kind(**options))
+    framed = build_augmentation(kind(**options, horizontal_flip=True, cutout_pixels=10))
+    assert plain is not None and framed is not None
+    flipped = plain(key, flip(key, images))
+    expected = cut_out(key, flipped, 10)
+    np.testing.assert_array_equal(framed(key, images), expected)
+    assert float(tf.reduce_sum(expected)) < 0.95 * float(tf.reduce_sum(flipped))
+
+
+def test_half_of_the_images_are_flipped() -> None:
+    images = tf.constant(DIGITS.images, tf.float32) / 255
+    flipped = flip(randomness.make_key(5), images).numpy()
+    is_whole = (flipped == images.numpy()).all(axis=(1, 2))
+    is_mirrored = (flipped == images.numpy()[:, :, ::-1]).all(axis=(1, 2))
+    assert (is_whole | is_mirrored).all()
+    assert abs(is_mirrored.mean() - 0.5) < 0.1
 
 
 def without_younger_keys(tree: dict[str, Any]) -> dict[str, Any]:

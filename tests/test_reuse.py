@@ -142,7 +142,7 @@ def test_a_network_says_its_own_numbers_when_saved(tmp_path: Path) -> None:
 
 
 def test_another_structure_is_another_model() -> None:
-    store = ModelStore(capacity=13)
+    store = ModelStore(capacity=14)
     variants = (
         (),
         ("model.units=[17]",),
@@ -153,6 +153,7 @@ def test_another_structure_is_another_model() -> None:
         ("optimizer.weight_decay=0",),
         ("optimizer.beta_1=0.8",),
         ("augmentation=shift",),
+        ("augmentation=shift", "augmentation.horizontal_flip=true"),
         ("augmentation=shift", "augmentation.cutout_pixels=8"),
         ("training.mixup=0.2",),
         ("model.max_norm=3",),

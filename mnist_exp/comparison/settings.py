@@ -22,6 +22,7 @@ _YOUNGER: dict[str, Any] = {
     "data.preprocessing": "none",
     "model.input_noise": 0,
     "model.max_norm": 0,
+    "augmentation.horizontal_flip": False,
     "augmentation.cutout_pixels": 0,
     "training.mixup": 0,
     "training.teacher.run": None,

@@ -12,13 +12,15 @@ class NoAugmentationConfig(Node, frozen=True, tag="none", tag_field="name"):
 
 
 class _AugmentationConfig(Node, frozen=True, kw_only=True):
-    """What every change of the training images may end with.
+    """What every change of the training images may begin and end with.
 
     Attributes:
+        horizontal_flip: Whether half of the images, drawn at random, are mirrored left to right.
         cutout_pixels: Side of a square that is set to background, at a random place (DeVries and
             Taylor 2017); 0 for none.
     """
 
+    horizontal_flip: bool = False
     cutout_pixels: Annotated[int, Meta(ge=0, le=28)] = 0
 
 
