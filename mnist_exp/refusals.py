@@ -2,6 +2,7 @@
 
 import errno
 import re
+import shlex
 import types
 import typing
 from collections.abc import Iterator, Sequence
@@ -112,7 +113,10 @@ def _explain_hydra(error: Exception, typed: Sequence[str]) -> ConfigError:
         override = shortened(error.override or "")
         # Hydra repeats the override in its own way of saying so.
         problem = shortened(text.splitlines()[0].removesuffix(f": {error.override}"), 200)
-        return ConfigError(f"{override}: not an override that Hydra can read: {problem}.")
+        return ConfigError(
+            f"{override}: not an override that Hydra can read: {problem}.",
+            _advise_quotes(error.override or ""),
+        )
     if isinstance(error, OSError) and error.filename:
         if error.errno == errno.ENAMETOOLONG and not any(word.startswith("hydra.") for word in typed):
             return ConfigError(f"{shortened(' '.join(typed))}: {error.strerror}.")
@@ -138,6 +142,15 @@ def _explain_hydra(error: Exception, typed: Sequence[str]) -> ConfigError:
         return ConfigError(problem)
     words = shortened(" ".join(typed))
     return ConfigError(f"{words}: Hydra cannot compose this: {problem or _reason(error)}.")
+
+
+def _advise_quotes(override: str) -> str:
+    """Advises quotes of its own around a value that has none, brackets in a file's name, say."""
+    key, equals, value = override.partition("=")
+    if not re.fullmatch(r"[\w.@/]+", key) or not value or re.search(r"""["'\\$\[\]{}\n]""", value):
+        return ""
+    quoted = shlex.quote(f'{key}{equals}"{value}"')
+    return f"Put the value in quotes of its own: {shortened(quoted)}"
 
 
 def _reason(error: BaseException) -> str:

@@ -59,6 +59,8 @@ class SearchPlan:
         model_name: The untuned model's name.
         seed: The run's seed.
         run_path: The run's directory as the user would type it.
+        preprocessing: What is done to the images first; "none" for nothing.
+        teacher: Who is learnt from; empty for nobody.
     """
 
     tuner_name: str
@@ -74,6 +76,8 @@ class SearchPlan:
     model_name: str
     seed: int
     run_path: str
+    preprocessing: str = "none"
+    teacher: str = ""
 
 
 def render_search_plan(plan: SearchPlan) -> RenderableType:
@@ -90,6 +94,8 @@ def render_search_plan(plan: SearchPlan) -> RenderableType:
         ("at once", f"{plural(plan.workers, 'trial')}, {plural(plan.threads, 'thread')} each"),
         ("data", f"{one_line(data.name)}: {counts}; {test} are not looked at before the search is over"),
         ("", Text(one_line(data.source), style="bright_black")),
+        *([("preprocessing", plan.preprocessing)] if plan.preprocessing != "none" else []),
+        *([("teacher", one_line(plan.teacher))] if plan.teacher else []),
         ("seed", str(plan.seed)),
         ("run", Text(plan.run_path, style="cyan")),
     )

@@ -34,7 +34,7 @@ from mnist_exp.search_files import SearchFiles
 from mnist_exp.search_space import SearchSpace
 from mnist_exp.signals import StopRequest
 from mnist_exp.stages import ConfirmationStage, SearchStage
-from mnist_exp.teachers import load_teacher
+from mnist_exp.teachers import describe_teacher, load_teacher
 from mnist_exp.terminal import Terminal
 from mnist_exp.trial_records import SearchSummary
 from mnist_exp.workplace import Workplace, count_threads, count_workers, find_workplace
@@ -230,6 +230,8 @@ def _plan(prepared: PreparedSearch, run: RunDirectory) -> SearchPlan:
         workers=prepared.num_workers,
         threads=prepared.threads,
         data=data_record(prepared.source, prepared.data, None),
+        preprocessing=search.config.data.preprocessing,
+        teacher=describe_teacher(prepared.teacher, search.config.training.teacher),
         model_name=search.config.model.name,
         seed=search.config.seed,
         run_path=str(run.path),

@@ -14,7 +14,7 @@ from mnist_exp.evaluation.network import check_fit, network_of, read_checkpoint
 from mnist_exp.evaluation.overlap import TrainedOn
 from mnist_exp.preprocessing import is_front
 from mnist_exp.records import TeacherRecord
-from mnist_exp.schema import Config
+from mnist_exp.schema import Config, TeacherConfig
 from mnist_exp.source import LabelledImages
 from mnist_exp.teacher_runs import TEACHER_KEY, read_teacher
 
@@ -108,6 +108,13 @@ def _notice(run: RunResult, seen: TrainingData, is_known: bool) -> str | None:
             "accuracy is optimistic."
         )
     return None
+
+
+def describe_teacher(teacher: TeacherRecord | None, asked: TeacherConfig) -> str:
+    """Says who teaches, and how much that counts; empty for nobody."""
+    if teacher is None:
+        return ""
+    return f"{teacher.run_id}, weight {asked.weight:g}, temperature {asked.temperature:g}"
 
 
 def check_same_teacher(path: Path, was: TeacherRecord | None, now: TeacherRecord | None) -> None:

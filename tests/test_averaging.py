@@ -1,25 +1,25 @@
 """Averaged weights: kept with batch normalisation's statistics of their own, and no part of the training."""
 
+import functools
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
-from hydra import compose, initialize_config_dir
 
 from mnist_exp import training
 from mnist_exp.averaging import BatchStatistics
 from mnist_exp.callbacks import BestWeights
 from mnist_exp.checkpoints import Checkpoint, TrainingState, read_checkpoint, write_checkpoint
-from mnist_exp.config import parse
 from mnist_exp.engine import ExperimentModel
 from mnist_exp.errors import ConfigError
-from mnist_exp.models import build_network
 from mnist_exp.records import EpochMetrics
 from mnist_exp.schema import Config
 from mnist_exp.source import LabelledImages
 
-from .digits import CONF_DIR, sample_digits
+from . import trainings
+from .digits import sample_digits
+from .trainings import Stopped, built
 
 DIGITS = LabelledImages(*sample_digits(450))
 HELD_OUT = LabelledImages(DIGITS.images[:50], DIGITS.labels[:50])
@@ -32,22 +32,7 @@ QUICK = (
     "training.epochs=4",
     "training.ema_momentum=0.9",
 )
-
-
-class Stopped(Exception):  # noqa: N818 - as a signal would
-    """A training ended before its time."""
-
-
-def accepted(*overrides: str) -> Config:
-    with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
-        return parse(compose("config", [*QUICK, *overrides]))
-
-
-def built(config: Config) -> ExperimentModel:
-    training.start_fresh(config.seed, config.training.threads)
-    network = build_network(config.model, (28, 28), 10)
-    engine = training.pick_engine(config, network, len(DIGITS))
-    return training.build_model(config, network, engine, len(DIGITS))
+accepted = functools.partial(trainings.accepted, *QUICK)
 
 
 def train(
@@ -57,7 +42,7 @@ def train(
     earlier: Checkpoint | None = None,
     held_out: LabelledImages | None = HELD_OUT,
 ) -> tuple[list[EpochMetrics], BestWeights, ExperimentModel]:
-    model, rows = built(config), list(earlier.state.rows) if earlier else []
+    model, rows = built(config, DIGITS), list(earlier.state.rows) if earlier else []
     best = BestWeights(model.network, config.training.monitor, config.training.direction)
 
     def check() -> None:
@@ -73,6 +58,16 @@ def train(
     return rows, best, model
 
 
+def stopped_after(
+    epochs: int, config: Config, folder: Path, held_out: LabelledImages | None = HELD_OUT
+) -> Checkpoint:
+    with pytest.raises(Stopped):
+        train(config, folder / "last.keras", stop_after=epochs, held_out=held_out)
+    earlier = read_checkpoint(folder / "last.keras")
+    assert earlier is not None
+    return earlier
+
+
 def curve(rows: list[EpochMetrics]) -> list[tuple[float | None, ...]]:
     return [(row.loss, row.accuracy, row.val_loss, row.val_accuracy) for row in rows]
 
@@ -83,7 +78,7 @@ def bits(model: ExperimentModel) -> list[bytes]:
 
 
 def test_statistics_are_those_of_the_images_that_the_epoch_began_with() -> None:
-    model = built(accepted("training.engine=graph", "model.dropout=0.5"))
+    model = built(accepted("training.engine=graph", "model.dropout=0.5"), DIGITS)
     model.prepare(DIGITS, 64)
     BatchStatistics(model, DIGITS).take(epoch=0)
     pixels = DIGITS.images.astype(np.float64) / 255
@@ -98,7 +93,7 @@ def test_statistics_are_those_of_the_images_that_the_epoch_began_with() -> None:
 
 def test_batches_count_alike(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mnist_exp.averaging.BATCH_SIZE", 100)
-    model = built(accepted("training.engine=graph"))
+    model = built(accepted("training.engine=graph"), DIGITS)
     model.prepare(DIGITS, 64)
     dense, layer = model.network.layers[1], model.network.layers[2]
     statistics = BatchStatistics(model, DIGITS)
@@ -137,11 +132,9 @@ def test_every_engine_gives_the_same_average(engine: str, augmentation: str) -> 
 @pytest.mark.parametrize("held_out", [HELD_OUT, None], ids=["validated", "unvalidated"])
 def test_it_goes_on_bit_for_bit(engine: str, held_out: LabelledImages | None, tmp_path: Path) -> None:
     config = accepted(f"training.engine={engine}", "augmentation=shift", "training.mixup=0.3")
-    path = tmp_path / "last.keras"
     whole, _, model = train(config, held_out=held_out)
-    with pytest.raises(Stopped):
-        train(config, path, stop_after=2, held_out=held_out)
-    rows, _, again = train(config, path, earlier=read_checkpoint(path), held_out=held_out)
+    earlier = stopped_after(2, config, tmp_path, held_out)
+    rows, _, again = train(config, earlier=earlier, held_out=held_out)
     assert curve(rows) == curve(whole) and bits(again) == bits(model)
 
 
@@ -167,22 +160,16 @@ def test_a_checkpoint_holds_the_averages_own_statistics_and_those_of_the_raw_wei
 
 
 def test_statistics_of_another_network_are_refused(tmp_path: Path) -> None:
-    config, path = accepted("training.engine=graph"), tmp_path / "last.keras"
-    with pytest.raises(Stopped):
-        train(config, path, stop_after=1)
-    earlier = read_checkpoint(path)
-    assert earlier is not None
+    config = accepted("training.engine=graph")
+    earlier = stopped_after(1, config, tmp_path)
     earlier.state.watchers["AveragedWeights"]["raw_statistics"] = [b"1234"]
     with pytest.raises(ConfigError, match="statistics of another network"):
         train(config, earlier=earlier)
 
 
 def test_a_checkpoint_from_before_statistics_were_taken_anew_can_be_gone_on_with(tmp_path: Path) -> None:
-    config, path = accepted("training.engine=graph"), tmp_path / "last.keras"
-    with pytest.raises(Stopped):
-        train(config, path, stop_after=2)
-    earlier = read_checkpoint(path)
-    assert earlier is not None
+    config = accepted("training.engine=graph")
+    earlier = stopped_after(2, config, tmp_path)
     state = earlier.state.watchers
     del state["AveragedWeights"]
     state["SwapEMAWeights"] = {"_ema_weights_in_model": True}

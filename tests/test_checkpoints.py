@@ -1,24 +1,24 @@
 """What `last.keras` holds is all that a training needs to go on, whatever trains it."""
 
+import functools
 import zipfile
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
-from hydra import compose, initialize_config_dir
 
 from mnist_exp import keras_names, training
 from mnist_exp.callbacks import BestWeights
 from mnist_exp.checkpoints import Checkpoint, read_checkpoint, restore, write_checkpoint
-from mnist_exp.config import parse
 from mnist_exp.errors import ConfigError
-from mnist_exp.models import build_network
 from mnist_exp.records import EpochMetrics
 from mnist_exp.schema import Config
 from mnist_exp.source import LabelledImages
 
-from .digits import CONF_DIR, sample_digits
+from . import trainings
+from .digits import sample_digits
+from .trainings import Stopped, built
 
 DIGITS = LabelledImages(*sample_digits(150))
 HELD_OUT = LabelledImages(DIGITS.images[:50], DIGITS.labels[:50])
@@ -32,25 +32,15 @@ QUICK = (
     "model.dropout=0.2",
     "schedule=constant",
 )
-
-
-class Stopped(Exception):  # noqa: N818 - as a signal would
-    """A training ended before its time."""
-
-
-def accepted(*overrides: str) -> Config:
-    with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
-        return parse(compose("config", [*QUICK, *overrides]))
+accepted = functools.partial(trainings.accepted, *QUICK)
 
 
 def train(
     config: Config, path: Path, stop_after: int = 0, earlier: Checkpoint | None = None
 ) -> tuple[list[EpochMetrics], list[np.ndarray]]:
     """Trains as a process of its own would; gives its rows and all variables."""
-    training.start_fresh(config.seed, config.training.threads)
-    network = build_network(config.model, (28, 28), 10)
-    engine = training.pick_engine(config, network, len(DIGITS))
-    model = training.build_model(config, network, engine, len(DIGITS))
+    model = built(config, DIGITS)
+    network = model.network
     best = BestWeights(network, config.training.monitor, config.training.direction)
     rows: list[EpochMetrics] = list(earlier.state.rows) if earlier else []
 
@@ -114,7 +104,7 @@ def test_what_watches_a_metric_goes_on_counting(schedule: str, tmp_path: Path) -
 def test_no_checkpoint_is_no_state_and_a_foreign_one_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "last.keras"
     assert read_checkpoint(path) is None
-    build_network(accepted().model, (28, 28), 10).save(path)
+    built(accepted(), DIGITS).network.save(path)
     with pytest.raises(ConfigError, match="holds weights only"):
         read_checkpoint(path)
     with zipfile.ZipFile(path, "a") as archive:
@@ -133,13 +123,10 @@ def test_a_checkpoint_of_something_else_is_refused(change: str, tmp_path: Path) 
     train(accepted("training.epochs=1"), path)
     checkpoint = read_checkpoint(path)
     assert checkpoint is not None
-    config = accepted(change)
-    network = build_network(config.model, (28, 28), 10)
-    engine = training.pick_engine(config, network, len(DIGITS))
-    model = training.build_model(config, network, engine, len(DIGITS))
+    model = built(accepted(change), DIGITS)
     model.prepare(DIGITS, 64)
     with pytest.raises(ConfigError, match="another network or optimizer"):
-        restore(checkpoint, network)
+        restore(checkpoint, model.network)
 
 
 def test_a_checkpoint_loads_with_plain_keras(tmp_path: Path) -> None:

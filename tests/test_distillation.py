@@ -1,10 +1,9 @@
 """Students that learn from a teacher's answers: the objective, the engines, and what is refused."""
 
 import dataclasses
+import functools
 import shutil
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import keras
 import msgspec
@@ -12,13 +11,10 @@ import msgspec.yaml
 import numpy as np
 import pytest
 import tensorflow as tf
-from hydra import compose, initialize_config_dir
 from numpy.typing import NDArray
 
 from mnist_exp import training
 from mnist_exp.callbacks import BestWeights
-from mnist_exp.comparison.run_folder import MAX_CONFIG_BYTES, RunFolder
-from mnist_exp.config import parse
 from mnist_exp.data import TrainingData, find_source, load_training_data
 from mnist_exp.distillation import Teacher, distillation_loss
 from mnist_exp.errors import ConfigError
@@ -27,20 +23,17 @@ from mnist_exp.reuse import ModelStore
 from mnist_exp.schema import Config
 from mnist_exp.source import Images, LabelledImages
 from mnist_exp.teachers import check_same_teacher, load_teacher
-from tests.comparison.run_makers import make_unfinished
+from tests import trainings
+from tests.comparison.run_makers import edited, make_unfinished
 from tests.conftest import FinishedRun, Run, Start
-from tests.digits import CONF_DIR, sample_digits
+from tests.digits import sample_digits
 from tests.sweeps.sweeping import num_epochs, read_json, wait_for
 
 DIGITS = LabelledImages(*sample_digits(600))
 HELD_OUT = LabelledImages(DIGITS.images[:200], DIGITS.labels[:200])
 SHAPE = (28, 28)
 QUICK = ("data=sample", "training.epochs=2", "training.batch_size=64", "model.units=[16]")
-
-
-def accepted(*overrides: str) -> Config:
-    with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
-        return parse(compose("config", [*QUICK, *overrides]))
+accepted = functools.partial(trainings.accepted, *QUICK)
 
 
 def taught_by(run: FinishedRun | Path, *overrides: str) -> Config:
@@ -148,20 +141,6 @@ def test_a_model_used_again_is_taught_as_a_fresh_one(finished_run: FinishedRun, 
     network.save(other / "checkpoints" / "best.keras")
     train(taught_by(other, "training.engine=graph"), store)
     assert store.is_fresh
-
-
-def read_tree(run: Path, name: str) -> dict[str, Any]:
-    with RunFolder(run) as folder:
-        return folder.read_yaml(name, MAX_CONFIG_BYTES)
-
-
-def edited(run: Path, folder: Path, name: str, change: Callable[[dict[str, Any]], None]) -> Path:
-    copy = Path(shutil.copytree(run, folder / "edited"))
-    tree = read_tree(copy, name)
-    change(tree)
-    encode = msgspec.yaml.encode if name.endswith(".yaml") else msgspec.json.encode
-    (copy / name).write_bytes(encode(tree))
-    return copy
 
 
 def test_a_teacher_that_knows_the_test_images_marks_its_student(

@@ -14,20 +14,20 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import yaml
-from hydra import compose, initialize_config_dir
 from numpy.typing import NDArray
 
 from mnist_exp.comparison.settings import recipe
-from mnist_exp.config import parse_tree, resolve
+from mnist_exp.config import parse_tree
 from mnist_exp.errors import ConfigError
 from mnist_exp.modes import evaluate
 from mnist_exp.preprocessing import build_front, is_front, layers_behind, prepare_images
 from mnist_exp.reuse import ImageStore
 from mnist_exp.training import predict_probabilities
 from tests.conftest import FinishedRun, Run, Start
-from tests.digits import CONF_DIR, sample_digits
+from tests.digits import sample_digits
 from tests.evaluation.asking import ask_evaluate, ask_predict, evaluate_tree
 from tests.sweeps.sweeping import num_epochs, read_json, wait_for
+from tests.trainings import composed
 
 DESKEWED = ("data=sample", "data.preprocessing=deskew", "training.engine=graph")
 DIGITS, _ = sample_digits(400)
@@ -251,8 +251,7 @@ def test_a_search_tries_its_trials_on_deskewed_images(run_command: Run, tmp_path
 
 
 def configuration(*overrides: str) -> dict[str, Any]:
-    with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
-        tree = resolve(compose("config", list(overrides)))
+    tree = composed(*overrides)
     parse_tree(tree)
     return tree
 

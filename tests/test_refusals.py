@@ -23,6 +23,8 @@ REFUSED = [
     ("experiment=nothing", "experiment:", '"nothing"', "none"),
     ("mode=trian", "mode:", '"trian"', '"train"'),
     ("data=mnst", "data:", '"mnst"', '"mnist"'),
+    # what Hydra's grammar does not take
+    ("training.epochs=3)", "training.epochs=3)", """'training.epochs="3)"'"""),
     # misspelt keys, at every depth
     ("sed=3", "sed:", '"seed"'),
     ("modle=ann", "modle:", '"mode"'),

@@ -1,5 +1,6 @@
 """What keeps a network from learning its images by heart: limits of weights, noise, cut-out squares."""
 
+import functools
 import subprocess
 import sys
 from pathlib import Path
@@ -10,18 +11,19 @@ import msgspec.yaml
 import numpy as np
 import pytest
 import tensorflow as tf
-from hydra import compose, initialize_config_dir
 
 from mnist_exp import randomness, training
 from mnist_exp.augmentation import build_augmentation, cut_out, flip
 from mnist_exp.callbacks import BestWeights
-from mnist_exp.config import parse, parse_tree, read_config, resolve, resumed_tree
+from mnist_exp.config import parse_tree, read_config, resumed_tree
 from mnist_exp.engine import ExperimentModel
 from mnist_exp.models import build_network, for_use
 from mnist_exp.schema import AffineConfig, Config, ElasticConfig, ShiftConfig
 from mnist_exp.source import LabelledImages
 
-from .digits import CONF_DIR, sample_digits
+from . import trainings
+from .digits import sample_digits
+from .trainings import built
 
 DIGITS = LabelledImages(*sample_digits(450))
 QUICK = ("data=sample", "training.batch_size=64", "training.epochs=3", "model.units=[24,16]")
@@ -30,6 +32,7 @@ YOUNGER = {
     "model": ["input_noise", "max_norm"],
     "augmentation": ["cutout_pixels", "horizontal_flip"],
 }
+composed_tree = functools.partial(trainings.composed, *QUICK)
 OWN_MODEL = """\
 family: sequential
 name: own
@@ -41,17 +44,9 @@ layers:
 """
 
 
-def composed_tree(*overrides: str) -> dict[str, Any]:
-    with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
-        return resolve(compose("config", [*QUICK, *overrides]))
-
-
 def trained(config: Config) -> ExperimentModel:
-    training.start_fresh(config.seed, config.training.threads)
-    network = build_network(config.model, (28, 28), 10)
-    engine = training.pick_engine(config, network, len(DIGITS))
-    model = training.build_model(config, network, engine, len(DIGITS))
-    best = BestWeights(network, config.training.monitor, config.training.direction)
+    model = built(config, DIGITS)
+    best = BestWeights(model.network, config.training.monitor, config.training.direction)
     training.fit(config, model, DIGITS, None, best, lambda row, is_best: None, lambda: None)
     return model
 
@@ -105,15 +100,9 @@ def test_noise_is_on_the_pixels_and_in_training_only() -> None:
 def test_a_models_own_yaml_can_name_noise_and_limits(tmp_path: Path) -> None:
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "own.yaml").write_text(OWN_MODEL)
-    with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
-        overrides = [
-            "data=sample",
-            "training.epochs=3",
-            "training.engine=graph",
-            "optimizer.learning_rate=0.1",
-        ]
-        config = parse(compose("config", ["model=own", f"hydra.searchpath=[file://{tmp_path}]", *overrides]))
-    network = trained(config).network
+    own = ("model=own", f"hydra.searchpath=[file://{tmp_path}]", "data=sample")
+    options = ("training.epochs=3", "training.engine=graph", "optimizer.learning_rate=0.1")
+    network = trained(trainings.accepted(*own, *options)).network
     assert network.layers[1].stddev == 0.2
     assert norms(network.layers[2]).max() == pytest.approx(2, abs=1e-4)
 

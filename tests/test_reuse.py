@@ -1,5 +1,6 @@
 """A model that is used again trains to the bits of a fresh one, and compiles nothing."""
 
+import functools
 import gc
 import weakref
 from collections.abc import Callable
@@ -9,12 +10,10 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from hydra import compose, initialize_config_dir
 
 from mnist_exp import training
 from mnist_exp.batches import resident
 from mnist_exp.callbacks import BestWeights
-from mnist_exp.config import parse
 from mnist_exp.engine import EpochModel, ExperimentModel
 from mnist_exp.records import EpochMetrics
 from mnist_exp.reuse import ModelStore
@@ -28,7 +27,8 @@ from mnist_exp.schema import (
 )
 from mnist_exp.source import LabelledImages
 
-from .digits import CONF_DIR, sample_digits
+from . import trainings
+from .digits import sample_digits
 
 DIGITS = LabelledImages(*sample_digits(300))
 HELD_OUT = LabelledImages(DIGITS.images[:100], DIGITS.labels[:100])
@@ -42,11 +42,7 @@ QUICK = (
     "model.dropout=0.2",
     "model.input_dropout=0.1",
 )
-
-
-def accepted(*overrides: str) -> Config:
-    with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
-        return parse(compose("config", [*QUICK, *overrides]))
+accepted = functools.partial(trainings.accepted, *QUICK)
 
 
 @dataclass(frozen=True)

@@ -126,6 +126,12 @@ def words(text):
     return " ".join(text.split())
 
 
+def test_the_plan_names_preprocessing_and_teacher_where_there_are_any():
+    text = words(shown(render_search_plan(changed(PLAN, preprocessing="deskew", teacher="one, weight 0.9"))))
+    assert "preprocessing deskew" in text and "teacher one, weight 0.9" in text
+    assert not {"preprocessing", "teacher"} & set(shown(render_search_plan(PLAN)).split())
+
+
 def test_the_plan_states_what_will_be_searched():
     text = words(shown(render_search_plan(PLAN)))
     for expected in (

@@ -17,7 +17,7 @@ from mnist_exp.reuse import ImageStore, ModelStore, StoredImages
 from mnist_exp.runs import RunDirectory
 from mnist_exp.schema import Config
 from mnist_exp.signals import StopRequest
-from mnist_exp.teachers import check_same_teacher, load_teacher
+from mnist_exp.teachers import check_same_teacher, describe_teacher, load_teacher
 from mnist_exp.terminal import Terminal
 
 _MODELS = ModelStore()
@@ -210,21 +210,13 @@ def _plan(experiment: Experiment, run: RunDirectory) -> console.Plan:
         optimizer=config.optimizer,
         schedule=config.schedule,
         augmentation=config.augmentation,
-        teacher=_word_teacher(experiment),
+        teacher=describe_teacher(experiment.teacher, experiment.config.training.teacher),
         epochs=config.training.epochs,
         batch_size=config.training.batch_size,
         engine=experiment.engine,
         seed=config.seed,
         run_path=str(run.path),
     )
-
-
-def _word_teacher(experiment: Experiment) -> str:
-    """Says who teaches; empty for nobody."""
-    if experiment.teacher is None:
-        return ""
-    asked = experiment.config.training.teacher
-    return f"{experiment.teacher.run_id}, weight {asked.weight:g}, temperature {asked.temperature:g}"
 
 
 def _next_commands(config: Config) -> list[str]:

@@ -1,6 +1,8 @@
 """Run directories made from the project's own records, as if networks had been trained."""
 
 import hashlib
+import shutil
+from collections.abc import Callable
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ import msgspec.yaml
 import numpy as np
 from numpy.typing import NDArray
 
+from mnist_exp.comparison.run_folder import MAX_CONFIG_BYTES, RunFolder
 from mnist_exp.records import DataRecord, EngineRecord, EpochMetrics, ErrorRecord, Manifest, Summary
 from mnist_exp.statistics import accuracy, cross_entropy, wilson_interval
 
@@ -34,6 +37,22 @@ CONFIG: dict[str, Any] = {
     },
 }  # fmt: skip
 BN_DNN = {"model.name": "bn_dnn", "model.units": [128, 128, 64, 64], "model.batch_norm": True}
+
+
+def read_tree(run: Path, name: str) -> dict[str, Any]:
+    """Reads one of a run's files, JSON or YAML."""
+    with RunFolder(run) as folder:
+        return folder.read_yaml(name, MAX_CONFIG_BYTES)
+
+
+def edited(run: Path, folder: Path, name: str, change: Callable[[dict[str, Any]], None]) -> Path:
+    """Copies a run, and changes one of the copy's files."""
+    copy = Path(shutil.copytree(run, folder / "edited"))
+    tree = read_tree(copy, name)
+    change(tree)
+    encode = msgspec.yaml.encode if name.endswith(".yaml") else msgspec.json.encode
+    (copy / name).write_bytes(encode(tree))
+    return copy
 
 
 def sha256(text: str) -> str:

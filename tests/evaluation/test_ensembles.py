@@ -3,7 +3,6 @@
 import csv
 import json
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +11,11 @@ import msgspec.yaml
 import numpy as np
 import pytest
 
-from mnist_exp.comparison.run_folder import MAX_CONFIG_BYTES, RunFolder
 from mnist_exp.errors import ConfigError
 from mnist_exp.evaluation.records import EnsembleEvaluation
 from mnist_exp.modes import evaluate
 from mnist_exp.terminal import Terminal
-from tests.comparison.run_makers import make_unfinished
+from tests.comparison.run_makers import edited, make_unfinished
 from tests.conftest import Run
 from tests.evaluation.asking import ask_evaluate, data_node, evaluate_tree
 
@@ -105,20 +103,6 @@ def test_what_members_were_trained_on_is_said(runs: list[Path], tmp_path: Path) 
     text, _, record = ask(listed(runs[:1] + runs[2:]), tmp_path, split="validation")
     assert [each.num_trained_on for each in record.members] == [0, 500] and record.num_trained_on == 500
     assert "all of these images were trained on" in text
-
-
-def read_tree(run: Path, name: str) -> dict[str, Any]:
-    with RunFolder(run) as folder:
-        return folder.read_yaml(name, MAX_CONFIG_BYTES)
-
-
-def edited(run: Path, folder: Path, name: str, change: Callable[[dict[str, Any]], None]) -> Path:
-    copy = Path(shutil.copytree(run, folder / "edited"))
-    tree = read_tree(copy, name)
-    change(tree)
-    encode = msgspec.yaml.encode if name.endswith(".yaml") else msgspec.json.encode
-    (copy / name).write_bytes(encode(tree))
-    return copy
 
 
 def other_classes(run: Path, folder: Path) -> Path:

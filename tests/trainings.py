@@ -1,0 +1,36 @@
+"""Trainings within the test's own process, as the command line would have asked for them."""
+
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+
+from mnist_exp import training
+from mnist_exp.config import parse_tree, resolve
+from mnist_exp.engine import ExperimentModel
+from mnist_exp.models import build_network
+from mnist_exp.schema import Config
+from mnist_exp.source import LabelledImages
+from tests.digits import CONF_DIR
+
+
+class Stopped(Exception):  # noqa: N818 - as a signal would
+    """A training ended before its time."""
+
+
+def composed(*overrides: str) -> dict[str, Any]:
+    """Gives the tree that Hydra composes."""
+    with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
+        return resolve(compose("config", list(overrides)))
+
+
+def accepted(*overrides: str) -> Config:
+    """Gives what is asked for, once it was accepted."""
+    return parse_tree(composed(*overrides))
+
+
+def built(config: Config, images: LabelledImages) -> ExperimentModel:
+    """Makes the model as a process of its own would."""
+    training.start_fresh(config.seed, config.training.threads)
+    network = build_network(config.model, (28, 28), 10)
+    engine = training.pick_engine(config, network, len(images))
+    return training.build_model(config, network, engine, len(images))
