@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from mnist_exp.moments import Moment, utc_now
 from mnist_exp.records import ErrorRecord
-from mnist_exp.runs import Moment, utc_now
 from mnist_exp.search import Search
 from mnist_exp.trial_records import TrialRecord
 

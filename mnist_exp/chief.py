@@ -20,7 +20,7 @@ from keras_tuner.engine.trial import Trial, TrialStatus
 from keras_tuner.src import protos
 from keras_tuner.src.distribute.oracle_chief import OracleServicer
 
-from mnist_exp import runs
+from mnist_exp import moments, runs
 from mnist_exp.assignments import HINT, MESSAGE, RUN
 from mnist_exp.errors import ExperimentError, RunError
 from mnist_exp.records import ErrorRecord
@@ -48,7 +48,7 @@ class Running:
 
     worker: str
     values: dict[str, Any]
-    began: runs.Moment = field(default_factory=runs.Moment)
+    began: moments.Moment = field(default_factory=moments.Moment)
     heard: float = field(default_factory=time.monotonic)
     epoch: int = 0
     epochs: int = 0

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mnist_exp import provenance, runs
+from mnist_exp import moments, provenance, runs
 from mnist_exp.errors import ConfigError, RunError
 from mnist_exp.records import Manifest, SweepPlace
 from mnist_exp.schema import Config
@@ -67,7 +67,7 @@ def open_run(job: Job) -> runs.RunDirectory:
             mode=job.mode,
             status="running",
             error=None,
-            started_at=runs.utc_now(),
+            started_at=moments.utc_now(),
             finished_at=None,
             duration_s=None,
             argv=job.argv,

@@ -3,10 +3,8 @@
 import os
 import secrets
 import shutil
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +15,7 @@ import msgspec.yaml
 from mnist_exp import files, locks
 from mnist_exp.comparison.run_folder import MAX_MANIFEST_BYTES, DamagedRun, RunFolder
 from mnist_exp.errors import ConfigError, ExperimentError, RunError
+from mnist_exp.moments import Moment, utc_now
 from mnist_exp.records import EpochMetrics, ErrorRecord, Manifest, Status, Summary
 
 if TYPE_CHECKING:
@@ -231,27 +230,6 @@ def open_run(path: Path) -> RunDirectory:
 def is_at_work(path: Path) -> bool:
     """Says whether some process is at work in a run's directory; where nobody can know, yes."""
     return locks.is_taken(path / _LOG)
-
-
-def utc_now() -> str:
-    """Says the time, UTC, ISO 8601, to the millisecond."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-@dataclass(frozen=True)
-class Moment:
-    """A moment, noted by the wall clock and by one that nobody can set.
-
-    Attributes:
-        utc: What the wall clock says, ISO 8601.
-    """
-
-    utc: str = field(default_factory=utc_now)
-    _monotonic_s: float = field(default_factory=time.monotonic)
-
-    def seconds_ago(self) -> float:
-        """Says how long ago it was, in this process, whatever has become of the wall clock since."""
-        return round(time.monotonic() - self._monotonic_s, 3)
 
 
 @contextmanager

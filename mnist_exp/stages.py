@@ -19,9 +19,9 @@ from mnist_exp.assignments import (
     searched_values,
     trial_name,
 )
+from mnist_exp.moments import Moment
 from mnist_exp.oracles import SavedOracle
 from mnist_exp.records import ErrorRecord
-from mnist_exp.runs import Moment
 from mnist_exp.search import Search
 from mnist_exp.search_files import SearchFiles
 from mnist_exp.trial_records import ConfirmationRecord, TrialRecord

@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 
 from mnist_exp.augmentation import build_augmentation
 from mnist_exp.averaging import AveragedWeights
+from mnist_exp.best_epoch import EVALUATION, BestEpoch
 from mnist_exp.callbacks import (
-    EVALUATION,
-    BestEpoch,
     EpochRecorder,
     GoOn,
     LayerSeeds,
@@ -211,19 +210,15 @@ def fit(
         averaged = AveragedWeights(model, training, goes_on=earlier is not None)
         compile_s += averaged.compile_s
         watchers = [averaged, *watchers]
-    callbacks = [
-        *watchers,
-        *_feeding_callbacks(model, feed.steps_per_epoch),
-        *_guards(recorder, model),
-        best,
-        recorder,
-    ]
-    if keep is not None:
-        callbacks.append(StateKeeper(recorder, watchers, keep, compile_s))
     if earlier is not None:
         restore(earlier, model.network)
-        callbacks.append(GoOn(earlier.state, recorder, watchers))
-    callbacks.append(keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: check()))
+    callbacks = [
+        *(*watchers, *_feeding_callbacks(model, feed.steps_per_epoch), *_guards(recorder, model)),
+        *(best, recorder),
+        *([StateKeeper(recorder, watchers, keep, compile_s)] if keep else []),
+        *([GoOn(earlier.state, recorder, watchers)] if earlier else []),
+        keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: check()),
+    ]
     model.fit(
         feed.elements,
         steps_per_epoch=feed.steps_per_epoch,

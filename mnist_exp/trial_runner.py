@@ -14,7 +14,7 @@ from keras_tuner.src.distribute import oracle_client
 from keras_tuner.src.distribute.oracle_client import OracleClient
 from msgspec import structs
 
-from mnist_exp import files, runs, training
+from mnist_exp import files, moments, runs, training
 from mnist_exp.assignments import (
     CANDIDATE,
     HINT,
@@ -26,7 +26,7 @@ from mnist_exp.assignments import (
     plain_values,
     trial_name,
 )
-from mnist_exp.callbacks import BestWeights
+from mnist_exp.best_epoch import BestWeights
 from mnist_exp.data import TrainingData
 from mnist_exp.errors import ConfigError, ExperimentError
 from mnist_exp.models import for_use
@@ -127,7 +127,7 @@ class TrialRunner:
 
     def _run(self, name: str, encoded: dict[str, Any]) -> str:
         """Runs a trial or a confirmation, writes it down, and says how it ended in Keras Tuner's words."""
-        began = runs.Moment()
+        began = moments.Moment()
         values, epochs = plain_values(self.search, encoded), num_epochs(self.search, encoded)
         if CANDIDATE in encoded:
             outcome = self._train_all(name, values, [int(encoded[SEED])], None)

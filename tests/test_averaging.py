@@ -9,7 +9,7 @@ import pytest
 
 from mnist_exp import training
 from mnist_exp.averaging import BatchStatistics
-from mnist_exp.callbacks import BestWeights
+from mnist_exp.best_epoch import BestWeights
 from mnist_exp.checkpoints import Checkpoint, TrainingState, read_checkpoint, write_checkpoint
 from mnist_exp.engine import ExperimentModel
 from mnist_exp.errors import ConfigError

@@ -2,7 +2,8 @@
 
 import pytest
 
-from mnist_exp.callbacks import BestEpoch, EpochRecorder, StopOnCollapse
+from mnist_exp.best_epoch import BestEpoch
+from mnist_exp.callbacks import EpochRecorder, StopOnCollapse
 from mnist_exp.errors import RunError
 from mnist_exp.records import EpochMetrics
 

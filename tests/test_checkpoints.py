@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mnist_exp import keras_names, training
-from mnist_exp.callbacks import BestWeights
+from mnist_exp.best_epoch import BestWeights
 from mnist_exp.checkpoints import Checkpoint, read_checkpoint, restore, write_checkpoint
 from mnist_exp.errors import ConfigError
 from mnist_exp.records import EpochMetrics

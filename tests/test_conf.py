@@ -11,7 +11,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 
 from mnist_exp import config, runs, schema, training
-from mnist_exp.callbacks import BestCheckpoint
+from mnist_exp.best_epoch import BestCheckpoint
 from mnist_exp.data import find_source, load_training_data
 from mnist_exp.models import build_network
 from mnist_exp.records import EpochMetrics, Manifest

@@ -14,7 +14,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from mnist_exp import training
-from mnist_exp.callbacks import BestWeights
+from mnist_exp.best_epoch import BestWeights
 from mnist_exp.data import TrainingData, find_source, load_training_data
 from mnist_exp.distillation import Teacher, distillation_loss
 from mnist_exp.errors import ConfigError

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from mnist_exp import randomness, training
 from mnist_exp.augmentation import build_augmentation, cut_out, flip
-from mnist_exp.callbacks import BestWeights
+from mnist_exp.best_epoch import BestWeights
 from mnist_exp.config import parse_tree, read_config, resumed_tree
 from mnist_exp.engine import ExperimentModel
 from mnist_exp.models import build_network, for_use

@@ -13,7 +13,7 @@ import pytest
 
 from mnist_exp import training
 from mnist_exp.batches import resident
-from mnist_exp.callbacks import BestWeights
+from mnist_exp.best_epoch import BestWeights
 from mnist_exp.engine import EpochModel, ExperimentModel
 from mnist_exp.records import EpochMetrics
 from mnist_exp.reuse import ModelStore

@@ -13,9 +13,9 @@ from keras_tuner.engine.trial import Trial, TrialStatus
 from mnist_exp import CONF_DIR
 from mnist_exp.assignments import plain_values
 from mnist_exp.config import Composition, parse
+from mnist_exp.moments import Moment, utc_now
 from mnist_exp.oracles import build_oracle
 from mnist_exp.records import ErrorRecord
-from mnist_exp.runs import Moment, utc_now
 from mnist_exp.search import Search, plan_search
 from mnist_exp.search_files import SearchFiles
 from mnist_exp.stages import ConfirmationStage, SearchStage

@@ -18,7 +18,7 @@ from mnist_exp.evaluation.overlap import TrainedOn
 from mnist_exp.evaluation.records import Evaluation, Robustness
 from mnist_exp.evaluation.sameness import compare_with_run
 from mnist_exp.evaluation.splits import ScoredSplit
-from mnist_exp.runs import utc_now
+from mnist_exp.moments import utc_now
 from mnist_exp.source import LabelledImages
 from mnist_exp.statistics import accuracy, confusion_counts, wilson_interval
 

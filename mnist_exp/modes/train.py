@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mnist_exp import console, files, provenance, resumption, runs, scoring, training
-from mnist_exp.callbacks import BestCheckpoint
+from mnist_exp import console, files, moments, provenance, resumption, scoring, training
+from mnist_exp.best_epoch import BestCheckpoint
 from mnist_exp.checkpoints import Checkpoint, load_best, read_checkpoint, write_checkpoint
 from mnist_exp.config import read_config
 from mnist_exp.engine import ExperimentModel
@@ -161,7 +161,9 @@ def _take_up(experiment: Experiment, run: RunDirectory, terminal: Terminal) -> N
     epochs = experiment.config.training.epochs
     files.remove_drafts(run.path)
     run.write_metrics(rows)
-    resumed = ResumeRecord(at=runs.utc_now(), epoch=len(rows), epochs=epochs, versions=provenance.versions())
+    resumed = ResumeRecord(
+        at=moments.utc_now(), epoch=len(rows), epochs=epochs, versions=provenance.versions()
+    )
     run.update_manifest(resumed=[*run.manifest.resumed, resumed])
     terminal.print(f"going on after epoch {len(rows)} of {epochs}")
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import msgspec
 
-from mnist_exp import files, jobs, runs
+from mnist_exp import files, jobs, moments, runs
 from mnist_exp.config import parse_tree
 from mnist_exp.jobs import Job
+from mnist_exp.moments import Moment
 from mnist_exp.records import ErrorRecord, SweepPlace
-from mnist_exp.runs import Moment
 from mnist_exp.schema import Config
 from mnist_exp.sweeps.orders import Order
 from mnist_exp.sweeps.records import SweepJob
@@ -101,7 +101,7 @@ def record_failure(job: Job, error: ErrorRecord, began: Moment) -> None:
             run.update_manifest(
                 status="failed",
                 error=error,
-                finished_at=runs.utc_now(),
+                finished_at=moments.utc_now(),
                 duration_s=round((run.manifest.duration_s or 0.0) + began.seconds_ago(), 3),
             )
             files.remove_drafts(run.path)

@@ -21,8 +21,8 @@ from mnist_exp import runs
 from mnist_exp.errors import ExperimentError
 from mnist_exp.execution import execute
 from mnist_exp.jobs import Job
+from mnist_exp.moments import Moment
 from mnist_exp.records import ErrorRecord
-from mnist_exp.runs import Moment
 from mnist_exp.signals import STOPPING
 from mnist_exp.sweeps.assignments import Answer, Assignment, job_of, record_failure
 from mnist_exp.terminal import Terminal

@@ -13,9 +13,9 @@ from rich.text import Text
 
 from mnist_exp import locks
 from mnist_exp.errors import ConfigError, RunError
+from mnist_exp.moments import utc_now
 from mnist_exp.native_output import NativeOutput, diverted_stderr
 from mnist_exp.records import Manifest
-from mnist_exp.runs import utc_now
 from mnist_exp.signals import Interrupted, StopRequest, stop_request
 from mnist_exp.sweeps import task
 from mnist_exp.sweeps.directory import JobStatus as Status

@@ -8,7 +8,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from mnist_exp import provenance, runs
+from mnist_exp import moments, provenance
 from mnist_exp.config import SWEEP_KEYS, Composition, parse_tree, resolve
 from mnist_exp.errors import ConfigError
 from mnist_exp.layout import plural
@@ -106,7 +106,7 @@ def plan_sweep(
     checked = [draft.checked for draft in kept if draft.checked is not None]
     record = SweepRecord(
         name=name,
-        created_at=runs.utc_now(),
+        created_at=moments.utc_now(),
         argv=list(argv),
         versions=provenance.versions(),
         git=provenance.git_record(),

@@ -16,7 +16,8 @@ from omegaconf import DictConfig
 from mnist_exp.checkpoints import read_checkpoint
 from mnist_exp.config import parse_tree
 from mnist_exp.errors import ConfigError
-from mnist_exp.runs import Moment, last_checkpoint
+from mnist_exp.moments import Moment
+from mnist_exp.runs import last_checkpoint
 from mnist_exp.signals import STOPPING
 from mnist_exp.sweeps.assignments import (
     Answer,
