@@ -86,7 +86,7 @@ def shortened(command: list[str]) -> list[str]:
     if {"mode=compare", *ASKING} & set(command):
         return command
     data = "data.validation=50" if "data.path" in str(command) else "data=sample"
-    seeds = {"seed=range(100,110)": "seed=100", "seed=range(100,107)": "seed=100,101"}
+    seeds = {"seed=range(100,110)": "seed=100", "seed=range(100,106)": "seed=100,101"}
     command = [seeds.get(argument, argument) for argument in command]
     return [*command, "training.epochs=1", data, *(SHORT_SEARCH if "mode=tune" in command else [])]
 

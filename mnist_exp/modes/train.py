@@ -212,7 +212,7 @@ def _plan(experiment: Experiment, run: RunDirectory) -> console.Plan:
         optimizer=config.optimizer,
         schedule=config.schedule,
         augmentation=config.augmentation,
-        teacher=describe_teacher(experiment.teacher, experiment.config.training.teacher),
+        teacher=describe_teacher(experiment.teacher, config.training.teacher),
         epochs=config.training.epochs,
         batch_size=config.training.batch_size,
         engine=experiment.engine,
