@@ -157,11 +157,13 @@ def render_summary(summary: Summary, run_path: str, next_commands: Sequence[str]
 
 
 def _word_accuracy(summary: Summary) -> Text:
-    """Words the test accuracy, its interval, and whether it was chosen on the test images."""
+    """Words the test accuracy, its interval, and whether test images had a part in it."""
     low, high = (100 * bound for bound in summary.test_accuracy_interval)
     words = Text.assemble((percent(summary.test_accuracy), "bold green"), f" (95%: {low:.2f} to {high:.2f})")
     if summary.selected_on_test:
-        words.append("\noptimistic: the best epoch was chosen on test images", style="bold yellow")
+        words.append(
+            "\noptimistic: test images had a part in choosing its epoch or its teacher", style="bold yellow"
+        )
     return words
 
 

@@ -50,8 +50,8 @@ class Summary(Struct, frozen=True, kw_only=True):
         compile_s: Seconds spent tracing and compiling.
         peak_memory_bytes: The process's largest resident set.
         ms_per_image: Milliseconds an image when predicting the test images in batches.
-        selected_on_test: Whether the best epoch was chosen on test images, or learnt from a teacher that
-            knows them, which makes `test_accuracy` optimistic.
+        selected_on_test: Whether the best epoch was chosen on test images, or the network learnt from a
+            teacher that knows them, which makes `test_accuracy` optimistic.
         data_notice: What a reader must know about the data; null when they are as named.
     """
 

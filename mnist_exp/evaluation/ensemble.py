@@ -30,22 +30,26 @@ class Ensemble:
 
     Attributes:
         networks: In the order of the members.
-        average: A plain Keras model: their inputs are its input, the mean of their probabilities its output.
+        average: A plain Keras model from images to the mean of their probabilities.
     """
 
     networks: list[keras.Model]
     average: keras.Model
 
 
-def load_ensemble(members: Sequence[Member], scored: ScoredSplit) -> Ensemble:
+def load_ensemble(
+    members: Sequence[Member], shape: Sequence[int] | None, class_names: Sequence[str], name: str
+) -> Ensemble:
     """Loads every member's network and builds their mean.
 
     Averaging probabilities: Lakshminarayanan, Pritzel and Blundell 2017, "Simple and scalable predictive
     uncertainty estimation using deep ensembles".
 
     Args:
-        members: Two or more.
-        scored: The images that they will be asked about.
+        members: One or more; one is its own mean.
+        shape: Height and width of the images that they will be asked about; None for the first one's.
+        class_names: Name of each class that the images may show.
+        name: What messages call the images.
 
     Raises:
         ConfigError: A file cannot be loaded, or does not fit the images.
@@ -53,14 +57,17 @@ def load_ensemble(members: Sequence[Member], scored: ScoredSplit) -> Ensemble:
     networks = []
     for number, (run, _) in enumerate(members):
         network = load_network(run)
+        shape = tuple(shape or network.input_shape[1:])
         try:
-            check_fit(network, scored.seen.images.shape[1:], scored.source.class_names, scored.source.name)
+            check_fit(network, shape, class_names, name)
         except ConfigError as error:
             raise ConfigError(f"{error.message} ({run.path})", error.hint) from error
         # Keras wants the parts of a model to have names of their own.
         network.name = f"member_{number}"
         networks.append(network)
-    pixels = keras.Input(scored.seen.images.shape[1:])
+    if len(networks) == 1:
+        return Ensemble(networks, networks[0])
+    pixels = keras.Input(shape)
     mean = keras.layers.Average()([network(pixels) for network in networks])
     return Ensemble(networks, keras.Model(pixels, mean, name="ensemble"))
 

@@ -76,18 +76,29 @@ def check_members(members: Sequence[Member], split: SplitName, has_other_data: b
     Raises:
         ConfigError: They know other classes, or have other images of their own.
     """
-    first, own = members[0]
+    check_classes(members)
+    first, _ = members[0]
     name = "test_sha256" if split == "test" else "train_sha256"
+    for run, _ in members[1:]:
+        if not has_other_data and getattr(run.data, name) != getattr(first.data, name):
+            raise ConfigError(
+                f"run: {run.path} has other {split} images than {first.path}.",
+                "Say on which data all of them are scored: data=…",
+            )
+
+
+def check_classes(members: Sequence[Member]) -> None:
+    """Makes sure that runs know the same classes.
+
+    Raises:
+        ConfigError: One knows others than the first.
+    """
+    first, own = members[0]
     for run, config in members[1:]:
         if config.data.class_names != own.data.class_names:
             raise ConfigError(
                 f"run: {run.path} knows other classes than {first.path}: "
                 f"{_listed(config.data.class_names)} instead of {_listed(own.data.class_names)}."
-            )
-        if not has_other_data and getattr(run.data, name) != getattr(first.data, name):
-            raise ConfigError(
-                f"run: {run.path} has other {split} images than {first.path}.",
-                "Say on which data all of them are scored: data=…",
             )
 
 

@@ -61,7 +61,7 @@ def render_predictions(
     pictures: Sequence[Picture],
     choices: Sequence[Sequence[Choice]],
     unread: Sequence[Unread],
-    run: str,
+    runs: Sequence[str],
     path: str,
 ) -> RenderableType:
     """Shows what the network saw and what it took it for.
@@ -70,7 +70,7 @@ def render_predictions(
         pictures: Those that could be read.
         choices: The likeliest classes of each, the likeliest first.
         unread: Those that could not.
-        run: The run that the network is of.
+        runs: Whose network answered; of several, the mean of theirs.
         path: Where everything was written to, as the user would type it.
     """
     parts: list[RenderableType] = []
@@ -84,9 +84,9 @@ def render_predictions(
         parts += [Text(), Text(f"{plural(len(unread), 'image')} skipped", style="bold yellow")]
         parts.append(render_facts(*_skipped(unread)))
     counts = f"{plural(len(pictures), 'image')} predicted"
-    facts = render_facts(
-        ("images", counts), ("run", Text(one_line(run), style="cyan")), ("written", Text(path, style="cyan"))
-    )
+    word = "run" if len(runs) == 1 else "the mean of"
+    asked = Text("\n".join(map(one_line, runs)), style="cyan")
+    facts = render_facts(("images", counts), (word, asked), ("written", Text(path, style="cyan")))
     return Group(*parts, Text(), facts)
 
 

@@ -124,7 +124,8 @@ def answer(request: EvaluateRequest, terminal: Terminal, given: Path | None) -> 
             output_dir = claim_folder(Path(request.runs_dir), f"evaluate_{config.model.name}", given)
             evaluated = evaluate(run, config.model.name, network, scored, request.evaluate, threads)
         else:
-            ensemble = ensembles.load_ensemble(members, scored)
+            shape, source = scored.seen.images.shape[1:], scored.source
+            ensemble = ensembles.load_ensemble(members, shape, source.class_names, source.name)
             output_dir = claim_folder(Path(request.runs_dir), "evaluate_ensemble", given)
             evaluated = ensembles.evaluate_ensemble(members, ensemble, scored, request.evaluate, threads)
         _write(evaluated, scored, output_dir)

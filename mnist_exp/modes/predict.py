@@ -1,4 +1,7 @@
-"""`mode=predict`: what a finished run's network takes anybody's pictures for."""
+"""`mode=predict`: what a finished run's network takes anybody's pictures for.
+
+Of several runs, the mean of their probabilities answers.
+"""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -7,13 +10,11 @@ from typing import Any
 from msgspec import Struct
 
 from mnist_exp import files
-from mnist_exp.comparison.reading import RunResult
 from mnist_exp.errors import ConfigError, RunError
-from mnist_exp.evaluation.choosing import choose_run, read_finished
+from mnist_exp.evaluation.members import Member, check_classes, read_members
 from mnist_exp.evaluation.work import quietly
 from mnist_exp.questions import read_question, refuse_unused
 from mnist_exp.runs import claim_folder
-from mnist_exp.schema import Config
 from mnist_exp.terminal import Terminal
 
 _USED = ("mode", "run", "runs_dir", "images")
@@ -26,12 +27,13 @@ class PredictRequest(Struct, frozen=True, kw_only=True):
     """What `mode=predict` reads of a configuration.
 
     Attributes:
-        run: Whose network: `latest`, `best`, a directory; null when nothing was said.
+        run: Whose network: `latest`, `best`, a directory; a glob or a list for the mean of several; null when
+            nothing was said.
         runs_dir: The folder that the predictions' own folder is made in, and runs are looked for in.
         images: Files, folders, globs; null when nothing was said.
     """
 
-    run: str | None
+    run: str | list[str] | None
     runs_dir: str
     images: str | list[str] | None
 
@@ -79,13 +81,15 @@ def answer(request: PredictRequest, terminal: Terminal, given: Path | None) -> N
     from mnist_exp.evaluation.prediction_table import file_name
 
     patterns = [request.images] if isinstance(request.images, str) else request.images or []
-    run, config = read_finished(choose_run(str(request.run), Path(request.runs_dir)))
+    members = read_members(request.run or [], Path(request.runs_dir))
+    check_classes(members)
     paths = find_images(patterns)
+    name = members[0][1].model.name if len(members) == 1 else "ensemble"
 
     def claim() -> Path:
-        return claim_folder(Path(request.runs_dir), f"predict_{config.model.name}", given)
+        return claim_folder(Path(request.runs_dir), f"predict_{name}", given)
 
-    unread = _predict(run, config, paths, claim, terminal)
+    unread = _predict(members, paths, claim, terminal)
     if unread:
         names = ", ".join(file_name(each) for each in unread[:_MOST_NAMED])
         more = f" and {len(unread) - _MOST_NAMED:,} more" if len(unread) > _MOST_NAMED else ""
@@ -93,7 +97,7 @@ def answer(request: PredictRequest, terminal: Terminal, given: Path | None) -> N
 
 
 def _predict(
-    run: RunResult, config: Config, paths: Sequence[Path], claim: Callable[[], Path], terminal: Terminal
+    members: Sequence[Member], paths: Sequence[Path], claim: Callable[[], Path], terminal: Terminal
 ) -> list[Path]:
     """Predicts, shows and writes.
 
@@ -102,26 +106,28 @@ def _predict(
     """
     with quietly():
         from mnist_exp.evaluation import network as networks
+        from mnist_exp.evaluation.ensemble import load_ensemble
         from mnist_exp.evaluation.framing import frame_for
         from mnist_exp.evaluation.pictures import read_pictures
         from mnist_exp.evaluation.prediction_console import render_predictions
         from mnist_exp.evaluation.prediction_table import prediction_table, top_choices
 
+        (run, config), names = members[0], members[0][1].data.class_names
         networks.start_as(run, config)
-        network = networks.load_network(run)
-        shape, names = network.input_shape[1:], config.data.class_names
+        network = load_ensemble(members, None, names, config.data.name).average
+        shape = network.input_shape[1:]
         if shape[0] != shape[1]:
             raise ConfigError(
                 f"run: its network takes images of {shape[0]} × {shape[1]} pixels, not square ones."
             )
-        networks.check_fit(network, shape, names, config.data.name)
         read, unread = read_pictures(paths, shape[0], frame_for(config.data.name), _MOST_DRAWN)
         probabilities = networks.predict(network, [picture.image for picture in read], shape)
         choices = [top_choices(row, names) for row in probabilities]
         output_dir = claim()
         files.write_bytes(output_dir / _TABLE, prediction_table(read, choices, unread).encode())
         _draw(read, choices, output_dir / _PLOTS)
-    terminal.print(render_predictions(read, choices, unread, str(run.path), str(output_dir)))
+    asked = [str(member.path) for member, _ in members]
+    terminal.print(render_predictions(read, choices, unread, asked, str(output_dir)))
     return [each.path for each in unread]
 
 

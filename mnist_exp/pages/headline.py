@@ -190,7 +190,8 @@ def banners(material: RunMaterial) -> list[Banner]:
     summary, data = material.run.summary, material.run.manifest.data
     if summary is not None and summary.selected_on_test:
         words = (
-            "The best epoch was chosen on the test images themselves: on other images expect less than this."
+            "The test images themselves had a part in choosing its epoch or its teacher: on other images "
+            "expect less than this."
         )
         found.append(Banner("careful", "Optimistic", words))
     notice = summary.data_notice if summary is not None else data.notice if data is not None else None

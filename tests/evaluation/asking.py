@@ -34,10 +34,11 @@ def ask_evaluate(
     return stdout.getvalue(), newest(runs_dir, "evaluate")
 
 
-def ask_predict(run: Path | str, runs_dir: Path, images: Any) -> tuple[str, Path]:
+def ask_predict(run: Path | str | list[str], runs_dir: Path, images: Any) -> tuple[str, Path]:
     """Predicts; gives what was shown and the folder that was written."""
     stdout = StringIO()
-    tree = {"mode": "predict", "run": str(run), "runs_dir": str(runs_dir), "images": images}
+    asked = run if isinstance(run, list) else str(run)
+    tree = {"mode": "predict", "run": asked, "runs_dir": str(runs_dir), "images": images}
     predict.answer(predict.accept(tree, []), Terminal(stdout), None)
     return stdout.getvalue(), newest(runs_dir, "predict")
 

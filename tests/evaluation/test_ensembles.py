@@ -11,13 +11,19 @@ import msgspec.yaml
 import numpy as np
 import pytest
 
+from mnist_exp.comparison.reading import read_run
 from mnist_exp.errors import ConfigError
+from mnist_exp.evaluation.framing import DIGITS
+from mnist_exp.evaluation.network import load_network
+from mnist_exp.evaluation.pictures import read_pictures
 from mnist_exp.evaluation.records import EnsembleEvaluation
 from mnist_exp.modes import evaluate
 from mnist_exp.terminal import Terminal
+from mnist_exp.training import predict_probabilities
 from tests.comparison.run_makers import edited, make_unfinished
 from tests.conftest import Run
-from tests.evaluation.asking import ask_evaluate, data_node, evaluate_tree
+from tests.evaluation.asking import ask_evaluate, ask_predict, data_node, evaluate_tree
+from tests.evaluation.drawings import bundled_digits, save
 
 QUICK: dict[str, Any] = {"evaluate": {"robustness_images": 0}}
 
@@ -158,3 +164,23 @@ def test_the_command_takes_lists_and_says_what_is_wrong_in_one_line(
         assert result.returncode == 2 and result.stderr.startswith("mnist-exp: run: ")
         assert result.stderr.count("\n") == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_pictures_are_answered_by_the_mean_too(runs: list[Path], tmp_path: Path) -> None:
+    paths = [save(image, tmp_path / f"{number}.png") for number, image in enumerate(bundled_digits(5)[0])]
+    text, folder = ask_predict(listed(runs), tmp_path / "out", [str(path) for path in paths])
+    assert "_predict_ensemble_" in folder.name and all(str(run) in "".join(text.split()) for run in runs)
+    seen = np.stack([picture.image for picture in read_pictures(paths, 28, DIGITS, 0)[0]])
+    said = [predict_probabilities(load_network(read_run(run)), seen) for run in runs]
+    with (folder / "predictions.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    for row, mean in zip(rows, np.mean(said, axis=0), strict=True):
+        assert row["prediction"] == str(mean.argmax())
+        assert float(row["probability"]) == pytest.approx(mean.max(), abs=1e-4)
+
+
+def test_pictures_are_not_answered_by_runs_of_other_classes(runs: list[Path], tmp_path: Path) -> None:
+    other = other_classes(runs[1], tmp_path)
+    with pytest.raises(ConfigError, match="knows other classes than"):
+        ask_predict(listed([runs[0], other]), tmp_path / "out", str(tmp_path))
+    assert not (tmp_path / "out").exists()
