@@ -15,6 +15,7 @@ from .digits import sample_digits
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+BENCHMARKS = (ROOT / "tests/benchmarks/README.md").read_text(encoding="utf-8")
 ASKING = ("mode=evaluate", "mode=predict", "mode=verify")
 SHORT_SEARCH = ("tuner.max_trials=1", "tuner.confirm.seeds=0", "tuner.workers=1")
 # One process for all commands: TensorFlow is imported once.
@@ -141,24 +142,25 @@ def test_the_benchmark_command_runs() -> None:
     assert "--help" in done.stdout
 
 
-@pytest.mark.parametrize("measurement", ["speed", "memory", "quality", "strategies"])
-def test_the_search_benchmarks_know_their_options(measurement: str) -> None:
-    lines = [line for block in blocks("bash") for line in block.splitlines()]
-    arguments = shlex.split(next(line for line in lines if "benchmarks/tuning.py" in line), comments=True)[4:]
-    assert arguments[1] == "speed"
-    done = subprocess.run(
-        [sys.executable, arguments[0], measurement, "--help"], cwd=ROOT, capture_output=True, text=True
-    )
-    assert done.returncode == 0 and measurement in done.stdout, done.stderr
-
-
-def test_the_fault_benchmark_knows_its_options() -> None:
-    line = next(line for block in blocks("bash") for line in block.splitlines() if "faults.py" in line)
-    arguments = shlex.split(line, comments=True)[4:]
-    done = subprocess.run(
-        [sys.executable, *arguments, "--help"], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    assert "--short" in done.stdout and "--results" in done.stdout
+@pytest.mark.parametrize(
+    ("command", "options"),
+    [
+        ("tuning.py speed", {"--trials", "--free"}),
+        ("tuning.py memory", {"--out"}),
+        ("tuning.py quality", {"--minutes"}),
+        ("tuning.py strategies", {"--picture"}),
+        ("sweeps.py speed", {"--stock-runs", "--recipe"}),
+        ("sweeps.py memory", {"--kinds", "--launchers"}),
+        ("sweeps.py planning", {"--repeats"}),
+        ("sweeps.py starts", {"--processes"}),
+        ("faults.py", {"--short", "--results"}),
+    ],
+)
+def test_each_benchmark_of_their_page_knows_its_options(command: str, options: set[str]) -> None:
+    assert f"`uv run --all-extras python tests/benchmarks/{command}`" in BENCHMARKS
+    arguments = [sys.executable, *f"tests/benchmarks/{command}".split(), "--help"]
+    done = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0 and options <= set(re.findall(r"--[\w-]+", done.stdout)), done.stderr
 
 
 ACCURACY_COMMANDS = [

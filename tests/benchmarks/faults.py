@@ -3,7 +3,7 @@
     uv run --all-extras python tests/benchmarks/faults.py [--short] [--only disk] [--results DIR]
 
 Runs `tests/faults`, file by file, as often as the full round asks for, which takes about an hour on two
-cores; `--short` takes CI's numbers instead. Prints the table of README's reliability section. With
+cores; `--short` takes CI's numbers instead. Prints the table of `tests/faults/README.md`. With
 `--results` what pytest found out is kept there, and a file that has been run is not run again.
 """
 

@@ -47,7 +47,7 @@ def give(run: RunResult, content: bytes) -> None:
     (run.path / "checkpoints" / "best.keras").write_bytes(content)
 
 
-def refusal(run: RunResult) -> str:
+def expect_refusal(run: RunResult) -> str:
     with pytest.raises(ConfigError) as refused:
         load_network(run)
     line = str(refused.value)
@@ -126,7 +126,7 @@ def test_a_description_of_something_else_than_a_network_is_refused(
     (tmp_path / "strangers_module.py").write_text("import os\nos.mkdir('mark')\nclass Layer: pass\n")
     monkeypatch.syspath_prepend(tmp_path)
     give(run, edited(whole, edit))
-    refusal(run)
+    expect_refusal(run)
     assert not (tmp_path / "mark").exists() and "strangers_module" not in sys.modules
 
 
@@ -148,7 +148,7 @@ def test_a_layer_with_code_in_it_is_refused_and_not_run(run: RunResult, tmp_path
         keras.Sequential([keras.layers.Input((8, 8)), *layers]).save("lambda.keras")
         shutil.rmtree("mark", ignore_errors=True)
         give(run, (tmp_path / "lambda.keras").read_bytes())
-        refusal(run)
+        expect_refusal(run)
         assert not (tmp_path / "mark").exists()
 
 
@@ -171,7 +171,7 @@ def test_a_pickle_is_never_loaded(run: RunResult, whole: bytes, tmp_path: Path) 
         packed(members(whole) | {"model.weights.npz": weights.getvalue()}),
     ):
         give(run, content)
-        refusal(run)
+        expect_refusal(run)
     assert not (tmp_path / "mark").exists()
 
 
@@ -210,7 +210,7 @@ def test_weights_from_elsewhere_or_of_another_size_are_refused(
 ) -> None:
     give(run, rewritten(whole, edit))
     with bounded(megabytes=100, seconds=5):
-        refusal(run)
+        expect_refusal(run)
 
 
 def test_archives_that_are_none_of_keras_are_refused(run: RunResult, whole: bytes) -> None:
@@ -232,7 +232,7 @@ def test_archives_that_are_none_of_keras_are_refused(run: RunResult, whole: byte
     ):
         give(run, content)
         with bounded(megabytes=100, seconds=5):
-            refusal(run)
+            expect_refusal(run)
 
 
 def test_links_out_of_the_run_are_refused(run: RunResult, whole: bytes, tmp_path: Path) -> None:
@@ -242,11 +242,11 @@ def test_links_out_of_the_run_are_refused(run: RunResult, whole: bytes, tmp_path
     for target in ("../../elsewhere/best.keras", str(tmp_path / "elsewhere" / "best.keras")):
         path.unlink()
         path.symlink_to(target)
-        assert "link" in refusal(run)
+        assert "link" in expect_refusal(run)
     path.unlink()
     path.parent.rmdir()
     path.parent.symlink_to(tmp_path / "elsewhere")
-    assert "link" in refusal(run)
+    assert "link" in expect_refusal(run)
 
 
 @cases(60)

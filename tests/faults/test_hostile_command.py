@@ -98,7 +98,7 @@ def contents(folder: Path) -> dict[str, int]:
     return {str(path.relative_to(folder)): path.lstat().st_mtime_ns for path in folder.rglob("*")}
 
 
-def refuse(folder: Path, words: tuple[str | bytes, ...]) -> float:
+def expect_refusal(folder: Path, words: tuple[str | bytes, ...]) -> float:
     """Gives the seconds of a processor that a refusal took."""
     before, used = contents(folder), resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(
@@ -115,14 +115,14 @@ def refuse(folder: Path, words: tuple[str | bytes, ...]) -> float:
 @pytest.mark.parametrize("words", REQUESTS, ids=lambda words: ascii(words)[:40])
 def test_it_is_refused_in_a_line_and_leaves_nothing(folder: Path, words: tuple[str | bytes, ...]) -> None:
     start_s = 1.5  # what Python, Hydra and numpy take to start, on a busy machine
-    assert refuse(folder, words) < start_s + REFUSAL_S
+    assert expect_refusal(folder, words) < start_s + REFUSAL_S
 
 
 @pytest.mark.parametrize("words", REQUESTS_TO_A_MODE, ids=lambda words: ascii(words)[:40])
 def test_what_only_a_mode_can_refuse_is_refused_in_a_line_too(
     folder: Path, words: tuple[str | bytes, ...]
 ) -> None:
-    refuse(folder, words)
+    expect_refusal(folder, words)
 
 
 SECRET, HOME = "hunter2-do-not-tell", "nobodys-home-xyzzy"

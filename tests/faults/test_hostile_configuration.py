@@ -120,7 +120,7 @@ def assert_one_clear_line(error: ConfigError) -> None:
     assert "object at 0x" not in line and "Traceback" not in line
 
 
-def answer(composed_by: Callable[[], DictConfig], words: list[str], folder: Path) -> str:
+def check_answer(composed_by: Callable[[], DictConfig], words: list[str], folder: Path) -> str:
     """Does with a request what the entrypoint does, up to the point where something would be started.
 
     What is accepted has to be the same when a run's directory is read back.
@@ -153,7 +153,7 @@ def answer(composed_by: Callable[[], DictConfig], words: list[str], folder: Path
 @cases(40)
 @given(st.lists(overrides() | st.sampled_from(OPTIONS), min_size=1, max_size=3))
 def test_whatever_is_typed_is_accepted_or_refused_in_a_line(folder: Path, words: list[str]) -> None:
-    answer(lambda: compose("config", words), words, folder)
+    check_answer(lambda: compose("config", words), words, folder)
 
 
 @pytest.fixture(scope="module")
@@ -174,7 +174,7 @@ def test_whatever_a_value_is_it_is_accepted_or_refused_in_a_line(
     folder: Path, composer: Composer, options: tuple[str, ...], override: str
 ) -> None:
     words = [*options, override]
-    answer(lambda: composer.compose(words).config, words, folder)
+    check_answer(lambda: composer.compose(words).config, words, folder)
 
 
 NODES = (
@@ -206,7 +206,7 @@ def test_whatever_tree_a_group_is_it_is_accepted_or_refused_in_a_line(
         OmegaConf.update(config, node, tree, merge=False, force_add=True)
         return config
 
-    answer(composed, [node], folder)
+    check_answer(composed, [node], folder)
 
 
 SHIPPED = {path.stem: path.read_bytes() for path in sorted(CONF_DIR.glob("model/*.yaml"))}
@@ -225,7 +225,7 @@ def test_whatever_bytes_a_file_holds_it_is_accepted_or_refused_in_a_line(
         OmegaConf.update(config, "model", OmegaConf.load(path), merge=False)
         return config
 
-    answer(composed, ["model=mine"], folder)
+    check_answer(composed, ["model=mine"], folder)
 
 
 TAGGED = (
@@ -247,7 +247,7 @@ def test_a_file_with_such_a_value_is_accepted_or_refused_in_a_line(
     mine.parent.mkdir()
     mine.write_text(f"family: sequential\nlayers: [Flatten]\nname: mine\n{key}: {text}\n")
     words = ["model=mine", f"hydra.searchpath=[file://{tmp_path}]"]
-    answer(lambda: compose("config", words), words, tmp_path)
+    check_answer(lambda: compose("config", words), words, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -261,7 +261,7 @@ def test_a_file_with_such_a_value_is_accepted_or_refused_in_a_line(
     ],
 )  # fmt: skip
 def test_a_callable_is_refused_in_every_group(folder: Path, composer: Composer, override: str) -> None:
-    assert answer(lambda: composer.compose([override]).config, [override], folder) == "refused"
+    assert check_answer(lambda: composer.compose([override]).config, [override], folder) == "refused"
 
 
 @pytest.mark.parametrize(
@@ -277,7 +277,7 @@ def test_a_callable_is_refused_in_every_group(folder: Path, composer: Composer, 
 )  # fmt: skip
 def test_layers_that_run_code_or_read_files_are_refused(folder: Path, composer: Composer, layer: str) -> None:
     words = ["model=cnn", f"model.layers=[{{{layer}}}]"]
-    assert answer(lambda: composer.compose(words).config, words, folder).startswith("refused")
+    assert check_answer(lambda: composer.compose(words).config, words, folder).startswith("refused")
 
 
 @pytest.mark.parametrize(
@@ -287,7 +287,7 @@ def test_what_an_optimizer_cannot_compute_with_is_refused(
     folder: Path, composer: Composer, argument: str
 ) -> None:
     words = [f"optimizer.{argument}"]
-    assert answer(lambda: composer.compose(words).config, words, folder) == "refused"
+    assert check_answer(lambda: composer.compose(words).config, words, folder) == "refused"
 
 
 @pytest.mark.parametrize("key", ["sweep", "model.name", "data.name"])
@@ -296,7 +296,7 @@ def test_what_an_optimizer_cannot_compute_with_is_refused(
 )
 def test_names_that_would_be_paths_are_refused(folder: Path, composer: Composer, key: str, name: str) -> None:
     words = [f"{key}={typed(name)}"]
-    assert answer(lambda: composer.compose(words).config, words, folder) == "refused"
+    assert check_answer(lambda: composer.compose(words).config, words, folder) == "refused"
 
 
 @cases(200)

@@ -69,7 +69,7 @@ def data_config(path: Path, **changes: Any) -> DataConfig:
     return msgspec.structs.replace(config, **changes)
 
 
-def read_or_refuse(path: Path) -> str | None:
+def check_reading(path: Path) -> str | None:
     """Reads all of a data set; gives the line that it is refused with, None where it is accepted."""
     try:
         source = find_source(data_config(path))
@@ -102,7 +102,7 @@ def test_a_changed_npz_file_is_read_or_refused(
     path = folder / "digits.npz"
     path.write_bytes(changed(NPZ[form], made))
     with bounded(megabytes=20):
-        read_or_refuse(path)
+        check_reading(path)
 
 
 @cases(100)
@@ -123,7 +123,7 @@ def test_a_header_that_lies_is_refused(folder: Path, kind: str, shape: list[int]
         for key in IDX_NAMES:
             archive.writestr(f"{key}.npy", stream.getvalue() + content)
     with bounded(megabytes=20):
-        assert read_or_refuse(path)
+        assert check_reading(path)
 
 
 @cases(150)
@@ -140,7 +140,7 @@ def test_a_header_is_never_run_and_warns_of_nothing(folder: Path, text: bytes) -
             archive.writestr(f"{key}.npy", head + bytes(6 * 64))
     with warnings.catch_warnings(record=True) as warned, bounded(megabytes=20):
         warnings.simplefilter("always")
-        assert read_or_refuse(path)
+        assert check_reading(path)
     assert warned == [] and not Path("mark").exists()
 
 
@@ -154,7 +154,7 @@ def test_a_changed_idx_file_is_read_or_refused(
     path.write_bytes(changed(gzip.compress(IDX[key]) if gzipped else IDX[key], made))
     try:
         with bounded(megabytes=20):
-            read_or_refuse(folder)
+            check_reading(folder)
     finally:
         path.write_bytes(IDX[key])
 
@@ -178,7 +178,7 @@ def test_a_pickle_is_never_loaded_however_it_is_changed(
     np.savez(stream, **dict.fromkeys(IDX_NAMES, np.array([Bomb(tmp_path / "mark")], object)))
     for content in (stream.getvalue(), changed(stream.getvalue(), made)):
         (tmp_path / "digits.npz").write_bytes(content)
-        assert read_or_refuse(tmp_path / "digits.npz")
+        assert check_reading(tmp_path / "digits.npz")
     assert not (tmp_path / "mark").exists()
 
 
@@ -195,7 +195,7 @@ def test_a_list_of_contents_without_end_is_refused_unread(tmp_path: Path) -> Non
         file.write(b"PK\5\6" + struct.pack("<HHHHIIH", 0, 0, 65_535, 65_535, size, 0, 0))
     for path in (many, vast):
         with bounded(megabytes=20):
-            line = read_or_refuse(path)
+            line = check_reading(path)
         assert line is not None and "list of contents" in line
 
 
@@ -208,7 +208,7 @@ def test_what_unpacks_to_gigabytes_is_refused_in_little_memory(tmp_path: Path) -
             archive.writestr(f"{key}.npy", claim + bytes(50 * 2**20))
     assert path.stat().st_size < 2**20
     with bounded(megabytes=20):
-        assert read_or_refuse(path)
+        assert check_reading(path)
 
 
 def test_a_gzipped_file_of_gigabytes_is_refused_unread(folder: Path) -> None:
@@ -218,7 +218,7 @@ def test_a_gzipped_file_of_gigabytes_is_refused_unread(folder: Path) -> None:
         file.truncate(2**40)
     try:
         with bounded(megabytes=20):
-            line = read_or_refuse(folder)
+            line = check_reading(folder)
         assert line is not None and "at most" in line
     finally:
         path.write_bytes(IDX["y_test"])
