@@ -165,6 +165,7 @@ def test_keras_callbacks_and_schedules_work() -> None:
     assert float(model.optimizer.learning_rate) == pytest.approx(0.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [{}, {"label_smoothing": 0.1}], ids=["plain", "smoothed"])
 def test_validation_in_one_graph_gives_what_evaluate_gives(options: dict[str, float]) -> None:
     model = build("compiled", **options)
@@ -180,6 +181,7 @@ def test_validation_in_one_graph_gives_what_evaluate_gives(options: dict[str, fl
     assert history["val_accuracy"][-1] == pytest.approx(accuracy)
 
 
+@pytest.mark.slow
 def test_label_smoothing_changes_the_training_objective_only() -> None:
     plain, smoothed = build("compiled"), build("compiled", label_smoothing=0.2)
     for model in (plain, smoothed):

@@ -49,6 +49,7 @@ def test_the_objective_is_that_of_both_labels_as_much_as_the_images_are_mixed() 
     assert float(validation) == pytest.approx(own.mean(), rel=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["compiled", "graph"])
 def test_every_engine_mixes_the_same_images(engine: str) -> None:
     model, reference = build(engine, mixup_alpha=0.4), build("keras", mixup_alpha=0.4)

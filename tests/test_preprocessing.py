@@ -157,6 +157,7 @@ def deskewed(run_command: Run, tmp_path_factory: pytest.TempPathFactory) -> Both
     return Both(path, result.stdout)
 
 
+@pytest.mark.slow
 def test_the_plan_names_it_and_the_fingerprints_are_the_files(
     deskewed: Both, finished_run: FinishedRun
 ) -> None:
@@ -171,6 +172,7 @@ def test_the_plan_names_it_and_the_fingerprints_are_the_files(
     }
 
 
+@pytest.mark.slow
 def test_saved_networks_take_images_as_they_are(deskewed: Both) -> None:
     best, last = (
         keras.models.load_model(deskewed.path / "checkpoints" / f"{name}.keras") for name in ("best", "last")
@@ -183,6 +185,7 @@ def test_saved_networks_take_images_as_they_are(deskewed: Both) -> None:
     assert [is_front(layer) for layer in last.layers] == [True, False, False, False]
 
 
+@pytest.mark.slow
 def test_a_saved_network_loads_without_this_package(deskewed: Both, tmp_path: Path) -> None:
     script = """
 import sys
@@ -198,6 +201,7 @@ np.save(sys.argv[3], network.predict(pixels, batch_size=1000, verbose=0))
     np.testing.assert_array_equal(np.load(tmp_path / "said.npy"), deskewed.probabilities())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("split", ["test", "validation"])
 def test_an_evaluation_finds_the_same_bits(deskewed: Both, split: str, tmp_path: Path) -> None:
     _, folder = ask_evaluate(deskewed.path, tmp_path, split=split, evaluate={"robustness_images": 20})
@@ -207,11 +211,13 @@ def test_an_evaluation_finds_the_same_bits(deskewed: Both, split: str, tmp_path:
     assert len(clean) == 1 and clean.pop() > 0.6
 
 
+@pytest.mark.slow
 def test_an_evaluation_takes_the_networks_own_preprocessing(deskewed: Both, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"^data\.preprocessing: the run's network has its own in front"):
         evaluate.accept(evaluate_tree(deskewed.path, tmp_path), ["data.preprocessing=none"])
 
 
+@pytest.mark.slow
 def test_pictures_of_ones_own_go_through_it_too(deskewed: Both, tmp_path: Path) -> None:
     keras.utils.save_img(tmp_path / "digit.png", deskewed.images[0][..., None], scale=False)
     text, _ = ask_predict(deskewed.path, tmp_path, str(tmp_path / "digit.png"))

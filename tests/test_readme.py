@@ -129,6 +129,7 @@ def test_the_refusal_shown_is_the_refusal_given(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout, done.stderr.strip()) == (2, "", answer)
 
 
+@pytest.mark.slow
 def test_the_benchmark_command_runs() -> None:
     lines = [line for block in blocks("bash") for line in block.splitlines()]
     arguments = shlex.split(next(line for line in lines if "benchmarks/training.py" in line))[3:]

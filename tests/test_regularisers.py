@@ -73,6 +73,7 @@ def test_no_hidden_unit_has_larger_weights_than_the_limit(engine: str) -> None:
     assert norms(dense_layers(limited.network)[-1]).max() > 0.7, "the limit is for hidden units"
 
 
+@pytest.mark.slow
 def test_a_limited_and_noisy_network_loads_without_this_package(tmp_path: Path) -> None:
     config = parse_tree(composed_tree("model.max_norm=2", "model.input_noise=0.1", "model.batch_norm=true"))
     for_use(build_network(config.model, (28, 28), 10)).save(tmp_path / "network.keras")
@@ -86,6 +87,7 @@ def test_a_limited_and_noisy_network_loads_without_this_package(tmp_path: Path) 
     assert done.stdout.strip() == "[2.0, 2.0] 0.1 False", done.stderr
 
 
+@pytest.mark.slow
 def test_noise_is_on_the_pixels_and_in_training_only() -> None:
     config = parse_tree(composed_tree("model.input_noise=0.3", "training.engine=graph"))
     model = trained(config)
@@ -97,6 +99,7 @@ def test_noise_is_on_the_pixels_and_in_training_only() -> None:
     assert names == ["Flatten", "GaussianNoise", "Dense"]
 
 
+@pytest.mark.slow
 def test_a_models_own_yaml_can_name_noise_and_limits(tmp_path: Path) -> None:
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "own.yaml").write_text(OWN_MODEL)

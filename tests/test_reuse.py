@@ -30,6 +30,8 @@ from mnist_exp.source import LabelledImages
 from . import trainings
 from .digits import sample_digits
 
+pytestmark = pytest.mark.slow
+
 DIGITS = LabelledImages(*sample_digits(300))
 HELD_OUT = LabelledImages(DIGITS.images[:100], DIGITS.labels[:100])
 QUICK = (

@@ -35,7 +35,7 @@ def every_plot(trials, objective=ACCURACY):
     ]
 
 
-@pytest.mark.parametrize("count", [1, 2, 30, 500])
+@pytest.mark.parametrize("count", [1, 2, 30, pytest.param(500, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("objective", [ACCURACY, LOSS])
 def test_every_picture_takes_any_number_of_trials(count, objective):
     for figure in every_plot(study(count), objective):

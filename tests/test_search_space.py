@@ -381,6 +381,7 @@ def test_drawn_numbers_are_short_and_stay_in_range() -> None:
     assert space.decode({"a.b": 0.15000000596046448}) == {"a.b": 0.15}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SHIPPED)
 def test_values_go_to_keras_tuner_and_back_and_make_a_configuration(name: str) -> None:
     space, blueprint = shipped(name)

@@ -64,6 +64,7 @@ def test_values_that_do_not_vary_have_an_interval_without_width() -> None:
     assert welch_interval([0.3, 0.3, 0.3], [0.1, 0.1]) == (0.3 - 0.1, 0.3 - 0.1)
 
 
+@pytest.mark.slow
 def test_the_interval_of_a_mean_holds_it_as_often_as_it_says() -> None:
     samples = np.random.default_rng(0).normal(0.98, 0.001, (20_000, 3)).tolist()
     intervals = np.array([mean_interval(sample) for sample in samples])
@@ -71,6 +72,7 @@ def test_the_interval_of_a_mean_holds_it_as_often_as_it_says() -> None:
     assert covered.mean() == pytest.approx(0.95, abs=0.006)
 
 
+@pytest.mark.slow
 def test_the_interval_of_a_difference_holds_it_as_often_as_it_says() -> None:
     generator = np.random.default_rng(0)
     first = generator.normal(2.0, 1.0, (20_000, 4)).tolist()

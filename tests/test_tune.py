@@ -122,6 +122,7 @@ def test_pictures_of_the_search_and_of_the_winner_are_drawn(search: FinishedRun)
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_the_winner_is_an_experiment_that_trains_to_the_confirmed_curve(
     search: FinishedRun, run_command: Run, tmp_path: Path
 ) -> None:
@@ -161,6 +162,7 @@ def test_a_finished_search_is_finished(search: FinishedRun, run_command: Run) ->
     assert (search.path / "trials.jsonl").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_one_worker_or_two_find_the_same(search: FinishedRun, run_command: Run, tmp_path: Path) -> None:
     result = run_command(
         *SMALL,
@@ -181,6 +183,7 @@ def test_one_worker_or_two_find_the_same(search: FinishedRun, run_command: Run, 
     assert "was not trained again" in json.loads((run / "summary.json").read_text())["verdict"]
 
 
+@pytest.mark.slow
 def test_failing_trials_are_recorded_and_the_search_goes_on(run_command: Run, tmp_path: Path) -> None:
     spaces = tmp_path / "mine" / "search_space"
     spaces.mkdir(parents=True)
@@ -210,6 +213,7 @@ def test_failing_trials_are_recorded_and_the_search_goes_on(run_command: Run, tm
     assert json.loads((run / "summary.json").read_text())["ended_by"].startswith("every combination")
 
 
+@pytest.mark.slow
 def test_test_images_are_not_read_before_the_search_is_over(run_command: Run, tmp_path: Path) -> None:
     """A search over an archive whose test images are damaged fails when it wants to score, not before."""
     images, labels = sample_digits(600)
@@ -238,6 +242,7 @@ def test_test_images_are_not_read_before_the_search_is_over(run_command: Run, tm
     assert json.loads((run / "manifest.json").read_text())["data"]["test_sha256"] is None
 
 
+@pytest.mark.slow
 def test_chief_and_workers_are_started_as_keras_tuners_manual_says(start: Start, tmp_path: Path) -> None:
     place = {"KERASTUNER_ORACLE_IP": "127.0.0.1", "KERASTUNER_ORACLE_PORT": str(free_port())}
     request = (*SMALL, "tuner.max_trials=4", "tuner.confirm.top=1", "tuner.confirm.seeds=1")

@@ -198,6 +198,7 @@ def test_the_repetition_is_no_result(
     assert "made by mode=verify" in refusal(again, tmp_path)
 
 
+@pytest.mark.slow
 def test_the_compiled_engine_and_images_that_have_moved(tmp_path: Path) -> None:
     runs_dir, before, after = tmp_path / "runs", tmp_path / "before.npz", tmp_path / "after.npz"
     shutil.copy(SAMPLE_PATH, before)
@@ -210,6 +211,7 @@ def test_the_compiled_engine_and_images_that_have_moved(tmp_path: Path) -> None:
     assert yaml.safe_load((path / "config.yaml").read_text())["data"]["path"] == str(after)
 
 
+@pytest.mark.slow
 def test_digits_that_stood_in_stand_in_again(
     own_copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -250,6 +252,7 @@ def test_another_split_is_refused(own_copy: Path, tmp_path: Path) -> None:
     assert refusal(own_copy, tmp_path).startswith("data: the validation split in ")
 
 
+@pytest.mark.slow
 def test_a_changed_run_is_told_from_its_repetition(own_copy: Path, tmp_path: Path) -> None:
     rows = [json.loads(line) for line in (own_copy / "metrics.jsonl").read_text().splitlines()]
     change_rows(own_copy, lambda rows: rows[1].update(val_loss=0.5, duration_s=99.0))

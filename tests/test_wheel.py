@@ -65,6 +65,7 @@ def test_the_wheel_carries_nothing_else(wheel: Path) -> None:
     assert wheel.stat().st_size < 3e6
 
 
+@pytest.mark.slow
 def test_an_installed_wheel_composes_its_own_conf_from_any_folder(installed: Path, tmp_path: Path) -> None:
     places = "mnist_exp.__file__, mnist_exp.train.CONF_DIR, mnist_exp.data.SAMPLE_PATH"
     where = f"import mnist_exp.data, mnist_exp.train; print({places}, sep='\\n')"

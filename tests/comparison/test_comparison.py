@@ -272,6 +272,7 @@ def make_many(folder: Path, num_groups: int, step: float) -> None:
             make_run(folder, f"r{number}_{seed}", seed=seed, config=config, skill=skill, num_test=10_000)
 
 
+@pytest.mark.slow
 def test_a_hundred_runs_take_about_a_second_and_tensorflow_is_never_loaded(tmp_path: Path) -> None:
     make_many(tmp_path, 20, 0.001)
     program = (

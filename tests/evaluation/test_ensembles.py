@@ -25,6 +25,8 @@ from tests.conftest import Run
 from tests.evaluation.asking import ask_evaluate, ask_predict, data_node, evaluate_tree
 from tests.evaluation.drawings import bundled_digits, save
 
+pytestmark = pytest.mark.slow
+
 QUICK: dict[str, Any] = {"evaluate": {"robustness_images": 0}}
 
 

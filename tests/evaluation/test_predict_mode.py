@@ -38,6 +38,7 @@ def network(finished_run: FinishedRun) -> keras.Model:
     return load_network(read_run(finished_run.path))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", WAYS)
 def test_anybodys_digits_are_read_as_well_as_mnists(network: keras.Model, tmp_path: Path, way: str) -> None:
     images, labels = bundled_digits(COUNT)

@@ -161,6 +161,7 @@ def composer(composing: None) -> Composer:
     return Composer()
 
 
+@pytest.mark.slow
 @cases(250)
 @given(
     st.sampled_from([(), ("mode=tune",), ("model=cnn",), ("mode=compare",), ("mode=evaluate",)]), overrides()
@@ -190,6 +191,7 @@ NODES = (
 )
 
 
+@pytest.mark.slow
 @cases(150)
 @given(st.sampled_from(NODES), values())
 @example(
@@ -299,6 +301,7 @@ def test_names_that_would_be_paths_are_refused(folder: Path, composer: Composer,
     assert check_answer(lambda: composer.compose(words).config, words, folder) == "refused"
 
 
+@pytest.mark.slow
 @cases(200)
 @given(
     st.sampled_from(["rerun", "on_fail", "plan", "sweep_plan.grid", "sweep_plan.list", "sweep_plan.seeds"]),
