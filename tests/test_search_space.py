@@ -490,9 +490,9 @@ def test_a_condition_is_put_into_words() -> None:
 @pytest.mark.parametrize("name", SHIPPED)
 def test_every_shipped_space_is_checked_in_no_time(name: str) -> None:
     space, blueprint = shipped(name)
-    started = time.perf_counter()
+    started = time.process_time()
     check(space, blueprint)
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
 
 
 def test_the_mlp_space_fits_both_networks_and_no_other() -> None:

@@ -122,7 +122,7 @@ def test_seeds_are_counted_from_the_seed_that_is_typed(checker: Checker) -> None
         ),
         # what only the disk knows
         (
-            ["data=sample,fashion_mnist", "data.mirrors=[]"],
+            ["data=sample,fashion_mnist", "data.mirrors=[]", "data.places=[]"],
             ["job 2 of 2 (data=fashion_mnist): fashion_mnist"],
         ),
         (["data.validation=500,4000"], ["job 2 of 2 (data.validation=4000): data.validation=4000 leaves"]),
