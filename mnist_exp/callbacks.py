@@ -17,24 +17,24 @@ from mnist_exp.schedules import LearningRates
 
 
 class LayerSeeds(keras.callbacks.Callback):
-    """Sets layers' own generators at each epoch's start, as a function of (seed, epoch, layer).
+    """Sets layers' own generators at each epoch's start, as a function of (seed, epoch, generator).
 
     Keras does not save their state, so that a resumed run would draw other numbers.
 
     Args:
         seed: Of the run.
-        generators: From `ExperimentModel.seed_generators`.
+        states: From `ExperimentModel.seed_states`.
     """
 
-    def __init__(self, seed: int, generators: list[keras.random.SeedGenerator]) -> None:
+    def __init__(self, seed: int, states: list[keras.Variable]) -> None:
         super().__init__()
-        self.seed, self.generators = seed, generators
+        self.seed, self.states = seed, states
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Seeds every generator."""
-        for number, generator in enumerate(self.generators):
-            state = np.random.SeedSequence([self.seed, epoch, number]).generate_state(2)
-            generator.state.assign(state.astype(np.int64))
+        for number, state in enumerate(self.states):
+            drawn = np.random.SeedSequence([self.seed, epoch, number]).generate_state(2)
+            state.assign(drawn.astype(np.int64))
 
 
 class StepLearningRates(keras.callbacks.Callback):

@@ -211,10 +211,11 @@ class ExperimentModel(keras.Model):
         numbers.weight_decay.assign(self.optimizer.weight_decay or 0.0)
         numbers.rates.assign([random_layers.rate_of(layer) for layer in self.own_layers])
 
-    def seed_generators(self) -> list[keras.random.SeedGenerator]:
-        """Lists the generators of layers that draw from Keras' own stateful source."""
-        generators = (getattr(layer, "seed_generator", None) for layer in self.network.layers)
-        return [generator for generator in generators if generator is not None]
+    def seed_states(self) -> list[keras.Variable]:
+        """Lists the states of Keras' own generators, wherever layers hold them; int64 (2,) each."""
+        weights = {id(weight) for weight in self.network.weights}
+        # Keras: `variables` are the weights and the states of generators.
+        return [variable for variable in self.network.variables if id(variable) not in weights]
 
 
 def _as_pixels(images: tf.Tensor) -> tf.Tensor:

@@ -245,7 +245,7 @@ def _guards(recorder: EpochRecorder, model: ExperimentModel) -> list[keras.callb
 
 def _feeding_callbacks(model: ExperimentModel, steps_per_epoch: int) -> list[keras.callbacks.Callback]:
     """Makes the callbacks that give a model the numbers that its graph does not compute."""
-    callbacks: list[keras.callbacks.Callback] = [LayerSeeds(model.seed, model.seed_generators())]
+    callbacks: list[keras.callbacks.Callback] = [LayerSeeds(model.seed, model.seed_states())]
     if not isinstance(model, EpochModel):
         callbacks.append(StepLearningRates(model.learning_rates, steps_per_epoch))
     return callbacks

@@ -24,15 +24,20 @@ DIGITS = LabelledImages(*sample_digits(150))
 HELD_OUT = LabelledImages(DIGITS.images[:50], DIGITS.labels[:50])
 # A wrapper of another optimizer, and one that is none itself.
 UNFIT = {"LossScaleOptimizer", "MultiOptimizer", "Optimizer"}
-QUICK = (
-    "data=sample",
-    "training.engine=graph",
-    "training.batch_size=64",
-    "model.units=[8]",
-    "model.dropout=0.2",
-    "schedule=constant",
-)
-accepted = functools.partial(trainings.accepted, *QUICK)
+QUICK = ("data=sample", "training.engine=graph", "training.batch_size=64", "schedule=constant")
+accepted = functools.partial(trainings.accepted, *QUICK, "model.units=[8]", "model.dropout=0.2")
+# Layers with generators of their own: under another name, in a cell.
+DRAWING_MODEL = """\
+family: sequential
+name: drawing
+layers:
+  - Reshape: {target_shape: [28, 28, 1]}
+  - RandomTranslation: {height_factor: 0.1, width_factor: 0.1}
+  - Reshape: {target_shape: [1, 784]}
+  - GRU: {units: 8, dropout: 0.3, unroll: true}
+  - AlphaDropout: {rate: 0.1}
+  - Dense: {units: 10, activation: softmax}
+"""
 
 
 def train(
@@ -60,6 +65,18 @@ def timeless(rows: list[EpochMetrics]) -> list[tuple[float | None, ...]]:
     return [(row.epoch, row.loss, row.accuracy, row.val_loss, row.learning_rate) for row in rows]
 
 
+def assert_goes_on(config: Config, folder: Path, stop_after: int) -> None:
+    """Makes sure that a training that is stopped and gone on with is, bit for bit, one that was not."""
+    whole = train(config, folder / "whole.keras")
+    with pytest.raises(Stopped):
+        train(config, folder / "last.keras", stop_after)
+    earlier = read_checkpoint(folder / "last.keras")
+    assert earlier is not None and len(earlier.state.rows) == stop_after
+    rows, variables = train(config, folder / "last.keras", earlier=earlier)
+    assert timeless(rows) == timeless(whole[0])
+    assert [one.tobytes() for one in variables] == [one.tobytes() for one in whole[1]]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("optimizer", sorted(set(keras_names.optimizers()) - UNFIT))
 def test_every_optimizer_goes_on_bit_for_bit(optimizer: str, tmp_path: Path) -> None:
@@ -69,14 +86,7 @@ def test_every_optimizer_goes_on_bit_for_bit(optimizer: str, tmp_path: Path) -> 
         "training.epochs=4",
         "training.ema_momentum=0.9",
     )
-    whole = train(config, tmp_path / "whole.keras")
-    with pytest.raises(Stopped):
-        train(config, tmp_path / "last.keras", stop_after=2)
-    earlier = read_checkpoint(tmp_path / "last.keras")
-    assert earlier is not None and len(earlier.state.rows) == 2
-    rows, variables = train(config, tmp_path / "last.keras", earlier=earlier)
-    assert timeless(rows) == timeless(whole[0])
-    assert [one.tobytes() for one in variables] == [one.tobytes() for one in whole[1]]
+    assert_goes_on(config, tmp_path, stop_after=2)
 
 
 @pytest.mark.parametrize("schedule", ["plateau", "constant"])
@@ -99,6 +109,13 @@ def test_what_watches_a_metric_goes_on_counting(schedule: str, tmp_path: Path) -
     assert over is not None and over.state.has_ended
     again, _ = train(config, tmp_path / "last.keras", earlier=over)
     assert timeless(again) == timeless(whole), "what stopped early must not be trained further"
+
+
+def test_layers_that_draw_by_themselves_go_on_bit_for_bit(tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "drawing.yaml").write_text(DRAWING_MODEL)
+    own = ("model=drawing", f"hydra.searchpath=[file://{tmp_path}]")
+    assert_goes_on(trainings.accepted(*QUICK, *own, "training.epochs=2"), tmp_path, stop_after=1)
 
 
 def test_no_checkpoint_is_no_state_and_a_foreign_one_is_refused(tmp_path: Path) -> None:

@@ -101,7 +101,7 @@ def test_the_same_seed_gives_the_same_bits(engine: str) -> None:
     def weights(seed: int) -> list[np.ndarray]:
         # AlphaDropout draws from Keras' own generator, as every layer does that the engine does not know.
         model = build(engine, random=True, extra=(keras.layers.AlphaDropout(0.1),), seed=seed)
-        train(model, epochs=2, callbacks=[LayerSeeds(seed, model.seed_generators())])
+        train(model, epochs=2, callbacks=[LayerSeeds(seed, model.seed_states())])
         return model.get_weights()
 
     first, again = weights(1), weights(1)
