@@ -142,7 +142,8 @@ class ExperimentModel(keras.Model):
 
     def step_key(self) -> tf.Tensor:
         """Gives the key of the random numbers of the next training step, a uint32 scalar."""
-        return randomness.derive(randomness.make_key(self._numbers.seed), self.optimizer.iterations.value)
+        # The public `iterations` counts updates: steps whose gradients accumulate would draw the same.
+        return randomness.derive(randomness.make_key(self._numbers.seed), self.optimizer._iterations.value)
 
     def augmented(self, images: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
         """Changes images uint8 (B, H, W) as training does; gives float32 (B, H, W) in [0, 1]."""

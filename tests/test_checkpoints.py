@@ -118,6 +118,12 @@ def test_layers_that_draw_by_themselves_go_on_bit_for_bit(tmp_path: Path) -> Non
     assert_goes_on(trainings.accepted(*QUICK, *own, "training.epochs=2"), tmp_path, stop_after=1)
 
 
+def test_gradients_that_wait_for_the_next_epoch_are_kept(tmp_path: Path) -> None:
+    # Of an epoch's three steps the third one's gradients wait.
+    config = accepted("+optimizer.gradient_accumulation_steps=2", "training.epochs=2")
+    assert_goes_on(config, tmp_path, stop_after=1)
+
+
 def test_no_checkpoint_is_no_state_and_a_foreign_one_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "last.keras"
     assert read_checkpoint(path) is None

@@ -17,6 +17,7 @@ from mnist_exp.schema import AffineConfig, ElasticConfig, Engine, NoAugmentation
 from mnist_exp.source import LabelledImages
 
 from .digits import sample_digits
+from .trainings import accepted, built
 
 IMAGES, LABELS = sample_digits(450)
 DIGITS = LabelledImages(IMAGES, LABELS)
@@ -64,9 +65,12 @@ def build(
 
 
 def train(
-    model: ExperimentModel, epochs: int = 3, callbacks: Sequence[keras.callbacks.Callback] = ()
+    model: ExperimentModel,
+    epochs: int = 3,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    batch_size: int = BATCH_SIZE,
 ) -> dict[str, list[float]]:
-    feed = model.prepare(DIGITS, BATCH_SIZE)
+    feed = model.prepare(DIGITS, batch_size)
     history = model.fit(
         feed.elements,
         steps_per_epoch=feed.steps_per_epoch,
@@ -144,6 +148,32 @@ def test_spatial_dropout_drops_whole_channels() -> None:
         kept = apply(layer, tf.ones(shape), randomness.make_key(0), 0.5).numpy().reshape(9, -1, 40)
         assert np.all(kept == kept[:, :1])
         assert 0.3 < (kept == 0).mean() < 0.7
+
+
+@pytest.mark.parametrize("engine", ["compiled", "graph", "keras"])
+def test_accumulated_gradients_are_those_of_a_larger_batch(engine: str) -> None:
+    plain = ("data=sample", "model.units=[8]", "optimizer=sgd", "schedule=constant")
+
+    def weights(batch_size: int, *overrides: str) -> list[np.ndarray]:
+        model = built(accepted(*plain, f"training.engine={engine}", *overrides), DIGITS)
+        train(model, epochs=1, batch_size=batch_size)
+        return model.get_weights()
+
+    accumulated = weights(45, "+optimizer.gradient_accumulation_steps=2")
+    for ours, expected in zip(accumulated, weights(90), strict=True):
+        np.testing.assert_allclose(ours, expected, atol=1e-5)
+
+
+def test_every_step_draws_anew_where_gradients_accumulate() -> None:
+    model, keys = build("keras"), []
+    optimizer = keras.optimizers.SGD(0.1, gradient_accumulation_steps=4)
+    model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"], jit_compile=False)
+
+    def note(batch: int, logs: object) -> None:
+        keys.append(int(model.step_key()))
+
+    train(model, epochs=1, callbacks=[keras.callbacks.LambdaCallback(on_train_batch_end=note)])
+    assert len(set(keys)) == len(keys) == -(-len(IMAGES) // BATCH_SIZE)
 
 
 def test_keras_callbacks_and_schedules_work() -> None:

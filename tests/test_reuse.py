@@ -113,6 +113,7 @@ def assert_used_again(chosen: Config, changed: Config) -> None:
         ("training.ema_momentum=0.9",),
         ("optimizer=sgd",),
         ("optimizer=rmsprop", "+optimizer.centered=true"),
+        ("optimizer=sgd", "+optimizer.gradient_accumulation_steps=3"),
         ("optimizer=adam", "optimizer.name=nadam"),
         ("optimizer=adam", "optimizer.name=lion", "~optimizer.epsilon"),
     ],
