@@ -37,12 +37,13 @@ def apply(layer: keras.Layer, inputs: tf.Tensor, key: tf.Tensor, rate: float | t
 
     Args:
         layer: Built.
-        inputs: Whatever the layer takes.
+        inputs: Whatever the layer takes; cast to the type that it computes in, as Keras does.
         key: uint32 scalar.
         rate: From `rate_of`, or a float64 scalar with that value.
     """
     if drawn_rate(layer) is None:
         return layer(inputs, training=True)
+    inputs = tf.cast(inputs, layer.compute_dtype)
     shape = keras.ops.shape(inputs)
     match layer:
         case keras.layers.SpatialDropout1D() | keras.layers.SpatialDropout2D():
@@ -52,6 +53,8 @@ def apply(layer: keras.Layer, inputs: tf.Tensor, key: tf.Tensor, rate: float | t
             return randomness.dropout(key, inputs, rate, shape)
         case keras.layers.GaussianDropout():
             deviation = (rate / (1.0 - rate)) ** 0.5
-            return inputs * (1.0 + tf.cast(deviation, tf.float32) * randomness.normal(key, shape))
+            factors = 1.0 + tf.cast(deviation, tf.float32) * randomness.normal(key, shape)
+            return inputs * tf.cast(factors, inputs.dtype)
         case _:
-            return inputs + tf.cast(rate, tf.float32) * randomness.normal(key, shape)
+            noise = tf.cast(rate, tf.float32) * randomness.normal(key, shape)
+            return inputs + tf.cast(noise, inputs.dtype)

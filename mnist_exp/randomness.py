@@ -87,12 +87,12 @@ def dropout(key: tf.Tensor, inputs: tf.Tensor, rate: float | tf.Tensor, mask_sha
 
     Args:
         key: uint32 scalar.
-        inputs: float32 of any shape.
+        inputs: Of any floating type and shape.
         rate: Share of zeros, 0 <= rate < 1; a number or a float64 scalar.
         mask_shape: Shape of the mask, broadcast to the inputs.
     """
     # Exact in float64: a float32 holds 24 bits of the 32.
     rate = tf.cast(rate, tf.float64)
     threshold = tf.cast(tf.round(rate * _UINT32_PER_UNIT), tf.uint32)
-    scale = tf.cast(1.0 / (1.0 - rate), tf.float32)
-    return tf.where(_bits(key, mask_shape) >= threshold, inputs * scale, 0.0)
+    scale = tf.cast(1.0 / (1.0 - rate), inputs.dtype)
+    return tf.where(_bits(key, mask_shape) >= threshold, inputs * scale, tf.zeros((), inputs.dtype))

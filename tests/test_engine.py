@@ -1,6 +1,6 @@
 """The engines: same batches, same random numbers, same weights, whichever executes the epoch."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import keras
 import numpy as np
@@ -12,7 +12,7 @@ from mnist_exp.augmentation import build_augmentation, shift, warp
 from mnist_exp.batches import shuffle
 from mnist_exp.callbacks import LayerSeeds
 from mnist_exp.engine import EpochModel, ExperimentModel, choose_engine
-from mnist_exp.random_layers import apply
+from mnist_exp.random_layers import apply, rate_of
 from mnist_exp.schema import AffineConfig, ElasticConfig, Engine, NoAugmentationConfig, ShiftConfig
 from mnist_exp.source import LabelledImages
 
@@ -174,6 +174,41 @@ def test_every_step_draws_anew_where_gradients_accumulate() -> None:
 
     train(model, epochs=1, callbacks=[keras.callbacks.LambdaCallback(on_train_batch_end=note)])
     assert len(set(keys)) == len(keys) == -(-len(IMAGES) // BATCH_SIZE)
+
+
+RANDOM_LAYERS = [
+    lambda **options: keras.layers.Dropout(0.5, **options),
+    lambda **options: keras.layers.SpatialDropout1D(0.5, **options),
+    lambda **options: keras.layers.GaussianDropout(0.2, **options),
+    lambda **options: keras.layers.GaussianNoise(0.3, **options),
+]
+
+
+@pytest.mark.parametrize("make", RANDOM_LAYERS, ids=["dropout", "spatial", "gaussian", "noise"])
+@pytest.mark.parametrize("precision", ["bfloat16", "float16", "float64"])
+def test_a_random_layer_computes_in_the_type_that_keras_would(
+    make: Callable[..., keras.Layer], precision: str
+) -> None:
+    inputs, key = tf.random.stateless_uniform((40, 7, 5), (1, 2)), randomness.make_key(0)
+
+    def applied(layer: keras.Layer, inputs: tf.Tensor) -> tf.Tensor:
+        return apply(layer, inputs, key, rate_of(layer))
+
+    expected = applied(make(), inputs)
+    after_another = applied(make(), tf.cast(inputs, precision))
+    assert after_another.dtype == make()(tf.cast(inputs, precision), training=True).dtype == tf.float32
+    by_itself = applied(make(dtype=precision), inputs)
+    assert by_itself.dtype == make(dtype=precision)(inputs, training=True).dtype == precision
+    for ours in (after_another, by_itself):
+        np.testing.assert_allclose(tf.cast(ours, tf.float32), expected, atol=0.02)
+
+
+@pytest.mark.parametrize("engine", ["graph", "keras"])
+def test_a_network_partly_of_half_precision_trains(engine: str) -> None:
+    half = keras.layers.Dense(32, activation="relu", dtype="mixed_bfloat16", name="half")
+    dropout = keras.layers.Dropout(0.2, name="after_half")
+    losses = train(build(engine, random=True, extra=(half, dropout)))["loss"]
+    assert losses[-1] < losses[0]
 
 
 def test_keras_callbacks_and_schedules_work() -> None:
