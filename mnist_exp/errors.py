@@ -4,7 +4,10 @@ import difflib
 from collections.abc import Iterable
 from typing import ClassVar
 
+from mnist_exp.streams import without_control
+
 _MOST_NAMES = 20
+_KERAS_WRAPPER = "Exception encountered when calling "
 
 
 class ExperimentError(Exception):
@@ -35,6 +38,16 @@ class ConfigError(ExperimentError):
 
 class RunError(ExperimentError):
     """A run that had started could not be finished."""
+
+
+def words_of(error: Exception) -> str:
+    """Says in one line what an exception of Keras or TensorFlow says in many.
+
+    Of one from inside a layer: which layer that is, and what went wrong there.
+    """
+    lines = [line.strip() for line in without_control(str(error)).splitlines() if line.strip()]
+    is_wrapped = bool(lines) and lines[0].startswith(_KERAS_WRAPPER)
+    return " ".join(lines[: 2 if is_wrapped else 1])
 
 
 def nearest(name: str, accepted: Iterable[str]) -> str:

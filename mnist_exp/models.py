@@ -5,7 +5,7 @@ from typing import Any
 
 import keras
 
-from mnist_exp.errors import ConfigError
+from mnist_exp.errors import ConfigError, words_of
 from mnist_exp.preprocessing import Preprocessing, build_front
 from mnist_exp.schema import MlpConfig, ModelConfig, SequentialConfig
 
@@ -39,7 +39,7 @@ def build_network(
         layers = [*build_front(preprocessing, image_shape), *layers]
         network = keras.Sequential([keras.layers.Input(image_shape), *layers], name=_keras_name(config.name))
     except (TypeError, ValueError) as error:
-        raise ConfigError(f"model.layers: they do not fit together: {_first_line(error)}") from error
+        raise ConfigError(f"model.layers: they do not fit together: {words_of(error)}") from error
     _check_output(network, num_classes)
     return network
 
@@ -75,9 +75,7 @@ def _build_layer(entry: str | dict[str, dict[str, Any] | None], number: int) -> 
     try:
         return getattr(keras.layers, name)(**(arguments or {}))
     except (TypeError, ValueError) as error:
-        raise ConfigError(
-            f"model.layers[{number}]: Keras refuses this {name}: {_first_line(error)}"
-        ) from error
+        raise ConfigError(f"model.layers[{number}]: Keras refuses this {name}: {words_of(error)}") from error
 
 
 def _check_output(network: keras.Sequential, num_classes: int) -> None:
@@ -95,10 +93,6 @@ def _check_output(network: keras.Sequential, num_classes: int) -> None:
 
 def _keras_name(name: str) -> str:
     return name.replace(".", "_").replace("-", "_")
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0]
 
 
 def for_use(network: keras.Sequential) -> keras.Sequential:

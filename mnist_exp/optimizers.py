@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import keras
 import tensorflow as tf
 
-from mnist_exp.errors import ConfigError
+from mnist_exp.errors import ConfigError, words_of
 from mnist_exp.schema import OptimizerConfig
 
 
@@ -32,9 +32,7 @@ def build_optimizer(
         optimizer_class = getattr(keras.optimizers, classes[config.name.lower()])
         optimizer = optimizer_class(learning_rate=config.learning_rate, **config.arguments, **average)
     except (TypeError, ValueError) as error:
-        raise ConfigError(
-            f"optimizer: Keras refuses these arguments: {str(error).splitlines()[0]}"
-        ) from error
+        raise ConfigError(f"optimizer: Keras refuses these arguments: {words_of(error)}") from error
     if optimizer.weight_decay:
         spared = [variable for variable in network.trainable_variables if variable.name != "kernel"]
         optimizer.exclude_from_weight_decay(var_list=spared)

@@ -14,7 +14,7 @@ import msgspec.yaml
 
 from mnist_exp import files, locks
 from mnist_exp.comparison.run_folder import MAX_MANIFEST_BYTES, DamagedRun, RunFolder
-from mnist_exp.errors import ConfigError, ExperimentError, RunError
+from mnist_exp.errors import ConfigError, ExperimentError, RunError, words_of
 from mnist_exp.moments import Moment, utc_now
 from mnist_exp.records import EpochMetrics, ErrorRecord, Manifest, Status, Summary
 
@@ -282,5 +282,4 @@ def explain(error: Exception) -> RunError:
         return RunError("The memory ran out.", hint)
     if isinstance(error, OSError) and error.filename:
         return RunError(f"{error.filename}: {error.strerror}.")
-    lines = str(error).strip().splitlines() or [""]
-    return RunError(f"{type(error).__name__}: {lines[0]}", "HYDRA_FULL_ERROR=1 shows where.")
+    return RunError(f"{type(error).__name__}: {words_of(error)}", "HYDRA_FULL_ERROR=1 shows where.")
