@@ -206,17 +206,19 @@ def fit(
     compile_s = feed.compile_s + (earlier.state.compile_s if earlier else 0.0)
     if isinstance(model, EpochModel) and validation is not None:
         compile_s += model.keep_validation(validation)
+    averaging: list[AveragedWeights] = []
     if config.training.ema_momentum:
-        averaged = AveragedWeights(model, training, goes_on=earlier is not None)
-        compile_s += averaged.compile_s
-        watchers = [averaged, *watchers]
+        averaging = [AveragedWeights(model, training, goes_on=earlier is not None)]
+        compile_s += averaging[0].compile_s
     if earlier is not None:
         restore(earlier, model.network)
+    remembering = [*averaging, *watchers]
     callbacks = [
-        *(*watchers, *_feeding_callbacks(model, feed.steps_per_epoch), *_guards(recorder, model)),
-        *(best, recorder),
-        *([StateKeeper(recorder, watchers, keep, compile_s)] if keep else []),
-        *([GoOn(earlier.state, recorder, watchers)] if earlier else []),
+        *(*averaging, *_feeding_callbacks(model, feed.steps_per_epoch), *_guards(recorder, model)),
+        # A plateau sets the next epoch's learning rate when this epoch's has been recorded.
+        *(best, recorder, *watchers),
+        *([StateKeeper(recorder, remembering, keep, compile_s)] if keep else []),
+        *([GoOn(earlier.state, recorder, remembering)] if earlier else []),
         keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: check()),
     ]
     model.fit(

@@ -1,11 +1,18 @@
-"""What stops a training, told from what does not."""
+"""What stops a training, told from what does not; what is recorded of an epoch."""
 
 import pytest
 
+from mnist_exp import training
 from mnist_exp.best_epoch import BestEpoch
 from mnist_exp.callbacks import EpochRecorder, StopOnCollapse
 from mnist_exp.errors import RunError
 from mnist_exp.records import EpochMetrics
+from mnist_exp.source import LabelledImages
+
+from .digits import sample_digits
+from .trainings import accepted, built
+
+DIGITS = LabelledImages(*sample_digits(150))
 
 
 def row(epoch: int, accuracy: float) -> EpochMetrics:
@@ -42,3 +49,22 @@ def test_falling_to_a_guess_from_well_above_it_is_a_collapse(
         return
     with pytest.raises(RunError, match=r"accuracy collapsed from [\d.]+% to [\d.]+% in epoch \d"):
         callback.on_epoch_end(len(accuracies), logs)
+
+
+@pytest.mark.parametrize("engine", ["graph", "keras"])
+def test_the_recorded_learning_rate_is_the_epochs_own(engine: str) -> None:
+    # So low a rate improves nothing: a plateau from the second epoch on.
+    plateau = (
+        "schedule=plateau",
+        "schedule.patience=1",
+        "schedule.factor=0.5",
+        "schedule.min_learning_rate=0",
+    )
+    quick = ("data=sample", "model.units=[4]", "optimizer=sgd", "optimizer.learning_rate=1e-9")
+    config = accepted(*quick, *plateau, "training.epochs=4", f"training.engine={engine}")
+    rows: list[EpochMetrics] = []
+    best = BestEpoch(config.training.monitor, config.training.direction)
+    model = built(config, DIGITS)
+    training.fit(config, model, DIGITS, DIGITS, best, lambda row, is_best: rows.append(row), lambda: None)
+    assert [row.learning_rate for row in rows] == pytest.approx([1e-9, 1e-9, 5e-10, 2.5e-10], rel=1e-6)
+    assert float(model.optimizer.learning_rate) == pytest.approx(1.25e-10, rel=1e-6), "the next epoch's"
