@@ -34,9 +34,14 @@ def build_optimizer(
     except (TypeError, ValueError) as error:
         raise ConfigError(f"optimizer: Keras refuses these arguments: {words_of(error)}") from error
     if optimizer.weight_decay:
-        spared = [variable for variable in network.trainable_variables if variable.name != "kernel"]
+        spared = [variable for variable in network.trainable_variables if not is_kernel(variable)]
         optimizer.exclude_from_weight_decay(var_list=spared)
     return optimizer
+
+
+def is_kernel(variable: keras.Variable) -> bool:
+    """Says whether a layer multiplies inputs by this variable: a kernel of any kind, no bias or scale."""
+    return variable.name.endswith("kernel")
 
 
 @contextmanager

@@ -18,7 +18,7 @@ import msgspec
 from mnist_exp import runs
 from mnist_exp.errors import ConfigError
 from mnist_exp.models import build_network
-from mnist_exp.optimizers import build_optimizer
+from mnist_exp.optimizers import build_optimizer, is_kernel
 from mnist_exp.sweeps.checker import Answer, Question, Refusal
 from mnist_exp.sweeps.network_facts import NetworkFacts
 
@@ -99,7 +99,7 @@ def _multiply_adds(network: keras.Sequential, kinds: type | tuple[type, ...]) ->
         _num_places(layer) * math.prod(weight.shape)
         for layer in layers
         for weight in layer.weights
-        if weight.name.endswith("kernel")
+        if is_kernel(weight)
     )
 
 
