@@ -5,7 +5,7 @@ Later edits of YAML files change no trial, and a search that was killed goes on 
 
 import functools
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -37,14 +37,16 @@ class Blueprint:
     Attributes:
         base: The composed configuration, interpolations kept as text.
         options: Group to option to node, for each group whose option is searched.
-        choices: Group to the option that was composed.
+        choices: Group to the option that was composed, the data's included.
         lengths: As the search space has them.
+        own_data: What differs under `data` from its option's file, but for where the images are.
     """
 
     base: dict[str, Any]
     options: dict[str, dict[str, Any]]
     choices: dict[str, str]
     lengths: dict[str, str | int]
+    own_data: dict[str, Any] = field(default_factory=dict)
 
     def tree(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Gives a trial's whole configuration, interpolations resolved.
@@ -109,8 +111,14 @@ def freeze(
         for dimension in space.dimensions
         if dimension.name in GROUPS
     }
-    own = {group: choices[group] for group in GROUPS if group in choices}
-    return Blueprint({str(key): node for key, node in base.items()}, options, own, dict(space.lengths))
+    own = {group: choices[group] for group in ("data", *GROUPS) if group in choices}
+    return Blueprint(
+        base={str(key): node for key, node in base.items()},
+        options=options,
+        choices=own,
+        lengths=dict(space.lengths),
+        own_data=_changed_data(base["data"], compose([f"data={own['data']}"])) if "data" in own else {},
+    )
 
 
 def check(space: SearchSpace, blueprint: Blueprint) -> None:
@@ -135,6 +143,8 @@ def check(space: SearchSpace, blueprint: Blueprint) -> None:
 def experiment_yaml(blueprint: Blueprint, values: Mapping[str, Any], title_lines: Iterable[str]) -> str:
     """Writes a trial as a file for `conf/experiment/`, whole, so that later defaults change nothing.
 
+    Of the data it has the option and what differs from it: another `data=` still means other images.
+
     Args:
         blueprint: What the trial was made from.
         values: By the names of the search space, active ones only.
@@ -148,6 +158,8 @@ def experiment_yaml(blueprint: Blueprint, values: Mapping[str, Any], title_lines
     defaults = [{f"override /{group}": option} for group, option in chosen.items()]
     header = ["# @package _global_", *(f"# {line}".rstrip() for line in title_lines)]
     nodes = OmegaConf.masked_copy(composed, list(GROUPS))
+    if blueprint.own_data:
+        nodes = OmegaConf.merge({"data": blueprint.own_data}, nodes)
     return "\n".join([*header, OmegaConf.to_yaml(OmegaConf.create({"defaults": defaults})), ""]) + str(
         OmegaConf.to_yaml(nodes, resolve=False)
     )
@@ -164,6 +176,17 @@ def _check_searchable(dimension: Dimension) -> None:
         raise ConfigError(f"{key}: there is no such key.", nearest(dimension.name, _searchable_keys()))
     if dimension.name in _SAME_FOR_ALL:
         raise ConfigError(f"{key}: {_SAME_FOR_ALL[dimension.name]}, so it is the same for all trials.")
+
+
+def _changed_data(found: dict[str, Any], composed: DictConfig) -> dict[str, Any]:
+    """Lists what an experiment or the command line changed under `data`; the path is a machine's own."""
+    filed = OmegaConf.to_container(composed.data, resolve=False)
+    assert isinstance(filed, dict)
+    return {
+        key: value
+        for key, value in found.items()
+        if key != "path" and (key not in filed or filed[key] != value)
+    }
 
 
 def _compose_options(

@@ -1,6 +1,7 @@
 """A search from its first trial to its report."""
 
 import argparse
+import itertools
 import shlex
 from contextlib import closing
 from dataclasses import dataclass
@@ -34,6 +35,7 @@ from mnist_exp.search_files import SearchFiles
 from mnist_exp.search_space import SearchSpace
 from mnist_exp.signals import StopRequest
 from mnist_exp.stages import ConfirmationStage, SearchStage
+from mnist_exp.sweeps.overrides import override_value, to_override
 from mnist_exp.teachers import describe_teacher, load_teacher
 from mnist_exp.terminal import Terminal
 from mnist_exp.trial_records import SearchSummary
@@ -138,24 +140,30 @@ def search(
         stage,
         confirmations.confirmations if confirmations else [],
         terminal,
-        _next_commands(run, files),
+        _next_commands(search, run, files),
     )
 
 
-def _next_commands(run: RunDirectory, files: SearchFiles) -> list[str]:
+def _next_commands(search: Search, run: RunDirectory, files: SearchFiles) -> list[str]:
     """Suggests how to train the winner, on the same images and with the user's own YAML."""
     data = [override for override in run.read_overrides() if override.startswith("data")]
-    own = [f"hydra.searchpath=[file://{folder}]" for folder in _config_dirs(run.manifest.argv)]
+    path = search.config.data.path
+    if path is not None and not any(override.startswith("data.path=") for override in data):
+        data.append(to_override("data.path", path, "data"))
+    folders = _search_path(run.manifest.argv)
+    own = [f"hydra.searchpath=[{','.join(folders)}]"] if folders else []
     experiment = f"experiment={files.experiment_path.stem}"
     return [shlex.join(["mnist-exp", "--config-dir", str(run.path), experiment, *data, *own])]
 
 
-def _config_dirs(argv: list[str]) -> list[Path]:
-    """Finds the folder that was given to `--config-dir`."""
+def _search_path(argv: list[str]) -> list[str]:
+    """Lists where the user's own YAML is: the folder of `--config-dir`, and those of `hydra.searchpath`."""
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument("--config-dir", "-cd", type=Path)
-    given = parser.parse_known_args(argv)[0].config_dir
-    return [] if given is None else [given.resolve()]
+    given, words = parser.parse_known_args(argv)
+    typed = [override_value(word)[1] for word in words if word.startswith("hydra.searchpath=")]
+    folder = [] if given.config_dir is None else [f"file://{given.config_dir.resolve()}"]
+    return [*folder, *itertools.chain(*typed)]
 
 
 def _find_winner(

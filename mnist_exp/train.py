@@ -194,10 +194,12 @@ def _go_on_with(
 
 def _composition(composed: DictConfig, typed: list[str]) -> Composition:
     """Keeps what Hydra knows for a mode that composes more configurations."""
-    choices = HydraConfig.get().runtime.choices
+    hydra_config = HydraConfig.get()
+    choices, own = hydra_config.runtime.choices, list(hydra_config.overrides.hydra)
 
     def compose(overrides: list[str]) -> DictConfig:
-        return hydra.compose(config_name="config", overrides=overrides)
+        # With the folders that `hydra.searchpath` adds.
+        return hydra.compose(config_name="config", overrides=[*own, *overrides])
 
     return Composition(
         composed, typed, {str(group): str(choice) for group, choice in choices.items()}, compose

@@ -601,6 +601,34 @@ def test_the_written_experiment_composes_to_the_trials_configuration(name: str, 
     assert resolve(again) == blueprint.tree(values)
 
 
+RECIPES_WITH_DATA = {
+    "best_ann": ("data=sample",),
+    "fashion_ann": (),
+    "study_ann": ("data.split_seed=3",),
+}
+
+
+@pytest.mark.parametrize(("recipe", "typed"), RECIPES_WITH_DATA.items())
+def test_the_written_experiment_has_the_data_of_the_trials_but_no_place_of_this_machine(
+    recipe: str, typed: tuple[str, ...], tmp_path: Path
+) -> None:
+    space = parse(BATCH)
+    blueprint = frozen(space, f"experiment={recipe}", *typed, "data.path=/here/digits.npz")
+    path = tmp_path / "experiment" / "best_experiment.yaml"
+    path.parent.mkdir()
+    path.write_text(experiment_yaml(blueprint, {"training.batch_size": 64}, ["The winner."]))
+    again = resolve(composed("experiment=best_experiment", f"hydra.searchpath=[{tmp_path}]"))
+    expected = blueprint.tree({"training.batch_size": 64})
+    assert "/here" not in path.read_text()
+    assert again == expected | {"data": expected["data"] | {"path": None}}
+
+
+def test_a_written_experiment_takes_other_images() -> None:
+    text = experiment_yaml(frozen(parse(BATCH), "experiment=best_ann"), {}, ["The winner."])
+    assert yaml.safe_load(text)["data"] == {"validation": 0, "preprocessing": "deskew"}
+    assert "data" not in yaml.safe_load(experiment_yaml(frozen(parse(BATCH)), {}, ["The winner."]))
+
+
 def test_a_written_experiment_keeps_interpolations() -> None:
     _, blueprint = shipped("cnn")
     text = experiment_yaml(blueprint, {"model.filters.0": 24}, ["The winner."])

@@ -8,10 +8,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 
 from tests.conftest import FinishedRun, Run, Start
 from tests.digits import sample_digits
+from tests.sweeps.sweeping import printed_command
 
+OWN_EXPERIMENT = """# @package _global_
+defaults: [override /data: mine]
+data: {path: my digits.npz, preprocessing: deskew, validation: 50}
+"""
 SMALL = ("mode=tune", "data=sample", "training.engine=graph", "training.epochs=2")
 
 
@@ -145,6 +151,32 @@ def test_the_winner_is_an_experiment_that_trains_to_the_confirmed_curve(
     (run,) = (tmp_path / "runs" / "best_experiment").iterdir()
     curve = [{**row, "duration_s": 0} for row in records(run, "metrics.jsonl")]
     assert curve == [{**row, "duration_s": 0} for row in record["execution"]["metrics"]]
+
+
+@pytest.mark.slow
+def test_what_an_experiment_says_of_the_images_goes_on_with_the_winner(
+    run_command: Run, tmp_path: Path
+) -> None:
+    for group, name, text in (
+        ("data", "mine", "defaults: [sample]\nsplit_seed: 4\n"),
+        ("experiment", "upright", OWN_EXPERIMENT),
+    ):
+        (tmp_path / "mine" / group).mkdir(parents=True)
+        (tmp_path / "mine" / group / f"{name}.yaml").write_text(text)
+    images, labels = sample_digits(600)
+    arrays = {"x_train": images[:500], "y_train": labels[:500], "x_test": images, "y_test": labels}
+    np.savez(tmp_path / "my digits.npz", **arrays)
+    budget = ("tuner.max_trials=1", "tuner.confirm.seeds=0", "tuner.workers=1", *SMALL[2:])
+    own = f"hydra.searchpath=[file://{tmp_path}/mine]"
+    searched = run_command("mode=tune", "experiment=upright", own, *budget, cwd=tmp_path)
+    assert searched.returncode == 0, searched.stderr
+    (run,) = (tmp_path / "runs" / "upright").iterdir()
+    shown = run_command(*printed_command(searched.stdout, "next\n"), "--cfg", "job", cwd=tmp_path)
+    assert shown.returncode == 0, shown.stderr
+    data = yaml.safe_load(shown.stdout)["data"]
+    assert data == yaml.safe_load((run / "config.yaml").read_text())["data"]
+    assert (data["preprocessing"], data["validation"], data["split_seed"]) == ("deskew", 50, 4)
+    assert "my digits" not in (run / "experiment" / "best_experiment.yaml").read_text()
 
 
 def test_a_finished_search_is_finished(search: FinishedRun, run_command: Run) -> None:
