@@ -315,7 +315,7 @@ def test_a_search_without_a_completed_trial_still_reports():
 def test_the_report_says_what_makes_its_result_doubtful():
     summary = replace(SUMMARY, selected_on_test=True, data_notice="5,000 bundled digits")
     text = shown(render_search_summary(summary, "runs/x", []))
-    assert "optimistic: the winner was chosen on test images" in text
+    assert "optimistic: its teacher was trained on test images or chosen by them" in text
     assert "looked at once" not in text and "5,000 bundled digits" in text
 
 

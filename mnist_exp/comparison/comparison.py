@@ -92,7 +92,7 @@ def _read_all(paths: Iterable[Path]) -> tuple[list[RunResult], list[DamagedRun]]
 
 
 def _ranked(found: ComparableSet) -> ComparableSet:
-    """Sorts a set's groups by validation accuracy, those that chose on test images last."""
+    """Sorts a set's groups by validation accuracy, those that owe something to test images last."""
     groups = sorted(found.groups, key=lambda group: (group.is_optimistic, *_ranking(group), group.label))
     return ComparableSet(data=found.data, reason=found.reason, groups=groups, keys=found.keys)
 
@@ -106,7 +106,7 @@ def _ranking(group: SeedGroup) -> tuple[float, ...]:
 def _report(found: ComparableSet, options: CompareOptions) -> SetReport:
     """Puts a set in plain data, its leader tested against the others."""
     leader, *others = found.groups
-    chosen_on_test = leader.is_optimistic or any(run.result.val_accuracy is None for run in leader.runs)
+    chosen_on_test = any(run.validates_on_test or run.result.val_accuracy is None for run in leader.runs)
     pairs = compare_with_leader(leader, others, chosen_on_test)
     ordered = sorted(found.groups, key=lambda group: (group.is_optimistic, sort_key(group, options.sort)))
     return SetReport(

@@ -23,7 +23,7 @@ class SeedGroup:
         settings: Its recipe, without the seed.
         runs: One for each seed, in the order of seeds.
         duplicates: Earlier runs of a seed that ran again; they are no part of any statistic.
-        is_optimistic: Whether the best epochs were chosen on test images.
+        is_optimistic: Whether test images had a part in choosing the best epochs or the teacher.
     """
 
     label: str
@@ -96,7 +96,7 @@ def _make_set(runs: Sequence[RunResult], usual: DataRecord) -> ComparableSet:
 
 def _recipe_of(run: RunResult) -> Settings:
     """Returns a run's recipe; validating on test images is part of it, and leaves no fingerprint."""
-    chosen_on_test = {_VALIDATION: "test"} if run.result.selected_on_test else {}
+    chosen_on_test = {_VALIDATION: "test"} if run.validates_on_test else {}
     return recipe(run.config) | chosen_on_test
 
 
@@ -159,7 +159,7 @@ def _times(count: int) -> str:
 
 def looks(run: RunResult) -> int:
     """Counts how often a completed run scored a network on the test images."""
-    if run.result.selected_on_test:
+    if run.validates_on_test:
         return run.result.epochs + 1
     return len(getattr(run.result, "winner_test_accuracies", ())) or 1
 

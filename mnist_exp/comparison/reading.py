@@ -60,6 +60,11 @@ class RunResult:
         assert self.summary is not None
         return self.summary
 
+    @property
+    def validates_on_test(self) -> bool:
+        """Whether test images chose a completed run's best epoch: no others were set apart for that."""
+        return self.result.val_accuracy is not None and self.data.split_sha256 is None
+
     @cached_property
     def predictions(self) -> Predictions | None:
         """What it said of the test images; None without a `predictions.npz`.

@@ -29,7 +29,7 @@ class RunRow:
         is_counted: Whether statistics count it: false for an earlier run of the same seed.
         measures: Name to value; see `measures.MEASURES`. Empty unless completed.
         test_interval: 95% Wilson interval of the test accuracy.
-        selected_on_test: Whether its best epoch was chosen on test images.
+        selected_on_test: Whether test images had a part in choosing its best epoch or its teacher.
         jobs_at_once: How many jobs of its sweep may have run at the same time; null outside of one.
         error: Why it is not compared; empty where it is.
     """
@@ -58,7 +58,7 @@ class GroupRow:
         settings: Value of each key that differs between the groups; a key it lacks is left out.
         seeds: Ascending, each once.
         num_duplicates: Number of earlier runs of the same seeds, which are not counted.
-        is_optimistic: Whether its epochs were chosen on test images.
+        is_optimistic: Whether test images had a part in choosing its epochs or its teacher.
         measures: Name to mean and spread over its seeds; null where it has none.
         test_interval: 95% interval of the test accuracy: of the mean (t) with several seeds, of the
             network (Wilson) with one.

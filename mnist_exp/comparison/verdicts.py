@@ -69,10 +69,10 @@ def _word_choice(groups: Sequence[SeedGroup], runs: Sequence[RunResult], sort: s
     found = []
     optimistic = [group.label for group in groups if group.is_optimistic]
     if optimistic:
-        verbs = ("chose its", "stands") if len(optimistic) == 1 else ("chose their", "stand")
+        verb, whose = ("stands", "its") if len(optimistic) == 1 else ("stand", "their")
         found.append(
-            f"Optimistic: {_name_some(optimistic)} {verbs[0]} epochs on the test images, and {verbs[1]} "
-            "below the others."
+            f"Optimistic: {_name_some(optimistic)} {verb} below the others: test images had a part in "
+            f"choosing {whose} epochs or {whose} teacher."
         )
     if len(groups) > 1 and all(run.result.val_accuracy is None for run in runs):
         found.append(

@@ -160,11 +160,26 @@ def test_choosing_on_test_images_makes_another_group(tmp_path: Path) -> None:
 
 def test_the_ledger_counts_looks_at_each_set_of_test_images(tmp_path: Path) -> None:
     paths = [make_run(tmp_path, f"run_{seed}", seed=seed) for seed in range(3)]
-    paths.append(make_run(tmp_path, "chosen", summary={"selected_on_test": True, "epochs": 5}))
+    on_test = {"data": data_record(split=None)}
+    result = {"selected_on_test": True, "epochs": 5}
+    paths.append(make_run(tmp_path, "chosen", manifest=on_test, summary=result))
     paths.append(make_run(tmp_path, "apart", manifest={"data": data_record(test="other")}))
     first, second = count_looks(read(*paths))
     assert "looked at 9 times by 4 runs; whoever picks" in first
     assert second.endswith("looked at once by 1 run.")
+
+
+def test_a_student_of_a_teacher_that_knows_the_test_images_has_looked_at_them_once(tmp_path: Path) -> None:
+    teachers = [{"training.teacher": {"run": name}} for name in ("runs/honest", "runs/knowing")]
+    paths = [
+        make_run(tmp_path, f"run_{number}", config=teacher, summary={"selected_on_test": bool(number)})
+        for number, teacher in enumerate(teachers)
+    ]
+    (found,) = comparable_sets(read(*paths))
+    assert {group.label: group.is_optimistic for group in found.groups} == {
+        "teacher.run=runs/honest": False, "teacher.run=runs/knowing": True,
+    }  # fmt: skip
+    assert "looked at 2 times by 2 runs" in count_looks(read(*paths))[0]
 
 
 def test_labels_that_contradict_most_runs_are_not_believed(tmp_path: Path) -> None:
