@@ -19,6 +19,7 @@ from mnist_exp.objective_axis import Objective
 from mnist_exp.parallel_plot import plot_parallel_coordinates
 from mnist_exp.plot_style import figure_png
 from mnist_exp.quantities import percent
+from mnist_exp.records import TeacherRecord
 from mnist_exp.runs import RunDirectory
 from mnist_exp.search import DEFAULT, Search, tuner_name
 from mnist_exp.search_files import SearchFiles
@@ -26,7 +27,7 @@ from mnist_exp.search_progress_plots import plot_best_so_far, plot_search_curves
 from mnist_exp.search_summary import render_search_summary
 from mnist_exp.stages import SearchStage
 from mnist_exp.statistics import accuracy
-from mnist_exp.teachers import knows_test
+from mnist_exp.teachers import describe_again
 from mnist_exp.terminal import Terminal
 from mnist_exp.trial_records import (
     ConfirmationRecord,
@@ -73,10 +74,12 @@ def conclude(
     scored, accuracies, execution = _score_winner(found, files, run, test)
     run.write_predictions(scored.probabilities, test.labels)
     config = search.trial_config(found.winner.values, execution.seed, 0)
-    summary = _summarise(found, scored, accuracies, execution, test, run, knows_test(config, test))
+    teacher = describe_again(run.manifest.teacher, config, data, test)
+    summary = _summarise(found, scored, accuracies, execution, test, run, teacher)
     files.write_experiment(_write_experiment(found, summary))
     scoring.draw(run, config, scored, test, source.class_names)
     _draw(found, run)
+    run.update_manifest(teacher=teacher)
     run.write_summary(summary)
     terminal.print(console.render_digits(test.images, test.labels, scored.probabilities, source.class_names))
     terminal.print(render_search_summary(summary, str(run.path), next_commands))
@@ -107,18 +110,19 @@ def _summarise(
     execution: ExecutionRecord,
     test: Images,
     run: RunDirectory,
-    teacher_knows_test: bool,
+    teacher: TeacherRecord | None,
 ) -> SearchSummary:
     difference, interval = found.difference()
     assert run.manifest.data is not None
     trials = found.stage.trials
+    notices = (run.manifest.data.notice, teacher and teacher.notice)
     summary = scoring.summarise(
         scored,
         test.labels,
         seconds_per_epoch=execution.seconds_per_epoch,
         compile_s=execution.compile_s,
-        selected_on_test=teacher_knows_test,
-        data_notice=run.manifest.data.notice,
+        selected_on_test=teacher is not None and teacher.knows_test,
+        data_notice=" ".join(filter(None, notices)) or None,
     )
     return SearchSummary(
         **asdict(summary),

@@ -13,6 +13,7 @@ from mnist_exp.assignments import trial_name
 from mnist_exp.chief import Chief, serving
 from mnist_exp.conclusion import conclude
 from mnist_exp.conductor import Conductor
+from mnist_exp.console import render_notice
 from mnist_exp.data import Source, TrainingData, find_source, load_training_data
 from mnist_exp.dimensions import Dimension, describe
 from mnist_exp.errors import RunError
@@ -118,13 +119,16 @@ def search(
     """Searches, confirms, scores and draws; see `mnist_exp.modes.tune.run`."""
     search, files = prepared.search, SearchFiles(run.path)
     files.write_request(search.to_tree())
+    record, teacher = data_record(prepared.source, prepared.data, None), prepared.teacher
     run.update_manifest(
         engine=prepared.engine,
         device=training.device_name(),
         threads=prepared.threads,
-        data=data_record(prepared.source, prepared.data, None),
-        teacher=prepared.teacher,
+        data=record,
+        teacher=teacher,
     )
+    for notice in filter(None, (record.notice, teacher and teacher.notice)):
+        terminal.print(render_notice(notice))
     terminal.print(render_search_plan(_plan(prepared, run)))
     try:
         with closing(prepared.workers):

@@ -45,18 +45,42 @@ def load_teacher(
     except ConfigError as error:
         problem = error.message.removeprefix("run: ").removeprefix("data: ")
         raise ConfigError(f"{TEACHER_KEY}: {problem}", error.hint) from error
+    return Teacher(_layers(network, config), _record(config, run, content, seen, test))
+
+
+def describe_again(
+    earlier: TeacherRecord | None, config: Config, seen: TrainingData, test: LabelledImages
+) -> TeacherRecord | None:
+    """Says who taught a run, now that the test images may be looked at.
+
+    Args:
+        earlier: What was known before; the answer where the teacher is gone by now.
+        config: The run's.
+        seen: The images that it trained and validated on.
+        test: The test images, as they are in the file.
+    """
+    try:
+        run = read_teacher(config)
+        return None if run is None else _record(config, run, read_checkpoint(run.path), seen, test)
+    except ConfigError:
+        return earlier
+
+
+def _record(
+    config: Config, run: RunResult, content: bytes, seen: TrainingData, test: LabelledImages | None
+) -> TeacherRecord:
+    """Writes down who teaches, and what a reader must know of that."""
     is_known = run.result.selected_on_test
     # Of the same training images it is known that the test images are not among them.
     if test is not None and run.data.train_sha256 != seen.train_sha256:
-        is_known = _knows(run, test)
-    record = TeacherRecord(
+        is_known = is_known or bool(TrainedOn(test.images).count(run))
+    return TeacherRecord(
         run_id=run.manifest.run_id,
         path=str(config.training.teacher.run),
         sha256=hashlib.sha256(content).hexdigest(),
         knows_test=is_known,
         notice=_notice(run, seen, is_known),
     )
-    return Teacher(_layers(network, config), record)
 
 
 @functools.lru_cache(maxsize=2)
@@ -77,24 +101,6 @@ def _layers(network: keras.Model, config: Config) -> list[keras.Layer]:
             f"{TEACHER_KEY}: best.keras of {config.training.teacher.run} is not what its config.yaml says."
         )
     return layers[len(fronts) :]
-
-
-def knows_test(config: Config, test: LabelledImages) -> bool:
-    """Says whether a run's teacher is known to have been trained on test images, or chosen by them.
-
-    Args:
-        config: The run's; its teacher may be gone by now, and then nothing is known.
-        test: The test images, as they are in the file.
-    """
-    try:
-        run = read_teacher(config)
-    except ConfigError:
-        return False
-    return run is not None and _knows(run, test)
-
-
-def _knows(run: RunResult, test: LabelledImages) -> bool:
-    return run.result.selected_on_test or bool(TrainedOn(test.images).count(run))
 
 
 def _notice(run: RunResult, seen: TrainingData, is_known: bool) -> str | None:

@@ -22,7 +22,7 @@ from mnist_exp.records import EpochMetrics
 from mnist_exp.reuse import ModelStore
 from mnist_exp.schema import Config
 from mnist_exp.source import Images, LabelledImages
-from mnist_exp.teachers import check_same_teacher, load_teacher
+from mnist_exp.teachers import check_same_teacher, describe_again, load_teacher
 from tests import trainings
 from tests.comparison.run_makers import edited, make_unfinished
 from tests.conftest import FinishedRun, Run, Start
@@ -158,6 +158,10 @@ def test_a_teacher_that_knows_the_test_images_marks_its_student(
     others = dataclasses.replace(data, train_sha256="0" * 64)
     trained = load_teacher(taught_by(finished_run), others, SHAPE, known)
     assert trained is not None and trained.record.knows_test
+    unseen = load_teacher(taught_by(finished_run), others, SHAPE, None)
+    assert unseen is not None and not unseen.record.knows_test
+    assert describe_again(unseen.record, taught_by(finished_run), others, known) == trained.record
+    assert describe_again(unseen.record, taught_by(tmp_path / "gone"), others, known) == unseen.record
 
 
 def test_a_teacher_that_knows_the_validation_images_is_told_of(finished_run: FinishedRun) -> None:
@@ -258,14 +262,41 @@ def test_a_killed_student_is_gone_on_with_to_the_bit(
     assert verified.returncode == 0, verified.stdout
 
 
-@pytest.mark.slow
-def test_a_search_may_have_a_teacher(run_command: Run, finished_run: FinishedRun, tmp_path: Path) -> None:
+def search_with_teacher(run_command: Run, teacher: Path, folder: Path, *typed: str) -> tuple[str, Path]:
+    """Searches with one trial; gives what was shown, on one line, and the run."""
     budget = ("tuner.max_trials=1", "tuner.workers=1", "tuner.confirm.seeds=1", "tuner.confirm.top=1")
     space = "+search_space.training.teacher.temperature={type: choice, values: [1.0, 4.0]}"
-    teacher = f"training.teacher.run='{finished_run.path}'"
-    result = run_command(
-        "mode=tune", "data=sample", "training.epochs=2", teacher, space, *budget, cwd=tmp_path
-    )
+    asked = ("mode=tune", "training.epochs=2", f"training.teacher.run='{teacher}'", space, *budget, *typed)
+    result = run_command(*asked, cwd=folder)
     assert result.returncode == 0, result.stderr
-    (run,) = (tmp_path / "runs").iterdir()
-    assert read_json(run / "manifest.json")["teacher"]["run_id"] == finished_run.path.name
+    (run,) = (folder / "runs").iterdir()
+    return " ".join(result.stdout.split()), run
+
+
+@pytest.mark.slow
+def test_a_search_may_have_a_teacher(run_command: Run, finished_run: FinishedRun, tmp_path: Path) -> None:
+    words, run = search_with_teacher(
+        run_command, finished_run.path, tmp_path, "data=sample", "data.split_seed=1"
+    )
+    record, summary = (read_json(run / f"{name}.json") for name in ("manifest", "summary"))
+    assert record["teacher"]["run_id"] == finished_run.path.name
+    assert "validation accuracy is optimistic" in record["teacher"]["notice"]
+    assert summary["data_notice"] == record["teacher"]["notice"] and not summary["selected_on_test"]
+    # Before the first trial, and beside the result.
+    assert words.count("The teacher, ") == 2
+
+
+@pytest.mark.slow
+def test_a_search_finds_out_at_its_end_that_its_teacher_knows_the_test_images(
+    run_command: Run, finished_run: FinishedRun, tmp_path: Path
+) -> None:
+    known = sample()[0].training
+    arrays = {"x_train": DIGITS.images, "y_train": DIGITS.labels}
+    np.savez(tmp_path / "digits.npz", **arrays, x_test=known.images[:200], y_test=known.labels[:200])
+    words, run = search_with_teacher(
+        run_command, finished_run.path, tmp_path, "data.path=digits.npz", "data.validation=100"
+    )
+    record, summary = (read_json(run / f"{name}.json") for name in ("manifest", "summary"))
+    assert record["teacher"]["knows_test"] and summary["selected_on_test"]
+    assert record["teacher"]["notice"] in summary["data_notice"]
+    assert "its teacher was trained on test images or chosen by them" in words
