@@ -108,9 +108,15 @@ class Checker:
         Raises:
             ExperimentError: The process died.
         """
-        found = {key: self._find(config.data) for config in configs for key in [_data_key(config)]}
-        teachers = {config.training.teacher.run: _refuse_teacher(config) for config in configs}
-        data = [teachers[config.training.teacher.run] or found[_data_key(config)] for config in configs]
+        keys = [_data_key(config) for config in configs]
+        found = {key: self._find(config.data) for key, config in zip(keys, configs, strict=True)}
+        # Whether a teacher is accepted depends on the data too: their classes and preprocessing.
+        pupils = [(config.training.teacher.run, key) for key, config in zip(keys, configs, strict=True)]
+        teachers = {
+            pupil: _refuse_teacher(config)
+            for pupil, config in dict(zip(pupils, configs, strict=True)).items()
+        }
+        data = [teachers[pupil] or found[pupil[1]] for pupil in pupils]
         known = [_known(config, facts) for config, facts in zip(configs, data, strict=True)]
         questions = [
             None if answer is not None or isinstance(facts, ConfigError) else _question(config, facts)
