@@ -109,6 +109,18 @@ def test_a_search_taken_up_after_every_trial_proposes_what_an_undisturbed_one_do
     assert resumed == undisturbed
 
 
+def test_trials_that_fail_count_as_trials_without_a_better_score(files: SearchFiles) -> None:
+    search = planned("tuner.max_trials=null", "tuner.patience_trials=3")
+    stage = begun(search, files)
+    for score in (0.9, None, 0.8, None):
+        trial = stage.assign("local1")
+        assert trial.status == TrialStatus.RUNNING
+        files.submit(trial.trial_id, result(search, trial, score))
+        stage.take(trial.trial_id)
+    assert stage.assign("local1").status == TrialStatus.STOPPED
+    assert stage.ended_by == "tuner.patience_trials: 3 trials without a better score"
+
+
 def test_a_trial_handed_over_but_not_taken_is_not_run_again(files: SearchFiles) -> None:
     search = planned()
     stage = begun(search, files)

@@ -26,7 +26,7 @@ class _TunerConfig(Node, frozen=True):
         objective: The metric whose value at a training's best epoch is its score.
         max_trials: The search ends after so many trials; null for no limit.
         max_minutes: It ends after so many minutes; null for no limit.
-        patience_trials: It ends after so many completed trials without a better score; null never.
+        patience_trials: It ends after so many trials without a better score, failed ones counted; null never.
         epochs: Number of epochs of a trial.
         executions_per_trial: Number of trainings of a trial, each on a seed of its own.
         workers: Number of trials at once on this machine; 0 for one a core.
