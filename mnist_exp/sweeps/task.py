@@ -117,6 +117,9 @@ def _attempt(sweep: SweepDirectory, job: SweepJob, order: Order, launch: Launch)
 def can_go_on(sweep: SweepDirectory, job: SweepJob) -> bool:
     """Says whether an earlier attempt at a job can be gone on with."""
     run_path = sweep.run_path(job)
+    # A directory whose manifest cannot be read is no run's to open.
+    if sweep.state(job).manifest is None:
+        return False
     if job.search is not None:
         return (run_path / "search.yaml").exists()
     try:

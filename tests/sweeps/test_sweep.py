@@ -28,6 +28,7 @@ from tests.sweeps.sweeping import (
     runs_of,
     side_by_side,
     snapshot,
+    status_of,
     statuses,
     wait_for,
 )
@@ -293,6 +294,18 @@ def test_a_failed_attempt_is_gone_on_with_where_it_stopped(the_six: Six) -> None
         assert manifest["status"] == "completed"
         assert [resumed["epoch"] for resumed in manifest["resumed"]] == [num_epochs(run)], "nothing was left"
     assert not (the_six.sweep / "earlier").exists()
+
+
+@pytest.mark.slow
+def test_a_job_whose_manifest_cannot_be_read_is_put_aside_and_run_anew(start: Start, tmp_path: Path) -> None:
+    sweep = ("-m", *QUICK, "training.epochs=1", "model.units=[8]", "seed=0,1", "sweep=torn")
+    assert ended(start(*sweep, cwd=tmp_path), tmp_path).status == 0
+    run = run_of(tmp_path / "runs" / "torn", 0)
+    (run / "manifest.json").write_text('{"run_id": ')
+    again = ended(start("-m", "sweep=torn", cwd=tmp_path), tmp_path)
+    assert (again.status, again.stderr) == (0, "") and "2 of 2 jobs completed" in again.stdout
+    assert status_of(run) == "completed" and read_json(run / "manifest.json")["resumed"] == []
+    assert (run.parent / "earlier" / f"{run.name}_1" / "checkpoints" / "last.keras").exists()
 
 
 @pytest.mark.slow
