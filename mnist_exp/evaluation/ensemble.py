@@ -145,10 +145,10 @@ def _score_member(
 def _sameness(scores: Sequence[MemberScores]) -> Sameness:
     """Says whether the members' own results came out again."""
     found = [each.same_as_run.is_identical for each in scores]
-    if None in found:
-        other = scores[found.index(None)]
-        return Sameness(is_identical=None, sentence=f"{other.run_id}: {other.same_as_run.sentence}")
-    if False in found:
-        other = scores[found.index(False)]
-        return Sameness(is_identical=False, sentence=f"{other.run_id}: {other.same_as_run.sentence}")
+    # What is known to differ must not hide behind what nobody can compare.
+    for is_identical in (False, None):
+        if is_identical in found:
+            other = scores[found.index(is_identical)]
+            sentence = f"{other.run_id}: {other.same_as_run.sentence}"
+            return Sameness(is_identical=is_identical, sentence=sentence)
     return Sameness(is_identical=True, sentence="every member's own result came out again")

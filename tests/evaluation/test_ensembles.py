@@ -159,6 +159,18 @@ def test_data_of_ones_own_need_not_be_the_members(runs: list[Path], tmp_path: Pa
     assert record.same_as_run.is_identical is None and record.num_images == 1000
 
 
+def test_a_member_whose_result_does_not_come_out_again_is_named_before_one_that_cannot_tell(
+    runs: list[Path], tmp_path: Path
+) -> None:
+    folders = [tmp_path / name for name in ("one", "two")]
+    untold = other_images(runs[0], folders[0])
+    changed = edited(runs[1], folders[1], "summary.json", lambda tree: tree.update(test_loss=0.1))
+    _, _, record = ask(listed([untold, changed]), tmp_path / "out", "data=sample", data=data_node("sample"))
+    assert [each.same_as_run.is_identical for each in record.members] == [None, False]
+    assert record.same_as_run.is_identical is False
+    assert record.same_as_run.sentence.startswith(f"{runs[1].name}: ")
+
+
 def test_the_command_takes_lists_and_says_what_is_wrong_in_one_line(
     runs: list[Path], run_command: Run, tmp_path: Path
 ) -> None:
