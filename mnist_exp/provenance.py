@@ -8,6 +8,8 @@ from pathlib import Path
 from mnist_exp.records import GitRecord
 
 _DISTRIBUTIONS = ("mnist-exp", "tensorflow", "keras", "keras-tuner", "numpy", "hydra-core", "omegaconf")
+DECISIVE = ("python", "tensorflow", "keras", "numpy", "mnist-exp")
+"""Where versions differ, so may a result's last bits."""
 
 
 def versions() -> dict[str, str]:

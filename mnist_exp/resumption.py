@@ -6,11 +6,10 @@ import msgspec
 
 from mnist_exp.config import read_config
 from mnist_exp.errors import ConfigError
+from mnist_exp.provenance import DECISIVE
 from mnist_exp.records import DataRecord, Manifest
 from mnist_exp.schema import Config, CosineScheduleConfig, Engine
 from mnist_exp.workplace import num_cores
-
-_DECISIVE = ("python", "tensorflow", "keras", "numpy", "mnist-exp")
 
 
 def as_begun(config: Config, manifest: Manifest) -> Config:
@@ -92,7 +91,7 @@ def caveats(config: Config, planned: int, versions: dict[str, str], now: dict[st
     sentences = []
     changed = [
         f"{name} {versions[name]} → {now[name]}"
-        for name in _DECISIVE
+        for name in DECISIVE
         if name in versions and name in now and versions[name] != now[name]
     ]
     if changed:

@@ -9,7 +9,6 @@ from mnist_exp.layout import plural
 from mnist_exp.trial_words import one_line
 
 _MOST_NAMED = 3
-_LONGEST_NOTICE = 300
 
 
 def verdict(pairs: Sequence[Pair], chosen_on_test: bool) -> str:

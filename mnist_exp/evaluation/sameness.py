@@ -13,11 +13,11 @@ from mnist_exp.comparison.run_folder import RunFolder
 from mnist_exp.evaluation.records import Sameness
 from mnist_exp.evaluation.splits import ScoredSplit
 from mnist_exp.layout import plural
+from mnist_exp.provenance import DECISIVE
 from mnist_exp.quantities import percent
 from mnist_exp.statistics import accuracy, cross_entropy
 
 _SHORT = 8
-_DECISIVE = ("tensorflow", "keras", "numpy", "python", "mnist-exp")
 
 Probabilities = NDArray[np.float32]
 
@@ -133,7 +133,7 @@ def _other_circumstances(run: RunResult, threads: int, versions: Mapping[str, st
     earlier = run.manifest.versions
     found = [
         f"{name} {earlier[name]} then, {versions[name]} now"
-        for name in _DECISIVE
+        for name in DECISIVE
         if name in earlier and name in versions and earlier[name] != versions[name]
     ]
     if run.manifest.threads not in (None, threads):

@@ -1,7 +1,6 @@
 """How long a job may take and how much it may keep: by what earlier runs took, or by arithmetic."""
 
 import math
-import os
 import statistics
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from mnist_exp.errors import ConfigError
 from mnist_exp.records import Manifest, Summary
 from mnist_exp.schema import Config, TunerConfig
 from mnist_exp.sweeps.checker import Checked
+from mnist_exp.workplace import num_cores
 
 _MOST_READ = 200
 
@@ -92,7 +92,7 @@ def _estimate(config: Config, facts: Checked, pace: _Pace) -> JobEstimate:
 
 def _search_s(tuner: TunerConfig, training_s: float, pace: _Pace) -> float | None:
     """Estimates a search as if all its trials had the untuned network."""
-    workers = tuner.workers or len(os.sched_getaffinity(0))
+    workers = tuner.workers or num_cores()
     limits = [] if tuner.max_minutes is None else [60 * tuner.max_minutes]
     if tuner.max_trials is not None:
         trial_s = tuner.executions_per_trial * pace.epoch_s * tuner.epochs + pace.rest_s
