@@ -7,7 +7,6 @@ import types
 import typing
 from collections.abc import Iterator, Sequence
 from enum import Enum
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -135,7 +134,7 @@ def _explain_hydra(error: Exception, typed: Sequence[str]) -> ConfigError:
                 f"Write ++{key}=… instead.",
             )
         if key in known_keys():
-            return _explain_absent(key, str(error.__cause__ or text), typed)
+            return _explain_absent(key, str(error.__cause__ or text))
         if not key.startswith("hydra."):
             return ConfigError(f"{shortened(key)}: there is no such key.", _nearest_key(key))
     problem = " ".join(text.split())
@@ -167,55 +166,14 @@ def _is_swept(group: str, typed: Sequence[str]) -> bool:
     return is_listed or any(word.startswith("sweep_plan=") for word in typed)
 
 
-def _explain_absent(key: str, cause: str, typed: Sequence[str]) -> ConfigError:
+def _explain_absent(key: str, cause: str) -> ConfigError:
     """Answers for a key that some option of its group has, but not the chosen one."""
     group, _, leaf = key.partition(".")
-    accepted = _arguments_of_chosen_optimizer(typed) if group == "optimizer" else set()
-    override = next((word for word in typed if word.partition("=")[0] == key), "")
-    if override and leaf in accepted:
-        return ConfigError(
-            f"{key}: Keras takes it, but the chosen optimizer's file does not list it.",
-            f"Write {shlex.quote(f'+{override}')}",
-        )
     options = [path.stem for path in sorted(CONF_DIR.glob(f"{group}/*.yaml")) if leaf in OmegaConf.load(path)]
     if options:
         choices = " or ".join(f"{group}={option}" for option in options)
         return ConfigError(f"{key}: the chosen {group} has no such key.", f"It belongs to {choices}.")
-    if accepted:
-        return ConfigError(f"{key}: the chosen {group} has no such key.", nearest(leaf, accepted))
     return ConfigError(f"{key}: {_ADVICE.sub('', cause).strip().splitlines()[0]}.")
-
-
-def _arguments_of_chosen_optimizer(typed: Sequence[str]) -> set[str]:
-    """Names what Keras lets the chosen optimizer have; what all have, where nobody knows which one it is."""
-    every = {
-        name.lower(): keras_names.optimizer_arguments(name) or set() for name in keras_names.optimizers()
-    }
-    path = CONF_DIR / "optimizer" / f"{_chosen_optimizer(typed)}.yaml"
-    chosen = str(OmegaConf.load(path).get("name")).lower() if path.is_file() else ""
-    return every[chosen] if chosen in every else set.intersection(*every.values())
-
-
-def _chosen_optimizer(typed: Sequence[str]) -> str | None:
-    """Says which option was chosen: on the command line, by an experiment, or by default."""
-    options = {key: option for key, _, option in (word.partition("=") for word in typed)}
-    names = [options.get(key, "") for key in ("optimizer", "experiment")]
-    if not all(re.fullmatch(r"[\w-]{0,64}", name) for name in names):
-        return None
-    if names[0]:
-        return names[0]
-    if not names[1]:
-        return _listed_optimizer(CONF_DIR / "config.yaml")
-    path = CONF_DIR / "experiment" / f"{names[1]}.yaml"
-    return _listed_optimizer(path) if path.is_file() else None
-
-
-def _listed_optimizer(path: Path) -> str | None:
-    """Reads which option of the optimizer a file's defaults name."""
-    entries = [entry for entry in OmegaConf.load(path).get("defaults", []) if not isinstance(entry, str)]
-    return next(
-        (str(option) for entry in entries for key, option in entry.items() if key.endswith("optimizer")), None
-    )
 
 
 def _nearest_key(key: str) -> str:

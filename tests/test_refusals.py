@@ -41,13 +41,6 @@ REFUSED = [
     # keys of another option of the group
     ("augmentation.max_pixels=1", "augmentation.max_pixels:", "augmentation=shift"),
     ("model=cnn model.units=[3]", "model.units:", "model"),
-    # arguments that Keras takes and the option's file does not list
-    ("optimizer.clipnorm=1", "optimizer.clipnorm: Keras takes it", "Write +optimizer.clipnorm=1"),
-    ("optimizer=sgd optimizer.global_clipnorm=1", "Write +optimizer.global_clipnorm=1"),
-    ("optimizer=adam optimizer.amsgrad=true", "Write +optimizer.amsgrad=true"),
-    ("experiment=best_ann optimizer.amsgrad=true", "Write +optimizer.amsgrad=true"),
-    ("optimizer=sgd optimizer.amsgrad=true", "optimizer.amsgrad: the chosen optimizer has no", "momentum"),
-    ("optimizer=adam optimizer.momentum=0.9", "It belongs to optimizer=rmsprop or optimizer=sgd"),
     # searches
     ("tuner=grid", "tuner:", "mode=tune"),
     ("tuner.max_trials=5", "tuner.max_trials:", "mode=tune"),
