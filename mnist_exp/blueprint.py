@@ -157,9 +157,8 @@ def experiment_yaml(blueprint: Blueprint, values: Mapping[str, Any], title_lines
     chosen = blueprint.choices | {group: values[group] for group in blueprint.options if group in values}
     defaults = [{f"override /{group}": option} for group, option in chosen.items()]
     header = ["# @package _global_", *(f"# {line}".rstrip() for line in title_lines)]
-    nodes = OmegaConf.masked_copy(composed, list(GROUPS))
-    if blueprint.own_data:
-        nodes = OmegaConf.merge({"data": blueprint.own_data}, nodes)
+    own = {"data": blueprint.own_data} if blueprint.own_data else {}
+    nodes = OmegaConf.merge(own, OmegaConf.masked_copy(composed, list(GROUPS)))
     return "\n".join([*header, OmegaConf.to_yaml(OmegaConf.create({"defaults": defaults})), ""]) + str(
         OmegaConf.to_yaml(nodes, resolve=False)
     )

@@ -115,7 +115,7 @@ def _summarise(
     difference, interval = found.difference()
     assert run.manifest.data is not None
     trials = found.stage.trials
-    notices = (run.manifest.data.notice, teacher and teacher.notice)
+    notices = (run.manifest.data.notice, teacher.notice if teacher else None)
     summary = scoring.summarise(
         scored,
         test.labels,

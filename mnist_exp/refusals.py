@@ -173,6 +173,8 @@ def _explain_absent(key: str, cause: str) -> ConfigError:
     if options:
         choices = " or ".join(f"{group}={option}" for option in options)
         return ConfigError(f"{key}: the chosen {group} has no such key.", f"It belongs to {choices}.")
+    if group == "optimizer":
+        return ConfigError(f"{key}: the chosen optimizer's file does not list it.", f"Add it: +{key}=…")
     return ConfigError(f"{key}: {_ADVICE.sub('', cause).strip().splitlines()[0]}.")
 
 

@@ -127,7 +127,7 @@ def search(
         data=record,
         teacher=teacher,
     )
-    for notice in filter(None, (record.notice, teacher and teacher.notice)):
+    for notice in filter(None, (record.notice, teacher.notice if teacher else None)):
         terminal.print(render_notice(notice))
     terminal.print(render_search_plan(_plan(prepared, run)))
     try:

@@ -131,6 +131,12 @@ REFUSED = [
     ("training.monitor=val_loss", "training.direction:", "max", "training.direction=min"),
     ("data.validation=0 schedule=plateau", "training.monitor:", "val_accuracy", "data.validation"),
     ("data.validation=0 training.early_stopping.patience=2", "training.monitor:", "data.validation"),
+    (
+        "optimizer.clipnorm=1",
+        "optimizer.clipnorm: the chosen optimizer's file does not list it",
+        "+optimizer.clipnorm=…",
+    ),
+    ("optimizer=adam optimizer.momentum=0.9", "It belongs to optimizer=rmsprop or optimizer=sgd"),
     ("data=fashion_mnist data.on_missing=sample", "data.on_missing", "fashion_mnist"),
     # interpolations that lead nowhere
     ("model.name=${model.name}", "model.name:", "ecursive"),
