@@ -21,6 +21,8 @@ from . import trainings
 from .digits import sample_digits
 from .trainings import Stopped, built
 
+pytestmark = pytest.mark.slow
+
 DIGITS = LabelledImages(*sample_digits(450))
 HELD_OUT = LabelledImages(DIGITS.images[:50], DIGITS.labels[:50])
 QUICK = (

@@ -431,6 +431,7 @@ def test_the_shell_completes_options(run_command: Callable, tmp_path: Path) -> N
         "model=bn_dnn",
         "model=cnn",
         "model=deep_cnn",
+        "model=pooled_cnn",
         "model=tiny_cnn",
     ]
 

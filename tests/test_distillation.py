@@ -29,6 +29,8 @@ from tests.conftest import FinishedRun, Run, Start
 from tests.digits import sample_digits
 from tests.sweeps.sweeping import num_epochs, read_json, wait_for
 
+pytestmark = pytest.mark.slow
+
 DIGITS = LabelledImages(*sample_digits(600))
 HELD_OUT = LabelledImages(DIGITS.images[:200], DIGITS.labels[:200])
 SHAPE = (28, 28)

@@ -14,6 +14,8 @@ from tests.conftest import FinishedRun, Run, Start
 from tests.digits import sample_digits
 from tests.sweeps.sweeping import printed_command
 
+pytestmark = pytest.mark.slow
+
 OWN_EXPERIMENT = """# @package _global_
 defaults: [override /data: mine]
 data: {path: my digits.npz, preprocessing: deskew, validation: 50}

@@ -33,6 +33,8 @@ from tests.sweeps.sweeping import (
     wait_for,
 )
 
+pytestmark = pytest.mark.slow
+
 SIX = (
     "-m",
     "--config-dir=yaml",
