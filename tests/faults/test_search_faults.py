@@ -56,6 +56,11 @@ def wait_for(condition: Any, seconds: float = 90) -> None:
         time.sleep(0.05)
 
 
+def wait_for_run(folder: Path) -> Path:
+    wait_for(lambda: list(folder.glob("runs/*/manifest.json")))
+    return only_run(folder)
+
+
 def workers_of(process: "subprocess.Popen[str]") -> list[int]:
     text = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
     return [int(pid) for pid in text.split()]
@@ -79,13 +84,12 @@ def test_a_search_killed_at_random_moments_ends_as_if_it_had_not_been(
     finished: list[dict[str, Any]] = []
     for _ in range(KILLS):
         process = start(*arguments, cwd=tmp_path)
-        wait_for((tmp_path / "runs").exists)
+        run = wait_for_run(tmp_path)
         time.sleep(moments.uniform(0, 9))
         left_behind = workers_of(process) if process.poll() is None else []
         process.kill()
         process.wait()
         wait_for(lambda pids=left_behind: not any(Path(f"/proc/{pid}/fd/0").exists() for pid in pids), 10)
-        run = only_run(tmp_path)
         trials = read_trials(run)
         assert trials[: len(finished)] == finished
         finished = trials
@@ -107,8 +111,7 @@ def test_a_search_killed_at_random_moments_ends_as_if_it_had_not_been(
 def test_a_search_killed_at_its_last_trial_finishes_that_trial(start: Start, tmp_path: Path) -> None:
     # With nothing to do the second worker spends the budget while the first is at the only trial.
     process = start(*REQUEST, "training.epochs=30", "tuner.max_trials=1", cwd=tmp_path)
-    wait_for((tmp_path / "runs").exists)
-    run = only_run(tmp_path)
+    run = wait_for_run(tmp_path)
     wait_for(
         lambda: (run / "oracle.json").exists() and json.loads((run / "oracle.json").read_text())["ended_by"]
     )
@@ -127,8 +130,7 @@ def test_a_killed_worker_costs_the_trial_it_was_at(
 ) -> None:
     record_property("provoked", 2)
     process = start(*REQUEST, "training.epochs=4000", "tuner.max_trials=3", cwd=tmp_path)
-    wait_for(lambda: (tmp_path / "runs").exists())
-    run = only_run(tmp_path)
+    run = wait_for_run(tmp_path)
     wait_for(lambda: (run / "oracle.json").exists())
     time.sleep(3)
     for victim in workers_of(process):
