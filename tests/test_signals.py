@@ -1,5 +1,6 @@
 """Signals: noted while an epoch runs, and never handled on a thread that computes."""
 
+import contextlib
 import os
 import signal
 import time
@@ -21,10 +22,10 @@ def blocked_signals() -> dict[int, bool]:
     """Says for each thread of this process whether SIGINT passes it by."""
     masks = {}
     for task in Path("/proc/self/task").iterdir():
-        fields = dict(
-            line.split(":", 1) for line in (task / "status").read_text().splitlines() if ":" in line
-        )
-        masks[int(task.name)] = bool(int(fields["SigBlk"], 16) & 1 << (signal.SIGINT - 1))
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
+            lines = (task / "status").read_text().splitlines()
+            fields = dict(line.split(":", 1) for line in lines if ":" in line)
+            masks[int(task.name)] = bool(int(fields["SigBlk"], 16) & 1 << (signal.SIGINT - 1))
     return masks
 
 
