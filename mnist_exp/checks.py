@@ -58,6 +58,10 @@ def _check_optimizer(config: OptimizerConfig) -> None:
             raise ConfigError(
                 f"optimizer.{argument}: got {as_typed(value)}; a number, true or false is needed."
             )
+        if argument == "gradient_accumulation_steps" and not _counts_steps(value):
+            raise ConfigError(
+                f"optimizer.{argument}: got {as_typed(value)}; a whole number from 2 is needed."
+            )
 
 
 def _is_for_optimizer(argument: str, value: Any) -> bool:
@@ -66,6 +70,11 @@ def _is_for_optimizer(argument: str, value: Any) -> bool:
         return argument in _MAY_BE_NULL
     is_names = isinstance(value, list) and all(isinstance(name, str) for name in value)
     return isinstance(value, int | float) or is_names
+
+
+def _counts_steps(value: Any) -> bool:
+    """Says whether a value is a number of steps to accumulate gradients over, or None for each by itself."""
+    return value is None or (type(value) is int and value >= 2)
 
 
 def _check_mlp(config: MlpConfig) -> None:

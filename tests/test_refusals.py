@@ -115,6 +115,12 @@ REFUSED = [
     ("optimizer.name=3", "optimizer.name:", "3", "text"),
     ("optimizer=sgd +optimizer.beta_1=0.9", "optimizer.beta_1:", '"sgd"', "momentum"),
     ("+optimizer.use_ema=true", "optimizer.use_ema:", "training.ema_momentum"),
+    (
+        "+optimizer.gradient_accumulation_steps=2.5",
+        "gradient_accumulation_steps: got 2.5",
+        "whole number from 2",
+    ),
+    ("+optimizer.gradient_accumulation_steps=1", "_steps: got 1", "whole number from 2"),
     ("model.activation=rely", "model.activation:", '"rely"', '"relu"'),
     ("model=cnn model.layers=[Dens]", "model.layers[0]:", '"Dens"', '"Dense"'),
     ("model=cnn model.layers=[{Dense:{unit:3}}]", "model.layers[0].Dense.unit:", '"units"'),
