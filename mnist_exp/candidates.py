@@ -104,10 +104,9 @@ class Candidates:
         return f"{counts[self.winner.candidate]} fresh seeds against the default's {counts[DEFAULT]}"
 
     def _rank(self) -> list[CandidateRecord]:
-        ranked = self.stage.ranked()
         if not self.confirmations:
-            return [self._candidate(trial_name(trial.trial), trial, []) for trial in ranked[:1]]
-        trials = {trial_name(trial.trial): trial for trial in ranked[: self.search.tuner.confirm.top]}
+            return [self._candidate(trial_name(trial.trial), trial, []) for trial in self.stage.ranked()[:1]]
+        trials = {trial_name(trial.trial): trial for trial in self.stage.finalists()}
         candidates = []
         for name in [DEFAULT, *trials]:
             executions = [

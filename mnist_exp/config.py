@@ -22,9 +22,12 @@ SWEEP_KEYS = SweepRequest.__struct_fields__
 NO_SWEEP = SweepRequest(plan=False, rerun="unfinished", on_fail="continue", sweep_plan=SweepPlanConfig())
 """What is asked of a single run."""
 
+SEARCH_BUDGET = ("tuner.max_trials", "tuner.max_minutes", "tuner.patience_trials")
+"""What ends a search."""
+
 _MAY_CHANGE = {
     "train": ("training.epochs", "data.path"),
-    "tune": ("tuner.max_trials", "tuner.max_minutes", "tuner.patience_trials", "tuner.workers"),
+    "tune": (*SEARCH_BUDGET, "tuner.workers"),
 }
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from mnist_exp import moments, provenance, runs
+from mnist_exp.config import SEARCH_BUDGET
 from mnist_exp.errors import ConfigError, RunError
 from mnist_exp.records import Manifest, SweepPlace
 from mnist_exp.schema import Config
@@ -51,7 +52,7 @@ class Job:
     @property
     def is_extended(self) -> bool:
         """Whether a search is gone on with under another budget."""
-        return any(override.startswith("tuner.") for override in self.overrides)
+        return any(override.lstrip("+").partition("=")[0] in SEARCH_BUDGET for override in self.overrides)
 
 
 def open_run(job: Job) -> runs.RunDirectory:

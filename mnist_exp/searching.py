@@ -155,7 +155,7 @@ def _next_commands(search: Search, run: RunDirectory, files: SearchFiles) -> lis
     if path is not None and not any(override.startswith("data.path=") for override in data):
         data.append(to_override("data.path", path, "data"))
     folders = _search_path(run.manifest.argv)
-    own = [f"hydra.searchpath=[{','.join(folders)}]"] if folders else []
+    own = [to_override("hydra.searchpath", folders, "hydra")] if folders else []
     experiment = f"experiment={files.experiment_path.stem}"
     return [shlex.join(["mnist-exp", "--config-dir", str(run.path), experiment, *data, *own])]
 
@@ -201,17 +201,18 @@ def _find_winner(
 
 def _candidates(stage: SearchStage) -> list[tuple[str, dict[str, Any]]]:
     """Lists who is trained again: name and values of the untuned default and of the best trials."""
-    top = stage.ranked()[: stage.search.tuner.confirm.top]
-    trials = [(trial_name(trial.trial), stage.encoded_values(trial.trial)) for trial in top]
+    finalists = stage.finalists()
+    trials = [(trial_name(trial.trial), stage.encoded_values(trial.trial)) for trial in finalists]
     return [(DEFAULT, {}), *trials]
 
 
 def _describe_confirmation(stage: SearchStage) -> str:
     """Announces the second stage."""
-    confirm = stage.search.tuner.confirm
+    num_seeds, num_finalists = stage.search.tuner.confirm.seeds, len(stage.finalists())
+    best = f"the best {num_finalists} and " if num_finalists else ""
     return (
-        f"\nsearch over ({stage.ended_by}); now the best {min(confirm.top, len(stage.ranked()))} and the "
-        f"untuned default once more, on {confirm.seeds} fresh seeds each"
+        f"\nsearch over ({stage.ended_by}); now {best}the untuned default once more, "
+        f"on {num_seeds} fresh seeds each"
     )
 
 

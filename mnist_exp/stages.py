@@ -98,6 +98,17 @@ class SearchStage:
             key=lambda trial: (sign * (trial.score or 0.0), trial.trial),
         )
 
+    def finalists(self) -> list[TrialRecord]:
+        """Lists whom to train again, the best first: each its own configuration, and none the untuned one."""
+        known = [self.search.trial_config({}, self.search.config.seed, 1)]
+        found = []
+        for trial in self.ranked():
+            config = self.search.trial_config(trial.values, self.search.config.seed, 1)
+            if config not in known:
+                known.append(config)
+                found.append(trial)
+        return found[: self.search.tuner.confirm.top]
+
     def assign(self, worker: str) -> Trial:
         """Asks the oracle for a trial, and writes its state down before anyone runs it."""
         if not self._has_trials_to_repeat():
@@ -163,7 +174,7 @@ class SearchStage:
         self.ended_by = None if is_extended else state["ended_by"]
         del state["ended_by"]
         self.oracle.restore(state)
-        if is_extended:
+        if is_extended and not self.must_stop:
             self._repeat_stopped()
         ended = {trial.trial: trial for trial in self.trials}
         for name in list(self.oracle._retry_queue):

@@ -209,10 +209,11 @@ class TrialRunner:
             compile_s=fit.compile_s,
             metrics=rows,
         )
-        outcome.executions.append(execution)
         sign = 1.0 if self.search.direction == "max" else -1.0
-        if sign * execution.score >= max(sign * other.score for other in outcome.executions):
+        # The earlier one of two equals: what a search reports of a trial is that one's.
+        if all(sign * execution.score > sign * other.score for other in outcome.executions):
             outcome.best = best
+        outcome.executions.append(execution)
 
     def _save(self, outcome: _Outcome, name: str) -> None:
         """Saves the weights of the best epoch of the best execution."""

@@ -1,10 +1,12 @@
 """What a search remembers when it is killed between any two writes; real oracles and files, no training."""
 
+import time
 import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
@@ -13,6 +15,7 @@ from keras_tuner.engine.trial import Trial, TrialStatus
 from mnist_exp import CONF_DIR
 from mnist_exp.assignments import plain_values
 from mnist_exp.config import Composition, parse
+from mnist_exp.jobs import Job
 from mnist_exp.moments import Moment, utc_now
 from mnist_exp.oracles import build_oracle
 from mnist_exp.records import ErrorRecord
@@ -154,9 +157,7 @@ def test_trials_that_a_budget_cut_short_begin_again_when_it_is_raised(files: Sea
     stage = begun(search, files)
     trial = stage.assign("local1")
     record = result(search, trial, None)
-    stopped = TrialRecord(
-        **{**{n: getattr(record, n) for n in record.__struct_fields__}, "status": "stopped"}
-    )
+    stopped = msgspec.structs.replace(record, status="stopped")
     files.submit(trial.trial_id, stopped)
     stage.take(trial.trial_id)
     assert stage.assign("local1").status == TrialStatus.STOPPED
@@ -216,3 +217,61 @@ def test_a_confirmation_whose_worker_is_lost_is_given_to_another_one_once(files:
     assert stage.assign("local2").trial_id == name
     assert stage.give_up(name, Moment(), "local2", LOST)
     assert stage.take(name).status == "failed"
+
+
+def test_trials_that_a_budget_cut_short_stay_while_no_time_is_left(files: SearchFiles) -> None:
+    search = planned("tuner.max_minutes=0.0001")
+    stage = begun(search, files)
+    trial = stage.assign("local1")
+    record = msgspec.structs.replace(result(search, trial, None), status="stopped")
+    files.submit(trial.trial_id, record)
+    stage.take(trial.trial_id)
+    time.sleep(0.01)
+    assert stage.assign("local1").status == TrialStatus.STOPPED
+    stage = begun(planned("tuner.max_minutes=0.0001", "tuner.max_trials=9"), files, is_extended=True)
+    assert stage.assign("local1").status == TrialStatus.STOPPED
+    assert (
+        [trial.status for trial in stage.trials] == ["stopped"] == [one.status for one in files.read_trials()]
+    )
+
+
+@pytest.mark.parametrize(
+    ("overrides", "is_extended"),
+    [
+        ([], False),
+        (["tuner.workers=1"], False),
+        (["tuner.max_trials=9"], True),
+        (["tuner.workers=1", "++tuner.max_minutes=2"], True),
+    ],
+)
+def test_only_a_budget_extends_a_search(overrides: list[str], is_extended: bool, tmp_path: Path) -> None:
+    job = Job(config=planned().config, tree={}, overrides=overrides, argv=overrides, folder=tmp_path)
+    assert job.is_extended == is_extended
+
+
+def through(search: Search, files: SearchFiles) -> SearchStage:
+    """A search at its end."""
+    stage = begun(search, files)
+    while (trial := stage.assign("local1")).status == TrialStatus.RUNNING:
+        files.submit(trial.trial_id, result(search, trial, pseudo_score(trial)))
+        stage.take(trial.trial_id)
+    return stage
+
+
+def test_a_configuration_promoted_by_hyperband_is_one_finalist(files: SearchFiles) -> None:
+    search = planned("tuner=hyperband", "training.epochs=9", "tuner.confirm.top=100")
+    stage = through(search, files)
+    every = [trial.values for trial in stage.ranked()]
+    distinct = [values for place, values in enumerate(every) if values not in every[:place]]
+    assert len(distinct) < len(every)
+    assert [trial.values for trial in stage.finalists()] == distinct
+
+
+def test_the_untuned_configuration_is_no_rival_of_itself(files: SearchFiles, tmp_path: Path) -> None:
+    folder = tmp_path / "search_space"
+    folder.mkdir()
+    (folder / "two.yaml").write_text("model.activation: {type: choice, values: [relu, tanh]}\n")
+    search = planned("tuner=grid", "search_space=two", f"hydra.searchpath=[file://{tmp_path}]")
+    stage = through(search, files)
+    assert len(stage.ranked()) == 2
+    assert [trial.values for trial in stage.finalists()] == [{"model.activation": "tanh"}]

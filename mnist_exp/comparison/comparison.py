@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mnist_exp.comparison import verdicts
-from mnist_exp.comparison.columns import check_columns, sort_key
+from mnist_exp.comparison.columns import check_columns, sort_key, sorting_column
 from mnist_exp.comparison.finding import find_runs
 from mnist_exp.comparison.grouping import (
     ComparableSet,
@@ -106,17 +106,20 @@ def _ranking(group: SeedGroup) -> tuple[float, ...]:
 def _report(found: ComparableSet, options: CompareOptions) -> SetReport:
     """Puts a set in plain data, its leader tested against the others."""
     leader, *others = found.groups
-    chosen_on_test = any(run.validates_on_test or run.result.val_accuracy is None for run in leader.runs)
-    pairs = compare_with_leader(leader, others, chosen_on_test)
-    ordered = sorted(found.groups, key=lambda group: (group.is_optimistic, sort_key(group, options.sort)))
+    is_chosen_on_test = any(run.validates_on_test or run.result.val_accuracy is None for run in leader.runs)
+    pairs = compare_with_leader(leader, others, is_chosen_on_test)
+    sort = sorting_column(found.groups, options.sort)
+    ordered = sorted(found.groups, key=lambda group: (group.is_optimistic, sort_key(group, sort)))
     return SetReport(
         title=describe_data(found.data),
         reason=found.reason,
         data=found.data,
         keys=found.keys,
         groups=[_group_row(group, found.keys) for group in ordered],
+        sort=sort,
         leader=leader.label if others else None,
-        verdict=verdicts.verdict(pairs, chosen_on_test),
+        is_chosen_on_test=is_chosen_on_test,
+        verdict=verdicts.verdict(pairs, is_chosen_on_test),
         pairs=pairs,
         notes=verdicts.notes(found, options.sort),
     )

@@ -63,7 +63,7 @@ def _render_set(
     if found.reason:
         title.append(f"\nnot to be ranked with the first: {found.reason}", style="yellow")
     parts: list[RenderableType] = [title, _table(found, columns)]
-    parts.append(Text(_explain(found, columns, comparison.sort, csv_path), style="bright_black"))
+    parts.append(Text(_explain(found, columns, csv_path), style="bright_black"))
     parts += _render_pairs(found, csv_path) if len(found.pairs) > 1 else [Text()]
     facts = [("verdict", Text(found.verdict, style="bold"))] if found.verdict else []
     if len(found.pairs) == 1 and (evidence := _evidence(found.pairs[0])):
@@ -97,9 +97,9 @@ def _style(row: GroupRow, found: SetReport) -> str:
     return "bold green" if row.label == found.leader else ""
 
 
-def _explain(found: SetReport, columns: Sequence[str], sort: str, csv_path: str | None) -> str:
+def _explain(found: SetReport, columns: Sequence[str], csv_path: str | None) -> str:
     """Says how the table is sorted and to be read, and where the rest of it is."""
-    sentences = [f"Sorted by {heading(sort)}{' accuracy' if sort == 'val_accuracy' else ''}."]
+    sentences = [f"Sorted by {heading(found.sort)}{' accuracy' if found.sort == 'val_accuracy' else ''}."]
     if len(found.groups) < 2:
         sentences = []
     hidden = len(found.groups) - _MOST_GROUPS
@@ -131,9 +131,11 @@ def _render_pairs(found: SetReport, csv_path: str | None) -> list[RenderableType
     hidden = len(found.pairs) - _MOST_PAIRS
     place = "comparison.json" if csv_path else "compare.format=json"
     rest = f"{plural(hidden, 'more pair')} in {place}. " if hidden > 0 else ""
+    looks = ", and for a leader chosen by the same images" if found.is_chosen_on_test else ""
     hint = (
-        f"{rest}Differences of test accuracy. p is corrected for {len(found.pairs)} tests, intervals are "
-        f"each for themselves. More seeds: so many would be needed to see {100 * DIFFERENCE_TO_SEE:g} points."
+        f"{rest}Differences of test accuracy. p is corrected for {len(found.pairs)} tests{looks}; intervals "
+        "are each for themselves. More seeds: so many would be needed to see "
+        f"{100 * DIFFERENCE_TO_SEE:g} points."
     )
     return [table, Text(hint, style="bright_black"), Text()]
 

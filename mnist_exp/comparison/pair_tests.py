@@ -63,11 +63,11 @@ def _test_pair(first: SeedGroup, second: SeedGroup, variance: float | None, resa
     step = 1 / one[0].data.num_test
     found: MeanTest
     method: Method
+    several = min(len(one), len(other)) > 1
     if is_paired:
         found, method = paired_t_test(scores, other_scores, step), "paired t"
         spread = float(np.std(np.subtract(scores, other_scores), ddof=1))
     else:
-        several = min(len(one), len(other)) > 1
         found = (welch_t_test if several else pooled_t_test)(scores, other_scores, step)
         method = "Welch t" if several else "pooled t"
         spread = (pooled_variance([scores, other_scores]) or 0.0) ** 0.5
@@ -81,7 +81,7 @@ def _test_pair(first: SeedGroup, second: SeedGroup, variance: float | None, resa
         corrected_p_value=None,
         num_seeds=(len(one), len(other)),
         discordance=None,
-        image_interval=_resample(one, other, is_paired) if resampled else None,
+        image_interval=_resample(one, other, is_paired) if resampled and several else None,
         # Scores that happen to be equal are not free of error: as the tests have it.
         more_seeds=_more_seeds(max(spread, step / 6**0.5), is_paired, min(len(one), len(other))),
         is_optimistic=first.is_optimistic or second.is_optimistic,

@@ -29,7 +29,7 @@ class Pair:
         num_seeds: Number of seeds tested on each side.
         discordance: With McNemar: what the two networks made of the images.
         image_interval: 95% interval over other seeds and other test images (bootstrap); null where
-            it was not computed.
+            it was not computed, and where a side's single run says nothing of its other seeds.
         more_seeds: How many more seeds a side would show 0.1 points, with a chance of 80%; null
             where nothing is known of the spread.
         is_optimistic: Whether test images had a part in choosing a side's epochs or its teacher.

@@ -83,8 +83,11 @@ class SetReport:
         data: The images, as of one run.
         keys: What differs between its groups, dotted.
         groups: As the table has them.
+        sort: The column that sorts them: that of test accuracy where validation was asked for and
+            nothing was set apart for it.
         leader: Label of the group with the best validation accuracy, which was tested against the
             others; null with a single group.
+        is_chosen_on_test: Whether test images chose the leader.
         verdict: Whether it is better, in a sentence; empty with a single group.
         pairs: The leader against each other group, best on validation first.
         notes: What a reader must know, a sentence each.
@@ -95,7 +98,9 @@ class SetReport:
     data: DataRecord
     keys: list[str]
     groups: list[GroupRow]
+    sort: str
     leader: str | None
+    is_chosen_on_test: bool
     verdict: str
     pairs: list[Pair]
     notes: list[str]

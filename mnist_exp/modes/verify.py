@@ -1,6 +1,5 @@
 """`mode=verify`: a finished training done again, to say whether it comes out identical."""
 
-import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -119,10 +118,9 @@ def _refuse_other_modes(run: RunResult) -> None:
     """Makes sure that one training made the run."""
     mode = run.manifest.mode
     if mode == "tune":
-        winner = shlex.join(["mnist-exp", "--config-dir", str(run.path), "experiment=best_experiment"])
         raise ConfigError(
             f"run: {run.path} is a search (mode=tune), not one training.",
-            f"Train its winner, then verify that run: {winner}",
+            f"Train its winner by the command that ends {run.path / 'train.log'}, then verify that run.",
         )
     if mode != "train":
         raise ConfigError(f"run: {run.path} was made by mode={mode}.", "Name a run of mode=train.")

@@ -155,8 +155,7 @@ def _word_forest(report: SetReport) -> str:
     leading = next((row for row in report.groups if row.label == report.leader), None)
     if leading is None:
         return marks
-    is_chosen_on_test = report.data.split_sha256 is None or leading.measures["val_accuracy"] is None
-    images = "test" if is_chosen_on_test else "validation"
+    images = "test" if report.is_chosen_on_test else "validation"
     return f"{marks} Broken line: {visible(leading.label, 120)}, the best on {images} images."
 
 

@@ -42,6 +42,11 @@ _HOLM = (
     "Who tests many pairs finds a difference by luck sooner or later; the p values are raised so that "
     "finding even one such is as rare as with a single test.",
 )
+_CHOSEN_ON_TEST = (
+    "Chosen by the same images",
+    "Test images chose the leader: any two groups could have been the first and another one, so the p values "
+    "are raised once more, as for tests of every two (Bonferroni).",
+)
 _P_VALUE = (
     "p value",
     "How often a difference at least as large would come about if the two were equally good; below 0.05 they "
@@ -58,4 +63,5 @@ def explanations(report: SetReport) -> list[tuple[str, str]]:
     found += [words for method, words in _TESTS.items() if method in methods]
     found += [_BOOTSTRAP] if any(pair.image_interval is not None for pair in report.pairs) else []
     found += [_HOLM] if len(report.pairs) > 1 else []
+    found += [_CHOSEN_ON_TEST] if len(report.pairs) > 1 and report.is_chosen_on_test else []
     return [*found, _P_VALUE] if methods - {"none"} else found

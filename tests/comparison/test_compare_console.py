@@ -61,6 +61,18 @@ def test_several_pairs_are_a_table(tmp_path: Path) -> None:
     assert "3 more pairs in compare.format=json." in " ".join(text.split())
 
 
+def test_what_test_images_sort_and_choose_is_said(tmp_path: Path) -> None:
+    record = {"data": data_record(split=None)}
+    for units in (16, 32, 64):
+        config = {"model.units": [units]}
+        make_run(
+            tmp_path, f"{units}", manifest=record, config=config, correct=right(units), val_accuracy=None
+        )
+    words = " ".join(shown(tmp_path).split())
+    assert "Sorted by test accuracy" in words and "validation accuracy" not in words
+    assert "corrected for 2 tests, and for a leader chosen by the same images;" in words
+
+
 def test_a_hundred_groups_show_the_best_twenty_and_where_the_rest_is(tmp_path: Path) -> None:
     for number in range(101):
         make_run(tmp_path, f"r{number}", config={"training.epochs": number}, val_accuracy=0.9 + number / 2000)

@@ -103,6 +103,8 @@ def test_seeds_of_their_own_are_compared_by_welch_and_one_against_many_by_the_po
     }  # fmt: skip
     assert found.pairs[1].num_seeds == (4, 1)
     assert "4 seeds against 1" in found.pairs[1].sentence
+    assert found.pairs[0].image_interval is not None
+    assert found.pairs[1].image_interval is None, "a single run does not tell how much seeds matter"
 
 
 def test_what_holds_on_these_images_alone_is_said(tmp_path: Path) -> None:
@@ -128,6 +130,21 @@ def test_many_pairs_are_corrected_and_the_verdict_names_them(tmp_path: Path) -> 
         "learning_rate=0.003, learning_rate=0.004 and cannot be told from learning_rate=0.002"
     )
     assert all("Holm p" in pair.sentence for pair in found.pairs)
+
+
+def test_without_validation_images_test_accuracy_sorts_and_p_values_allow_for_that(tmp_path: Path) -> None:
+    record = {"data": data_record(split=None)}
+    for units, wrong in ((16, 90), (32, 10), (64, 50)):
+        make_run(
+            tmp_path, f"run_{units}", manifest=record, config={"model.units": [units]}, correct=right(wrong),
+            val_accuracy=None,
+        )  # fmt: skip
+    (found,) = compare([tmp_path]).sets
+    assert [row.settings["model.units"] for row in found.groups] == [[32], [64], [16]]
+    # Of three groups, any of three pairs could have been tested, and two were.
+    smallest, other = sorted(found.pairs, key=lambda pair: pair.p_value or 1.0)
+    assert smallest.corrected_p_value == pytest.approx(min(1.0, 3 * (smallest.p_value or 1.0)))
+    assert (other.corrected_p_value or 0.0) >= (smallest.corrected_p_value or 0.0)
 
 
 def test_the_leader_is_chosen_on_validation_images_even_where_it_loses(tmp_path: Path) -> None:
