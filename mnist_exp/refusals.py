@@ -21,15 +21,12 @@ from mnist_exp.schema import Config, SweepRequest
 _LAUNCHERS = {"joblib": "joblib", "ray": "ray", "submitit_local": "slurm", "submitit_slurm": "slurm"}
 """Launchers of Hydra's, and the extra that installs each."""
 
-_BELONGS_TO = {
-    "tuner": "tune",
-    "search_space": "tune",
-    "runs": "compare",
-    "compare": "compare",
-    "run": "evaluate, mode=predict or mode=verify",
-    "split": "evaluate",
-    "evaluate": "evaluate",
-    "images": "predict",
+MODE_KEYS = {
+    "tune": ("tuner", "search_space"),
+    "evaluate": ("run", "split", "evaluate"),
+    "predict": ("run", "images"),
+    "verify": ("run",),
+    "compare": ("runs", "compare"),
 }
 """Root keys that only some modes have."""
 
@@ -122,21 +119,9 @@ def _explain_hydra(error: Exception, typed: Sequence[str]) -> ConfigError:
             return ConfigError(f"{shortened(' '.join(typed))}: {error.strerror}.")
         path = shortened(str(error.filename), 200)
         return ConfigError(f"hydra.run.dir: {path}: {error.strerror}.", "Name a new directory.")
-    if found := re.search(r"Could not override '([^']*)'", text):
-        key = found[1]
-        mode = _BELONGS_TO.get(key.partition(".")[0])
-        if mode is not None and f"mode={mode}" not in typed:
-            return ConfigError(f"{key}: belongs to mode={mode}.", f"Add mode={mode}.")
-        if key in known_keys() and _is_swept(key.partition(".")[0], typed):
-            return ConfigError(
-                f"{key}: Hydra composes a sweep once without what is swept, and the default "
-                f"{key.partition('.')[0]} has no such key.",
-                f"Write ++{key}=… instead.",
-            )
-        if key in known_keys():
-            return _explain_absent(key, str(error.__cause__ or text))
-        if not key.startswith("hydra."):
-            return ConfigError(f"{shortened(key)}: there is no such key.", _nearest_key(key))
+    found = re.search(r"Could not override '([^']*)'", text)
+    if found and (answer := _explain_key(found[1], typed, str(error.__cause__ or text))):
+        return answer
     problem = " ".join(text.split())
     if ": " in problem and isinstance(error, HydraException):
         return ConfigError(problem)
@@ -144,10 +129,45 @@ def _explain_hydra(error: Exception, typed: Sequence[str]) -> ConfigError:
     return ConfigError(f"{words}: Hydra cannot compose this: {problem or _reason(error)}.")
 
 
+def _explain_key(key: str, typed: Sequence[str], cause: str) -> ConfigError | None:
+    """Answers for a key that the composed configuration does not have; not for Hydra's own."""
+    root = key.partition(".")[0]
+    mode = next((mode for mode in MODE_KEYS if f"mode={mode}" in typed), None)
+    modes = [mode for mode, keys in MODE_KEYS.items() if root in keys]
+    if modes and mode not in modes:
+        return _explain_mode(key, modes, mode)
+    if key in known_keys() and _is_swept(root, typed):
+        return ConfigError(
+            f"{key}: Hydra composes a sweep once without what is swept, and the default {root} has no such "
+            "key.",
+            f"Write ++{key}=… instead.",
+        )
+    if key in known_keys():
+        return _explain_absent(key, cause)
+    if root == "hydra":
+        return None
+    if mode in modes and mode != "tune":
+        node = OmegaConf.load(CONF_DIR / "mode" / f"{mode}.yaml")[root]
+        accepted = [f"{root}.{name}" for name in node or ()] or [root]
+        return ConfigError(f"{shortened(key)}: there is no such key.", nearest(key, accepted))
+    is_question = mode not in (None, "tune") and "." not in key
+    hint = nearest(key, ["runs_dir", *MODE_KEYS[mode or ""]]) if is_question else _nearest_key(key)
+    return ConfigError(f"{shortened(key)}: there is no such key.", hint)
+
+
+def _explain_mode(key: str, modes: Sequence[str], chosen: str | None) -> ConfigError:
+    """Answers for a key of other modes, or for one that the chosen mode has by a similar name."""
+    *others, last = [f"mode={mode}" for mode in modes]
+    choices = f"{', '.join(others)} or {last}" if others else last
+    near = nearest(key, MODE_KEYS[chosen]) if chosen else ""
+    hint = near if near.startswith("Did you mean") else f"Add {choices}."
+    return ConfigError(f"{key}: belongs to {choices}.", hint)
+
+
 def _advise_quotes(override: str) -> str:
     """Advises quotes of its own around a value that has none, brackets in a file's name, say."""
     key, equals, value = override.partition("=")
-    if not re.fullmatch(r"[\w.@/]+", key) or not value or re.search(r"""["'\\$\[\]{}\n]""", value):
+    if not re.fullmatch(r"[\w.@/]+", key) or not value or re.search(r"""^\[|["'\\${}\n]""", value):
         return ""
     quoted = shlex.quote(f'{key}{equals}"{value}"')
     return f"Put the value in quotes of its own: {shortened(quoted)}"
@@ -181,9 +201,10 @@ def _explain_absent(key: str, cause: str) -> ConfigError:
 def _nearest_key(key: str) -> str:
     """Names the nearest known key: of the same group where that group exists."""
     group, _, leaf = key.rpartition(".")
-    siblings = {other.rpartition(".")[2] for other in known_keys() if other.rpartition(".")[0] == group}
+    known = known_keys().union(*MODE_KEYS.values())
+    siblings = {other.rpartition(".")[2] for other in known if other.rpartition(".")[0] == group}
     if not siblings:
-        return nearest(key, known_keys())
+        return nearest(key, known)
     answer = nearest(leaf, siblings)
     return answer.replace('mean "', f'mean "{group}.') if group else answer
 

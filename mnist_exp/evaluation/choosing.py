@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Iterator
 from contextlib import suppress
+from glob import has_magic
 from pathlib import Path
 
 from mnist_exp.comparison.finding import find_runs
@@ -13,6 +14,7 @@ from mnist_exp.plain_values import shortened
 from mnist_exp.schema import Config
 
 LATEST, BEST = "latest", "best"
+_MANIFEST = "manifest.json"
 _ACCEPTED = f"Accepted: {LATEST}, {BEST}, or a run's directory."
 
 
@@ -39,12 +41,14 @@ def choose_run(text: str, runs_dir: Path) -> Path:
     try:
         path = Path(text).expanduser()
         for place in (path, runs_dir / text):
-            if place.is_dir():
+            if place.exists():
                 return _only_run(place)
     except (OSError, RuntimeError, ValueError) as error:  # too long a name, nobody's home folder
         problem = getattr(error, "strerror", None) or str(error)
         raise ConfigError(f"run: {shortened(text)}: {problem.rstrip('.')}.", _ACCEPTED) from error
-    raise ConfigError(f"run: {text} does not exist.", _hint(text, path, runs_dir))
+    if has_magic(text):
+        raise ConfigError(f"run: {text} may be several runs, and one is needed.", _ACCEPTED)
+    raise ConfigError(f"run: {text} does not exist.", _hint(path, runs_dir))
 
 
 def choose_stopped(text: str, runs_dir: Path) -> Path:
@@ -166,19 +170,20 @@ def _only_run(place: Path) -> Path:
     if len(found) == 1:
         return found[0]
     if not found:
-        raise ConfigError(f"run: {place} is no run's directory.", "A run's directory has a manifest.json.")
+        run = next((parent for parent in place.parents if (parent / _MANIFEST).exists()), None)
+        hint = f"Name the directory {run}." if run else f"A run's directory has a {_MANIFEST}."
+        raise ConfigError(f"run: {place} is no run's directory.", hint)
     raise ConfigError(f"run: {place} holds {len(found):,} runs.", f"Name one, such as {found[0]}.")
 
 
-def _hint(text: str, path: Path, runs_dir: Path) -> str:
+def _hint(path: Path, runs_dir: Path) -> str:
     """Names the nearest run."""
     folder = path.parent if path.parent.is_dir() and path.parent != Path() else runs_dir
-    names = [run.name for run in _runs_in(folder)]
-    if not names:
+    runs = {run.name: run for run in _runs_in(folder)}
+    if not runs:
         return _ACCEPTED
-    answer = nearest(path.name, [*names, LATEST, BEST])
+    answer = nearest(path.name, [*runs, LATEST, BEST])
     if not answer.startswith("Did you mean"):
-        newest = max(names)
-        return f"Accepted: {LATEST}, {BEST}, or a run's directory such as {folder / newest}."
+        return f"Accepted: {LATEST}, {BEST}, or a run's directory such as {runs[max(runs)]}."
     name = answer.partition('"')[2].partition('"')[0]
-    return f'Did you mean "{name if name in (LATEST, BEST) else folder / name}"?'
+    return f'Did you mean "{runs.get(name, name)}"?'

@@ -17,10 +17,11 @@ from mnist_exp.comparison.tables import markdown_table, results_csv, to_json
 from mnist_exp.errors import ConfigError, RunError
 from mnist_exp.pages.comparison_page import write_comparison_page
 from mnist_exp.questions import read_question, refuse_unused
+from mnist_exp.refusals import MODE_KEYS
 from mnist_exp.runs import claim_folder
 from mnist_exp.terminal import Terminal
 
-_USED = ("mode", "runs", "runs_dir", "compare")
+_USED = ("mode", "runs_dir", *MODE_KEYS["compare"])
 _RESULTS, _COMPARISON, _PLOTS = "results.csv", "comparison.json", "plots"
 
 

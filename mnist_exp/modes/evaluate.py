@@ -20,6 +20,7 @@ from mnist_exp.evaluation.records import EnsembleEvaluation, SplitName
 from mnist_exp.evaluation.splits import choose_data, load_split
 from mnist_exp.evaluation.work import quietly
 from mnist_exp.questions import read_question, refuse_unused
+from mnist_exp.refusals import MODE_KEYS
 from mnist_exp.runs import claim_folder
 from mnist_exp.terminal import Terminal
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from mnist_exp.evaluation.evaluating import Evaluated
     from mnist_exp.evaluation.splits import ScoredSplit
 
-_USED = ("mode", "run", "runs_dir", "data", "split", "evaluate")
+_USED = ("mode", "runs_dir", "data", *MODE_KEYS["evaluate"])
 _OWN = ("model", "optimizer", "schedule", "augmentation", "training", "seed", "experiment")
 _PREPROCESSING = "data.preprocessing"
 _EVALUATION, _CLASSES, _MEMBERS, _PREDICTIONS, _PLOTS = (

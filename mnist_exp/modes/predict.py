@@ -14,10 +14,11 @@ from mnist_exp.errors import ConfigError, RunError
 from mnist_exp.evaluation.members import Member, check_classes, read_members
 from mnist_exp.evaluation.work import quietly
 from mnist_exp.questions import read_question, refuse_unused
+from mnist_exp.refusals import MODE_KEYS
 from mnist_exp.runs import claim_folder
 from mnist_exp.terminal import Terminal
 
-_USED = ("mode", "run", "runs_dir", "images")
+_USED = ("mode", "runs_dir", *MODE_KEYS["predict"])
 _TABLE, _PLOTS = "predictions.csv", "plots"
 _MOST_DRAWN = 48
 _MOST_NAMED = 5

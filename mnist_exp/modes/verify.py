@@ -17,13 +17,14 @@ from mnist_exp.evaluation.choosing import choose_run, read_finished
 from mnist_exp.execution import execute
 from mnist_exp.jobs import Job
 from mnist_exp.questions import read_question, refuse_unused
+from mnist_exp.refusals import MODE_KEYS
 from mnist_exp.schema import Config, DataConfig
 from mnist_exp.terminal import Terminal
 from mnist_exp.trained_files import read_trained
 from mnist_exp.verification import Trained, Verification, verify
 from mnist_exp.verification_console import render_verdict
 
-_USED = ("mode", "run", "runs_dir")
+_USED = ("mode", "runs_dir", *MODE_KEYS["verify"])
 _OWN = ("model", "optimizer", "schedule", "augmentation", "training", "data", "seed", "experiment")
 _DATA_PATH = "data.path"
 _VERIFICATION = "verification.json"
