@@ -147,7 +147,7 @@ def _explain_key(key: str, typed: Sequence[str], cause: str) -> ConfigError | No
     if root == "hydra":
         return None
     if mode in modes and mode != "tune":
-        node = OmegaConf.load(CONF_DIR / "mode" / f"{mode}.yaml")[root]
+        node = OmegaConf.select(OmegaConf.load(CONF_DIR / "mode" / f"{mode}.yaml"), root)
         accepted = [f"{root}.{name}" for name in node or ()] or [root]
         return ConfigError(f"{shortened(key)}: there is no such key.", nearest(key, accepted))
     is_question = mode not in (None, "tune") and "." not in key

@@ -102,6 +102,16 @@ REFUSED = [
     ("optimizer.learning_rate=inf", "optimizer.learning_rate:", "inf", "finite"),
     ("optimizer.weight_decay=-inf", "optimizer.weight_decay:", "inf", "finite"),
     ("training.label_smoothing=nan", "training.label_smoothing:", "nan", "finite"),
+    # keys of the modes that ask finished runs
+    ("mode=predict image=a.png", "image: there is no such key", 'Did you mean "images"'),
+    ("mode=evaluate splitt=test", "splitt: there is no such key", 'Did you mean "split"'),
+    ("mode=evaluate seeed=1", "seeed: there is no such key", "Accepted: evaluate, run, runs_dir, split."),
+    ("rn=latest", "rn: there is no such key", 'Did you mean "run"'),
+    ("mode=compare run=study", "run: belongs to mode=evaluate, mode=predict or mode=verify", '"runs"'),
+    ("mode=evaluate runs=study", "runs: belongs to mode=compare", 'Did you mean "run"'),
+    ("mode=compare compare.srot=ann", "compare.srot: there is no such key", '"compare.sort"'),
+    ("mode=predict images.x=1", "images.x: there is no such key", "images"),
+    ("mode=predict images=a/[0-9].png", "images=a/[0-9].png:", "in quotes of its own"),
     # words of which only some are accepted
     ("training.direction=up", "training.direction:", '"up"', "max", "min"),
     ("training.monitor=val_acc", "training.monitor:", '"val_acc"', '"val_accuracy"'),

@@ -51,6 +51,9 @@ def test_a_folder_with_one_run_means_that_run(tmp_path: Path) -> None:
         ("quite-different", "Accepted: latest, best"),
         ("study", "holds 2 runs"),
         ("empty", "is no run's directory"),
+        ("frist", 'Did you mean "{folder}/study/first"'),
+        ("bn_dnn/manifest.json", "Name the directory {folder}/bn_dnn"),
+        ("study/*", "may be several runs, and one is needed"),
     ],
 )
 def test_what_is_no_run_is_refused_with_the_nearest(tmp_path: Path, text: str, words: str) -> None:
@@ -60,7 +63,7 @@ def test_what_is_no_run_is_refused_with_the_nearest(tmp_path: Path, text: str, w
     (tmp_path / "empty").mkdir()
     with pytest.raises(ConfigError) as refused:
         choose_run(text, tmp_path)
-    assert words in str(refused.value)
+    assert words.format(folder=tmp_path) in str(refused.value)
 
 
 @pytest.mark.parametrize("text", ["latest", "best"])
