@@ -85,7 +85,9 @@ class Candidates:
         if interval is None:
             return f"{name} against the untuned default: {margin}; one seed cannot tell that from noise."
         low, high = interval
-        spread = f"{margin} (95%: {self._margin(low)} to {self._margin(high)}; {self._seed_counts()})"
+        num_trials = len(self.candidates) - 1
+        level = "95%" if num_trials == 1 else f"95% as the best of {num_trials}"
+        spread = f"{margin} ({level}: {self._margin(low)} to {self._margin(high)}; {self._seed_counts()})"
         if low < high and self.sign * (low if self.sign > 0 else high) > 0:
             return f"{name} beats the untuned default beyond seed noise: {spread}."
         return f"{name} and the untuned default cannot be told apart: {spread}."

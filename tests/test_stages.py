@@ -13,7 +13,8 @@ from hydra.core.global_hydra import GlobalHydra
 from keras_tuner.engine.trial import Trial, TrialStatus
 
 from mnist_exp import CONF_DIR
-from mnist_exp.assignments import plain_values
+from mnist_exp.assignments import plain_values, trial_name
+from mnist_exp.candidates import Candidates
 from mnist_exp.config import Composition, parse
 from mnist_exp.jobs import Job
 from mnist_exp.moments import Moment, utc_now
@@ -180,13 +181,13 @@ def test_failures_cost_a_round_of_hyperband_no_promotions(files: SearchFiles) ->
     assert sum(trial.status == "failed" for trial in stage.trials) == len(epochs) // 2
 
 
-def confirmed(candidate: str, seed: int) -> ConfirmationRecord:
+def confirmed(candidate: str, seed: int, score: float = 0.9) -> ConfirmationRecord:
     return ConfirmationRecord(
         candidate=candidate,
         seed=seed,
         status="completed",
         num_params=1,
-        execution=execution(0.9),
+        execution=execution(score),
         error=None,
     )
 
@@ -275,3 +276,18 @@ def test_the_untuned_configuration_is_no_rival_of_itself(files: SearchFiles, tmp
     stage = through(search, files)
     assert len(stage.ranked()) == 2
     assert [trial.values for trial in stage.finalists()] == [{"model.activation": "tanh"}]
+
+
+@pytest.mark.parametrize(("top", "level"), [(1, "(95%: "), (3, "(95% as the best of 3: ")])
+def test_a_verdict_says_of_how_many_the_winner_is_the_best(top: int, level: str, files: SearchFiles) -> None:
+    search = planned("tuner.max_trials=4", f"tuner.confirm.top={top}", "tuner.confirm.seeds=3")
+    stage = through(search, files)
+    names = ["default", *(trial_name(trial.trial) for trial in stage.finalists())]
+    records = [
+        confirmed(name, seed, 0.9 + 0.02 * place + 0.001 * seed)
+        for place, name in enumerate(names)
+        for seed in range(3)
+    ]
+    found = Candidates(search, stage, records, 500)
+    assert found.winner.candidate == names[-1]
+    assert f"beats the untuned default beyond seed noise: +{2 * top}.00 points {level}" in found.verdict()

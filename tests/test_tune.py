@@ -163,13 +163,13 @@ def test_what_an_experiment_says_of_the_images_goes_on_with_the_winner(
         ("data", "mine", "defaults: [sample]\nsplit_seed: 4\n"),
         ("experiment", "upright", OWN_EXPERIMENT),
     ):
-        (tmp_path / "mine" / group).mkdir(parents=True)
-        (tmp_path / "mine" / group / f"{name}.yaml").write_text(text)
+        (tmp_path / "my yaml (1)" / group).mkdir(parents=True)
+        (tmp_path / "my yaml (1)" / group / f"{name}.yaml").write_text(text)
     images, labels = sample_digits(600)
     arrays = {"x_train": images[:500], "y_train": labels[:500], "x_test": images, "y_test": labels}
     np.savez(tmp_path / "my digits.npz", **arrays)
     budget = ("tuner.max_trials=1", "tuner.confirm.seeds=0", "tuner.workers=1", *SMALL[2:])
-    own = f"hydra.searchpath=[file://{tmp_path}/mine]"
+    own = f"hydra.searchpath=['file://{tmp_path}/my yaml (1)']"
     searched = run_command("mode=tune", "experiment=upright", own, *budget, cwd=tmp_path)
     assert searched.returncode == 0, searched.stderr
     (run,) = (tmp_path / "runs" / "upright").iterdir()
@@ -215,6 +215,25 @@ def test_one_worker_or_two_find_the_same(search: FinishedRun, run_command: Run, 
         assert trial["values"] == two[trial["trial"]]["values"]
         assert trial["score"] == two[trial["trial"]]["score"]
     assert "was not trained again" in json.loads((run / "summary.json").read_text())["verdict"]
+
+
+def test_of_two_equal_trainings_of_a_trial_the_network_that_is_kept_is_the_one_that_is_reported(
+    run_command: Run, tmp_path: Path
+) -> None:
+    few = ("training.epochs=6", "data.validation=10", "tuner.max_trials=1", "tuner.executions_per_trial=6")
+    searched = run_command(*SMALL[:3], *few, "tuner.confirm.seeds=0", "tuner.workers=1", cwd=tmp_path)
+    assert searched.returncode == 0, searched.stderr
+    (run,) = (tmp_path / "runs").iterdir()
+    (trial,) = records(run)
+    scores = [execution["score"] for execution in trial["executions"]]
+    assert scores.count(max(scores)) > 1, "of ten images, six networks get equally many right"
+    first = trial["executions"][scores.index(max(scores))]
+    assert records(run, "metrics.jsonl") == first["metrics"]
+    asked = run_command("mode=evaluate", f"run={run}", "split=validation", cwd=tmp_path)
+    assert asked.returncode == 0, asked.stderr
+    (evaluation,) = (tmp_path / "runs").glob("*evaluate*/evaluation.json")
+    kept = first["metrics"][first["best_epoch"] - 1]
+    assert json.loads(evaluation.read_text())["loss"] == pytest.approx(kept["val_loss"], rel=1e-4)
 
 
 @pytest.mark.slow

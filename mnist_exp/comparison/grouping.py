@@ -95,9 +95,10 @@ def _make_set(runs: Sequence[RunResult], usual: DataRecord) -> ComparableSet:
 
 
 def _recipe_of(run: RunResult) -> Settings:
-    """Returns a run's recipe; validating on test images is part of it, and leaves no fingerprint."""
-    chosen_on_test = {_VALIDATION: "test"} if run.validates_on_test else {}
-    return recipe(run.config) | chosen_on_test
+    """Returns a run's recipe; with no images set apart, whether test images validate it is part of that."""
+    if run.data.split_sha256 is not None:
+        return recipe(run.config)
+    return recipe(run.config) | {_VALIDATION: "test" if run.validates_on_test else "none"}
 
 
 def _make_group(label: str, settings: Settings, runs: Sequence[RunResult]) -> SeedGroup:

@@ -66,7 +66,8 @@ def choose_stopped(text: str, runs_dir: Path) -> Path:
         return Path(text)
     stopped = [run for run in _readable_runs(runs_dir) if _can_go_on(run)]
     if not stopped:
-        raise ConfigError(f"resume: {runs_dir} holds no run that was stopped.", "Name one by its path.")
+        hint = "Name one by its path; a sweep goes on by the command that began it."
+        raise ConfigError(f"resume: {runs_dir} holds no run that was stopped.", hint)
     return max(stopped, key=lambda run: run.manifest.started_at).path
 
 

@@ -165,7 +165,7 @@ def test_choosing_on_test_images_never_leads(tmp_path: Path) -> None:
     for sort in ("val_accuracy", "test_accuracy", "num_params"):
         (found,) = compare([tmp_path], CompareOptions(sort=sort)).sets
         assert [row.is_optimistic for row in found.groups] == [False, True]
-        assert found.leader == "validation=unset"
+        assert found.leader == "validation=none"
     assert "optimistic" in found.verdict
     assert any(note.startswith("Optimistic: validation=test") for note in found.notes)
 

@@ -154,7 +154,7 @@ def test_choosing_on_test_images_makes_another_group(tmp_path: Path) -> None:
     )  # fmt: skip
     (found,) = comparable_sets(read(honest, chosen))
     assert {group.label: group.is_optimistic for group in found.groups} == {
-        "validation=unset": False, "validation=test": True,
+        "validation=none": False, "validation=test": True,
     }  # fmt: skip
 
 
