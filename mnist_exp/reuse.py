@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from mnist_exp import training
 from mnist_exp.data import Images, Source, TrainingData, find_source, load_training_data
+from mnist_exp.device import start_fresh
 from mnist_exp.distillation import Teacher
 from mnist_exp.download import Progress
 from mnist_exp.engine import EpochModel, ExperimentModel
@@ -110,7 +111,7 @@ class ModelStore:
         Raises:
             ConfigError: The network or the optimizer cannot be built.
         """
-        training.start_fresh(config.seed, config.training.threads)
+        start_fresh(config.seed, config.training.threads)
         network = build_network(config.model, image_shape, num_classes, config.data.preprocessing)
         engine = training.pick_engine(config, network, len(data), teacher)
         fresh = training.build_model(config, network, engine, len(data), teacher)

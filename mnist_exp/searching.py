@@ -15,6 +15,7 @@ from mnist_exp.conclusion import conclude
 from mnist_exp.conductor import Conductor
 from mnist_exp.console import render_notice
 from mnist_exp.data import Source, TrainingData, find_source, load_training_data
+from mnist_exp.device import device_name, start_fresh
 from mnist_exp.dimensions import Dimension, describe
 from mnist_exp.errors import RunError
 from mnist_exp.files import remove_drafts
@@ -92,7 +93,7 @@ def prepare(
     config, workplace = search.config, find_workplace()
     source = find_source(config.data, progress=terminal.download_progress)
     data = load_training_data(source)
-    training.start_fresh(config.seed, config.training.threads)
+    start_fresh(config.seed, config.training.threads)
     untuned = search.trial_config({}, config.seed, config.training.threads)
     shape = data.training.images.shape[1:]
     teacher = load_teacher(untuned, data, shape, None)
@@ -122,7 +123,7 @@ def search(
     record, teacher = data_record(prepared.source, prepared.data, None), prepared.teacher
     run.update_manifest(
         engine=prepared.engine,
-        device=training.device_name(),
+        device=device_name(),
         threads=prepared.threads,
         data=record,
         teacher=teacher,

@@ -1,6 +1,5 @@
 """Training a network as a configuration says: what every mode that trains shares."""
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -8,7 +7,6 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
 from mnist_exp.augmentation import build_augmentation
@@ -24,9 +22,10 @@ from mnist_exp.callbacks import (
     StopOnNonFinite,
 )
 from mnist_exp.checkpoints import Checkpoint, TrainingState, restore
+from mnist_exp.device import device_name
 from mnist_exp.distillation import Teacher
 from mnist_exp.engine import EVALUATION_BATCH_SIZE, EpochModel, ExperimentModel, choose_engine
-from mnist_exp.errors import ConfigError
+from mnist_exp.experiment_model import Feed
 from mnist_exp.optimizers import build_optimizer
 from mnist_exp.records import EngineRecord, EpochMetrics
 from mnist_exp.schedules import LearningRates, learning_rates
@@ -47,50 +46,6 @@ class Fit:
     best_epoch: int
     training_s: list[float]
     compile_s: float
-
-
-def start_fresh(seed: int, threads: int) -> None:
-    """Sets every random generator, and forgets what an earlier run in this process left.
-
-    Args:
-        seed: Of the run.
-        threads: Number of threads of one operation; 0 uses every core.
-
-    Raises:
-        ConfigError: TensorFlow runs already, with another number of threads.
-    """
-    keras.utils.clear_session()
-    keras.utils.set_random_seed(seed)
-    set_threads(threads)
-
-
-def set_threads(threads: int) -> None:
-    """Sets how many threads one operation gets; to be called before TensorFlow computes anything.
-
-    Args:
-        threads: Their number; 0 uses every core.
-
-    Raises:
-        ConfigError: TensorFlow runs already, with another number.
-    """
-    if tf.config.threading.get_intra_op_parallelism_threads() == threads:
-        return
-    try:
-        tf.config.threading.set_intra_op_parallelism_threads(threads)
-        tf.config.threading.set_inter_op_parallelism_threads(threads)
-    except RuntimeError as error:
-        hint = "Give all jobs of one process the same number, or start them apart."
-        raise ConfigError(f"training.threads: {threads} cannot be set any more.", hint) from error
-
-
-def num_threads(threads: int) -> int:
-    """Says how many threads one operation gets; 0 stands for every core."""
-    return threads or len(os.sched_getaffinity(0))
-
-
-def device_name() -> str:
-    """Says where TensorFlow trains: `CPU` or `GPU`."""
-    return "GPU" if tf.config.list_physical_devices("GPU") else "CPU"
 
 
 def pick_engine(
@@ -201,17 +156,7 @@ def fit(
         state = earlier.state
         return Fit(best_epoch=state.best_epoch, training_s=state.training_s, compile_s=state.compile_s)
     recorder, watchers = EpochRecorder(best, report), _watchers(config)
-    first_epoch = len(earlier.state.rows) if earlier else 0
-    feed = model.prepare(training, config.training.batch_size, first_epoch)
-    compile_s = feed.compile_s + (earlier.state.compile_s if earlier else 0.0)
-    if isinstance(model, EpochModel) and validation is not None:
-        compile_s += model.keep_validation(validation)
-    averaging: list[AveragedWeights] = []
-    if config.training.ema_momentum:
-        averaging = [AveragedWeights(model, training, goes_on=earlier is not None)]
-        compile_s += averaging[0].compile_s
-    if earlier is not None:
-        restore(earlier, model.network)
+    feed, averaging, compile_s = _prepare(config, model, training, validation, earlier)
     remembering = [*averaging, *watchers]
     callbacks = [
         *(*averaging, *_feeding_callbacks(model, feed.steps_per_epoch), *_guards(recorder, model)),
@@ -225,7 +170,7 @@ def fit(
         feed.elements,
         steps_per_epoch=feed.steps_per_epoch,
         shuffle=False,
-        initial_epoch=first_epoch,
+        initial_epoch=len(earlier.state.rows) if earlier else 0,
         epochs=config.training.epochs,
         validation_data=validation and (validation.images, validation.labels),
         validation_batch_size=EVALUATION_BATCH_SIZE,
@@ -233,6 +178,31 @@ def fit(
         verbose=0,
     )
     return Fit(best_epoch=best.best_epoch, training_s=recorder.training_s, compile_s=compile_s)
+
+
+def _prepare(
+    config: Config,
+    model: ExperimentModel,
+    training: LabelledImages,
+    validation: LabelledImages | None,
+    earlier: Checkpoint | None,
+) -> tuple[Feed, list[AveragedWeights], float]:
+    """Compiles what epochs need, and puts weights and optimizer where an earlier process left them.
+
+    Returns:
+        What `fit` is fed, the moving average where one is kept, and the seconds of compiling so far.
+    """
+    feed = model.prepare(training, config.training.batch_size, len(earlier.state.rows) if earlier else 0)
+    compile_s = feed.compile_s + (earlier.state.compile_s if earlier else 0.0)
+    if isinstance(model, EpochModel) and validation is not None:
+        compile_s += model.keep_validation(validation)
+    averaging: list[AveragedWeights] = []
+    if config.training.ema_momentum:
+        averaging = [AveragedWeights(model, training, goes_on=earlier is not None)]
+        compile_s += averaging[0].compile_s
+    if earlier is not None:
+        restore(earlier, model.network)
+    return feed, averaging, compile_s
 
 
 def _is_over(config: Config, state: TrainingState) -> bool:

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import msgspec
 
-from mnist_exp import training
 from mnist_exp.config import read_config
 from mnist_exp.data import TrainingData, find_source, load_training_data
+from mnist_exp.device import start_fresh
 from mnist_exp.errors import ConfigError
 from mnist_exp.local_workers import MAKES_WAY, Assignment
 from mnist_exp.preprocessing import prepare_training
@@ -68,7 +68,7 @@ def employ(assignment: Assignment, data: DataConfig | None) -> TrialRunner:
     source = find_source(data or config.data)
     images = load_training_data(source)
     _check_same_images(path, images)
-    training.start_fresh(config.seed, assignment.threads)
+    start_fresh(config.seed, assignment.threads)
     return TrialRunner(
         Search.from_tree(files.read_request(), config),
         files,

@@ -13,6 +13,7 @@ from hydra.core.global_hydra import GlobalHydra
 from mnist_exp import config, runs, schema, training
 from mnist_exp.best_epoch import BestCheckpoint
 from mnist_exp.data import find_source, load_training_data
+from mnist_exp.device import start_fresh
 from mnist_exp.models import build_network
 from mnist_exp.records import EpochMetrics, Manifest
 from mnist_exp.source import LabelledImages
@@ -128,7 +129,7 @@ def train_one_epoch(chosen: schema.Config, folder: Path) -> EpochMetrics:
     digits, held_out = (
         LabelledImages(seen.images[part], seen.labels[part]) for part in (np.s_[:300], np.s_[300:400])
     )
-    training.start_fresh(chosen.seed, chosen.training.threads)
+    start_fresh(chosen.seed, chosen.training.threads)
     network = build_network(chosen.model, (28, 28), 10)
     engine = training.pick_engine(chosen, network, len(digits))
     model = training.build_model(chosen, network, engine, len(digits))

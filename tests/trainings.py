@@ -6,6 +6,7 @@ from hydra import compose, initialize_config_dir
 
 from mnist_exp import training
 from mnist_exp.config import parse_tree, resolve
+from mnist_exp.device import start_fresh
 from mnist_exp.engine import ExperimentModel
 from mnist_exp.models import build_network
 from mnist_exp.schema import Config
@@ -30,7 +31,7 @@ def accepted(*overrides: str) -> Config:
 
 def built(config: Config, images: LabelledImages) -> ExperimentModel:
     """Makes the model as a process of its own would."""
-    training.start_fresh(config.seed, config.training.threads)
+    start_fresh(config.seed, config.training.threads)
     network = build_network(config.model, (28, 28), 10)
     engine = training.pick_engine(config, network, len(images))
     return training.build_model(config, network, engine, len(images))

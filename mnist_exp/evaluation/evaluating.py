@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from mnist_exp import provenance, training
 from mnist_exp.comparison.reading import RunResult
+from mnist_exp.device import device_name
 from mnist_exp.evaluation.calibration import measure_calibration
 from mnist_exp.evaluation.class_scores import macro_mean, score_classes
 from mnist_exp.evaluation.distortions import choose_images, measure_robustness
@@ -112,7 +113,7 @@ def measure(
         "macro_f1": macro_mean([each.f1 for each in classes]),
         "latency": measure_latency(network, scored.seen.images),
         "robustness": _measure_robustness(network, scored.seen, options.robustness_images),
-        "device": training.device_name(),
+        "device": device_name(),
         "threads": threads,
         "versions": provenance.versions(),
     }

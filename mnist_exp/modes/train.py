@@ -9,6 +9,7 @@ from mnist_exp import console, files, moments, provenance, resumption, scoring, 
 from mnist_exp.best_epoch import BestCheckpoint
 from mnist_exp.checkpoints import Checkpoint, load_best, read_checkpoint, write_checkpoint
 from mnist_exp.config import read_config
+from mnist_exp.device import device_name, num_threads, set_threads
 from mnist_exp.engine import ExperimentModel
 from mnist_exp.jobs import Job
 from mnist_exp.preprocessing import is_front
@@ -67,7 +68,7 @@ def prepare(job: Job, terminal: Terminal, earlier: RunDirectory | None) -> Exper
     """
     config = job.config if earlier is None else resumption.as_begun(job.config, earlier.manifest)
     # Before the images: preprocessing them makes TensorFlow begin.
-    training.set_threads(config.training.threads)
+    set_threads(config.training.threads)
     images = _IMAGES.get(config.data, terminal.download_progress)
     shape, num_classes = images.test.images.shape[1:], len(images.source.class_names)
     record = scoring.data_record(images.source, images.seen, images.test)
@@ -83,7 +84,7 @@ def prepare(job: Job, terminal: Terminal, earlier: RunDirectory | None) -> Exper
         model=model,
         engine=engine if earlier is None else earlier.manifest.engine or engine,
         teacher=teacher.record if teacher else None,
-        device=training.device_name(),
+        device=device_name(),
         goes_on=earlier is not None,
         earlier=checkpoint,
         caveats=[] if checkpoint is None or earlier is None else _caveats(earlier, config),
@@ -124,7 +125,7 @@ def run(experiment: Experiment, run: RunDirectory, terminal: Terminal, request: 
     run.update_manifest(
         engine=experiment.engine,
         device=experiment.device,
-        threads=training.num_threads(config.training.threads),
+        threads=num_threads(config.training.threads),
         data=experiment.record,
         teacher=teacher,
     )
