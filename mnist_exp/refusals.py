@@ -132,7 +132,7 @@ def _explain_hydra(error: Exception, typed: Sequence[str]) -> ConfigError:
 def _explain_key(key: str, typed: Sequence[str], cause: str) -> ConfigError | None:
     """Answers for a key that the composed configuration does not have; not for Hydra's own."""
     root = key.partition(".")[0]
-    mode = next((mode for mode in MODE_KEYS if f"mode={mode}" in typed), None)
+    mode = next((mode for mode in MODE_KEYS if f"mode={mode}" in typed), "")
     modes = [mode for mode, keys in MODE_KEYS.items() if root in keys]
     if modes and mode not in modes:
         return _explain_mode(key, modes, mode)
@@ -150,12 +150,12 @@ def _explain_key(key: str, typed: Sequence[str], cause: str) -> ConfigError | No
         node = OmegaConf.select(OmegaConf.load(CONF_DIR / "mode" / f"{mode}.yaml"), root)
         accepted = [f"{root}.{name}" for name in node or ()] or [root]
         return ConfigError(f"{shortened(key)}: there is no such key.", nearest(key, accepted))
-    is_question = mode not in (None, "tune") and "." not in key
-    hint = nearest(key, ["runs_dir", *MODE_KEYS[mode or ""]]) if is_question else _nearest_key(key)
+    is_question = mode not in ("", "tune") and "." not in key
+    hint = nearest(key, ["runs_dir", *MODE_KEYS[mode]]) if is_question else _nearest_key(key)
     return ConfigError(f"{shortened(key)}: there is no such key.", hint)
 
 
-def _explain_mode(key: str, modes: Sequence[str], chosen: str | None) -> ConfigError:
+def _explain_mode(key: str, modes: Sequence[str], chosen: str) -> ConfigError:
     """Answers for a key of other modes, or for one that the chosen mode has by a similar name."""
     *others, last = [f"mode={mode}" for mode in modes]
     choices = f"{', '.join(others)} or {last}" if others else last

@@ -138,7 +138,7 @@ class Comparison:
         left_out: Runs that failed, were interrupted or lost, still run, are damaged, or did
             something else than train.
         ledger: How often the test images were looked at, a sentence for each set of them.
-        sort: The column that sorts the groups.
+        sort: The column that was asked to sort groups; each set has the one that did.
         columns: The columns that were asked for; null for those that say most.
     """
 
