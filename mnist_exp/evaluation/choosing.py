@@ -38,6 +38,8 @@ def choose_run(text: str, runs_dir: Path) -> Path:
     """
     if text in (LATEST, BEST):
         return _choose_training(text, runs_dir)
+    if not text:
+        raise ConfigError("run: got an empty name.", _ACCEPTED)
     try:
         path = Path(text).expanduser()
         for place in (path, runs_dir / text):

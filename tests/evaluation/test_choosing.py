@@ -66,6 +66,13 @@ def test_what_is_no_run_is_refused_with_the_nearest(tmp_path: Path, text: str, w
     assert words.format(folder=tmp_path) in str(refused.value)
 
 
+def test_no_name_is_not_the_run_that_is_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = make_run(tmp_path, "only")
+    monkeypatch.chdir(run)
+    with pytest.raises(ConfigError, match="got an empty name"):
+        choose_run("", tmp_path)
+
+
 @pytest.mark.parametrize("text", ["latest", "best"])
 def test_without_a_completed_training_there_is_nothing_to_choose(tmp_path: Path, text: str) -> None:
     make_unfinished(tmp_path, "failed", "failed")

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from contextlib import chdir
 from pathlib import Path
 
 import msgspec
@@ -110,10 +111,13 @@ def test_a_changed_configuration_is_read_or_refused(
 @example("~nobody-here/x")
 @example("a\0b")
 @example("\ud800")
+@example("")
+@example(".")
 def test_a_name_that_no_run_can_have_is_refused_in_a_line(tmp_path: Path, name: str) -> None:
     if name.startswith(("/", "~/")) or ".." in name:
         name = name.lstrip("/~.") or "x"  # what lies elsewhere on this machine is not looked at
-    line = refusal(lambda: choose_run(name, tmp_path / "nothing"))
+    with chdir(tmp_path):  # "." means a run where it is, and this checkout may hold one
+        line = refusal(lambda: choose_run(name, tmp_path / "nothing"))
     assert line.startswith("run: ")
 
 
