@@ -1,0 +1,105 @@
+"""Run directories that an earlier version wrote are read, evaluated, compared, resumed and verified."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+OLD_RUNS = Path(__file__).with_name("old_runs")
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder whose `runs` are the old ones."""
+    shutil.copytree(OLD_RUNS, tmp_path / "runs")
+    # git keeps no empty folder.
+    for path in (tmp_path / "runs").rglob("manifest.json"):
+        (path.parent / "plots").mkdir()
+    return tmp_path
+
+
+def read(path: Path) -> Any:
+    return json.loads(path.read_text())
+
+
+def test_runs_and_searches_of_any_end_are_compared(folder: Path, run_command: Callable) -> None:
+    done = run_command("mode=compare", "runs=runs/*", "compare.format=json", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    runs = {Path(run["run"]).name: run for run in json.loads(done.stdout)["runs"]}
+    assert {name: run["status"] for name, run in runs.items()} == {
+        "run": "completed",
+        "failed": "failed",
+        "interrupted": "interrupted",
+        "search": "completed",
+        "interrupted_search": "interrupted",
+        **{path.name: "completed" for path in (OLD_RUNS / "sweep").iterdir() if path.is_dir()},
+    }
+    assert runs["run"]["measures"]["test_accuracy"] == 0.68
+
+
+def test_a_comparison_says_what_it_said(folder: Path, run_command: Callable) -> None:
+    done = run_command("mode=compare", "runs=runs/sweep/*", "hydra.run.dir=runs/again", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    now, then = read(folder / "runs/again/comparison.json"), read(OLD_RUNS / "comparison/comparison.json")
+    assert now["sets"] == then["sets"]
+    assert (folder / "runs/again/report.html").exists()
+
+
+def test_a_run_is_evaluated_as_it_was(folder: Path, run_command: Callable) -> None:
+    done = run_command("mode=evaluate", "run=runs/run", "hydra.run.dir=runs/again", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    now, then = read(folder / "runs/again/evaluation.json"), read(OLD_RUNS / "evaluation/evaluation.json")
+    assert set(then) <= set(now)
+    assert now["same_as_run"]["is_identical"] is not None
+    for name in ("run_id", "split", "sha256", "num_images", "num_trained_on"):
+        assert now[name] == then[name]
+    # To the last bit on the processor that it was made on, and nearly so on any other.
+    assert now["accuracy"] == pytest.approx(then["accuracy"], abs=0.003)
+    assert now["loss"] == pytest.approx(then["loss"], rel=1e-4)
+
+
+def test_a_run_is_verified(folder: Path, run_command: Callable) -> None:
+    done = run_command("mode=verify", "run=runs/run", "hydra.run.dir=runs/again", cwd=folder)
+    found = read(folder / "runs/again/verification.json")
+    assert done.returncode == (0 if found["identical"] else 1), done.stderr
+    assert found["num_epochs"] == 3 and found["num_predictions"] == 1000 and found["not_compared"] == []
+    assert read(folder / "runs/again/summary.json")["test_accuracy"] == pytest.approx(0.68, abs=0.01)
+
+
+def test_a_run_is_resumed(folder: Path, run_command: Callable) -> None:
+    done = run_command("resume=runs/interrupted", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    rows = (folder / "runs/interrupted/metrics.jsonl").read_text().splitlines()
+    assert rows[0] == (OLD_RUNS / "interrupted/metrics.jsonl").read_text().strip() and len(rows) == 6
+    manifest = read(folder / "runs/interrupted/manifest.json")
+    assert manifest["status"] == "completed" and manifest["resumed"][0]["epoch"] == 1
+
+
+def test_a_search_is_resumed(folder: Path, run_command: Callable) -> None:
+    done = run_command("mode=tune", "resume=runs/interrupted_search", "tuner.max_trials=3", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    name = "interrupted_search/trials.jsonl"
+    trials, before = ((top / name).read_text().splitlines() for top in (folder / "runs", OLD_RUNS))
+    assert trials[:2] == before and len(trials) == 3
+    assert read(folder / "runs/interrupted_search/manifest.json")["status"] == "completed"
+
+
+def test_a_sweep_goes_on(folder: Path, run_command: Callable) -> None:
+    job = next(path.name for path in (OLD_RUNS / "sweep").glob("seed-1_ann_*"))
+    shutil.rmtree(folder / "runs/sweep" / job)
+    done = run_command("-m", "sweep=sweep", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert "4 jobs, 3 finished before" in done.stdout
+    assert (folder / "runs/sweep" / job / "metrics.jsonl").exists()
+
+
+def test_a_completed_run_and_search_have_nothing_to_resume(folder: Path, run_command: Callable) -> None:
+    for name in ("run", "search"):
+        done = run_command(f"resume=runs/{name}", cwd=folder)
+        assert done.returncode == 0 and "completed" in done.stdout
+        assert (folder / "runs" / name / "report.html").exists()
