@@ -331,7 +331,6 @@ def test_a_search_without_an_end_has_no_estimate(checker: Checker) -> None:
 
 SETTINGS = {
     "sweeper.params.seed": "hydra: {sweeper: {params: {seed: '3,4'}}}",
-    "launcher.n_jobs": "hydra: {launcher: {n_jobs: 2}}",
     "launcher._target_": "defaults: [override /hydra/launcher: joblib]",
     "run.dir": "hydra: {run: {dir: elsewhere}}",
     "sweep.dir": "hydra: {sweep: {dir: elsewhere}}",
@@ -358,10 +357,10 @@ def test_settings_of_hydras_in_a_file_that_is_swept_over_are_refused(
 def test_settings_of_hydras_in_a_file_that_all_jobs_have_hold(checker: Checker, tmp_path: Path) -> None:
     (tmp_path / "experiment").mkdir()
     for name, text in (("mine", SETTINGS["sweeper.params.seed"]), ("launched", "")):
-        text = text or SETTINGS["job.env_set.WORD"]
+        text = text or f"{SETTINGS['job.env_set.WORD']}\ntraining: {{epochs: 2}}"
         (tmp_path / "experiment" / f"{name}.yaml").write_text(f"# @package _global_\n{text}\n")
     searchpath = f"hydra.searchpath=[file://{tmp_path}]"
     jobs = plan(checker, searchpath, "experiment=mine").record.jobs
     assert [job.config["seed"] for job in jobs] == [3, 4]
-    typed = "+hydra.job.env_set.WORD=said"  # the same for all jobs, as the file has it
+    typed = "++hydra.job.env_set.WORD=said"  # the same for all jobs, as the file has it
     assert len(plan(checker, searchpath, typed, "experiment=none,launched").record.jobs) == 2
