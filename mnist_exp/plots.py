@@ -35,6 +35,7 @@ _MAX_MARKED_EPOCHS = 40
 # A cell of a confusion matrix where there are many classes, and a matrix at its largest.
 _CELL_INCHES, _MAX_SIDE_INCHES = 0.25, 16.0
 _SMALLEST_POINTS = 6.0
+_MOST_SLANTED = 30
 
 
 def plot_learning_curves(
@@ -259,9 +260,10 @@ def _name_classes(axes: Axes, class_names: Sequence[str]) -> None:
     axes.set_yticks(places, class_names, size=size, parse_math=False)
     axes.set_xticks(places, class_names, size=size, parse_math=False)
     if slanted:
-        axes.tick_params(axis="x", labelrotation=35)
+        rotation = 35 if len(class_names) <= _MOST_SLANTED else 90
+        axes.tick_params(axis="x", labelrotation=rotation)
         for label in axes.get_xticklabels():
-            label.set(ha="right", rotation_mode="anchor")
+            label.set(ha="right", va="top" if rotation == 35 else "center", rotation_mode="anchor")
     axes.set_xlabel("predicted", color=QUIET)
     axes.set_ylabel("true", color=QUIET)
     axes.tick_params(length=0, labelcolor=INK)

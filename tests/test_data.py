@@ -281,7 +281,7 @@ def test_a_broken_file_in_keras_cache_is_named_not_skipped(own_home):
 
 def test_changed_content_is_named_and_still_usable(tmp_path):
     arrays = small_arrays()
-    config = offline(path=str(write_npz(tmp_path / "a.npz", arrays)), validation=5)
+    config = offline(path=str(write_npz(tmp_path / "a.npz", arrays)), validation=10)
     train, _ = load_both(config)
     assert train.notice.startswith("These are not the training images of mnist: the 40 in ")
     assert train.sha256 in train.notice and config.train_sha256 in train.notice
