@@ -19,6 +19,7 @@ from mnist_exp.refusals import explain_hydra, known_keys
 from mnist_exp.schema import Config
 from mnist_exp.search_space import SearchSpace, assemble
 from mnist_exp.space_lists import list_of
+from mnist_exp.unused import refuse_switched_off, refuse_unused_numbers
 
 GROUPS = ("model", "optimizer", "schedule", "augmentation", "training")
 """What a search may change. Everything else is the same for all trials, or they could not be compared."""
@@ -135,9 +136,17 @@ def check(space: SearchSpace, blueprint: Blueprint) -> None:
                 continue
             tried.append(values)
             try:
-                blueprint.config(values)
+                _check_trial(space, blueprint, values)
             except ConfigError as error:
                 raise _blame(error, dimension, space) from error
+
+
+def _check_trial(space: SearchSpace, blueprint: Blueprint, values: Mapping[str, Any]) -> None:
+    """Makes sure that a trial can be made, and that what is searched counts for something."""
+    composed, given = blueprint._composed(values), assemble(values, blueprint.lengths)
+    config = parse(composed)
+    refuse_unused_numbers(composed, config, given)
+    refuse_switched_off(config, given, [dimension.name for dimension in space.dimensions])
 
 
 def experiment_yaml(blueprint: Blueprint, values: Mapping[str, Any], title_lines: Iterable[str]) -> str:

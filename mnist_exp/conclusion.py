@@ -17,6 +17,7 @@ from mnist_exp.hyperparameter_plots import plot_hyperparameters, plot_importance
 from mnist_exp.importance import importances
 from mnist_exp.objective_axis import Objective
 from mnist_exp.parallel_plot import plot_parallel_coordinates
+from mnist_exp.plot_fonts import describe_numbered
 from mnist_exp.plot_style import figure_png
 from mnist_exp.quantities import percent
 from mnist_exp.records import TeacherRecord
@@ -78,6 +79,8 @@ def conclude(
     summary = _summarise(found, scored, accuracies, execution, test, run, teacher)
     files.write_experiment(_write_experiment(found, summary))
     scoring.draw(run, config, scored, test, source.class_names)
+    if (numbered := describe_numbered(source.class_names)) is not None:
+        terminal.print(console.render_notice(numbered))
     _draw(found, run)
     run.update_manifest(teacher=teacher)
     run.write_summary(summary)

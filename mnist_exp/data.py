@@ -18,6 +18,7 @@ from mnist_exp import download
 from mnist_exp.errors import ConfigError
 from mnist_exp.formats import FILES_ACCEPTED, FormatError, open_arrays
 from mnist_exp.places import DOWNLOADED, Place, describe_search, existing_place, given_place, place_at
+from mnist_exp.poor_data import absent_classes, describe_absent
 from mnist_exp.schema import DataConfig
 from mnist_exp.source import Images, LabelledImages, Source, Split
 
@@ -107,7 +108,7 @@ def load_training_data(source: Source) -> TrainingData:
         Images to train on and images to validate on.
 
     Raises:
-        ConfigError: The files are damaged.
+        ConfigError: The files are damaged, or all images to train on have the same label.
     """
     whole = source.load("train")
     notices = [source.notice, whole.notice]
@@ -121,6 +122,8 @@ def load_training_data(source: Source) -> TrainingData:
         chosen = choose_stratified(whole.labels, source.validation, source.split_seed)
         split_sha256 = hashlib.sha256(chosen.astype("<i8").data).hexdigest()
         training, validation = _set_apart(whole, chosen)
+        source.refuse_one_class(training.labels, "what data.validation leaves to train on")
+        notices += _describe_parts(source, whole, training, validation)
     return TrainingData(
         training=training,
         validation=validation,
@@ -129,6 +132,19 @@ def load_training_data(source: Source) -> TrainingData:
         selected_on_test=source.validation == "test",
         notice=" ".join(notice for notice in notices if notice) or None,
     )
+
+
+def _describe_parts(
+    source: Source, whole: Images, training: LabelledImages, validation: LabelledImages
+) -> list[str]:
+    """Says which classes have images, but none to train on, or none to validate on."""
+    nowhere = absent_classes(whole.labels, source.class_names)
+    sentences = []
+    for kind, part in (("training", training), ("validation", validation)):
+        absent = [name for name in absent_classes(part.labels, source.class_names) if name not in nowhere]
+        if absent:
+            sentences.append(describe_absent(kind, absent))
+    return sentences
 
 
 def choose_stratified(labels: NDArray[np.uint8], count: int, seed: int) -> NDArray[np.int64]:

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
+from mnist_exp.plot_fonts import drawable_names, note_inches, write_note
 from mnist_exp.plot_style import (
     BLUE,
     DARK_VERMILION,
@@ -24,6 +25,7 @@ from mnist_exp.plot_style import (
     add_title,
     blank_axes,
     new_figure,
+    shorten,
 )
 from mnist_exp.quantities import confidence
 from mnist_exp.tile_grid import TileGrid, draw_frames, draw_tiles, plan_captioned_grid, plan_grid
@@ -33,6 +35,7 @@ _SIGNED = LinearSegmentedColormap.from_list("signed", ["#00294a", BLUE, "#ffffff
 _TITLE_INCHES = 0.55
 _SCALE_INCHES = 0.75
 _MAX_UNITS = 60
+_LONGEST_NAME = 14
 
 
 def plot_sample_predictions(
@@ -49,16 +52,18 @@ def plot_sample_predictions(
         probabilities: Class probabilities (N, C), rows summing to 1.
         class_names: The C names.
     """
-    grid = plan_captioned_grid(len(images), 4, class_names, above=0.0, below=0.46)
+    names = [shorten(name, _LONGEST_NAME) for name in drawable_names(class_names)]
+    grid = plan_captioned_grid(len(images), 4, names, above=0.0, below=0.46)
     shown = slice(grid.capacity)
     predicted, labels = probabilities[shown].argmax(axis=1), labels[shown]
-    figure = new_figure(_TITLE_INCHES + grid.height)
+    figure = new_figure(_TITLE_INCHES + grid.height + note_inches(class_names))
+    write_note(figure, class_names)
     axes = blank_axes(figure, grid.height, _TITLE_INCHES)
     draw_tiles(axes, grid, _ink(images[shown]))
     draw_frames(axes, grid, predicted != labels)
     for index, (choice, label) in enumerate(zip(predicted, labels, strict=True)):
         share = confidence(float(probabilities[index, choice]))
-        _write_prediction(axes, grid, index, class_names[choice], class_names[label], share)
+        _write_prediction(axes, grid, index, names[choice], names[label], share)
     num_right = int((predicted == labels).sum())
     add_title(figure, "Sample predictions", f"✓ {num_right} right   ✗ {len(labels) - num_right} wrong")
     return figure
@@ -93,16 +98,18 @@ def plot_mistakes(
     wrong = wrong[np.argsort(-probabilities[wrong].max(axis=1), kind="stable")]
     if not wrong.size:
         return _no_mistakes(len(labels))
-    grid = plan_captioned_grid(len(wrong), 3, class_names, above=0.27, below=0.5)
+    names = [shorten(name, _LONGEST_NAME) for name in drawable_names(class_names)]
+    grid = plan_captioned_grid(len(wrong), 3, names, above=0.27, below=0.5)
     shown = wrong[: grid.capacity]
-    figure = new_figure(_TITLE_INCHES + grid.height)
+    figure = new_figure(_TITLE_INCHES + grid.height + note_inches(class_names))
+    write_note(figure, class_names)
     axes = blank_axes(figure, grid.height, _TITLE_INCHES)
     draw_tiles(axes, grid, _ink(images[shown]))
     draw_frames(axes, grid, np.zeros(len(shown), dtype=bool))
     bars = [
         bar
         for place, index in enumerate(shown)
-        for bar in _write_top_two(axes, grid, place, int(labels[index]), probabilities[index], class_names)
+        for bar in _write_top_two(axes, grid, place, int(labels[index]), probabilities[index], names)
     ]
     axes.add_collection(PatchCollection(bars, match_original=True, zorder=1), autolim=False)
     kind = "all" if len(shown) == len(wrong) else f"the {len(shown)} most confident"

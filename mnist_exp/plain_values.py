@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import chain
 from typing import Any
 
@@ -35,6 +35,15 @@ def find_odd(tree: dict[str, Any]) -> tuple[str, str] | None:
 def shortened(text: str, most: int = 80) -> str:
     """Cuts a text that is too long for a message."""
     return text if len(text) <= most else f"{text[: most - 3]}..."
+
+
+def leaves(node: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+    """Yields every value within mappings by its dotted key; lists are values, and so are empty mappings."""
+    if not isinstance(node, Mapping) or not node:
+        yield key, node
+        return
+    for name, value in node.items():
+        yield from leaves(value, f"{key}.{name}" if key else str(name))
 
 
 def _nodes(node: Any, key: str, depth: int) -> Iterator[tuple[str, Any, int]]:

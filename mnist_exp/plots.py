@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import NDArray
 
+from mnist_exp.plot_fonts import drawable_names, note_inches, width_of, write_note
 from mnist_exp.plot_style import (
     BLUE,
     FAINT,
@@ -16,6 +17,7 @@ from mnist_exp.plot_style import (
     PALE_BLUE,
     QUIET,
     VERMILION,
+    WIDTH_INCHES,
     add_title,
     new_figure,
     set_round_ticks,
@@ -30,6 +32,10 @@ _RECALL = LinearSegmentedColormap.from_list("recall", ["#eef5fa", PALE_BLUE])
 # Curves are cut where they reach this many times farther than three quarters of all epochs do.
 _REACH = 8.0
 _MAX_MARKED_EPOCHS = 40
+# A cell of a confusion matrix where there are many classes, and a matrix at its largest.
+_CELL_INCHES, _MAX_SIDE_INCHES = 0.25, 16.0
+_SMALLEST_POINTS = 6.0
+_MOST_SLANTED = 30
 
 
 def plot_learning_curves(
@@ -180,11 +186,12 @@ def plot_confusion_matrix(counts: NDArray[np.integer], class_names: Sequence[str
         counts: Integers (C, C): row true class, column predicted class.
         class_names: The C names.
     """
-    names = [shorten(name, 14) for name in class_names]
+    names = [shorten(name, 14) for name in drawable_names(class_names)]
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     errors = np.where(np.eye(len(names), dtype=bool), 0.0, shares)
     scale = Normalize(0, max(float(errors.max()), 0.001))
-    figure, axes, scale_axes = _matrix_axes(names)
+    figure, axes, scale_axes = _matrix_axes(names, note_inches(class_names))
+    write_note(figure, class_names)
     axes.imshow(_matrix_colours(shares, errors, scale), interpolation="nearest")
     _write_counts(axes, counts, scale(errors))
     _name_classes(axes, names)
@@ -196,15 +203,22 @@ def plot_confusion_matrix(counts: NDArray[np.integer], class_names: Sequence[str
     return figure
 
 
-def _matrix_axes(class_names: Sequence[str]) -> tuple[Figure, Axes, Axes]:
-    """Makes a figure with a square for the matrix and a strip for the scale, with room for the names."""
-    longest = max(map(len, class_names))
+def _matrix_axes(class_names: Sequence[str], note: float) -> tuple[Figure, Axes, Axes]:
+    """Makes a figure with a square for the matrix and a strip for the scale, with room for the names.
+
+    Args:
+        class_names: As they are drawn.
+        note: Inches left free at the figure's foot.
+    """
+    longest = max(map(width_of, class_names))
     left, bottom, top = 0.45 + 0.085 * longest, 0.55 + (0.05 * longest if longest > 3 else 0), 0.85
-    side = min(5.6, 6.55 - left)
-    total = top + side + bottom
+    side = max(min(5.6, 6.55 - left), min(_CELL_INCHES * len(class_names), _MAX_SIDE_INCHES))
+    bottom += note
+    width, total = max(WIDTH_INCHES, left + side + 1.45), top + side + bottom
     figure = new_figure(total)
-    axes = figure.add_axes((left / 8, bottom / total, side / 8, side / total))
-    strip = figure.add_axes(((left + side + 1.25) / 8, bottom / total, 0.13 / 8, 1.8 / total))
+    figure.set_figwidth(width)
+    axes = figure.add_axes((left / width, bottom / total, side / width, side / total))
+    strip = figure.add_axes(((left + side + 1.25) / width, bottom / total, 0.13 / width, 1.8 / total))
     return figure, axes, strip
 
 
@@ -217,8 +231,10 @@ def _matrix_colours(
 
 
 def _write_counts(axes: Axes, counts: NDArray[np.integer], darkness: NDArray[np.float64]) -> None:
-    """Writes every count that is not zero into its cell."""
-    size = min(10.0, 100 / len(counts))
+    """Writes every count that is not zero into its cell, where it can be read there."""
+    size = _letter_points(axes)
+    if size < _SMALLEST_POINTS:
+        return  # the colours tell
     for row, column in np.argwhere(counts):
         axes.text(
             column, row, f"{counts[row, column]:,}", ha="center", va="center", size=size,
@@ -227,17 +243,27 @@ def _write_counts(axes: Axes, counts: NDArray[np.integer], darkness: NDArray[np.
         )  # fmt: skip
 
 
+def _letter_points(axes: Axes) -> float:
+    """Gives the size of letters that fit into a matrix' cell, four of them side by side."""
+    num_classes = axes.get_xlim()[1] + 0.5
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    side = axes.get_position().width * figure.get_figwidth()
+    return min(10.0, 72 * side / num_classes / 3)
+
+
 def _name_classes(axes: Axes, class_names: Sequence[str]) -> None:
     """Names rows and columns, slanting names too long to stand side by side."""
     places = range(len(class_names))
-    size = min(10.0, 120 / len(class_names))
-    slanted = max(map(len, class_names)) > 3
+    size = max(_letter_points(axes), _SMALLEST_POINTS)
+    slanted = max(map(width_of, class_names)) > 3
     axes.set_yticks(places, class_names, size=size, parse_math=False)
     axes.set_xticks(places, class_names, size=size, parse_math=False)
     if slanted:
-        axes.tick_params(axis="x", labelrotation=35)
+        rotation = 35 if len(class_names) <= _MOST_SLANTED else 90
+        axes.tick_params(axis="x", labelrotation=rotation)
         for label in axes.get_xticklabels():
-            label.set(ha="right", rotation_mode="anchor")
+            label.set(ha="right", va="top" if rotation == 35 else "center", rotation_mode="anchor")
     axes.set_xlabel("predicted", color=QUIET)
     axes.set_ylabel("true", color=QUIET)
     axes.tick_params(length=0, labelcolor=INK)
@@ -250,7 +276,7 @@ def _name_classes(axes: Axes, class_names: Sequence[str]) -> None:
 def _write_recall(axes: Axes, counts: NDArray[np.integer], shares: NDArray[np.float64]) -> None:
     """Writes each row's recall at its right, a dash for a class without images."""
     num_classes = len(counts)
-    size = min(10.0, 120 / num_classes)
+    size = max(_letter_points(axes), _SMALLEST_POINTS)
     axes.text(num_classes - 0.3, -0.6, "recall", size=9.5, color=QUIET, ha="left", va="bottom")
     for row in range(num_classes):
         recall = percent(shares[row, row], 1) if counts[row].any() else "–"

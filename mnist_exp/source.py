@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from mnist_exp.errors import ConfigError
 from mnist_exp.formats import FormatError, StoredArray
 from mnist_exp.places import Place
+from mnist_exp.poor_data import describe_split
 
 Split = Literal["train", "test"]
 
@@ -38,7 +39,7 @@ class Images(LabelledImages):
 
     Attributes:
         sha256: SHA-256 of the images' bytes, then the labels'.
-        notice: How they differ from the canonical ones; null when they do not, or none are known.
+        notice: How they differ from the canonical ones, and what they lack; null without anything to say.
     """
 
     sha256: str
@@ -60,7 +61,7 @@ class Source:
         known_sha256: The canonical content of each split, where there is one.
 
     Raises:
-        ConfigError: `validation` leaves nothing to train on.
+        ConfigError: There are fewer than two classes, or `validation` leaves nothing to train on.
     """
 
     name: str
@@ -73,6 +74,11 @@ class Source:
     known_sha256: Mapping[Split, str | None] = field(repr=False)
 
     def __post_init__(self) -> None:
+        if len(self.class_names) < 2:
+            raise ConfigError(
+                f"data.class_names: got {len(self.class_names)}; names of two classes or more are needed.",
+                "Name every class, those without images too.",
+            )
         if self.validation != "test" and self.validation >= self.num_images("train"):
             raise ConfigError(
                 f"data.validation={self.validation} leaves nothing to train on: there are "
@@ -99,7 +105,7 @@ class Source:
             Its images and labels, checked.
 
         Raises:
-            ConfigError: The file is damaged, or a label has no name.
+            ConfigError: The file is damaged, a label has no name, or all training images have the same.
         """
         try:
             images = self.arrays[f"x_{split}"].read()
@@ -112,9 +118,31 @@ class Source:
                 f"data.class_names has {len(self.class_names)} names.",
                 "Name every class in data.class_names, or correct the labels.",
             )
+        if split == "train":
+            self.refuse_one_class(labels, "y_train")
         sha256 = hashlib.sha256(images.data)
         sha256.update(labels.data)
-        return Images(images, labels, sha256.hexdigest(), self._difference(split, sha256.hexdigest()))
+        difference = self._difference(split, sha256.hexdigest())
+        kind = "training" if split == "train" else "test"
+        sentences = describe_split(kind, images, labels, self.class_names)
+        notice = " ".join(filter(None, (difference, *sentences))) or None
+        return Images(images, labels, sha256.hexdigest(), notice)
+
+    def refuse_one_class(self, labels: NDArray[np.uint8], what: str) -> None:
+        """Makes sure that there is something to tell apart.
+
+        Args:
+            labels: uint8 (N,), of the images to train on.
+            what: What messages call them.
+
+        Raises:
+            ConfigError: All are the same.
+        """
+        if labels.min() == labels.max():
+            raise ConfigError(
+                f"{self.place.setting}: {self.description}: {what} has the label {labels[0]} alone.",
+                "Training images of two classes or more are needed.",
+            )
 
     def _difference(self, split: Split, sha256: str) -> str | None:
         known = self.known_sha256[split]

@@ -12,6 +12,7 @@ from matplotlib.collections import PatchCollection
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
+from mnist_exp.plot_fonts import width_of
 from mnist_exp.plot_style import DPI, FAINT, VERMILION, WIDTH_INCHES
 
 _MARGIN_INCHES = 0.16
@@ -73,7 +74,7 @@ def plan_captioned_grid(
     num_tiles: int, max_rows: int, class_names: Sequence[str], above: float, below: float
 ) -> TileGrid:
     """Plans a full-width grid whose tiles are wide enough for class names beneath them."""
-    longest = max(map(len, class_names))
+    longest = max(map(width_of, class_names))
     columns, gap = 8 if longest <= 3 else 5, 0.14
     rows = max(1, min(max_rows, -(-num_tiles // columns)))
     tile = (WIDTH_INCHES - 2 * _MARGIN_INCHES) / columns - gap

@@ -32,6 +32,7 @@ from mnist_exp.modes import tune
 from mnist_exp.refusals import explain_hydra
 from mnist_exp.schema import Config
 from mnist_exp.terminal import Terminal
+from mnist_exp.unused import refuse_unused_values
 
 _READING = {
     "compare": "mnist_exp.modes.compare",
@@ -76,7 +77,8 @@ def _check(config: DictConfig) -> None:
     if (mode := _reading_mode(config)) is not None:
         mode.accept(resolve(own), list(config.hydra.overrides.task))
     else:
-        parse(own)
+        chosen = str(config.hydra.runtime.choices.get("model"))
+        refuse_unused_values(own, parse(own), list(config.hydra.overrides.task), chosen)
 
 
 def _reading_mode(config: DictConfig) -> Any:

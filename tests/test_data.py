@@ -281,7 +281,7 @@ def test_a_broken_file_in_keras_cache_is_named_not_skipped(own_home):
 
 def test_changed_content_is_named_and_still_usable(tmp_path):
     arrays = small_arrays()
-    config = offline(path=str(write_npz(tmp_path / "a.npz", arrays)), validation=5)
+    config = offline(path=str(write_npz(tmp_path / "a.npz", arrays)), validation=10)
     train, _ = load_both(config)
     assert train.notice.startswith("These are not the training images of mnist: the 40 in ")
     assert train.sha256 in train.notice and config.train_sha256 in train.notice
@@ -784,3 +784,55 @@ def test_tensorflow_is_never_imported():
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT
     )
     assert done.stdout.strip() == "[]"
+
+
+def labelled(train, test=range(10), images=None):
+    """Small arrays with these labels; `images` replaces those to train on."""
+    arrays = small_arrays(len(train), len(test))
+    arrays |= {"y_train": np.array(train, np.uint8), "y_test": np.array(test, np.uint8)}
+    return arrays if images is None else arrays | {"x_train": images}
+
+
+TENS = list(range(10)) * 5
+
+
+@pytest.mark.parametrize(
+    ("arrays", "changes", "words"),
+    [
+        (labelled([0] * 50, [0] * 9), {"class_names": ["only"]}, "data.class_names: got 1; names of two"),
+        (labelled(TENS), {"class_names": []}, "data.class_names: got 0; names of two"),
+        (labelled([0] * 50, [0] * 9), {"class_names": ["a", "b"]}, "y_train has the label 0 alone"),
+        (labelled([3] * 50), {}, "y_train has the label 3 alone"),
+        (labelled([0] * 49 + [1]), {"validation": 49}, "leaves to train on has the label 0 alone"),
+    ],
+)
+def test_fewer_than_two_classes_are_refused(tmp_path, arrays, changes, words):
+    np.savez(tmp_path / "own.npz", **arrays)
+    changes = {"validation": 5} | changes
+    with pytest.raises(ConfigError, match=words) as caught:
+        data.load_training_data(data.find_source(offline(path=str(tmp_path / "own.npz"), **changes)))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "validation", "train", "test"),
+    [
+        (labelled([0, 1, 2, 3, 4, 5, 6] * 5), 7, "No training image shows 7, 8, 9.", None),
+        (labelled(TENS, [4] * 9), 10, None, "No test image shows 0, 1, 2, 3, 5, 6, 7, 8 and 1 more."),
+        (labelled(TENS), 10, None, None),
+        (labelled([*TENS, 1]), 3, "No validation image shows", None),
+        (
+            labelled(TENS, images=np.full((50, 28, 28), 9, np.uint8)),
+            10,
+            "All 50 training images are the",
+            None,
+        ),
+    ],
+)
+def test_what_makes_numbers_say_little_is_noted(tmp_path, arrays, validation, train, test):
+    np.savez(tmp_path / "own.npz", **arrays)
+    changes = {"train_sha256": None, "test_sha256": None, "validation": validation}
+    source = data.find_source(offline(path=str(tmp_path / "own.npz"), **changes))
+    notices = (data.load_training_data(source).notice, source.load("test").notice)
+    for notice, words in zip(notices, (train, test), strict=True):
+        assert notice is None if words is None else words in notice

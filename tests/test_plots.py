@@ -3,14 +3,18 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+from fontTools.fontBuilder import FontBuilder
+from fontTools.pens.ttGlyphPen import TTGlyphPen
+from matplotlib import font_manager
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 from matplotlib.text import Text
 from msgspec.structs import replace
 
+from mnist_exp import plot_fonts
 from mnist_exp.image_plots import plot_first_layer_weights, plot_mistakes, plot_sample_predictions
-from mnist_exp.plot_style import figure_png
+from mnist_exp.plot_style import figure_png, shorten
 from mnist_exp.plots import plot_confusion_matrix, plot_learning_curves
 from mnist_exp.records import EpochMetrics
 
@@ -253,6 +257,97 @@ def test_dollar_signs_in_class_names_are_not_mathematics():
     figure = plot_sample_predictions(*predictions(10, 3), ["$\\frac$"] * 10)
     assert figure_png(figure)
     assert figure_png(plot_confusion_matrix(confusion(1), ["$\\frac$"] * 10))
+
+
+def test_dollar_signs_are_not_mathematics_wherever_they_stand():
+    figure = plot_sample_predictions(*predictions(10, 3), DIGITS)
+    figure.text(0.5, 0.5, "runs/$\\frac$_b")
+    assert figure_png(figure)
+
+
+UNKNOWN = "\U000f1234"
+"""For private use: no font that anyone has installed gives it a shape."""
+
+
+@pytest.fixture
+def forget_fonts():
+    """Lets fonts be looked for again, before the test and after it."""
+    fonts = list(font_manager.fontManager.ttflist)
+    for cached in (plot_fonts._family_with, plot_fonts._other_fonts):
+        cached.cache_clear()
+    yield
+    font_manager.fontManager.ttflist[:] = fonts
+    for cached in (plot_fonts._family_with, plot_fonts._other_fonts):
+        cached.cache_clear()
+
+
+def write_font(path, letter):
+    """Writes a font that has one letter, a square."""
+    builder = FontBuilder(1000, isTTF=True)
+    builder.setupGlyphOrder([".notdef", "square"])
+    builder.setupCharacterMap({ord(letter): "square"})
+    pen = TTGlyphPen(None)
+    pen.moveTo((0, 0))
+    for corner in ((0, 700), (700, 700), (700, 0)):
+        pen.lineTo(corner)
+    pen.closePath()
+    builder.setupGlyf({".notdef": TTGlyphPen(None).glyph(), "square": pen.glyph()})
+    builder.setupHorizontalMetrics({".notdef": (800, 0), "square": (800, 0)})
+    builder.setupHorizontalHeader(ascent=800, descent=-200)
+    builder.setupNameTable({"familyName": "Squares", "styleName": "Regular"})
+    builder.setupOS2()
+    builder.setupPost()
+    builder.save(path)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_class_that_no_font_can_write_goes_by_its_number_and_a_note_says_so(forget_fonts):
+    names = ["0", "1", f"{UNKNOWN}a", *DIGITS[3:]]
+    numbered = [
+        plot_confusion_matrix(confusion(1), names),
+        plot_sample_predictions(*predictions(30, 9), names),
+        plot_mistakes(*predictions(30, 9), names),
+    ]
+    for figure in numbered:
+        assert figure_png(figure)
+        assert UNKNOWN not in "".join(texts(figure))
+        assert any(text.startswith("Numbers stand for classes") for text in texts(figure))
+        assert_readable(figure)
+    assert f"2 {UNKNOWN}a" in plot_fonts.describe_numbered(names)
+    assert plot_fonts.describe_numbered(DIGITS) is None
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_font_that_has_the_letters_is_used(forget_fonts, tmp_path, caplog):
+    names = [UNKNOWN, *DIGITS[1:]]
+    write_font(tmp_path / "squares.ttf", UNKNOWN)
+    font_manager.fontManager.addfont(tmp_path / "squares.ttf")
+    assert plot_fonts.describe_numbered(names) is None
+    for figure in (plot_confusion_matrix(confusion(1), names), plot_mistakes(*predictions(30, 9), names)):
+        assert figure_png(figure)
+        written = [text for text in drawn_texts(figure) if UNKNOWN in text.get_text()]
+        assert written and all(text.get_fontfamily() == ["DejaVu Sans", "Squares"] for text in written)
+    assert not caplog.records
+
+
+@pytest.mark.filterwarnings("error")
+def test_what_no_font_has_is_no_box_in_any_text(forget_fonts):
+    figure = plot_confusion_matrix(confusion(1), DIGITS)
+    figure.text(0.5, 0.5, f"a{UNKNOWN}b")
+    assert figure_png(figure) and "a?b" in texts(figure)
+
+
+def test_letters_as_wide_as_high_count_twice():
+    assert shorten("日本語のとても長い名前", 9) == "日本語の…" and shorten("日本", 4) == "日本"
+
+
+@pytest.mark.parametrize(("num_classes", "word"), [(20, ""), (47, ""), (62, "class "), (100, "")])
+def test_a_confusion_matrix_of_many_classes_can_be_read(num_classes, word):
+    counts = np.eye(num_classes, dtype=int) * 1000 + np.eye(num_classes, k=1, dtype=int)
+    figure = plot_confusion_matrix(counts, [f"{word}{number}" for number in range(num_classes)])
+    assert min(text.get_size() for text in drawn_texts(figure)) >= 6
+    assert max(figure.get_size_inches()) < 19
+    assert_readable(figure)
 
 
 def test_weights_say_how_many_units_of_how_many():

@@ -8,9 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 
-from mnist_exp import train
+from mnist_exp import CONF_DIR, train
+from mnist_exp.config import parse
+from mnist_exp.sweeps.overrides import override_value
+from mnist_exp.unused import refuse_unused_values
 
 Refuse = Callable[..., str]
 
@@ -154,6 +158,40 @@ REFUSED = [
     ),
     ("optimizer=adam optimizer.momentum=0.9", "It belongs to optimizer=rmsprop or optimizer=sgd"),
     ("data=fashion_mnist data.on_missing=sample", "data.on_missing", "fashion_mnist"),
+    # values that nothing uses
+    ("model=cnn ++model.dropout=0.1", "model.dropout: no layer of cnn uses it", "${model.dropout}"),
+    ("model=cnn model.filters=[8,16,32,64]", "model.filters.3: no layer of cnn uses it"),
+    ("model=cnn ++model={width:3}", "model.width: no layer of cnn uses it"),
+    ("model=cnn model.layers=[Flatten] ++model.width=3", "model.width: no layer of cnn uses it"),
+    ("experiment=best_mlp model=cnn ++model.width=3", "model.width: no layer"),
+    ("training.early_stopping.min_delta=0.1", "min_delta: nothing uses it", "early_stopping.patience is 0"),
+    ("training.early_stopping={patience:0,min_delta:1}", "min_delta: nothing uses it"),
+    ("training.teacher.weight=0.5", "training.teacher.weight: nothing uses it", "teacher.run is null"),
+    ("training.teacher.temperature=3", "temperature: nothing uses it", "training.teacher.run is null"),
+    (
+        "training.teacher.run=x training.teacher.weight=1 training.label_smoothing=0.2",
+        "training.label_smoothing: nothing uses it while training.teacher.weight is 1",
+    ),
+    (
+        "data.validation=0 training.monitor=val_loss training.direction=min",
+        "training.monitor: nothing uses it while data.validation is 0",
+    ),
+    ("data.validation=0 data.split_seed=3", "data.split_seed: nothing uses it while data.validation is 0"),
+    ("data.validation=test data.split_seed=3", "data.split_seed: nothing uses it", "validation is test"),
+    ("optimizer=sgd optimizer.momentum=0 optimizer.nesterov=true", "nesterov: nothing uses it", "is 0"),
+    ("optimizer=sgd ~optimizer.momentum optimizer.nesterov=true", "nesterov: nothing uses it", "is 0"),
+    (
+        "augmentation=elastic augmentation.elastic_pixels=0 augmentation.elastic_grid=7",
+        "elastic_grid: nothing",
+    ),
+    ("schedule.warmup_fraction=1 schedule.final_fraction=0.1", "final_fraction: nothing uses it"),
+    ("schedule=step schedule.factor=1 schedule.every_epochs=2", "schedule.every_epochs: nothing uses it"),
+    ("model.units=[] model.activation=tanh", "model.activation: nothing uses it while model.units is []"),
+    ("mode=tune tuner.confirm.seeds=0 tuner.confirm.top=2", "tuner.confirm.top: nothing uses it"),
+    (
+        "mode=tune tuner.objective=val_accuracy training.monitor=loss training.direction=min",
+        "training.monitor: nothing uses it while tuner.objective is val_accuracy",
+    ),
     # interpolations that lead nowhere
     ("model.name=${model.name}", "model.name:", "ecursive"),
     ("model.name=${data.name} data.name=${model.name}", "name:", "ecursive"),
@@ -215,6 +253,72 @@ def test_a_wrong_request_is_answered_in_one_line(
 ) -> None:
     line = refuse(*request_text.split(" "))
     assert [word for word in words if word not in line] == [], line
+
+
+CNN = (CONF_DIR / "model" / "cnn.yaml").read_text().replace("name: cnn", "name: mine")
+
+# Files of one's own, what is typed with them, and what the one line must contain.
+REFUSED_FILES = [
+    ({"model/mine": f"{CNN}dropout: 0.3\n"}, "model=mine", "model.dropout: no layer of mine uses it"),
+    ({"model/mine": f"{CNN}half: ${{model.filters.0}}\n"}, "model=mine", "model.half: no layer of mine"),
+    ({"model/mine": f"{CNN}sizes: {{a: 1}}\n"}, "-m model=ann,mine", "job 2 of 2", "model.sizes.a: no layer"),
+    (
+        {"experiment/mine": "# @package _global_\ndefaults: [override /model: cnn]\nmodel: {dropout: 0.3}\n"},
+        "experiment=mine",
+        "model.dropout: no layer of cnn uses it",
+    ),
+    (
+        {"sweep_plan/mine": "list: [{model: ann}, {model: cnn, ++model.dropout: 0.3}]\n"},
+        "-m sweep_plan=mine",
+        "job 2 of 2",
+        "model.dropout: no layer of cnn uses it",
+    ),
+    (
+        {"search_space/mine": "training.early_stopping.min_delta: {type: choice, values: [0.1, 0.2]}\n"},
+        "mode=tune search_space=mine",
+        "search_space.training.early_stopping.min_delta: nothing uses it",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("files", "request_text", "words"), [(*case[:2], case[2:]) for case in REFUSED_FILES]
+)
+def test_a_value_in_a_file_that_nothing_uses_is_refused(
+    refuse: Refuse, tmp_path: Path, files: dict[str, str], request_text: str, words: tuple[str, ...]
+) -> None:
+    write_yaml(tmp_path, files)
+    line = refuse("--config-dir", str(tmp_path), *request_text.split(" "))
+    assert [word for word in words if word not in line] == [], line
+
+
+def write_yaml(folder: Path, files: dict[str, str]) -> None:
+    for name, text in files.items():
+        path = folder / f"{name}.yaml"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+
+
+def test_values_that_count_or_ask_for_nothing_are_accepted(tmp_path: Path) -> None:
+    through = CNN.replace("units: 10", "units: '${model.num_units}'")
+    write_yaml(tmp_path, {"model/mine": f"{through}size: 10\nnum_units: ${{model.size}}\n"})
+    searchpath = f"hydra.searchpath=[file://{tmp_path}]"
+    accepted = [
+        ["model=cnn", "model.filters=[8,8,8]"],
+        ["model=mine"],  # where one number refers to another
+        ["experiment=best_mlp", "model=cnn"],  # the recipe of one network, and another network
+        ["model=cnn", "model.layers=[Flatten,{Dense:{units:10,activation:softmax}}]"],
+        ["model=cnn", "+model.rate=0.2", "training.label_smoothing=${model.rate}"],
+        ["data.validation=0", "data.split_seed=0"],
+        ["optimizer=sgd", "optimizer.momentum=0", "optimizer.nesterov=false"],
+        ["training.early_stopping.patience=3", "training.early_stopping.min_delta=0.1"],
+    ]
+    for overrides in accepted:
+        GlobalHydra.instance().clear()
+        with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
+            composed = compose("config", [searchpath, *overrides])
+        chosen = dict(map(override_value, overrides)).get("model", "ann")
+        refuse_unused_values(composed, parse(composed), overrides, str(chosen))
 
 
 def test_layers_that_do_not_fit_are_refused_before_a_run_is_made(refuse: Refuse) -> None:

@@ -8,6 +8,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from mnist_exp.comparison.class_rows import head_columns, style_class_rows, write_columns
 from mnist_exp.comparison.pairs import points
+from mnist_exp.plot_fonts import drawable_name
 from mnist_exp.plot_style import (
     BLUE,
     INK,
@@ -33,12 +34,14 @@ class ClassDifference:
         count: Number of its test images.
         accuracies: Shares of them that each group gets right, means over seeds.
         interval: 95% interval of the first share minus the second.
+        label: Its number, which stands for a name that no font can write.
     """
 
     name: str
     count: int
     accuracies: tuple[float, float]
     interval: tuple[float, float]
+    label: int
 
 
 def plot_class_differences(classes: Sequence[ClassDifference], first: str, second: str) -> Figure:
@@ -64,7 +67,7 @@ def plot_class_differences(classes: Sequence[ClassDifference], first: str, secon
         write_columns(axes, place, _COLUMN_POINTS, (*shares, points(difference)))
     axes.axvline(0, color=INK, linewidth=1, linestyle=(0, (3, 2)), zorder=1)
     style_axes(axes, f"points of accuracy; right of 0: {shorten(first, _LONGEST_LABEL)} is ahead")
-    style_class_rows(axes, [each.name for each in classes])
+    style_class_rows(axes, [drawable_name(each.name, each.label) for each in classes])
     axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.3g}".replace("-", "−")))
     add_title(figure, "Class by class", "95% intervals, each for itself")

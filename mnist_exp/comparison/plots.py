@@ -140,7 +140,7 @@ def class_differences(
         if len(one) == len(other) == 1 or interval[0] == interval[1]:
             interval = paired_difference_interval(count_discordance(sides[0][0], sides[1][0]))
         accuracies = float(sides[0].mean()), float(sides[1].mean())
-        found.append(ClassDifference(names[label], int(chosen.sum()), accuracies, interval))
+        found.append(ClassDifference(names[label], int(chosen.sum()), accuracies, interval, int(label)))
     return found
 
 

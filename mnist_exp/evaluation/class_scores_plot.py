@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 
 from mnist_exp.comparison.class_rows import head_columns, style_class_rows, write_columns
 from mnist_exp.evaluation.records import ClassScores
+from mnist_exp.plot_fonts import drawable_names, write_note
 from mnist_exp.plot_style import (
     BLUE,
     PALE_BLUE,
@@ -34,7 +35,9 @@ def plot_class_scores(classes: Sequence[ClassScores]) -> Figure:
     for place, each in enumerate(classes):
         _draw(axes, place, each)
     style_axes(axes, "share")
-    style_class_rows(axes, [each.name for each in classes])
+    names = [each.name for each in classes]
+    style_class_rows(axes, drawable_names(names))
+    write_note(figure, names)
     low, _ = axes.get_xlim()
     axes.set_xlim(max(low, -0.02), 1 + 0.02 * (1 - max(low, -0.02)))
     set_round_ticks(axes.xaxis, in_percent=True)

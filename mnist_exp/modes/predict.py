@@ -112,6 +112,7 @@ def _predict(
         from mnist_exp.evaluation.pictures import read_pictures
         from mnist_exp.evaluation.prediction_console import render_predictions
         from mnist_exp.evaluation.prediction_table import prediction_table, top_choices
+        from mnist_exp.plot_fonts import drawable_names
 
         (run, config), names = members[0], members[0][1].data.class_names
         networks.start_as(run, config)
@@ -126,7 +127,7 @@ def _predict(
         choices = [top_choices(row, names) for row in probabilities]
         output_dir = claim()
         files.write_bytes(output_dir / _TABLE, prediction_table(read, choices, unread).encode())
-        _draw(read, choices, output_dir / _PLOTS)
+        _draw(read, [top_choices(row, drawable_names(names)) for row in probabilities], output_dir / _PLOTS)
     asked = [str(member.path) for member, _ in members]
     terminal.print(render_predictions(read, choices, unread, asked, str(output_dir)))
     return [each.path for each in unread]

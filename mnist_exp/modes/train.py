@@ -12,6 +12,7 @@ from mnist_exp.config import read_config
 from mnist_exp.device import device_name, num_threads, set_threads
 from mnist_exp.engine import ExperimentModel
 from mnist_exp.jobs import Job
+from mnist_exp.plot_fonts import describe_numbered
 from mnist_exp.preprocessing import is_front
 from mnist_exp.records import DataRecord, EngineRecord, EpochMetrics, ResumeRecord, Summary, TeacherRecord
 from mnist_exp.reuse import ImageStore, ModelStore, StoredImages
@@ -150,6 +151,8 @@ def run(experiment: Experiment, run: RunDirectory, terminal: Terminal, request: 
     )
     run.write_predictions(scored.probabilities, test.labels)
     scoring.draw(run, config, scored, test, class_names)
+    if (numbered := describe_numbered(class_names)) is not None:
+        terminal.print(console.render_notice(numbered))
     run.write_summary(summary)
     terminal.print(console.render_digits(test.images, test.labels, scored.probabilities, class_names))
     terminal.print(console.render_summary(summary, str(run.path), _next_commands(config)))

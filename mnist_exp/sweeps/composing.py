@@ -14,8 +14,9 @@ import hydra
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.types import Override
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig, OmegaConf, open_dict
 
+from mnist_exp.plain_values import leaves
 from mnist_exp.sweeps.overrides import parse_override
 
 
@@ -26,10 +27,12 @@ class Composed:
     Attributes:
         config: Interpolations kept, Hydra's own node left out.
         choices: The option chosen of each group.
+        hydra: What Hydra's own node came to, by dotted path, interpolations kept as text.
     """
 
     config: DictConfig
     choices: dict[str, str]
+    hydra: dict[str, Any]
 
 
 class Composer:
@@ -67,7 +70,7 @@ class Composer:
         base = self._base(options)
         config = copy.deepcopy(base.config)
         ConfigLoaderImpl._apply_overrides_to_config(values, config)
-        return Composed(config, dict(base.choices))
+        return Composed(config, dict(base.choices), base.hydra)
 
     def is_group(self, key: str) -> bool:
         """Says whether a key names a group of files."""
@@ -94,6 +97,17 @@ class Composer:
             self._config_name, [*self._hydra_overrides, *options], return_hydra_config=True
         )
         choices: dict[Any, Any] = dict(composed.hydra.runtime.choices)
+        own = hydra_settings(composed)
         with open_dict(composed):
             del composed["hydra"]
-        return Composed(composed, {str(group): str(option) for group, option in choices.items()})
+        return Composed(composed, {str(group): str(option) for group, option in choices.items()}, own)
+
+
+def hydra_settings(composed: DictConfig) -> dict[str, Any]:
+    """Lists what Hydra's own node is set to, by dotted path, but for what tells of the command itself."""
+    node = OmegaConf.to_container(composed.hydra, resolve=False)
+    assert isinstance(node, dict)
+    for told in ("overrides", "runtime", "mode"):
+        node.pop(told, None)
+    node["job"].pop("override_dirname", None)
+    return dict(leaves(node, "hydra"))

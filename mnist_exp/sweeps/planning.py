@@ -12,16 +12,17 @@ from mnist_exp import moments, provenance
 from mnist_exp.config import SWEEP_KEYS, Composition, parse_tree, resolve
 from mnist_exp.errors import ConfigError
 from mnist_exp.layout import plural
-from mnist_exp.refusals import explain_hydra
+from mnist_exp.refusals import as_typed, explain_hydra
 from mnist_exp.schema import Config, SweepRequest
 from mnist_exp.search import plan_search
 from mnist_exp.sweeps.checker import Checked
-from mnist_exp.sweeps.composing import Composer
+from mnist_exp.sweeps.composing import Composer, hydra_settings
 from mnist_exp.sweeps.estimate import JobEstimate, estimate_jobs
 from mnist_exp.sweeps.expansion import expand
 from mnist_exp.sweeps.names import canonical, find_varied, labels, name_jobs
 from mnist_exp.sweeps.records import SweepJob, SweepRecord
 from mnist_exp.trial_words import one_line
+from mnist_exp.unused import refuse_unused_values
 
 Check = Callable[[Sequence[Config]], Sequence[Checked | ConfigError]]
 """Finds each job's images and builds its network; `Checker.check`."""
@@ -98,7 +99,8 @@ def plan_sweep(
     typed = [*(f"{key}={value}" for key, value in params.items()), *config.hydra.overrides.task]
     expanded = expand(typed, request.sweep_plan, _base_seed(config, request))
     drafts = [_Draft(overrides, label) for overrides, label in zip(expanded, labels(expanded), strict=True)]
-    _all_accepted(drafts, [_compose(draft, composer, name) for draft in drafts])
+    own_settings = hydra_settings(config)
+    _all_accepted(drafts, [_compose(draft, composer, name, own_settings) for draft in drafts])
     kept, duplicates = _without_duplicates(drafts)
     configs = [draft.config for draft in kept if draft.config is not None]
     if check is not None:
@@ -148,22 +150,40 @@ def _base_seed(config: DictConfig, request: SweepRequest) -> int:
     return seed
 
 
-def _compose(draft: _Draft, composer: Composer, name: str) -> ConfigError | None:
+def _compose(
+    draft: _Draft, composer: Composer, name: str, own_settings: dict[str, Any]
+) -> ConfigError | None:
     """Composes and checks a job; gives back why it is not accepted."""
     try:
         composed = composer.compose(draft.overrides)
     except Exception as error:  # Hydra's errors have no class in common.
         return explain_hydra(error, draft.overrides)
     try:
+        _refuse_lost_settings(composed.hydra, composer, own_settings)
         draft.choices = composed.choices
         own = _own_config(composed.config, name)
         draft.tree = resolve(own)
         draft.config = parse_tree(draft.tree)
+        refuse_unused_values(own, draft.config, draft.overrides, draft.choices.get("model", ""))
         if draft.config.tuner is not None:
             _plan_search(draft, own, composer)
     except ConfigError as error:
         return error
     return None
+
+
+def _refuse_lost_settings(settings: dict[str, Any], composer: Composer, own_settings: dict[str, Any]) -> None:
+    """Refuses settings of Hydra's that a job's files bring and the sweep as a whole does not have."""
+    usual = composer.compose([]).hydra
+    for key, value in settings.items():
+        is_usual = key in usual and usual[key] == value
+        is_of_sweep = key in own_settings and own_settings[key] == value
+        if not is_usual and not is_of_sweep:
+            raise ConfigError(
+                f"{key}: a file that this job chooses sets it to {as_typed(value)}; Hydra's settings are "
+                "those of the whole sweep.",
+                "Type it for all jobs, or give that file a sweep of its own.",
+            )
 
 
 def _own_config(composed: DictConfig, name: str) -> DictConfig:

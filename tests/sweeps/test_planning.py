@@ -327,3 +327,40 @@ def test_a_search_without_an_end_has_no_estimate(checker: Checker) -> None:
     (open_ended,) = plan(checker, *typed, "tuner.max_trials=null", "tuner.patience_trials=3").estimates
     (limited,) = plan(checker, *typed, "tuner.max_trials=1000000", "tuner.max_minutes=2").estimates
     assert open_ended.seconds is None and limited.seconds == 120
+
+
+SETTINGS = {
+    "sweeper.params.seed": "hydra: {sweeper: {params: {seed: '3,4'}}}",
+    "launcher._target_": "defaults: [override /hydra/launcher: joblib]",
+    "run.dir": "hydra: {run: {dir: elsewhere}}",
+    "sweep.dir": "hydra: {sweep: {dir: elsewhere}}",
+    "job.env_set.WORD": "hydra: {job: {env_set: {WORD: said}}}",
+    "callbacks.mine._target_": "hydra: {callbacks: {mine: {_target_: hydra.experimental.callback.Callback}}}",
+}
+
+
+@pytest.mark.parametrize("group", ["experiment", "model"])
+def test_settings_of_hydras_in_a_file_that_is_swept_over_are_refused(
+    checker: Checker, tmp_path: Path, group: str
+) -> None:
+    (tmp_path / group).mkdir()
+    searchpath = f"hydra.searchpath=[file://{tmp_path}]"
+    for key, text in SETTINGS.items():
+        (tmp_path / group / "mine.yaml").write_text(f"# @package _global_\n{text}\n")
+        other = "ann" if group == "model" else "none"
+        words = refusal(checker, searchpath, f"{group}={other},mine")
+        assert f"job 2 of 2 ({group}=mine): hydra.{key}: a file that this job chooses sets it" in words
+        assert "sweep of its own" in words
+        assert f"hydra.{key}:" in refusal(checker, searchpath, f"sweep_plan.list=[{{{group}: mine}}]")
+
+
+def test_settings_of_hydras_in_a_file_that_all_jobs_have_hold(checker: Checker, tmp_path: Path) -> None:
+    (tmp_path / "experiment").mkdir()
+    for name, text in (("mine", SETTINGS["sweeper.params.seed"]), ("launched", "")):
+        text = text or f"{SETTINGS['job.env_set.WORD']}\ntraining: {{epochs: 2}}"
+        (tmp_path / "experiment" / f"{name}.yaml").write_text(f"# @package _global_\n{text}\n")
+    searchpath = f"hydra.searchpath=[file://{tmp_path}]"
+    jobs = plan(checker, searchpath, "experiment=mine").record.jobs
+    assert [job.config["seed"] for job in jobs] == [3, 4]
+    typed = "++hydra.job.env_set.WORD=said"  # the same for all jobs, as the file has it
+    assert len(plan(checker, searchpath, typed, "experiment=none,launched").record.jobs) == 2
