@@ -15,12 +15,21 @@ NUM_PARAMS = 24_394
 INLINE = "module://matplotlib_inline.backend_inline"
 KERAS_JSON = {"floatx": "float16", "epsilon": 1, "backend": "jax", "image_data_format": "channels_first"}
 NOT_TEXT = b"text.usetex: True\nfont.size: 40\n\xff\xfe"
+NO_PICTURES = """
+import matplotlib.backends.backend_agg as agg
+
+def refuse(*arguments, **options):
+    raise RuntimeError("no ink")
+
+agg.FigureCanvasAgg.print_png = refuse
+"""
 REPORT = """
 import json, os
 from mnist_exp.environment import keras_home, shield
 shield()
 import matplotlib, numpy
 from matplotlib import style
+from mnist_exp.plot_style import draw_plots
 print(json.dumps([
     matplotlib.get_backend(), matplotlib.rcParams["font.size"], matplotlib.rcParams["text.usetex"],
     "user" in style.available, keras_home(), sorted(os.environ), os.getcwd(),
@@ -138,3 +147,20 @@ def test_no_users_configuration_reaches_workers(
     assert done.returncode == 0, done.stderr
     counts = {read_json(path)["num_params"] for path in (tmp_path / "runs").rglob("summary.json")}
     assert NUM_PARAMS in counts or arguments[0] == "mode=tune"
+
+
+@pytest.mark.slow
+def test_a_picture_that_cannot_be_drawn_costs_itself_and_a_line(run_command: Run, tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(NO_PICTURES)
+    done = run_command(
+        "data=sample", "training.epochs=1", "hydra.run.dir=run", cwd=tmp_path, PYTHONPATH=str(tmp_path)
+    )
+    run, sentence = tmp_path / "run", "plots/mistakes.png was not drawn: RuntimeError: no ink"
+    assert done.returncode == 0 and sentence in " ".join(done.stdout.split())
+    manifest = read_json(run / "manifest.json")
+    assert manifest["status"] == "completed" and sentence in str(manifest["not_drawn"])
+    assert (run / "summary.json").exists() and not list((run / "plots").iterdir())
+    assert "Pictures are missing" in (run / "report.html").read_text(encoding="utf-8")
+    for mode in (("mode=evaluate", "run=run"), ("mode=compare", "runs=run")):
+        asked = run_command(*mode, cwd=tmp_path, PYTHONPATH=str(tmp_path))
+        assert asked.returncode == 0 and "not drawn: RuntimeError: no ink" in " ".join(asked.stdout.split())
