@@ -25,8 +25,7 @@ def shield() -> None:
 
     To be called before any of them is imported: that is when they read it.
     """
-    if (home := os.environ.get(_KERAS_HOME, "")) != os.devnull:
-        os.environ[_DATA_HOME] = home or "~/.keras"
+    os.environ[_DATA_HOME] = keras_home()
     for name in [name for name in os.environ if name.startswith(_FOREIGN)]:
         del os.environ[name]
     os.environ.update(_OWN)
@@ -36,7 +35,8 @@ def shield() -> None:
 
 def keras_home() -> str:
     """Names the folder where the user's Keras keeps data sets; `~` stands for the home folder."""
-    return os.environ.get(_DATA_HOME) or os.environ.get(_KERAS_HOME) or "~/.keras"
+    home = os.environ.get(_KERAS_HOME)
+    return (os.environ.get(_DATA_HOME) if home == os.devnull else home) or "~/.keras"
 
 
 def _pass_over_styles() -> None:

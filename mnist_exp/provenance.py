@@ -17,9 +17,9 @@ _DISTRIBUTIONS = ("mnist-exp", "tensorflow", "keras", "keras-tuner", "numpy", "h
 _FORMAL = ("keras-tuner", "hydra-core", "omegaconf")
 """Versions that have no part in a training's bits."""
 
-# Names that TensorFlow, XLA and oneDNN read. Not all of TF_: Terraform keeps secrets under that prefix.
+# Names that TensorFlow, XLA, oneDNN and, for cosines, glibc read. Not all of TF_: Terraform has secrets.
 _DECIDING = re.compile(
-    r"TF_(AUTO_MIXED_PRECISION|AUTOTUNE|CONV2D|CUBLAS|CUDNN|DATA_EXPERIMENT|DETERMINISTIC|DISABLE|ENABLE|FORCE"
+    r"TF_(AUTO_MIXED_PRECISION|AUTOTUNE|CONV2D|CUBLAS|CUDNN|DATA_EXPERIMENT|DETERMINISTIC|DISABLE|ENABLE"
     r"|FP16|FUNCTION_JIT|GPU|JIT|MATMUL|MKL|NUM|ONEDNN|OVERRIDE|ROCM|SET_ONEDNN|TRT|USE|XLA)_\w+"
     r"|XLA_FLAGS|(ONEDNN|DNNL)_\w+|CUBLAS_WORKSPACE_CONFIG|NVIDIA_TF32_OVERRIDE|GLIBC_TUNABLES"
 )
