@@ -23,6 +23,15 @@ def refuse(*arguments, **options):
 
 agg.FigureCanvasAgg.print_png = refuse
 """
+NOTEBOOK = """
+import sys, keras
+keras.config.set_floatx("float16")
+keras.config.set_image_data_format("channels_first")
+keras.config.set_max_epochs(0)
+from mnist_exp.train import main
+sys.argv = ["mnist-exp", *sys.argv[1:], "hydra.run.dir=run"]
+main()
+"""
 REPORT = """
 import json, os
 from mnist_exp.environment import keras_home, shield
@@ -128,6 +137,17 @@ def test_no_users_configuration_changes_a_run(run_command: Run, tmp_path: Path) 
         if picture.name != "learning_curves.png":
             assert picture.read_bytes() == (second / "plots" / picture.name).read_bytes()
     assert [path.name for path in (other / "keras").iterdir()] == ["keras.json"]
+
+
+@pytest.mark.slow
+def test_nor_does_what_a_notebook_did_to_keras_before(tmp_path: Path) -> None:
+    command = [sys.executable, "-P", "-c", NOTEBOOK, *QUICK]
+    done = subprocess.run(
+        command, cwd=tmp_path, env=clean_environment(), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert read_json(tmp_path / "run/summary.json")["num_params"] == NUM_PARAMS
+    assert len((tmp_path / "run/metrics.jsonl").read_text().splitlines()) == 1
 
 
 @pytest.mark.slow
