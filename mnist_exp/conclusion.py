@@ -2,9 +2,9 @@
 
 import statistics
 from collections.abc import Sequence
+from functools import partial
 
 import keras
-from matplotlib.figure import Figure
 from msgspec.structs import asdict
 
 from mnist_exp import console, scoring
@@ -18,7 +18,7 @@ from mnist_exp.importance import importances
 from mnist_exp.objective_axis import Objective
 from mnist_exp.parallel_plot import plot_parallel_coordinates
 from mnist_exp.plot_fonts import describe_numbered
-from mnist_exp.plot_style import figure_png
+from mnist_exp.plot_style import Plot, draw_plots
 from mnist_exp.quantities import percent
 from mnist_exp.records import TeacherRecord
 from mnist_exp.runs import RunDirectory
@@ -78,12 +78,11 @@ def conclude(
     teacher = describe_again(run.manifest.teacher, config, data, test)
     summary = _summarise(found, scored, accuracies, execution, test, run, teacher)
     files.write_experiment(_write_experiment(found, summary))
-    scoring.draw(run, config, scored, test, source.class_names)
-    if (numbered := describe_numbered(source.class_names)) is not None:
-        terminal.print(console.render_notice(numbered))
-    _draw(found, run)
-    run.update_manifest(teacher=teacher)
+    not_drawn = [*scoring.draw(run, config, scored, test, source.class_names), *_draw(found, run)]
+    run.update_manifest(teacher=teacher, not_drawn=not_drawn)
     run.write_summary(summary)
+    for notice in filter(None, [*not_drawn, describe_numbered(source.class_names)]):
+        terminal.print(console.render_notice(notice))
     terminal.print(console.render_digits(test.images, test.labels, scored.probabilities, source.class_names))
     terminal.print(render_search_summary(summary, str(run.path), next_commands))
     return summary
@@ -160,22 +159,22 @@ def _write_experiment(found: Candidates, summary: SearchSummary) -> str:
     return experiment_yaml(found.search.blueprint, winner.values | own, lines)
 
 
-def _draw(found: Candidates, run: RunDirectory) -> None:
-    """Draws every picture of a search."""
+def _draw(found: Candidates, run: RunDirectory) -> list[str]:
+    """Draws every picture of a search; says which could not be drawn."""
     trials = found.stage.trials
     objective = Objective(found.objective, found.search.direction)
     default = next((other for other in found.candidates if other.candidate == DEFAULT), None)
+    default_score = default.confirmed_score if default else None
     mattered = importances(trials)
     best = found.stage.best
     assert best is not None
-    figures: dict[str, Figure] = {
-        "search_progress": plot_best_so_far(trials, objective, default.confirmed_score if default else None),
-        "hyperparameters": plot_hyperparameters(trials, objective, mattered),
-        "parallel_coordinates": plot_parallel_coordinates(trials, objective),
-        "importance": plot_importance(mattered),
-        "trial_curves": plot_search_curves(trials, objective, best.trial),
+    figures: dict[str, Plot] = {
+        "search_progress": partial(plot_best_so_far, trials, objective, default_score),
+        "hyperparameters": partial(plot_hyperparameters, trials, objective, mattered),
+        "parallel_coordinates": partial(plot_parallel_coordinates, trials, objective),
+        "importance": partial(plot_importance, mattered),
+        "trial_curves": partial(plot_search_curves, trials, objective, best.trial),
     }
     if found.confirmations:
-        figures["confirmation"] = plot_confirmation(found.candidates, objective)
-    for name, figure in figures.items():
-        run.write_plot(name, figure_png(figure))
+        figures["confirmation"] = partial(plot_confirmation, found.candidates, objective)
+    return draw_plots(figures, run.plots_dir)

@@ -1,7 +1,5 @@
 """What a process computes on: its threads, its device, and no trace of an earlier run."""
 
-import os
-
 import keras
 import tensorflow as tf
 
@@ -26,12 +24,15 @@ def start_fresh(seed: int, threads: int) -> None:
 def set_threads(threads: int) -> None:
     """Sets how many threads one operation gets; to be called before TensorFlow computes anything.
 
+    Keras has its own defaults from then on, whoever imported it and set others.
+
     Args:
         threads: Their number; 0 uses every core.
 
     Raises:
-        ConfigError: TensorFlow runs already, with another number.
+        ConfigError: TensorFlow runs already, with another number; or Keras has another backend.
     """
+    _use_defaults()
     if tf.config.threading.get_intra_op_parallelism_threads() == threads:
         return
     try:
@@ -42,9 +43,17 @@ def set_threads(threads: int) -> None:
         raise ConfigError(f"training.threads: {threads} cannot be set any more.", hint) from error
 
 
-def num_threads(threads: int) -> int:
-    """Says how many threads one operation gets; 0 stands for every core."""
-    return threads or len(os.sched_getaffinity(0))
+def _use_defaults() -> None:
+    """Undoes what others did to Keras; `environment.shield` keeps out what it reads at its import."""
+    if keras.config.backend() != "tensorflow":
+        hint = "Start mnist-exp in a process of its own."
+        raise ConfigError(f"keras: imported with the backend {keras.config.backend()} before.", hint)
+    keras.config.set_floatx("float32")
+    keras.config.set_dtype_policy("float32")
+    keras.config.set_image_data_format("channels_last")
+    keras.config.set_epsilon(1e-7)
+    keras.config.set_max_epochs(None)
+    keras.config.set_max_steps_per_epoch(None)
 
 
 def device_name() -> str:

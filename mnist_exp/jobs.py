@@ -77,6 +77,7 @@ def open_run(job: Job) -> runs.RunDirectory:
             device=None,
             threads=None,
             versions=provenance.versions(),
+            environment=provenance.environment(),
             git=provenance.git_record(),
             data=None,
             sweep=job.place,

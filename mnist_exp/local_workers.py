@@ -117,7 +117,7 @@ class _Process:
         self._first_words: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115
         # `-P`: nothing in the folder that the user happens to be in is imported.
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "mnist_exp.worker"],
+            [sys.executable, "-P", "-m", "mnist_exp.environment", "mnist_exp.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=self._first_words,

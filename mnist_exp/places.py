@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
+from mnist_exp import environment
 from mnist_exp.errors import ConfigError
 from mnist_exp.formats import FILES_ACCEPTED, missing_files
 from mnist_exp.schema import DataConfig
@@ -82,8 +83,7 @@ def describe_search(config: DataConfig) -> str:
 
 
 def _known_paths(config: DataConfig) -> list[Path]:
-    keras_home = os.environ.get("KERAS_HOME") or "~/.keras"
-    return [_expanded(place.replace("{keras}", keras_home)) for place in config.places]
+    return [_expanded(place.replace("{keras}", environment.keras_home())) for place in config.places]
 
 
 def _expanded(text: str) -> Path:

@@ -4,18 +4,25 @@ Colours are Okabe and Ito's (https://jfly.uni-koeln.de/color/), which people wit
 colour blindness tell apart; every figure also works without them.
 """
 
+from collections.abc import Callable, Mapping
 from io import BytesIO
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import matplotlib
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from mnist_exp import files
+from mnist_exp.errors import words_of
 from mnist_exp.plot_fonts import fit_fonts, width_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.axis import Axis
+
+Plot = Callable[[], Figure]
 
 WIDTH_INCHES = 8.0
 DPI = 150
@@ -46,6 +53,32 @@ def figure_png(figure: Figure) -> bytes:
         buffer, format="png", dpi=DPI, metadata={"Software": None}, pil_kwargs={"compress_level": 3}
     )
     return buffer.getvalue()
+
+
+def draw_plots(plots: Mapping[str, Plot], folder: Path) -> list[str]:
+    """Draws figures under Matplotlib's own defaults; one that cannot be drawn costs nothing but itself.
+
+    Args:
+        plots: Name of the file, without its ending, to what makes the figure.
+        folder: Where `<name>.png` is written.
+
+    Returns:
+        A sentence for each that could not be drawn.
+
+    Raises:
+        RunError: A file cannot be written.
+    """
+    missing = []
+    for name, plot in plots.items():
+        try:
+            with matplotlib.rc_context():
+                matplotlib.rcdefaults()
+                png = figure_png(plot())
+        except Exception as error:
+            missing.append(f"plots/{name}.png was not drawn: {type(error).__name__}: {words_of(error)}")
+        else:
+            files.write_bytes(folder / f"{name}.png", png)
+    return missing
 
 
 def blank_axes(figure: Figure, height_inches: float, top_inches: float) -> "Axes":

@@ -119,6 +119,34 @@ class EngineRecord(Struct, frozen=True, kw_only=True):
     reason: str
 
 
+class EnvironmentRecord(Struct, frozen=True, kw_only=True):
+    """What of a machine and a shell decides a result's last bits.
+
+    Attributes:
+        variables: Environment variables of TensorFlow, XLA and oneDNN that were set.
+        processor: Its model, as the kernel calls it; null where unknown.
+        vector_extensions: The processor's, as the kernel calls them, sorted; none where unknown.
+    """
+
+    variables: dict[str, str] = {}
+    processor: str | None = None
+    vector_extensions: list[str] = []
+
+
+class Change(Struct, frozen=True, kw_only=True, rename={"now": "is"}):
+    """A circumstance that is not as it was.
+
+    Attributes:
+        what: Such as `tensorflow` or `threads`.
+        was: When the run was made.
+        now: This time; `is` in the file.
+    """
+
+    what: str
+    was: str
+    now: str
+
+
 class SweepPlace(Struct, frozen=True, kw_only=True):
     """A run's place in a sweep.
 
@@ -142,12 +170,14 @@ class ResumeRecord(Struct, frozen=True, kw_only=True):
         epoch: The last epoch finished before; 0 for none.
         epochs: The number of epochs planned from then on.
         versions: Of what decides the numbers, from then on.
+        environment: The same; null for runs from before it was recorded.
     """
 
     at: str
     epoch: int
     epochs: int
     versions: dict[str, str]
+    environment: EnvironmentRecord | None = None
 
 
 class TeacherRecord(Struct, frozen=True, kw_only=True):
@@ -169,7 +199,14 @@ class TeacherRecord(Struct, frozen=True, kw_only=True):
 
 
 class Manifest(Struct, frozen=True, kw_only=True):
-    """`manifest.json`: what was run, on what, and how it ended."""
+    """`manifest.json`: what was run, on what, and how it ended.
+
+    Attributes:
+        threads: Number of threads of one operation.
+        inter_op_threads: Number of operations at the same time; null for runs from before it was recorded.
+        environment: Null for runs from before it was recorded.
+        not_drawn: A sentence for each picture that could not be drawn.
+    """
 
     run_id: str
     mode: str
@@ -183,9 +220,12 @@ class Manifest(Struct, frozen=True, kw_only=True):
     engine: EngineRecord | None
     device: str | None
     threads: int | None
+    inter_op_threads: int | None = None
     versions: dict[str, str]
+    environment: EnvironmentRecord | None = None
     git: GitRecord | None
     data: DataRecord | None
     sweep: SweepPlace | None = None
     resumed: list[ResumeRecord] = []
     teacher: TeacherRecord | None = None
+    not_drawn: list[str] = []

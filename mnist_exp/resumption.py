@@ -1,15 +1,16 @@
 """Going on with a training as if it had never stopped: the same arithmetic on the same images."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
+from mnist_exp import provenance
 from mnist_exp.config import read_config
 from mnist_exp.errors import ConfigError
-from mnist_exp.provenance import DECISIVE
-from mnist_exp.records import DataRecord, Manifest
+from mnist_exp.records import Change, DataRecord, Manifest
 from mnist_exp.schema import Config, CosineScheduleConfig, Engine
-from mnist_exp.workplace import num_cores
+from mnist_exp.workplace import num_threads
 
 
 def as_begun(config: Config, manifest: Manifest) -> Config:
@@ -25,7 +26,7 @@ def as_begun(config: Config, manifest: Manifest) -> Config:
     training = config.training
     if manifest.engine is not None:
         training = msgspec.structs.replace(training, engine=_engine(manifest.engine.name))
-    if manifest.threads is not None and manifest.threads != (training.threads or num_cores()):
+    if manifest.threads is not None and manifest.threads != num_threads(training.threads):
         training = msgspec.structs.replace(training, threads=manifest.threads)
     return msgspec.structs.replace(config, training=training)
 
@@ -79,26 +80,26 @@ def check_can_be_longer(path: Path, config: Config, num_finished: int) -> None:
         )
 
 
-def caveats(config: Config, planned: int, versions: dict[str, str], now: dict[str, str]) -> list[str]:
+def caveats(config: Config, planned: int, changes: Sequence[Change]) -> list[str]:
     """Says why a run that is gone on with may differ from one that was never stopped.
 
     Args:
         config: With the number of epochs of now.
         planned: The number of epochs of before.
-        versions: Those that it began with.
-        now: Those of this process.
+        changes: What decides bits and is not as it was.
     """
-    sentences = []
-    changed = [
-        f"{name} {versions[name]} → {now[name]}"
-        for name in DECISIVE
-        if name in versions and name in now and versions[name] != now[name]
-    ]
-    if changed:
-        sentences.append(f"It was begun with other versions ({', '.join(changed)}): last bits may differ.")
+    sentences = changed_circumstances(changes)
     if config.training.epochs != planned and isinstance(config.schedule, CosineScheduleConfig):
         sentences.append(
             f"The cosine schedule is stretched from {planned} to {config.training.epochs} epochs underway: "
             "a run of so many epochs from the start would have had other learning rates."
         )
     return sentences
+
+
+def changed_circumstances(changes: Sequence[Change]) -> list[str]:
+    """Says in a sentence under what other circumstances a run was begun; none where there are none."""
+    if not changes:
+        return []
+    words = ", ".join(provenance.word(change) for change in changes)
+    return [f"It was begun under other circumstances ({words}): last bits may differ."]

@@ -118,10 +118,6 @@ class RunDirectory:
         """Makes a copy of a model `best.keras`."""
         files.write_bytes(self.best_checkpoint_path, path.read_bytes())
 
-    def write_plot(self, name: str, png: bytes) -> None:
-        """Writes `plots/<name>.png`."""
-        files.write_bytes(self.plots_dir / f"{name}.png", png)
-
     def _write_json(self, name: str, record: msgspec.Struct) -> None:
         content = msgspec.json.format(msgspec.json.encode(record), indent=2)
         files.write_bytes(self.path / name, content + b"\n")

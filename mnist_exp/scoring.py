@@ -4,16 +4,16 @@ import resource
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import keras
 import numpy as np
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from mnist_exp import image_plots, plots, training
 from mnist_exp.data import Images, Source, TrainingData
 from mnist_exp.engine import EVALUATION_BATCH_SIZE
-from mnist_exp.plot_style import figure_png
+from mnist_exp.plot_style import Plot, draw_plots
 from mnist_exp.records import DataRecord, EpochMetrics, Summary
 from mnist_exp.runs import RunDirectory
 from mnist_exp.schema import Config, MlpConfig
@@ -119,7 +119,7 @@ def peak_memory() -> int:
 
 def draw(
     run: RunDirectory, config: Config, scored: Scored, test: Images, class_names: tuple[str, ...]
-) -> None:
+) -> list[str]:
     """Draws every picture of a trained network.
 
     Args:
@@ -128,25 +128,29 @@ def draw(
         scored: On the test images.
         test: Those.
         class_names: Name of each label.
+
+    Returns:
+        A sentence for each that could not be drawn.
     """
     seen = (test.images, test.labels, scored.probabilities, class_names)
     counts = confusion_counts(scored.probabilities, test.labels, len(class_names))
-    figures: dict[str, Figure] = {
-        "learning_curves": plots.plot_learning_curves(
-            scored.rows,
-            scored.best_epoch,
-            config.training.label_smoothing,
-            config.training.mixup,
-            config.training.teacher.run is not None,
-        ),
-        "confusion_matrix": plots.plot_confusion_matrix(counts, class_names),
-        "sample_predictions": image_plots.plot_sample_predictions(*seen),
-        "mistakes": image_plots.plot_mistakes(*seen),
+    training = config.training
+    curves = partial(
+        plots.plot_learning_curves,
+        scored.rows,
+        scored.best_epoch,
+        training.label_smoothing,
+        training.mixup,
+        training.teacher.run is not None,
+    )
+    figures: dict[str, Plot] = {
+        "learning_curves": curves,
+        "confusion_matrix": partial(plots.plot_confusion_matrix, counts, class_names),
+        "sample_predictions": partial(image_plots.plot_sample_predictions, *seen),
+        "mistakes": partial(image_plots.plot_mistakes, *seen),
     }
     if isinstance(config.model, MlpConfig):
         kernel = next(variable for variable in scored.network.variables if variable.name == "kernel")
-        figures["first_layer_weights"] = image_plots.plot_first_layer_weights(
-            kernel.numpy(), test.images.shape[1:]
-        )
-    for name, figure in figures.items():
-        run.write_plot(name, figure_png(figure))
+        shape = test.images.shape[1:]
+        figures["first_layer_weights"] = partial(image_plots.plot_first_layer_weights, kernel.numpy(), shape)
+    return draw_plots(figures, run.plots_dir)

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import msgspec
-import numpy as np
 from omegaconf import OmegaConf
 
 from mnist_exp.blueprint import Blueprint, check, freeze
@@ -71,6 +70,9 @@ class Search:
 
     def trial_seed(self, trial: int, execution: int) -> int:
         """Derives the seed of one of a trial's trainings."""
+        # Imported here: --help need not wait for it, nor is it imported before `environment.shield`.
+        import numpy as np
+
         return int(np.random.SeedSequence([self.config.seed, trial, execution]).generate_state(1)[0] // 2)
 
     def confirmation_seeds(self) -> list[int]:

@@ -22,7 +22,9 @@ from mnist_exp.files import remove_drafts
 from mnist_exp.local_workers import LocalWorkers
 from mnist_exp.models import build_network
 from mnist_exp.oracles import build_oracle
+from mnist_exp.provenance import changes_since
 from mnist_exp.records import EngineRecord, TeacherRecord
+from mnist_exp.resumption import changed_circumstances
 from mnist_exp.runs import RunDirectory
 from mnist_exp.schema import TunerConfig
 from mnist_exp.scoring import data_record
@@ -121,14 +123,17 @@ def search(
     search, files = prepared.search, SearchFiles(run.path)
     files.write_request(search.to_tree())
     record, teacher = data_record(prepared.source, prepared.data, None), prepared.teacher
+    notices = [record.notice, teacher.notice if teacher else None]
+    notices += changed_circumstances(changes_since(run.manifest, prepared.threads, device_name()))
     run.update_manifest(
         engine=prepared.engine,
         device=device_name(),
         threads=prepared.threads,
+        inter_op_threads=prepared.threads,
         data=record,
         teacher=teacher,
     )
-    for notice in filter(None, (record.notice, teacher.notice if teacher else None)):
+    for notice in filter(None, notices):
         terminal.print(render_notice(notice))
     terminal.print(render_search_plan(_plan(prepared, run)))
     try:

@@ -13,7 +13,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
-from mnist_exp import CONF_DIR, runs
+from mnist_exp import CONF_DIR, environment, runs
 from mnist_exp.config import (
     Composition,
     own_keys,
@@ -90,6 +90,7 @@ def _reading_mode(config: DictConfig) -> Any:
 
 def main() -> None:
     """Runs the command line; exits with 0 (done), 1 (failed), 2 (refused) or 130 (interrupted)."""
+    environment.shield()
     # Hydra prints its own errors and exits with 1 unless it is told to raise them.
     os.environ[_FULL_ERROR] = "1"
     statuses: list[int] = []

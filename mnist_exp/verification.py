@@ -8,15 +8,15 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from mnist_exp import provenance
 from mnist_exp.comparison import predictions
-from mnist_exp.records import EpochMetrics, GitRecord, Manifest, Summary
+from mnist_exp.records import Change, EpochMetrics, GitRecord, Manifest, Summary
 
 Value = int | float | str | None
 Arrays = Mapping[str, NDArray[Any]]
 
 _COMPARED = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate")
 _RESULTS = ("best_epoch", "test_accuracy")
-_ENVIRONMENT = ("threads", "device")
 _SHORT = 7
 
 
@@ -34,20 +34,6 @@ class Difference(Struct, frozen=True, kw_only=True, rename={"now": "is"}):
     quantity: str
     was: Value
     now: Value
-
-
-class Change(Struct, frozen=True, kw_only=True, rename={"now": "is"}):
-    """A circumstance that is not as it was.
-
-    Attributes:
-        what: Such as `tensorflow` or `threads`.
-        was: When the run was made.
-        now: This time; `is` in the file.
-    """
-
-    what: str
-    was: str
-    now: str
 
 
 class Verification(Struct, frozen=True, kw_only=True):
@@ -176,9 +162,7 @@ def _value(element: Any) -> Value:
 
 def _changes(was: Manifest, now: Manifest) -> Iterator[Change]:
     """Yields every circumstance on record that is another one now."""
-    yield from _changed_versions(was, now)
-    for name in _ENVIRONMENT:
-        yield from _change(name, getattr(was, name), getattr(now, name))
+    yield from provenance.changes(was, now)
     engines = (manifest.engine.name if manifest.engine else None for manifest in (was, now))
     yield from _change("engine", *engines)
     yield from _change("code", _describe_code(was.git), _describe_code(now.git))
@@ -189,18 +173,9 @@ def _changes(was: Manifest, now: Manifest) -> Iterator[Change]:
         yield Change(what="training", was=before, now="at one go")
 
 
-def _changed_versions(was: Manifest, now: Manifest) -> Iterator[Change]:
-    """Compares versions; a run that was gone on with may have had several."""
-    each_time = [was.versions, *(resumed.versions for resumed in was.resumed)]
-    for name in dict.fromkeys([*was.versions, *now.versions]):
-        before = dict.fromkeys(versions[name] for versions in each_time if name in versions)
-        yield from _change(name, ", then ".join(before) or None, now.versions.get(name))
-
-
-def _change(what: str, was: Value, now: Value) -> Iterator[Change]:
+def _change(what: str, was: str | None, now: str | None) -> Iterator[Change]:
     if was != now:
-        before, after = ("unknown" if value is None else str(value) for value in (was, now))
-        yield Change(what=what, was=before, now=after)
+        yield Change(what=what, was=was or "unknown", now=now or "unknown")
 
 
 def _describe_code(git: GitRecord | None) -> str | None:

@@ -6,6 +6,7 @@ Nothing here prints; `mnist_exp.terminal.Terminal` does.
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from mnist_exp import provenance
 from mnist_exp.layout import plural
 from mnist_exp.trial_words import one_line
 from mnist_exp.verification import Difference, Value, Verification
@@ -22,6 +23,8 @@ def word_verdict(found: Verification) -> str:
     """Words what came of training a run again."""
     if found.first_difference is None:
         words = f"identical: {_word_compared(found)}, bit for bit"
+        if found.changed:
+            words += f", though {_word_reasons(found)}"
     else:
         words = f"differs{_word_difference(found.first_difference, found.num_epochs)}; {_word_reasons(found)}"
     if found.not_compared:
@@ -54,7 +57,7 @@ def _word(value: Value) -> str:
 def _word_reasons(found: Verification) -> str:
     """Says what changed since; where nothing did, what that means."""
     if found.changed:
-        return "changed since: " + ", ".join(f"{each.what} {each.was} → {each.now}" for each in found.changed)
+        return "changed since: " + ", ".join(map(provenance.word, found.changed))
     if found.is_code_known:
         return "nothing recorded has changed: the same commit, versions, threads, device and data"
     return (

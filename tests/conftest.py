@@ -10,7 +10,17 @@ from pathlib import Path
 import pytest
 
 COMMAND = Path(sys.executable).with_name("mnist-exp")
-FOREIGN = ("MNIST_EXP_", "KERAS_", "HYDRA_", "XDG_", "FORCE_COLOR", "COLUMNS", "PYTHONPATH")
+FOREIGN = (
+    "MNIST_EXP_",
+    "KERAS_",
+    "HYDRA_",
+    "XDG_",
+    "MPL",
+    "MATPLOTLIBRC",
+    "FORCE_COLOR",
+    "COLUMNS",
+    "PYTHONPATH",
+)
 
 Start = Callable[..., "subprocess.Popen[str]"]
 Run = Callable[..., "subprocess.CompletedProcess[str]"]

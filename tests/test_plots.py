@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from mnist_exp import plot_fonts
 from mnist_exp.image_plots import plot_first_layer_weights, plot_mistakes, plot_sample_predictions
-from mnist_exp.plot_style import figure_png, shorten
+from mnist_exp.plot_style import draw_plots, figure_png, shorten
 from mnist_exp.plots import plot_confusion_matrix, plot_learning_curves
 from mnist_exp.records import EpochMetrics
 
@@ -375,3 +375,15 @@ def test_png_is_readme_sized_and_reproducible():
     first, second = (figure_png(plot_learning_curves(epochs(3), 2)) for _ in range(2))
     assert first == second
     assert imread_png(plot_learning_curves(epochs(3), 2)).shape[1] == 1200
+
+
+def test_a_figure_that_cannot_be_drawn_costs_the_others_nothing(tmp_path):
+    counts = np.zeros((2, 2), np.int64)
+    plots = {
+        "nameless": lambda: plot_confusion_matrix(counts, []),
+        "whole": lambda: plot_learning_curves(epochs(3), best_epoch=1),
+    }
+    (sentence,) = draw_plots(plots, tmp_path)
+    assert sentence.startswith("plots/nameless.png was not drawn: ValueError: ")
+    assert [path.name for path in tmp_path.iterdir()] == ["whole.png"]
+    assert (tmp_path / "whole.png").read_bytes() == figure_png(plots["whole"]())

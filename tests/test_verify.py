@@ -388,6 +388,10 @@ def test_what_has_changed_is_listed(finished_run: FinishedRun) -> None:
     ]
     words = "changed since: tensorflow 2.20.0, then 2.20.1 → 2.21.0, threads 4 → 2, device GPU → CPU"
     assert words in word_verdict(found)
+    same = compare_trainings(
+        Trained(was, own.rows, own.arrays, own.summary), Trained(now, own.rows, own.arrays, own.summary)
+    )
+    assert same.identical and f"bit for bit, though {words}" in word_verdict(same)
 
 
 @pytest.mark.parametrize(

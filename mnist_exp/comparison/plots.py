@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -19,7 +20,7 @@ from mnist_exp.comparison.palette import MOST_COLOURS
 from mnist_exp.comparison.reading import DamagedRun, RunResult
 from mnist_exp.comparison.report import SetReport
 from mnist_exp.comparison.scored_images import load_test_images
-from mnist_exp.plot_style import shorten
+from mnist_exp.plot_style import Plot, shorten
 from mnist_exp.records import EpochMetrics
 from mnist_exp.seed_bootstrap import bootstrap_interval
 from mnist_exp.significance import count_discordance, paired_difference_interval
@@ -32,20 +33,20 @@ _LONGEST_CLASS = 9
 _COSTS = ("num_params", "train_s", "ms_per_image")
 
 
-def draw_comparison(examined: Examined) -> tuple[dict[str, Figure], list[str]]:
-    """Draws what the runs of the largest set have in common and what not.
+def comparison_plots(examined: Examined) -> tuple[dict[str, Plot], list[str]]:
+    """Names the pictures of what the runs of the largest set have in common and what not.
 
     Args:
         examined: With at least one set.
 
     Returns:
-        Figures by name, and a sentence for each that could not be drawn.
+        What draws each picture by its name, and a sentence where images or predictions are not at hand.
     """
     found, report = examined.sets[0], examined.comparison.sets[0]
-    figures = {
-        "learning_curves": _draw_curves(found),
-        "forest": _draw_forest(found, report),
-        "cost": _draw_costs(found),
+    figures: dict[str, Plot] = {
+        "learning_curves": partial(_draw_curves, found),
+        "forest": partial(_draw_forest, found, report),
+        "cost": partial(_draw_costs, found),
     }
     if len(found.groups) < 2:
         return figures, []
@@ -53,13 +54,13 @@ def draw_comparison(examined: Examined) -> tuple[dict[str, Figure], list[str]]:
     scored = [correct_answers(group) for group in (first, second)]
     if scored[0] is None or scored[1] is None:
         return figures, ["per_class, atlas: not drawn, a run has no predictions.npz"]
-    figures["per_class"] = plot_class_differences(
-        class_differences(first, second, scored[0], scored[1]), first.label, second.label
-    )
+    differences = class_differences(first, second, scored[0], scored[1])
+    figures["per_class"] = partial(plot_class_differences, differences, first.label, second.label)
     images = load_test_images([run for group in found.groups for run in group.runs])
     if images is None:
         return figures, ["atlas: not drawn, the test images are not at hand (their fingerprint is known)"]
-    figures["atlas"] = plot_atlas(atlas_sections(found, scored[0], scored[1]), images)
+    sections = atlas_sections(found, scored[0], scored[1])
+    figures["atlas"] = partial(plot_atlas, sections, images)
     return figures, []
 
 

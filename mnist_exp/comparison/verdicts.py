@@ -6,9 +6,11 @@ from mnist_exp.comparison.grouping import ComparableSet, SeedGroup
 from mnist_exp.comparison.pairs import Pair
 from mnist_exp.comparison.reading import RunResult
 from mnist_exp.layout import plural
+from mnist_exp.provenance import differences
 from mnist_exp.trial_words import one_line
 
 _MOST_NAMED = 3
+_LONGEST_VALUES = 80
 
 
 def verdict(pairs: Sequence[Pair], chosen_on_test: bool) -> str:
@@ -94,16 +96,21 @@ def _word_duplicates(groups: Sequence[SeedGroup]) -> list[str]:
     return [f"Run more than once, the latest counts: {_name_some(repeated)}."]
 
 
+def _word_values(what: str, values: Sequence[str]) -> str:
+    """Names what differs and its values, where they are few and short."""
+    words = " or ".join(values)
+    return one_line(f"{what} ({words})" if len(words) <= _LONGEST_VALUES else what)
+
+
 def _word_surroundings(runs: Sequence[RunResult]) -> list[str]:
     """Says where seconds, code or test results were not got alike."""
     found = []
     beside = sum(1 for run in runs if run.manifest.sweep and run.manifest.sweep.jobs_at_once > 1)
     if beside:
         found.append(f"{plural(beside, 'run')} had other jobs of a sweep beside them: seconds are longer.")
-    threads = sorted({run.manifest.threads for run in runs if run.manifest.threads})
-    if len(threads) > 1:
-        counts = " or ".join(map(str, threads))
-        found.append(f"Runs had {counts} threads: the same seed gives slightly other numbers.")
+    if circumstances := differences([run.manifest for run in runs]):
+        words = ", ".join(_word_values(what, values) for what, values in circumstances.items())
+        found.append(f"Not the same for all runs: {words}. The same seed gives slightly other numbers.")
     commits = {run.manifest.git.commit for run in runs if run.manifest.git}
     if len(commits) > 1:
         found.append(f"The code is that of {len(commits)} commits.")

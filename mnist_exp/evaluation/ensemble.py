@@ -7,8 +7,9 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from mnist_exp import provenance, training
+from mnist_exp import training
 from mnist_exp.comparison.reading import RunResult
+from mnist_exp.device import device_name
 from mnist_exp.errors import ConfigError
 from mnist_exp.evaluation.evaluating import Evaluated, measure
 from mnist_exp.evaluation.members import Member
@@ -136,7 +137,7 @@ def _score_member(
         loss=cross_entropy(alone, labels),
         num_trained_on=trained_on.count(run),
         selected_on_test=run.result.selected_on_test,
-        same_as_run=compare_with_run(run, scored, alone, threads, provenance.versions()),
+        same_as_run=compare_with_run(run, scored, alone, threads, device_name()),
         gain=against.difference,
         gain_interval=paired_difference_interval(against),
     )

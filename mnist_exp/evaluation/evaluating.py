@@ -64,7 +64,7 @@ def evaluate(
         run_id=run.manifest.run_id,
         model=model_name,
         num_trained_on=TrainedOn(scored.seen.images).count(run),
-        same_as_run=compare_with_run(run, scored, probabilities, threads, measured["versions"]),
+        same_as_run=compare_with_run(run, scored, probabilities, threads, device_name()),
         **measured,
     )
     return Evaluated(record, probabilities, counts)
@@ -116,6 +116,7 @@ def measure(
         "device": device_name(),
         "threads": threads,
         "versions": provenance.versions(),
+        "environment": provenance.environment(),
     }
     return measured, counts
 

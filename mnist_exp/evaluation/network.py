@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 from mnist_exp.archives import READING_ERRORS, open_archive
 from mnist_exp.comparison.reading import RunResult
 from mnist_exp.comparison.run_folder import DamagedRun, RunFolder
-from mnist_exp.device import num_threads, start_fresh
+from mnist_exp.device import start_fresh
 from mnist_exp.errors import ConfigError
 from mnist_exp.plain_values import shortened
 from mnist_exp.schema import Config
 from mnist_exp.training import predict_probabilities
+from mnist_exp.workplace import num_threads
 
 _FOLDER, _NAME = "checkpoints", "best.keras"
 _MAX_BYTES = 2_000_000_000

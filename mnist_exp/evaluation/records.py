@@ -7,6 +7,8 @@ from typing import Literal
 
 from msgspec import Struct
 
+from mnist_exp.records import EnvironmentRecord
+
 SplitName = Literal["test", "validation", "train"]
 Interval = tuple[float, float]
 
@@ -170,6 +172,7 @@ class Evaluation(Struct, frozen=True, kw_only=True):
         device: `CPU` or `GPU`.
         threads: Number of threads of one operation.
         versions: Of Python and of what decides the numbers.
+        environment: What else decides their last bits; null in files from before it was recorded.
     """
 
     run: str
@@ -198,6 +201,7 @@ class Evaluation(Struct, frozen=True, kw_only=True):
     device: str
     threads: int
     versions: dict[str, str]
+    environment: EnvironmentRecord | None = None
 
 
 class MemberScores(Struct, frozen=True, kw_only=True):

@@ -1,11 +1,11 @@
 """Whether a run's own result came out again, and if not, why."""
 
-from collections.abc import Mapping
 from io import BytesIO
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mnist_exp import provenance
 from mnist_exp.comparison import predictions
 from mnist_exp.comparison.predictions import PredictionsError, read_predictions
 from mnist_exp.comparison.reading import DamagedRun, RunResult
@@ -13,7 +13,6 @@ from mnist_exp.comparison.run_folder import RunFolder
 from mnist_exp.evaluation.records import Sameness
 from mnist_exp.evaluation.splits import ScoredSplit
 from mnist_exp.layout import plural
-from mnist_exp.provenance import DECISIVE
 from mnist_exp.quantities import percent
 from mnist_exp.statistics import accuracy, cross_entropy
 
@@ -27,7 +26,7 @@ def compare_with_run(
     scored: ScoredSplit,
     probabilities: Probabilities,
     threads: int,
-    versions: Mapping[str, str],
+    device: str,
 ) -> Sameness:
     """Compares what a network says now with what the run wrote down.
 
@@ -36,7 +35,7 @@ def compare_with_run(
         scored: The images.
         probabilities: What the network says of them, float32 (N, C).
         threads: Number of threads of one operation now.
-        versions: Of what decides the numbers, now.
+        device: `CPU` or `GPU`, now.
     """
     if (difference := _other_images(run, scored)) is not None:
         return Sameness(is_identical=None, sentence=difference)
@@ -48,7 +47,9 @@ def compare_with_run(
         case "train":
             sentence = "not comparable: a run's training accuracy is measured while its weights move"
             return Sameness(is_identical=None, sentence=sentence)
-    if same.is_identical is False and (reasons := _other_circumstances(run, threads, versions)):
+    changes = provenance.changes_since(run.manifest, threads, device)
+    if same.is_identical is False and changes:
+        reasons = "; ".join(provenance.word(change, "{} {} then, {} now") for change in changes)
         return Sameness(is_identical=False, sentence=f"{same.sentence} ({reasons})")
     return same
 
@@ -126,16 +127,3 @@ def _word_farthest(own: Probabilities, now: Probabilities) -> str:
     farthest = float(np.abs(own.astype(np.float64) - now).max())
     num_changed = int((own.argmax(axis=1) != now.argmax(axis=1)).sum())
     return f"probabilities differ by up to {farthest:.1e}, {plural(num_changed, 'prediction')} by class"
-
-
-def _other_circumstances(run: RunResult, threads: int, versions: Mapping[str, str]) -> str:
-    """Lists what may be the reason."""
-    earlier = run.manifest.versions
-    found = [
-        f"{name} {earlier[name]} then, {versions[name]} now"
-        for name in DECISIVE
-        if name in earlier and name in versions and earlier[name] != versions[name]
-    ]
-    if run.manifest.threads not in (None, threads):
-        found.append(f"{plural(run.manifest.threads or 0, 'thread')} then, {threads} now")
-    return "; ".join(found)

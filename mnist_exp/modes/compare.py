@@ -109,9 +109,12 @@ def _present(
 ) -> None:
     """Shows a comparison and, given a folder, writes it down."""
     _show(examined.comparison, options, terminal, output_dir)
-    notes = _write(examined, output_dir) if output_dir is not None else []
+    notes, not_drawn = _write(examined, output_dir) if output_dir is not None else ([], [])
     if options.format == "table":
-        terminal.print(*(Text(note, style="bright_black") for note in notes))
+        terminal.print(*(Text(note, style="bright_black") for note in [*notes, *not_drawn]))
+        return
+    for sentence in not_drawn:  # apart from lines that programs read
+        terminal.error(sentence)
 
 
 def _show(
@@ -136,11 +139,11 @@ def _print_plain(text: str, terminal: Terminal) -> None:
     terminal.print(Group(Text(text.rstrip("\n"), no_wrap=True, overflow="ignore")))
 
 
-def _write(examined: Examined, output_dir: Path) -> list[str]:
+def _write(examined: Examined, output_dir: Path) -> tuple[list[str], list[str]]:
     """Writes tables and pictures.
 
     Returns:
-        A sentence for each picture that could not be drawn.
+        A sentence for each picture that has nothing to show, and for each that could not be drawn.
     """
     plots_dir = output_dir / _PLOTS
     try:
@@ -151,12 +154,10 @@ def _write(examined: Examined, output_dir: Path) -> list[str]:
     files.write_bytes(output_dir / _COMPARISON, to_json(examined.comparison).encode())
     write_comparison_page(examined, output_dir)
     if not examined.sets:
-        return []
+        return [], []
     # Imported here: matplotlib takes half a second, which a table alone need not wait for.
-    from mnist_exp.comparison.plots import draw_comparison
-    from mnist_exp.plot_style import figure_png
+    from mnist_exp.comparison.plots import comparison_plots
+    from mnist_exp.plot_style import draw_plots
 
-    figures, notes = draw_comparison(examined)
-    for name, figure in figures.items():
-        files.write_bytes(plots_dir / f"{name}.png", figure_png(figure))
-    return notes
+    plots, notes = comparison_plots(examined)
+    return notes, draw_plots(plots, plots_dir)

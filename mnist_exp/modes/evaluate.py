@@ -129,7 +129,9 @@ def answer(request: EvaluateRequest, terminal: Terminal, given: Path | None) -> 
             ensemble = ensembles.load_ensemble(members, shape, source.class_names, source.name)
             output_dir = claim_folder(Path(request.runs_dir), "evaluate_ensemble", given)
             evaluated = ensembles.evaluate_ensemble(members, ensemble, scored, request.evaluate, threads)
-        _write(evaluated, scored, output_dir)
+        not_drawn = _write(evaluated, scored, output_dir)
+    for sentence in not_drawn:
+        terminal.print(sentence)
     _show(evaluated, scored, terminal, output_dir, _as_typed(request))
 
 
@@ -144,12 +146,12 @@ def _as_typed(request: EvaluateRequest) -> str:
     return shlex.quote(next(typed, f"run={request.run}"))
 
 
-def _write(evaluated: "Evaluated", scored: "ScoredSplit", output_dir: Path) -> None:
-    """Writes numbers, predictions and pictures."""
+def _write(evaluated: "Evaluated", scored: "ScoredSplit", output_dir: Path) -> list[str]:
+    """Writes numbers, predictions and pictures; says which pictures could not be drawn."""
     from mnist_exp.evaluation.class_scores import class_table
     from mnist_exp.evaluation.ensemble_console import member_table
-    from mnist_exp.evaluation.figures import draw_evaluation
-    from mnist_exp.plot_style import figure_png
+    from mnist_exp.evaluation.figures import evaluation_plots
+    from mnist_exp.plot_style import draw_plots
 
     record = msgspec.json.format(msgspec.json.encode(evaluated.record), indent=2)
     files.write_bytes(output_dir / _EVALUATION, record + b"\n")
@@ -161,8 +163,7 @@ def _write(evaluated: "Evaluated", scored: "ScoredSplit", output_dir: Path) -> N
         output_dir / _PREDICTIONS, lambda draft: np.savez(draft, probabilities=said, labels=labels)
     )
     (output_dir / _PLOTS).mkdir()
-    for name, figure in draw_evaluation(evaluated, scored).items():
-        files.write_bytes(output_dir / _PLOTS / f"{name}.png", figure_png(figure))
+    return draw_plots(evaluation_plots(evaluated, scored), output_dir / _PLOTS)
 
 
 def _show(

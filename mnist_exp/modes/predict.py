@@ -4,6 +4,7 @@ Of several runs, the mean of their probabilities answers.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -127,22 +128,26 @@ def _predict(
         choices = [top_choices(row, names) for row in probabilities]
         output_dir = claim()
         files.write_bytes(output_dir / _TABLE, prediction_table(read, choices, unread).encode())
-        _draw(read, [top_choices(row, drawable_names(names)) for row in probabilities], output_dir / _PLOTS)
+        drawable = drawable_names(names)
+        not_drawn = _draw(read, [top_choices(row, drawable) for row in probabilities], output_dir / _PLOTS)
+    for sentence in not_drawn:
+        terminal.print(sentence)
     asked = [str(member.path) for member, _ in members]
     terminal.print(render_predictions(read, choices, unread, asked, str(output_dir)))
     return [each.path for each in unread]
 
 
-def _draw(read: Sequence[Any], choices: Sequence[Any], plots_dir: Path) -> None:
-    """Draws the first pictures, so many a figure."""
+def _draw(read: Sequence[Any], choices: Sequence[Any], plots_dir: Path) -> list[str]:
+    """Draws the first pictures, so many a figure; says which figures could not be drawn."""
     from mnist_exp.evaluation.prediction_plot import PICTURES_A_FIGURE, plot_predictions
-    from mnist_exp.plot_style import figure_png
+    from mnist_exp.plot_style import Plot, draw_plots
 
     plots_dir.mkdir()
     shown = min(len(read), _MOST_DRAWN)
+    plots: dict[str, Plot] = {}
     for number, start in enumerate(range(0, shown, PICTURES_A_FIGURE), 1):
         part = slice(start, min(start + PICTURES_A_FIGURE, shown))
         remark = f"{part.start + 1:,} and on, of {len(read):,}" if len(read) > PICTURES_A_FIGURE else ""
-        figure = plot_predictions(read[part], choices[part], remark)
         name = "predictions" if number == 1 else f"predictions_{number}"
-        files.write_bytes(plots_dir / f"{name}.png", figure_png(figure))
+        plots[name] = partial(plot_predictions, read[part], choices[part], remark)
+    return draw_plots(plots, plots_dir)

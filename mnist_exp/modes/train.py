@@ -9,7 +9,7 @@ from mnist_exp import console, files, moments, provenance, resumption, scoring, 
 from mnist_exp.best_epoch import BestCheckpoint
 from mnist_exp.checkpoints import Checkpoint, load_best, read_checkpoint, write_checkpoint
 from mnist_exp.config import read_config
-from mnist_exp.device import device_name, num_threads, set_threads
+from mnist_exp.device import device_name, set_threads
 from mnist_exp.engine import ExperimentModel
 from mnist_exp.jobs import Job
 from mnist_exp.plot_fonts import describe_numbered
@@ -21,6 +21,7 @@ from mnist_exp.schema import Config
 from mnist_exp.signals import StopRequest
 from mnist_exp.teachers import check_same_teacher, describe_teacher, load_teacher
 from mnist_exp.terminal import Terminal
+from mnist_exp.workplace import num_threads
 
 _MODELS = ModelStore()
 _IMAGES = ImageStore()
@@ -103,7 +104,10 @@ def _find_checkpoint(earlier: RunDirectory, config: Config, found: DataRecord) -
 
 def _caveats(earlier: RunDirectory, config: Config) -> list[str]:
     planned = read_config(earlier.path).training.epochs
-    return resumption.caveats(config, planned, earlier.manifest.versions, provenance.versions())
+    threads = num_threads(config.training.threads)
+    return resumption.caveats(
+        config, planned, provenance.changes_since(earlier.manifest, threads, device_name())
+    )
 
 
 def run(experiment: Experiment, run: RunDirectory, terminal: Terminal, request: StopRequest) -> Summary:
@@ -127,6 +131,7 @@ def run(experiment: Experiment, run: RunDirectory, terminal: Terminal, request: 
         engine=experiment.engine,
         device=experiment.device,
         threads=num_threads(config.training.threads),
+        inter_op_threads=num_threads(config.training.threads, "TF_NUM_INTEROP_THREADS"),
         data=experiment.record,
         teacher=teacher,
     )
@@ -150,10 +155,11 @@ def run(experiment: Experiment, run: RunDirectory, terminal: Terminal, request: 
         data_notice=" ".join(filter(None, (experiment.record.notice, about_teacher))) or None,
     )
     run.write_predictions(scored.probabilities, test.labels)
-    scoring.draw(run, config, scored, test, class_names)
-    if (numbered := describe_numbered(class_names)) is not None:
-        terminal.print(console.render_notice(numbered))
+    not_drawn = scoring.draw(run, config, scored, test, class_names)
+    run.update_manifest(not_drawn=not_drawn)
     run.write_summary(summary)
+    for notice in filter(None, [*not_drawn, describe_numbered(class_names)]):
+        terminal.print(console.render_notice(notice))
     terminal.print(console.render_digits(test.images, test.labels, scored.probabilities, class_names))
     terminal.print(console.render_summary(summary, str(run.path), _next_commands(config)))
     return summary
@@ -166,7 +172,11 @@ def _take_up(experiment: Experiment, run: RunDirectory, terminal: Terminal) -> N
     files.remove_drafts(run.path)
     run.write_metrics(rows)
     resumed = ResumeRecord(
-        at=moments.utc_now(), epoch=len(rows), epochs=epochs, versions=provenance.versions()
+        at=moments.utc_now(),
+        epoch=len(rows),
+        epochs=epochs,
+        versions=provenance.versions(),
+        environment=provenance.environment(),
     )
     run.update_manifest(resumed=[*run.manifest.resumed, resumed])
     terminal.print(f"going on after epoch {len(rows)} of {epochs}")

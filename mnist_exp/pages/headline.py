@@ -197,6 +197,9 @@ def banners(material: RunMaterial) -> list[Banner]:
     notice = summary.data_notice if summary is not None else data.notice if data is not None else None
     if notice:
         found.append(Banner("careful", "About the data", visible(notice, _LONGEST_REASON)))
+    if not_drawn := material.run.manifest.not_drawn:
+        words = "; ".join(visible(one_line(sentence), _LONGEST_REASON) for sentence in not_drawn[:10])
+        found.append(Banner("careful", "Pictures are missing", words))
     if material.problems:
         words = "; ".join(visible(one_line(problem), 300) for problem in material.problems[:10])
         found.append(Banner("careful", "Not everything could be read", words))

@@ -10,7 +10,7 @@ from mnist_exp.pages.rendering import visible
 from mnist_exp.pages.run_material import RunMaterial
 from mnist_exp.pages.words import count_text, time_text
 from mnist_exp.quantities import duration
-from mnist_exp.records import DataRecord, Manifest
+from mnist_exp.records import DataRecord, EnvironmentRecord, Manifest
 
 _MOST_SETTINGS = 600
 _LONGEST_VALUE = 400
@@ -127,6 +127,8 @@ def _machine(manifest: Manifest) -> list[Fact]:
     if manifest.device is not None:
         threads = "" if manifest.threads is None else f", {count_text(manifest.threads)} threads"
         facts.append(Fact("device", manifest.device + threads))
+    if manifest.environment is not None:
+        facts += _environment(manifest.environment)
     if manifest.sweep is not None:
         beside = (
             f", up to {count_text(manifest.sweep.jobs_at_once)} jobs at once"
@@ -134,6 +136,16 @@ def _machine(manifest: Manifest) -> list[Fact]:
             else ""
         )
         facts.append(Fact("sweep", f"{manifest.sweep.name}, job {count_text(manifest.sweep.job)}{beside}"))
+    return facts
+
+
+def _environment(environment: EnvironmentRecord) -> list[Fact]:
+    facts = []
+    if environment.processor:
+        facts.append(Fact("processor", environment.processor))
+    if environment.variables:
+        words = ", ".join(f"{name}={value}" for name, value in list(environment.variables.items())[:40])
+        facts.append(Fact("variables", words, is_code=True))
     return facts
 
 

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from mnist_exp.comparison.comparison import Examined, examine
 from mnist_exp.comparison.cost_plot import pareto_front
 from mnist_exp.comparison.options import CompareOptions
-from mnist_exp.comparison.plots import draw_comparison
+from mnist_exp.comparison.plots import comparison_plots
 from mnist_exp.data import SAMPLE_PATH
 from mnist_exp.formats import open_arrays
 from mnist_exp.plot_style import figure_png
@@ -45,8 +45,8 @@ def make_sample_study(folder: Path, models: int = 2, seeds: int = 3) -> Examined
 
 
 def draw(examined: Examined) -> dict[str, Figure]:
-    figures, _ = draw_comparison(examined)
-    return figures
+    plots, _ = comparison_plots(examined)
+    return {name: plot() for name, plot in plots.items()}
 
 
 @pytest.mark.parametrize(("models", "seeds"), [(2, 3), (2, 1), (5, 2), (1, 2), (30, 1)])
@@ -83,7 +83,7 @@ def test_the_atlas_counts_who_is_right_where(tmp_path: Path) -> None:
 def test_without_the_test_images_the_atlas_is_left_out_with_a_word(tmp_path: Path) -> None:
     for number, config in enumerate(({}, BN_DNN)):
         make_run(tmp_path, f"m{number}", config=config)
-    figures, notes = draw_comparison(examine([tmp_path], CompareOptions()))
+    figures, notes = comparison_plots(examine([tmp_path], CompareOptions()))
     assert set(figures) == ALL - {"atlas"}
     assert notes == ["atlas: not drawn, the test images are not at hand (their fingerprint is known)"]
 
@@ -91,7 +91,7 @@ def test_without_the_test_images_the_atlas_is_left_out_with_a_word(tmp_path: Pat
 def test_without_predictions_nothing_is_drawn_image_by_image(tmp_path: Path) -> None:
     for number, config in enumerate(({}, BN_DNN)):
         (make_run(tmp_path, f"m{number}", config=config) / "predictions.npz").unlink()
-    figures, notes = draw_comparison(examine([tmp_path], CompareOptions()))
+    figures, notes = comparison_plots(examine([tmp_path], CompareOptions()))
     assert set(figures) == {"learning_curves", "forest", "cost"} and len(notes) == 1
 
 

@@ -160,8 +160,10 @@ def test_a_changed_result_is_not_called_identical(own_copy: Path, tmp_path: Path
     assert "probabilities differ by up to" in read(folder).same_as_run.sentence
     manifest = json.loads((own_copy / "manifest.json").read_text())
     manifest["versions"]["keras"] = "3.0.0"
+    manifest["environment"]["variables"] = {"ONEDNN_MAX_CPU_ISA": "SSE41"}
     (own_copy / "manifest.json").write_text(json.dumps(manifest))
-    assert "keras 3.0.0 then" in read(ask_evaluate(own_copy, tmp_path, **QUICK)[1]).same_as_run.sentence
+    sentence = read(ask_evaluate(own_copy, tmp_path, **QUICK)[1]).same_as_run.sentence
+    assert "keras 3.0.0 then" in sentence and "ONEDNN_MAX_CPU_ISA SSE41 then, unset now" in sentence
 
 
 def test_images_that_the_network_does_not_take_are_refused(finished_run: FinishedRun, tmp_path: Path) -> None:
