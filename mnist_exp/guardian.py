@@ -112,7 +112,7 @@ def _report(log_path: Path | None, held: int, console: int, began: Moment, is_me
     reason = find_reason(text)
     message, hint = "the process was killed.", _IF_MEMORY_RAN_OUT
     if reason:
-        message, hint = f"the process died: {reason}", "train.log has more."
+        message, hint = f"the process died: {reason}.", "train.log has more."
     elif is_memory_short:
         message = "the process was killed while this machine's memory ran out."
     message = without_control(message)

@@ -117,7 +117,7 @@ class LocalWorkers:
         self._failed_starts += 1
         if self._failed_starts >= _MOST_FAILED_STARTS:
             raise RunError(
-                f"workers do not start: {error.message}.",
+                f"workers do not start: {error.message.rstrip('.')}.",
                 "workers.log in the run's directory has more, if there is one.",
             )
 
@@ -175,7 +175,7 @@ def _explain(status: int, words: str) -> ErrorRecord:
         )
     ended = f"was ended by signal {-status}" if status < 0 else f"ended with status {status}"
     reason = find_reason(words)
-    message = f"the worker {ended}: {reason}" if reason else f"the worker {ended}"
+    message = f"the worker {ended}: {reason}." if reason else f"the worker {ended}"
     return _error(message, "workers.log may say more.")
 
 

@@ -64,7 +64,7 @@ def find_reason(text: str) -> str:
     if fatal:
         causes = [line.strip() for line in lines if line.startswith("  what():")]
         return " ".join([_ABSL_PREFIX.sub("", fatal[0]), *causes])
-    return spoken[-1] if spoken else ""
+    return spoken[-1].rstrip(".") if spoken else ""
 
 
 class NativeOutput:

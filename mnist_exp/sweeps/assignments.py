@@ -117,8 +117,8 @@ def explain_end(status: int, words: str) -> ErrorRecord:
         )
     elif status < 0:
         ended = f"the process was ended by {signal.Signals(-status).name}"
-        message, hint = f"{ended}: {reason}" if reason else ended, "train.log may say more."
+        message, hint = f"{ended}: {reason}." if reason else ended, "train.log may say more."
     else:
         ended = f"the process exited with status {status}"
-        message, hint = f"{ended}: {reason}" if reason else ended, "train.log may say more."
+        message, hint = f"{ended}: {reason}." if reason else ended, "train.log may say more."
     return ErrorRecord(type="ProcessLost", message=message, hint=hint)
