@@ -7,6 +7,7 @@ a part of all combinations is tried; MNIST_EXP_ENVIRONMENTS=1 tries every one.
 import itertools
 import json
 import os
+import re
 import signal
 import subprocess
 from collections.abc import Callable
@@ -100,6 +101,10 @@ def call(folder: Path, setting: Setting, stream: str, words: tuple[str, ...]) ->
     )  # fmt: skip
 
 
+def words_of(text: bytes) -> list[bytes]:
+    return re.findall(rb"[a-z0-9_=]+", text)
+
+
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ended]:
     """What each request comes to in a plain environment."""
@@ -120,7 +125,9 @@ def test_a_request_comes_to_the_same(
     expected, encoding = plain[request_name], SETTINGS[setting].encoding
     assert done.returncode == expected.returncode, done.stderr
     if stream not in ("stdout closed", "all closed", "stdout full"):
-        assert done.stdout == expected.stdout.decode().encode(encoding, "replace")
+        # Where an encoding lacks the lines of a table, others are drawn.
+        form = words_of if encoding == "ascii" else bytes
+        assert form(done.stdout) == form(expected.stdout)
     if stream in ("open", "stdin closed", "stdout closed"):
         assert done.stderr == expected.stderr.decode().encode(encoding, "replace")
     assert done.stderr.count(b"\n") <= 1 and b"Traceback" not in done.stderr
