@@ -162,9 +162,9 @@ def test_a_training_gives_the_same_bits(tmp_path: Path, trained: Path, setting: 
     assert all(json.loads(text) for text in texts), "something was written into a file of the run"
 
 
-def assert_same_training(run: Path, trained: Path) -> None:
+def assert_same_training(run: Path, trained: Path, num_params: int = 101_770) -> None:
     summary, expected = (read_json(path / "summary.json") for path in (run, trained))
-    assert summary["num_params"] == expected["num_params"] == 101_770
+    assert summary["num_params"] == expected["num_params"] == num_params
     assert summary["test_loss"] == expected["test_loss"]
     best = "checkpoints/best.keras"
     assert weights_of(run / best) == weights_of(trained / best)
@@ -229,3 +229,50 @@ def test_a_signal_that_ends_a_process_is_named(
     assert stderr.startswith("mnist-exp: ") and reason in stderr and stderr.count("\n") == 1
     assert read_json(run / "manifest.json")["status"] == status
     assert reason in (run / "train.log").read_text()
+
+
+def keras_json(**changes: str) -> Setting:
+    """Gives a user configuration of Keras's."""
+    usual = {"floatx": "float32", "epsilon": 1e-7, "backend": "tensorflow"}
+    usual["image_data_format"] = "channels_last"
+    return Setting({"KERAS_HOME": "k"}, {"k/keras.json": json.dumps(usual | changes)})
+
+
+TOOLS = {
+    "keras.json: channels first": keras_json(image_data_format="channels_first"),
+    "keras.json: float16": keras_json(floatx="float16"),
+    "keras.json: jax": keras_json(backend="jax"),
+    "keras.json: broken": Setting({"KERAS_HOME": "k"}, {"k/keras.json": "{broken"}),
+    "KERAS_BACKEND": Setting({"KERAS_BACKEND": "jax"}),
+    "MPLBACKEND": Setting({"MPLBACKEND": "module://matplotlib_inline.backend_inline"}),
+    "matplotlibrc: usetex": Setting(files={"matplotlibrc": "text.usetex: True\n"}),
+    "matplotlibrc: broken": Setting(files={"matplotlibrc": "figure.dpi: : many\nno such line\n"}),
+}
+
+
+@pytest.fixture(scope="module")
+def trained_cnn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A training of a network with channels, in a plain environment."""
+    folder = tmp_path_factory.mktemp("trained_cnn")
+    assert call(folder, PLAIN, "open", (*TRAINING, "model=cnn")).returncode == 0
+    return run_in(folder)
+
+
+@pytest.mark.parametrize("name", TOOLS)
+def test_no_other_tools_configuration_decides_a_training(
+    tmp_path: Path, trained_cnn: Path, name: str
+) -> None:
+    done = call(tmp_path, TOOLS[name], "open", (*TRAINING, "model=cnn"))
+    assert (done.returncode, done.stderr) == (0, b"")
+    run = run_in(tmp_path)
+    assert_same_training(run, trained_cnn, 24_394)
+    drawn, expected = ({path.name for path in (one / "plots").iterdir()} for one in (run, trained_cnn))
+    assert drawn == expected
+
+
+def test_a_variable_that_decides_bits_is_in_the_manifest(tmp_path: Path, trained_cnn: Path) -> None:
+    setting = Setting({"TF_ENABLE_ONEDNN_OPTS": "0", "API_TOKEN": "hunter2"})
+    assert call(tmp_path, setting, "open", (*TRAINING, "model=cnn")).returncode == 0
+    manifest = (run_in(tmp_path) / "manifest.json").read_text()
+    assert "TF_ENABLE_ONEDNN_OPTS" in manifest and "hunter2" not in manifest
+    assert "TF_ENABLE_ONEDNN_OPTS" not in (trained_cnn / "manifest.json").read_text()
