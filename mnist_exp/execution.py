@@ -20,13 +20,16 @@ from mnist_exp.workplace import find_workplace
 _MODES = {"train": "mnist_exp.modes.train", "tune": "mnist_exp.modes.tune"}
 
 
-def execute(job: Job, terminal: Terminal, earlier: runs.RunDirectory | None = None) -> Path | None:
+def execute(
+    job: Job, terminal: Terminal, earlier: runs.RunDirectory | None = None, *, is_worker: bool = False
+) -> Path | None:
     """Does what a job asks for, in a directory of its own or in the one to go on with.
 
     Args:
         job: Accepted.
         terminal: Where progress is shown.
         earlier: The run to go on with; None for a new one.
+        is_worker: As for `diverted_stderr`.
 
     Returns:
         The run's directory; None for a worker of a search, which has none.
@@ -36,7 +39,7 @@ def execute(job: Job, terminal: Terminal, earlier: runs.RunDirectory | None = No
         RunError: The run failed; its manifest says why.
         Interrupted: Someone asked the run to stop; what was finished is kept.
     """
-    with diverted_stderr() as native_output, stop_request() as request:
+    with diverted_stderr(is_worker) as native_output, stop_request() as request:
         if job.config.tuner is not None and (workplace := find_workplace()).is_worker:
             _import_module("mnist_exp.modes.tune_worker").join(job.config, workplace, terminal)
             return None

@@ -1,17 +1,18 @@
 """Worker processes on this machine: started, watched, replaced, ended."""
 
-import os
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable
-from typing import IO, Protocol
+from pathlib import Path
+from typing import Protocol
 
 import msgspec
 
 from mnist_exp.errors import RunError
+from mnist_exp.native_output import HeldOutput, append, find_reason
 from mnist_exp.records import ErrorRecord
+from mnist_exp.search_files import SearchFiles
 
 MAKES_WAY = 75
 """Exit status of a worker that wants to be replaced by a fresh process."""
@@ -61,6 +62,7 @@ class LocalWorkers:
         # Not `worker1`, as users call those on other machines.
         self._processes = {f"local{number}": _Process() for number in range(1, count + 1)}
         self._assign: Callable[[str, _Process], None] | None = None
+        self._log_path: Path | None = None
         self._failed_starts = 0
 
     def assign(self, run_path: str, host: str, port: int, threads: int) -> None:
@@ -69,7 +71,7 @@ class LocalWorkers:
         def assign(name: str, process: _Process) -> None:
             process.tell(Assignment(run_path=run_path, address=host, port=port, name=name, threads=threads))
 
-        self._assign = assign
+        self._assign, self._log_path = assign, SearchFiles(Path(run_path)).log_path
         for name, process in self._processes.items():
             assign(name, process)
 
@@ -89,8 +91,9 @@ class LocalWorkers:
             status = process.status()
             if status is None:
                 continue
-            if status != MAKES_WAY and not employer.lose(name, _explain(status)):
-                self._count_failed_start(process, status)
+            error = _explain(status, self._log_words(process))
+            if status != MAKES_WAY and not employer.lose(name, error):
+                self._count_failed_start(error)
             process.close()
             self._processes[name] = _Process()
             if self._assign is not None:
@@ -99,28 +102,37 @@ class LocalWorkers:
     def close(self) -> None:
         """Ends every worker at once."""
         for process in self._processes.values():
+            process.kill()
+            self._log_words(process)
             process.close()
 
-    def _count_failed_start(self, process: "_Process", status: int) -> None:
+    def _log_words(self, process: "_Process") -> str:
+        """Moves what a worker wrote to standard error to the search's log."""
+        words = process.last_words()
+        if self._log_path is not None:
+            append(self._log_path, words)
+        return words
+
+    def _count_failed_start(self, error: ErrorRecord) -> None:
         self._failed_starts += 1
         if self._failed_starts >= _MOST_FAILED_STARTS:
             raise RunError(
-                f"workers do not start: {process.last_words() or _explain(status).message}.",
+                f"workers do not start: {error.message.rstrip('.')}.",
                 "workers.log in the run's directory has more, if there is one.",
             )
 
 
 class _Process:
-    """One worker process; what it says before it has a log is kept."""
+    """One worker process; what it writes to standard error is held."""
 
     def __init__(self) -> None:
-        self._first_words: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115
+        self._words = HeldOutput()
         # `-P`: nothing in the folder that the user happens to be in is imported.
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "mnist_exp.environment", "mnist_exp.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
-            stderr=self._first_words,
+            stderr=self._words.descriptor,
             start_new_session=True,
         )
 
@@ -138,9 +150,8 @@ class _Process:
         return self._process.poll()
 
     def last_words(self) -> str:
-        """Gives the last line that it wrote before it had a log."""
-        text = os.pread(self._first_words.fileno(), 1_000_000, 0).decode(errors="replace")
-        return (text.strip().splitlines() or [""])[-1]
+        """Takes what it wrote to standard error."""
+        return self._words.drain()
 
     def kill(self) -> None:
         """Ends it without asking."""
@@ -152,19 +163,20 @@ class _Process:
         if self._process.stdin is not None:
             self._process.stdin.close()
         self._process.wait()
-        self._first_words.close()
+        self._words.close()
 
 
-def _explain(status: int) -> ErrorRecord:
-    """Says what an exit status means."""
+def _explain(status: int, words: str) -> ErrorRecord:
+    """Says what an exit status means, and what a worker wrote to standard error."""
     if status == -signal.SIGKILL:
         return _error(
             "the worker was killed (signal 9)",
             "If the system ran out of memory, lower tuner.workers or the sizes searched.",
         )
-    if status < 0:
-        return _error(f"the worker was ended by signal {-status}", "workers.log may say why.")
-    return _error(f"the worker ended with status {status}", "workers.log says why.")
+    ended = f"was ended by signal {-status}" if status < 0 else f"ended with status {status}"
+    reason = find_reason(words)
+    message = f"the worker {ended}: {reason}." if reason else f"the worker {ended}"
+    return _error(message, "workers.log may say more.")
 
 
 def _error(message: str, hint: str) -> ErrorRecord:

@@ -266,6 +266,23 @@ def recorded(run: RunDirectory) -> Iterator[None]:
         run.close()
 
 
+def record_loss(run: RunDirectory, error: ErrorRecord, began: Moment) -> None:
+    """Marks a run failed whose process is gone, unless it says itself how it ended; closes it.
+
+    Args:
+        run: Opened for this.
+        error: Why its process is gone.
+        began: When that began with it.
+    """
+    try:
+        if run.manifest.status == "running":
+            duration_s = round((run.manifest.duration_s or 0.0) + began.seconds_ago(), 3)
+            run.update_manifest(status="failed", error=error, finished_at=utc_now(), duration_s=duration_s)
+            files.remove_drafts(run.path)
+    finally:
+        run.close()
+
+
 def is_out_of_memory(error: Exception) -> bool:
     """Says whether memory ran out, in Python or in TensorFlow."""
     return isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError"

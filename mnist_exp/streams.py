@@ -1,8 +1,8 @@
 """Text streams that bear what may happen to them: a reader that goes away, a full disk, a closed terminal."""
 
-import errno
 import os
 import re
+import sys
 from contextlib import suppress
 from io import TextIOBase
 from typing import IO, TextIO
@@ -16,6 +16,22 @@ _PADDING = re.compile(r"[ \t]+\n")
 def without_control(text: str) -> str:
     """Removes terminal sequences and every control character but newline and tab."""
     return _CONTROL.sub("", text)
+
+
+def open_missing() -> None:
+    """Puts the null device where a standard stream is closed.
+
+    The next file to be opened would take its number, and get what was meant for the stream.
+    """
+    for descriptor, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+            os.set_inheritable(descriptor, True)
+        if getattr(sys, name) is None:
+            mode = "r" if name == "stdin" else "w"
+            setattr(sys, name, os.fdopen(descriptor, mode, encoding="utf-8", closefd=False))
 
 
 def silence(stream: IO[str]) -> None:
@@ -79,40 +95,35 @@ class Log(_Passing):
             super().flush()
 
 
-class ClosingTerminal(_Passing):
-    """A terminal that may be closed while it is written to, which is then a broken pipe like any other."""
+class Output(_Passing):
+    """Standard output: a closed terminal and a full disk are broken pipes like any other."""
 
     def isatty(self) -> bool:
-        """Says that it is one, if it is."""
+        """Says whether it is a terminal."""
         return self.stream.isatty()
 
     def fileno(self) -> int:
-        """Gives the terminal's descriptor."""
+        """Gives its descriptor."""
         return self.stream.fileno()
 
     def write(self, text: str) -> int:
         """Passes text on.
 
         Raises:
-            BrokenPipeError: The terminal was closed.
+            BrokenPipeError: It cannot be written.
         """
         try:
             return super().write(text)
         except OSError as error:
-            raise _as_broken_pipe(error) from error
+            raise BrokenPipeError(*error.args) from error
 
     def flush(self) -> None:
-        """Flushes the terminal.
+        """Flushes it.
 
         Raises:
-            BrokenPipeError: The terminal was closed.
+            BrokenPipeError: It cannot be written.
         """
         try:
             super().flush()
         except OSError as error:
-            raise _as_broken_pipe(error) from error
-
-
-def _as_broken_pipe(error: OSError) -> OSError:
-    """Gives the error that says what happened."""
-    return BrokenPipeError(*error.args) if error.errno == errno.EIO else error
+            raise BrokenPipeError(*error.args) from error

@@ -4,6 +4,7 @@ Nothing that a user wrote is ever read as markup, and nothing but a terminal rec
 characters.
 """
 
+import errno
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -18,19 +19,31 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from mnist_exp.epoch_lines import EpochLines
 from mnist_exp.quantities import duration, size
 from mnist_exp.records import EpochMetrics
-from mnist_exp.streams import ClosingTerminal, Log, PlainText, replace_unencodable, silence, without_control
+from mnist_exp.streams import Log, Output, PlainText, replace_unencodable, silence, without_control
 
 PLAIN_WIDTH = 100
 
 _REDRAWS_PER_SECOND = 2
+_NOBODY_LISTENS = (errno.EPIPE, errno.EIO)
+"""Of a pager that was left, and of a terminal that was closed."""
+_OUTPUT_LOST = (*_NOBODY_LISTENS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class _Screen(Console):
-    """A console whose reader may go away: the run goes on, and its log has everything."""
+    """A console whose reader may go away: the run goes on, and its log has everything.
+
+    Attributes:
+        failure: Why nothing more can be written; None while all goes well.
+    """
+
+    failure: OSError | None = None
 
     def on_broken_pipe(self) -> None:
-        """Says nothing more."""
+        """Says nothing more; called while the error is handled."""
         self.quiet = True
+        error = sys.exception()
+        assert isinstance(error, OSError)
+        self.failure = error
         silence(sys.stdout)
 
 
@@ -52,7 +65,11 @@ class Terminal:
         for stream in (self._stdout, self._stderr):
             replace_unencodable(stream)
         on_terminal = self._stdout.isatty()
-        self._screen = _colour_console(self._stdout) if on_terminal else _plain_console(self._stdout)
+        self._screen = (
+            _colour_console(self._stdout)
+            if on_terminal
+            else _plain_console(cast(TextIO, Output(self._stdout)))
+        )
         self._live = on_terminal and not self._screen.is_dumb_terminal
         self._kept = StringIO()
         self._log_file: TextIO = self._kept
@@ -71,8 +88,10 @@ class Terminal:
             # Not cropped: a command to copy may be longer than the screen; all else keeps to its width.
             self._screen.print(renderable, crop=False)
             self._log.print(renderable, crop=False)
-        with suppress(BrokenPipeError):
+        try:
             self._screen.file.flush()
+        except BrokenPipeError:
+            self._screen.on_broken_pipe()
         self._log.file.flush()
 
     def error(self, line: str) -> None:
@@ -85,6 +104,11 @@ class Terminal:
                 stream.flush()
             except OSError:
                 silence(stream)
+
+    def report_lost_output(self, failure: OSError) -> None:
+        """Says that nothing more can be written to standard output, where somebody waits for it."""
+        if failure.errno not in _NOBODY_LISTENS:
+            self.error(f"mnist-exp: standard output: {failure.strerror}.")
 
     def download_progress(self, file_name: str, num_bytes: int, total: int) -> None:
         """Shows a download: a line when a file begins, then tenths of it on a terminal.
@@ -116,7 +140,9 @@ class Terminal:
         self._log_file = file
 
     def close(self) -> None:
-        """Closes the log."""
+        """Closes the log, and says so where output was lost that somebody waits for."""
+        if self._screen.failure is not None:
+            self.report_lost_output(self._screen.failure)
         with suppress(OSError):
             self._log_file.close()
 
@@ -172,6 +198,19 @@ class Terminal:
             self._live_part = None
 
 
+@contextmanager
+def bearing_lost_output() -> Iterator[None]:
+    """Ends the block, and nothing else, when what it prints by other ways than a `Terminal` is lost."""
+    try:
+        yield
+    except OSError as error:
+        # Hydra opens files by name; only a stream that cannot be written has none.
+        if error.filename is not None or error.errno not in _OUTPUT_LOST:
+            raise
+        silence(sys.stdout)
+        Terminal().report_lost_output(error)
+
+
 class EpochProgress:
     """Lines and bar of one training; made by `Terminal.training_progress`."""
 
@@ -200,7 +239,7 @@ class EpochProgress:
         self._terminal.print(*self._lines.rest())
 
 
-def _plain_console(stream: TextIO) -> Console:
+def _plain_console(stream: TextIO) -> _Screen:
     """Makes a console of fixed width that writes text only."""
     return _Screen(
         file=cast(TextIO, PlainText(stream)), width=PLAIN_WIDTH, force_terminal=False,
@@ -209,9 +248,9 @@ def _plain_console(stream: TextIO) -> Console:
     )  # fmt: skip
 
 
-def _colour_console(stream: TextIO) -> Console:
+def _colour_console(stream: TextIO) -> _Screen:
     """Makes a console for a terminal."""
-    file = cast(TextIO, ClosingTerminal(stream))
+    file = cast(TextIO, Output(stream))
     return _Screen(file=file, markup=False, emoji=False, highlight=False)
 
 

@@ -13,7 +13,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
-from mnist_exp import CONF_DIR, environment, runs
+from mnist_exp import CONF_DIR, runs
 from mnist_exp.config import (
     Composition,
     own_keys,
@@ -29,9 +29,10 @@ from mnist_exp.errors import ConfigError, ExperimentError
 from mnist_exp.execution import describe, execute
 from mnist_exp.jobs import Job
 from mnist_exp.modes import tune
+from mnist_exp.process_start import check_working_folder, prepare
 from mnist_exp.refusals import explain_hydra
 from mnist_exp.schema import Config
-from mnist_exp.terminal import Terminal
+from mnist_exp.terminal import Terminal, bearing_lost_output
 from mnist_exp.unused import refuse_unused_values
 
 _READING = {
@@ -90,7 +91,7 @@ def _reading_mode(config: DictConfig) -> Any:
 
 def main() -> None:
     """Runs the command line; exits with 0 (done), 1 (failed), 2 (refused) or 130 (interrupted)."""
-    environment.shield()
+    prepare()
     # Hydra prints its own errors and exits with 1 unless it is told to raise them.
     os.environ[_FULL_ERROR] = "1"
     statuses: list[int] = []
@@ -101,16 +102,18 @@ def main() -> None:
 
     application = hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name="config")(job)
     try:
-        application()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        check_working_folder()
+        with bearing_lost_output():
+            application()
+            sys.stdout.flush()
     except KeyboardInterrupt as error:
         sys.exit(getattr(error, "exit_status", 130))
     except Exception as error:
         # A job answers for itself; what comes here is a request that Hydra cannot compose.
         if _SHOW_TRACEBACK:
             raise
-        Terminal().error(f"mnist-exp: {explain_hydra(error, sys.argv[1:])}")
+        known = error if isinstance(error, ConfigError) else explain_hydra(error, sys.argv[1:])
+        Terminal().error(f"mnist-exp: {known}")
         sys.exit(2)
     sys.exit(max(statuses, default=0))
 

@@ -5,6 +5,7 @@ search's processes start side by side. When its standard input ends, so does the
 that is killed leaves nobody behind.
 """
 
+import faulthandler
 import gc
 import os
 import signal
@@ -34,6 +35,7 @@ def main() -> None:
     """Reads the assignment, works, and exits with `MAKES_WAY` or because its input ended."""
     # Whoever started this process had them blocked.
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
+    faulthandler.enable()
     # TensorFlow is a million objects that no collection need look at again.
     gc.collect()
     gc.freeze()
@@ -43,8 +45,6 @@ def main() -> None:
     assignment = msgspec.json.decode(line, type=Assignment)
     threading.Thread(target=_end_with_input, daemon=True).start()
     runner = employ(assignment, None)
-    with SearchFiles(Path(assignment.run_path)).log_path.open("ab") as log:
-        os.dup2(log.fileno(), 2)
     runner.work(_MOST_COMPILED)
     sys.exit(MAKES_WAY)
 

@@ -13,5 +13,6 @@ def quietly() -> Iterator[None]:
 
     What it says goes nowhere, and signals do not arrive on its threads.
     """
-    with diverted_stderr(), stop_request():
+    with diverted_stderr() as native_output, stop_request() as request:
+        request.abandon = lambda _: native_output.restore()
         yield

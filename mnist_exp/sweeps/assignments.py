@@ -5,10 +5,11 @@ from pathlib import Path
 
 import msgspec
 
-from mnist_exp import files, jobs, moments, runs
+from mnist_exp import jobs, runs
 from mnist_exp.config import parse_tree
 from mnist_exp.jobs import Job
 from mnist_exp.moments import Moment
+from mnist_exp.native_output import append, find_reason
 from mnist_exp.records import ErrorRecord, SweepPlace
 from mnist_exp.schema import Config
 from mnist_exp.sweeps.orders import Order
@@ -82,13 +83,14 @@ def share_cores(config: Config, share: int) -> Config:
     return msgspec.structs.replace(config, tuner=tuner, training=training)
 
 
-def record_failure(job: Job, error: ErrorRecord, began: Moment) -> None:
+def record_failure(job: Job, error: ErrorRecord, began: Moment, words: str = "") -> None:
     """Writes down why a job failed, unless that stands in its directory already.
 
     Args:
         job: Whose process is gone, or which was refused before it had a directory.
         error: Why.
         began: When this process began with it.
+        words: What its process wrote to standard error, and is in no log yet.
 
     Raises:
         ExperimentError: The directory cannot be written, or someone else is at work in it.
@@ -96,33 +98,27 @@ def record_failure(job: Job, error: ErrorRecord, began: Moment) -> None:
     assert job.given is not None
     is_there = (job.given / "manifest.json").exists()
     run = runs.open_run(job.given) if is_there else jobs.open_run(job)
-    try:
-        if run.manifest.status == "running":
-            run.update_manifest(
-                status="failed",
-                error=error,
-                finished_at=moments.utc_now(),
-                duration_s=round((run.manifest.duration_s or 0.0) + began.seconds_ago(), 3),
-            )
-            files.remove_drafts(run.path)
-    finally:
-        run.close()
+    append(run.log_path, words)
+    runs.record_loss(run, error, began)
 
 
-def explain_end(status: int, last_words: str) -> ErrorRecord:
+def explain_end(status: int, words: str) -> ErrorRecord:
     """Says why a process ended in the middle of a job.
 
     Args:
         status: Its exit status, negative for a signal.
-        last_words: The last line that it wrote to standard error.
+        words: What it wrote to standard error.
     """
+    reason = find_reason(words)
     if status == -signal.SIGKILL:
         message = "the process was killed (signal 9)"
         hint = (
             "If the memory ran out, run fewer jobs at once, or lower training.batch_size or the model's size."
         )
     elif status < 0:
-        message, hint = f"the process was ended by {signal.Signals(-status).name}", "train.log may say why."
+        ended = f"the process was ended by {signal.Signals(-status).name}"
+        message, hint = f"{ended}: {reason}." if reason else ended, "train.log may say more."
     else:
-        message, hint = f"the process exited with status {status}", last_words
+        ended = f"the process exited with status {status}"
+        message, hint = f"{ended}: {reason}." if reason else ended, "train.log may say more."
     return ErrorRecord(type="ProcessLost", message=message, hint=hint)

@@ -4,16 +4,15 @@ import contextlib
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import IO
 
 import msgspec
 
 from mnist_exp.data import find_source
 from mnist_exp.download import Progress
 from mnist_exp.errors import ConfigError, ExperimentError
+from mnist_exp.native_output import HeldOutput, find_reason
 from mnist_exp.schema import Config, DataConfig, ModelConfig, OptimizerConfig
 from mnist_exp.sweeps.network_facts import NetworkFacts, known_facts
 from mnist_exp.teacher_runs import read_teacher
@@ -85,13 +84,13 @@ class Checker:
 
     def __init__(self, progress: Progress | None = None) -> None:
         self._progress = progress
-        self._words: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115
+        self._words = HeldOutput()
         # `-P`: nothing in the folder that the user happens to be in is imported.
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "mnist_exp.environment", "mnist_exp.sweeps.networks"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=self._words,
+            stderr=self._words.descriptor,
             start_new_session=True,
             env=os.environ | {"CUDA_VISIBLE_DEVICES": "-1"},
         )
@@ -175,9 +174,9 @@ class Checker:
 
     def _last_words(self) -> str:
         status = self._process.wait()
-        text = os.pread(self._words.fileno(), 1_000_000, 0).decode(errors="replace").strip()
+        reason = find_reason(self._words.drain()) or "no message"
         ended = f"signal {-status}" if status < 0 else f"status {status}"
-        return f"the process that builds them ended with {ended}: {(text.splitlines() or ['no message'])[-1]}"
+        return f"the process that builds them ended with {ended}: {reason}"
 
 
 def _data_key(config: Config) -> bytes:

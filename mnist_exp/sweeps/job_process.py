@@ -1,16 +1,14 @@
 """The process that runs jobs, from outside: started, given work, told to stop, replaced when it dies."""
 
-import os
 import select
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable
-from typing import IO
 
 import msgspec
 
+from mnist_exp.native_output import HeldOutput
 from mnist_exp.sweeps.assignments import Answer, Assignment
 
 _POLL_S = 0.2
@@ -20,13 +18,13 @@ class JobProcess:
     """One process of `mnist_exp.sweeps.job_worker`."""
 
     def __init__(self) -> None:
-        self._words: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115
+        self._words = HeldOutput()
         # `-P`: nothing in the folder that the user happens to be in is imported.
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "mnist_exp.environment", "mnist_exp.sweeps.job_worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=self._words,
+            stderr=self._words.descriptor,
             start_new_session=True,
         )
 
@@ -55,9 +53,8 @@ class JobProcess:
         return msgspec.json.decode(line, type=Answer) if line else self._process.wait()
 
     def last_words(self) -> str:
-        """Gives the last line that it wrote to standard error before a job's log took that over."""
-        text = os.pread(self._words.fileno(), 1_000_000, 0).decode(errors="replace")
-        return (text.strip().splitlines() or [""])[-1]
+        """Takes what it wrote to standard error and is in no job's log yet."""
+        return self._words.drain()
 
     def close(self) -> None:
         """Ends it at once."""

@@ -72,7 +72,7 @@ def _run(assignment: Assignment) -> None:
         try:
             if assignment.goes_on and job.given is not None:
                 earlier = runs.open_run(job.given)
-            execute(job, terminal, earlier)
+            execute(job, terminal, earlier, is_worker=True)
         except KeyboardInterrupt as error:
             terminal.error(f"mnist-exp: {error}")
         except Exception as error:

@@ -5,6 +5,7 @@ is killed leaves nobody behind.
 """
 
 import contextlib
+import faulthandler
 import math
 import os
 import sys
@@ -27,6 +28,7 @@ _CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D, keras.layers
 
 def main() -> None:
     """Answers until the input ends."""
+    faulthandler.enable()
     answers, sys.stdout = sys.stdout, sys.stderr
     lines: SimpleQueue[str] = SimpleQueue()
     threading.Thread(target=_listen, args=(lines,), daemon=True).start()

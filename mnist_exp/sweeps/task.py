@@ -111,7 +111,7 @@ def _attempt(sweep: SweepDirectory, job: SweepJob, order: Order, launch: Launch)
     words = process.last_words()
     close()
     if isinstance(outcome, int) and not _is_stopped(outcome, launch):
-        record_failure(job_of(assignment), explain_end(outcome, words), began)
+        record_failure(job_of(assignment), explain_end(outcome, words), began, words)
 
 
 def can_go_on(sweep: SweepDirectory, job: SweepJob) -> bool:

@@ -56,6 +56,7 @@ ROUNDS: dict[str, dict[str, str]] = {
     "test_hostile_data": {"MNIST_EXP_FUZZ_CASES": "20"},
     "test_hostile_checkpoints": {"MNIST_EXP_FUZZ_CASES": "20"},
     "test_hostile_runs": {"MNIST_EXP_FUZZ_CASES": "20"},
+    "test_hostile_environment": {"MNIST_EXP_ENVIRONMENTS": "1"},
 }
 """What the full round of a file asks for."""
 
@@ -131,6 +132,7 @@ FAULTS = (
     Fault("hostile data files and pictures", "test_hostile_data", (), REFUSED),
     Fault("hostile checkpoints", "test_hostile_checkpoints", (), REFUSED),
     Fault("hostile run directories", "test_hostile_runs", (), REFUSED),
+    Fault("hostile environments", "test_hostile_environment", (), "nothing: the same output, the same bits"),
 )
 
 
