@@ -5,6 +5,7 @@ nothing else in the package spells them. Accuracies are fractions, durations sec
 sizes bytes, times UTC in ISO 8601.
 """
 
+from pathlib import Path
 from typing import Literal
 
 from msgspec import Struct
@@ -169,7 +170,11 @@ class TeacherRecord(Struct, frozen=True, kw_only=True):
 
 
 class Manifest(Struct, frozen=True, kw_only=True):
-    """`manifest.json`: what was run, on what, and how it ended."""
+    """`manifest.json`: what was run, on what, and how it ended.
+
+    `working_dir` is the folder that relative paths of `argv` and of the configuration start from; null in
+    older ones.
+    """
 
     run_id: str
     mode: str
@@ -189,3 +194,9 @@ class Manifest(Struct, frozen=True, kw_only=True):
     sweep: SweepPlace | None = None
     resumed: list[ResumeRecord] = []
     teacher: TeacherRecord | None = None
+    working_dir: str | None = None
+
+    @property
+    def folder(self) -> Path | None:
+        """`working_dir`, unless it can be none."""
+        return Path(self.working_dir) if self.working_dir and Path(self.working_dir).is_absolute() else None
