@@ -6,6 +6,7 @@ from typing import Any
 from mnist_exp import keras_names
 from mnist_exp.errors import ConfigError, nearest
 from mnist_exp.plain_values import shortened
+from mnist_exp.quantities import direction_of
 from mnist_exp.refusals import as_typed
 from mnist_exp.schema import (
     BayesianTunerConfig,
@@ -125,7 +126,7 @@ def _has_mapping(value: Any) -> bool:
 
 def _check_monitor(config: Config) -> None:
     training = config.training
-    better = "max" if training.monitor.endswith("accuracy") else "min"
+    better = direction_of(training.monitor)
     if training.direction != better:
         raise ConfigError(
             f"training.direction: got {training.direction} with training.monitor={training.monitor}.",

@@ -47,6 +47,7 @@ def conclude(
     stage: SearchStage,
     confirmations: Sequence[ConfirmationRecord],
     terminal: Terminal,
+    resume: str,
     next_commands: Sequence[str],
 ) -> SearchSummary:
     """Scores the winner on the test images, once, and writes everything down.
@@ -60,6 +61,7 @@ def conclude(
         stage: The search's trials.
         confirmations: The candidates' trainings on fresh seeds.
         terminal: Where the report is shown.
+        resume: The command that goes on with it.
         next_commands: Commands to suggest.
 
     Returns:
@@ -70,7 +72,7 @@ def conclude(
     try:
         test = source.load("test")
     except ConfigError as error:
-        raise RunError(error.message, f"{error.hint} Then: mnist-exp resume={run.path}") from error
+        raise RunError(error.message, f"{error.hint} Then: {resume}") from error
     run.update_manifest(data=scoring.data_record(source, data, test))
     scored, accuracies, execution = _score_winner(found, files, run, test)
     run.write_predictions(scored.probabilities, test.labels)

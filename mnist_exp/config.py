@@ -26,8 +26,8 @@ SEARCH_BUDGET = ("tuner.max_trials", "tuner.max_minutes", "tuner.patience_trials
 """What ends a search."""
 
 _MAY_CHANGE = {
-    "train": ("training.epochs", "data.path"),
-    "tune": (*SEARCH_BUDGET, "tuner.workers"),
+    "train": ("training.epochs", "data.path", "training.teacher.run"),
+    "tune": (*SEARCH_BUDGET, "tuner.workers", "data.path"),
 }
 
 
@@ -113,7 +113,7 @@ def read_config(run_path: Path) -> Config:
     Raises:
         ConfigError: Its `config.yaml` is missing, damaged, or not accepted any more.
     """
-    tree = _read_tree(run_path / "config.yaml")
+    tree = read_tree(run_path / "config.yaml")
     try:
         return parse_tree(tree)
     except ConfigError as error:
@@ -131,13 +131,12 @@ def resumed_tree(run_path: Path, requested: dict[str, Any], typed: list[str]) ->
     Raises:
         ConfigError: The run cannot be gone on with, or not with these overrides.
     """
-    planned, tree = read_config(run_path), _read_tree(run_path / "config.yaml")
+    planned, tree = read_config(run_path), read_tree(run_path / "config.yaml")
     accepted = _MAY_CHANGE[planned.mode]
     for override in typed:
         key = override.partition("=")[0].lstrip("+~")
         if key in accepted:
-            group, _, name = key.partition(".")
-            tree[group] = tree[group] | {name: requested[group][name]}
+            _copy(key.split("."), requested, tree)
         elif key != "resume" and override != f"mode={planned.mode}":
             raise ConfigError(
                 f"{key}: {run_path} goes on with its own configuration; this cannot be changed.",
@@ -151,7 +150,20 @@ def resumed_tree(run_path: Path, requested: dict[str, Any], typed: list[str]) ->
     return tree
 
 
-def _read_tree(path: Path) -> dict[str, Any]:
+def _copy(parts: list[str], source: dict[str, Any], target: dict[str, Any]) -> None:
+    """Gives the key of these parts the value that it has in another tree."""
+    *groups, name = parts
+    for group in groups:
+        source, target = source[group], target[group]
+    target[name] = source[name]
+
+
+def read_tree(path: Path) -> dict[str, Any]:
+    """Reads a run's `config.yaml` as it stands.
+
+    Raises:
+        ConfigError: It is missing or damaged.
+    """
     try:
         with RunFolder(path.parent) as folder:
             return folder.read_yaml(path.name, MAX_CONFIG_BYTES)

@@ -61,7 +61,8 @@ def nearest(name: str, accepted: Iterable[str]) -> str:
         `Did you mean "adam"?` where one is near enough, else `Accepted: adam, sgd.`
     """
     names = sorted(accepted)
-    longer = [other for other in names if name and other.startswith(name)]
+    same = [other for other in names if other.lower() == name.lower()]
+    longer = same or [other for other in names if name and other.startswith(name)]
     close = longer or difflib.get_close_matches(name, names, n=1, cutoff=0.6)
     if close:
         return f'Did you mean "{close[0]}"?'

@@ -2,7 +2,6 @@
 
 import gc
 import importlib
-import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mnist_exp import jobs, runs
+from mnist_exp.commands import resume_command
 from mnist_exp.errors import ExperimentError
 from mnist_exp.jobs import Job
 from mnist_exp.native_output import diverted_stderr
@@ -60,7 +60,7 @@ def execute(
                 native_output.restore()
                 terminal.error(f"mnist-exp: {interrupted}")
 
-            go_on = f"; go on with: mnist-exp {shlex.quote(f'resume={run.path}')}"
+            go_on = f"; go on with: {resume_command(run.path, job.tree, Path.cwd())}"
             request.place, request.abandon = f"{run.path}{go_on if job.can_be_resumed else ''}", abandon
             mode.run(prepared, run, terminal, request)
         return run.path

@@ -38,6 +38,27 @@ def whole_file(path: Path) -> Iterator[Path]:
             draft.unlink(missing_ok=True)
 
 
+_new_folders: list[Path] = []
+
+
+def note_new_folders(path: Path) -> None:
+    """Notes a folder and those above it that are not there yet, before someone makes them."""
+    missing = [place for place in (path, *path.parents) if not os.path.exists(place)]  # noqa: PTH110 - a name too long is none
+    _new_folders.extend(reversed(missing))
+
+
+def note_made_folder(path: Path) -> None:
+    """Notes a folder that was just made."""
+    _new_folders.append(path)
+
+
+def remove_new_folders() -> None:
+    """Removes what was noted and is empty: a refused request leaves nothing behind."""
+    while _new_folders:
+        with suppress(OSError):
+            _new_folders.pop().rmdir()
+
+
 def write_bytes(path: Path, content: bytes) -> None:
     """Writes a whole file; see `whole_file`."""
     write_with(path, lambda draft: draft.write_bytes(content))

@@ -81,6 +81,7 @@ def open_run(job: Job) -> runs.RunDirectory:
             git=provenance.git_record(),
             data=None,
             sweep=job.place,
+            working_dir=str(Path.cwd()),
         )
 
     label = f"{job.mode}_{job.config.model.name}"

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from mnist_exp.plot_style import set_round_ticks
-from mnist_exp.quantities import loss_text, percent
+from mnist_exp.quantities import is_accuracy, loss_text, percent
 from mnist_exp.trial_records import TrialRecord
 
 _METRICS = {"val_accuracy": "Validation accuracy", "val_loss": "Validation loss"}
@@ -44,7 +44,7 @@ class Objective:
     @property
     def is_accuracy(self) -> bool:
         """Whether scores are fractions, which people read in percent."""
-        return self.name.endswith("accuracy")
+        return is_accuracy(self.name)
 
     def text(self, score: float) -> str:
         """Writes a score: an accuracy in percent, a loss as it is."""

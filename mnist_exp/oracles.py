@@ -19,6 +19,7 @@ from keras_tuner.oracles import (
     RandomSearchOracle,
 )
 
+from mnist_exp.quantities import direction_of
 from mnist_exp.schema import (
     BayesianTunerConfig,
     GridTunerConfig,
@@ -26,7 +27,6 @@ from mnist_exp.schema import (
     RandomTunerConfig,
     TunerConfig,
 )
-from mnist_exp.search import direction_of
 from mnist_exp.search_space import Dimension, SearchSpace
 
 _UNLIMITED = 10**9

@@ -1,4 +1,16 @@
-"""How a number is written where a person reads it."""
+"""How a number is written where a person reads it, and which way a metric is better."""
+
+from typing import Literal
+
+
+def is_accuracy(metric: str) -> bool:
+    """Says whether a metric of Keras is a fraction of right answers, and no loss: `val_accuracy` is."""
+    return metric.endswith("accuracy")
+
+
+def direction_of(metric: str) -> Literal["max", "min"]:
+    """Says whether a larger (`max`) or a smaller (`min`) value of a metric is better."""
+    return "max" if is_accuracy(metric) else "min"
 
 
 def percent(fraction: float, digits: int = 2) -> str:

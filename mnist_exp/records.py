@@ -5,6 +5,7 @@ nothing else in the package spells them. Accuracies are fractions, durations sec
 sizes bytes, times UTC in ISO 8601.
 """
 
+from pathlib import Path
 from typing import Literal
 
 from msgspec import Struct
@@ -206,6 +207,8 @@ class Manifest(Struct, frozen=True, kw_only=True):
         inter_op_threads: Number of operations at the same time; null for runs from before it was recorded.
         environment: Null for runs from before it was recorded.
         not_drawn: A sentence for each picture that could not be drawn.
+        working_dir: The folder that relative paths of `argv` and of the configuration start from; null in
+            older ones.
     """
 
     run_id: str
@@ -229,3 +232,9 @@ class Manifest(Struct, frozen=True, kw_only=True):
     resumed: list[ResumeRecord] = []
     teacher: TeacherRecord | None = None
     not_drawn: list[str] = []
+    working_dir: str | None = None
+
+    @property
+    def folder(self) -> Path | None:
+        """`working_dir`, unless it can be none."""
+        return Path(self.working_dir) if self.working_dir and Path(self.working_dir).is_absolute() else None

@@ -15,6 +15,7 @@ from omegaconf import OmegaConf
 
 from mnist_exp import CONF_DIR, keras_names
 from mnist_exp.errors import ConfigError, nearest
+from mnist_exp.meanings import likeliest, mode_meant
 from mnist_exp.plain_values import shortened
 from mnist_exp.schema import Config, SweepRequest
 
@@ -65,7 +66,9 @@ def explain_rejection(
             return ConfigError(f"{full_key}: not given, and there is no default.")
         known = known_keys() | {other for other, _ in _fields(shape)}
         siblings = {other.rpartition(".")[2] for other in known if other.rpartition(".")[0] == key}
-        return ConfigError(f"{full_key}: there is no such key.", nearest(name, siblings))
+        return ConfigError(
+            f"{full_key}: there is no such key.", likeliest(full_key) or nearest(name, siblings)
+        )
     shown = key
     for node in _FREE_NODES:
         shown = shown.replace(node, "")
@@ -81,7 +84,21 @@ def explain_rejection(
             f'{shown}: got {_quoted(value)}; letters, digits, "_", "." and "-" are accepted, 64 at most.'
         )
     expectation = _in_words(problem.removeprefix("Expected ").partition(", got")[0])
-    return ConfigError(f"{shown}: got {as_typed(value)}; expected {expectation}.")
+    return ConfigError(
+        f"{shown}: got {as_typed(value)}; expected {expectation}.", _value_meant(shown, value, expectation)
+    )
+
+
+def _value_meant(key: str, value: Any, expectation: str) -> str:
+    """Says what a word in place of a number, of true, false or null was most likely meant for."""
+    word = value.lower() if isinstance(value, str) else ""
+    if span := re.fullmatch(r"(\d+)(?:\.\.+|-|:|to)(\d+)", word):
+        return f"For each of them: mnist-exp -m '{key}=range({span[1]},{int(span[2]) + 1})'"
+    if word in ("none", "nil", "na", "nan") and "null" in expectation:
+        return "Write null."
+    if word in ("yes", "on", "no", "off", "y", "n") and "true" in expectation:
+        return f"Write {'true' if word in ('yes', 'on', 'y') else 'false'}."
+    return ""
 
 
 def explain_hydra(error: Exception, typed: Sequence[str]) -> ConfigError:
@@ -104,7 +121,9 @@ def _explain_hydra(error: Exception, typed: Sequence[str]) -> ConfigError:
                 f"hydra/launcher: {option} is not installed.",
                 f"Install it with: pip install 'mnist-exp[{extra}]'",
             )
-        return ConfigError(f'{group}: there is no "{shortened(option)}".', nearest(option, error.options))
+        meant = mode_meant(option) if group == "mode" else None
+        hint = f'Did you mean "{meant}"?' if meant else nearest(option, error.options)
+        return ConfigError(f'{group}: there is no "{shortened(option)}".', hint)
     text = str(error)
     if isinstance(error, OverrideParseException):
         override = shortened(error.override or "")
@@ -119,6 +138,8 @@ def _explain_hydra(error: Exception, typed: Sequence[str]) -> ConfigError:
             return ConfigError(f"{shortened(' '.join(typed))}: {error.strerror}.")
         path = shortened(str(error.filename), 200)
         return ConfigError(f"hydra.run.dir: {path}: {error.strerror}.", "Name a new directory.")
+    if answer := _explain_signs(text, typed):
+        return answer
     found = re.search(r"Could not override '([^']*)'", text)
     if found and (answer := _explain_key(found[1], typed, str(error.__cause__ or text))):
         return answer
@@ -129,6 +150,28 @@ def _explain_hydra(error: Exception, typed: Sequence[str]) -> ConfigError:
     return ConfigError(f"{words}: Hydra cannot compose this: {problem or _reason(error)}.")
 
 
+def _explain_signs(text: str, typed: Sequence[str]) -> ConfigError | None:
+    """Answers for a + or ~ before what is there, or is not, and for several values without -m."""
+    if re.search(r"Multiple values for|force-add of config groups|already at|more than once", text):
+        for word in typed:
+            key = word.partition("=")[0]
+            if key.startswith("+") and key.strip("+") in text:
+                return ConfigError(
+                    f"{shortened(word)}: {key.strip('+')} is there already.",
+                    f"Leave out the +: {shortened(word.lstrip('+'))}",
+                )
+    if text.startswith("Could not delete"):
+        word = next((word for word in typed if word.startswith("~")), "~")
+        key = word.partition("=")[0].lstrip("~")
+        return ConfigError(f"{shortened(word)}: there is nothing to take away.", f"To choose, write {key}=….")
+    if found := re.match(r"Ambiguous value for argument '(.*)'", text):
+        return ConfigError(
+            f"{shortened(found[1])}: several values make a sweep.",
+            "Add -m (--multirun); a list is written in brackets, a text with commas in quotes.",
+        )
+    return None
+
+
 def _explain_key(key: str, typed: Sequence[str], cause: str) -> ConfigError | None:
     """Answers for a key that the composed configuration does not have; not for Hydra's own."""
     root = key.partition(".")[0]
@@ -136,7 +179,15 @@ def _explain_key(key: str, typed: Sequence[str], cause: str) -> ConfigError | No
     modes = [mode for mode, keys in MODE_KEYS.items() if root in keys]
     if modes and mode not in modes:
         return _explain_mode(key, modes, mode)
-    if key in known_keys() and _is_swept(root, typed):
+    owners = _owners(key)
+    swept = [option for word in typed if word.startswith(f"{root}=") for option in _options_of(word)]
+    if len(swept) > 1 and owners and (others := [option for option in swept if option not in owners]):
+        return ConfigError(
+            f"{key}: belongs to {' or '.join(f'{root}={option}' for option in owners)}, and not to "
+            f"{' and '.join(f'{root}={option}' for option in others)}.",
+            "Sweep over them in a command each.",
+        )
+    if (key in known_keys() or owners) and _is_swept(root, typed):
         return ConfigError(
             f"{key}: Hydra composes a sweep once without what is swept, and the default {root} has no such "
             "key.",
@@ -151,7 +202,9 @@ def _explain_key(key: str, typed: Sequence[str], cause: str) -> ConfigError | No
         accepted = [f"{root}.{name}" for name in node or ()] or [root]
         return ConfigError(f"{shortened(key)}: there is no such key.", nearest(key, accepted))
     is_question = mode not in ("", "tune") and "." not in key
-    hint = nearest(key, ["runs_dir", *MODE_KEYS[mode]]) if is_question else _nearest_key(key)
+    hint = (
+        nearest(key, ["runs_dir", *MODE_KEYS[mode]]) if is_question else likeliest(key) or _nearest_key(key)
+    )
     return ConfigError(f"{shortened(key)}: there is no such key.", hint)
 
 
@@ -188,14 +241,25 @@ def _is_swept(group: str, typed: Sequence[str]) -> bool:
 
 def _explain_absent(key: str, cause: str) -> ConfigError:
     """Answers for a key that some option of its group has, but not the chosen one."""
-    group, _, leaf = key.partition(".")
-    options = [path.stem for path in sorted(CONF_DIR.glob(f"{group}/*.yaml")) if leaf in OmegaConf.load(path)]
-    if options:
+    group = key.partition(".")[0]
+    if options := _owners(key):
         choices = " or ".join(f"{group}={option}" for option in options)
         return ConfigError(f"{key}: the chosen {group} has no such key.", f"It belongs to {choices}.")
     if group == "optimizer":
         return ConfigError(f"{key}: the chosen optimizer's file does not list it.", f"Add it: +{key}=…")
     return ConfigError(f"{key}: {_ADVICE.sub('', cause).strip().splitlines()[0]}.")
+
+
+def _owners(key: str) -> list[str]:
+    """Lists the options of a key's group that have it."""
+    group, _, leaf = key.partition(".")
+    files = sorted(CONF_DIR.glob(f"{group}/*.yaml")) if leaf and group.isidentifier() else []
+    return [path.stem for path in files if leaf.partition(".")[0] in OmegaConf.load(path)]
+
+
+def _options_of(override: str) -> list[str]:
+    """Lists what an override of a group goes over."""
+    return override.partition("=")[2].split(",")
 
 
 def _nearest_key(key: str) -> str:

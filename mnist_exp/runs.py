@@ -172,6 +172,7 @@ def claim_folder(folder: Path, label: str, given: Path | None = None) -> Path:
     Raises:
         ConfigError: The folder cannot be written, or the given directory is in use.
     """
+    files.note_new_folders(given or folder)
     try:
         return _claim(folder, label) if given is None else _adopt(given)
     except OSError as error:
@@ -192,6 +193,7 @@ def _claim(folder: Path, label: str) -> Path:
             path.mkdir()
         except FileExistsError:
             continue
+        files.note_made_folder(path)
         return path
 
 

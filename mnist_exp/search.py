@@ -9,6 +9,7 @@ from omegaconf import OmegaConf
 from mnist_exp.blueprint import Blueprint, check, freeze
 from mnist_exp.config import Composition, resolve
 from mnist_exp.errors import ConfigError
+from mnist_exp.quantities import direction_of
 from mnist_exp.schema import Config, HyperbandTunerConfig, TunerConfig
 from mnist_exp.search_space import SearchSpace, parse_search_space
 
@@ -92,11 +93,6 @@ class Search:
             config: The run's, read from `config.yaml`.
         """
         return cls(config, Blueprint.from_tree(tree["blueprint"]), SearchSpace.from_tree(tree["space"]))
-
-
-def direction_of(objective: str) -> Literal["max", "min"]:
-    """Says whether a larger (`max`) or a smaller (`min`) objective is better."""
-    return "max" if objective.endswith("accuracy") else "min"
 
 
 def tuner_name(tuner: TunerConfig) -> str:

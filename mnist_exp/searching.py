@@ -2,7 +2,6 @@
 
 import argparse
 import itertools
-import shlex
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +10,18 @@ from typing import Any
 from mnist_exp import training
 from mnist_exp.assignments import trial_name
 from mnist_exp.chief import Chief, serving
+from mnist_exp.commands import (
+    SEARCH_PATH,
+    command,
+    data_words,
+    portable,
+    relative_paths,
+    resume_command,
+    setting,
+)
 from mnist_exp.conclusion import conclude
 from mnist_exp.conductor import Conductor
+from mnist_exp.config import read_tree
 from mnist_exp.console import render_notice
 from mnist_exp.data import Source, TrainingData, find_source, load_training_data
 from mnist_exp.device import device_name, start_fresh
@@ -39,7 +48,8 @@ from mnist_exp.search_files import SearchFiles
 from mnist_exp.search_space import SearchSpace
 from mnist_exp.signals import StopRequest
 from mnist_exp.stages import ConfirmationStage, SearchStage
-from mnist_exp.sweeps.overrides import override_value, to_override
+from mnist_exp.sweeps.overrides import override_value
+from mnist_exp.teacher_runs import TEACHER_KEY
 from mnist_exp.teachers import describe_teacher, load_teacher
 from mnist_exp.terminal import Terminal
 from mnist_exp.trial_records import SearchSummary
@@ -150,20 +160,25 @@ def search(
         stage,
         confirmations.confirmations if confirmations else [],
         terminal,
+        resume_command(run.path, read_tree(run.path / "config.yaml"), run.manifest.folder),
         _next_commands(search, run, files),
     )
 
 
 def _next_commands(search: Search, run: RunDirectory, files: SearchFiles) -> list[str]:
     """Suggests how to train the winner, on the same images and with the user's own YAML."""
-    data = [override for override in run.read_overrides() if override.startswith("data")]
+    folder = run.manifest.folder
+    tree = read_tree(run.path / "config.yaml")
+    words = data_words(run.read_overrides(), tree, folder)
     path = search.config.data.path
-    if path is not None and not any(override.startswith("data.path=") for override in data):
-        data.append(to_override("data.path", path, "data"))
-    folders = _search_path(run.manifest.argv)
-    own = [to_override("hydra.searchpath", folders, "hydra")] if folders else []
+    if path is not None and not any(word.startswith("data.path=") for word in words):
+        words.append(setting("data.path", path))
+    if teacher := relative_paths(tree, folder).get(TEACHER_KEY):
+        words.append(setting(TEACHER_KEY, teacher))
+    folders = _search_path(portable(run.manifest.argv, folder))
+    own = [setting(SEARCH_PATH, folders)] if folders else []
     experiment = f"experiment={files.experiment_path.stem}"
-    return [shlex.join(["mnist-exp", "--config-dir", str(run.path), experiment, *data, *own])]
+    return [command("--config-dir", str(run.path.absolute()), experiment, *words, *own)]
 
 
 def _search_path(argv: list[str]) -> list[str]:
@@ -171,8 +186,8 @@ def _search_path(argv: list[str]) -> list[str]:
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument("--config-dir", "-cd", type=Path)
     given, words = parser.parse_known_args(argv)
-    typed = [override_value(word)[1] for word in words if word.startswith("hydra.searchpath=")]
-    folder = [] if given.config_dir is None else [f"file://{given.config_dir.resolve()}"]
+    typed = [override_value(word)[1] for word in words if word.startswith(f"{SEARCH_PATH}=")]
+    folder = [] if given.config_dir is None else [f"file://{given.config_dir}"]
     return [*folder, *itertools.chain(*typed)]
 
 

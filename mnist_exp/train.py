@@ -13,7 +13,8 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
-from mnist_exp import CONF_DIR, runs
+from mnist_exp import CONF_DIR, files, runs
+from mnist_exp.arguments import check_arguments
 from mnist_exp.config import (
     Composition,
     own_keys,
@@ -53,6 +54,7 @@ class TakeOver(Callback):
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Refuses a bad configuration of a single run."""
+        files.note_new_folders(Path(config.hydra.run.dir))
         with closing(Terminal()) as terminal:
             status = _status_of(terminal, lambda: _check(config))
         if status:
@@ -92,6 +94,15 @@ def _reading_mode(config: DictConfig) -> Any:
 def main() -> None:
     """Runs the command line; exits with 0 (done), 1 (failed), 2 (refused) or 130 (interrupted)."""
     prepare()
+    try:
+        _run_command_line()
+    except SystemExit as ended:
+        if ended.code == ConfigError.exit_status:
+            files.remove_new_folders()
+        raise
+
+
+def _run_command_line() -> None:
     # Hydra prints its own errors and exits with 1 unless it is told to raise them.
     os.environ[_FULL_ERROR] = "1"
     statuses: list[int] = []
@@ -102,6 +113,7 @@ def main() -> None:
 
     application = hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name="config")(job)
     try:
+        check_arguments(sys.argv[1:])
         check_working_folder()
         with bearing_lost_output():
             application()

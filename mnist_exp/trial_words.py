@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from mnist_exp.quantities import loss_text, percent
+from mnist_exp.quantities import direction_of, is_accuracy, loss_text, percent
 from mnist_exp.streams import without_control
 from mnist_exp.trial_records import ConfirmationRecord, TrialRecord
 
@@ -31,15 +31,15 @@ def one_line(text: str) -> str:
 
 def objective_words(objective: str) -> str:
     """Words a metric and which way is better: `highest validation accuracy`."""
-    direction = "highest" if _is_accuracy(objective) else "lowest"
-    return f"{direction} {_OBJECTIVES.get(objective, one_line(objective))}"
+    extreme = "highest" if direction_of(objective) == "max" else "lowest"
+    return f"{extreme} {_OBJECTIVES.get(objective, one_line(objective))}"
 
 
 def score_text(score: float | None, objective: str) -> str:
     """Writes a score: an accuracy as a percentage, anything else as a loss; `–` for none."""
     if score is None:
         return "–"
-    return percent(score) if _is_accuracy(objective) else loss_text(score)
+    return percent(score) if is_accuracy(objective) else loss_text(score)
 
 
 def interval_text(interval: tuple[float, float], objective: str) -> str:
@@ -50,10 +50,6 @@ def interval_text(interval: tuple[float, float], objective: str) -> str:
 def margin_text(margin: float, objective: str) -> str:
     """Writes half the width of an interval of scores: `± 0.12`, in points where these are accuracies."""
     return f"± {_bare(margin, objective)}"
-
-
-def _is_accuracy(objective: str) -> bool:
-    return objective.endswith("accuracy")
 
 
 def _bare(value: float, objective: str) -> str:

@@ -1,5 +1,6 @@
 """Requests that are wrong: one line that names key, value and remedy; exit 2; nothing started."""
 
+import importlib.metadata
 import os
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from mnist_exp import CONF_DIR, train
 from mnist_exp.config import parse
 from mnist_exp.sweeps.overrides import override_value
 from mnist_exp.unused import refuse_unused_values
+from tests.comparison.run_makers import make_run
 
 Refuse = Callable[..., str]
 
@@ -210,6 +212,102 @@ REFUSED = [
     ("--config-dir /no/such/folder", "/no/such/folder"),
 ]
 
+# Requests whose folders Hydra, or this package, has made by the time they are refused.
+REFUSED_LATE = [
+    ("mode=evaluate run=nowhere hydra.run.dir=x/y", "run:"),
+    ("mode=verify run=nowhere hydra.run.dir=x/y runs_dir=a/b", "run:"),
+    ("mode=compare runs=nowhere hydra.run.dir=x", "runs:"),
+    ("mode=predict run=nowhere images=x.png hydra.run.dir=x/y/z", "run:"),
+    ("resume=nowhere hydra.run.dir=x", "resume:"),
+    ("data.path=nowhere.npz hydra.run.dir=x/y runs_dir=a", "data.path:"),
+    ("-m seed=-1,0 hydra.sweep.dir=s/t", "seed:"),
+]
+
+# What was most likely meant: overrides, and what the line must contain.
+MEANT = [
+    # words of other tools, and a key's last part
+    ("epochs=3", 'Did you mean "training.epochs"?'),
+    ("batch_size=64", 'Did you mean "training.batch_size"?'),
+    ("lr=0.01", 'Did you mean "optimizer.learning_rate"?'),
+    ("optimizer.lr=0.01", '"optimizer.learning_rate"'),
+    ("trainer.max_epochs=3", '"training.epochs"'),
+    ("+num_epochs=3", '"training.epochs"'),
+    ("model.learning_rate=1", '"optimizer.learning_rate"'),
+    ("dropout=0.1", '"model.dropout"'),
+    ("hidden_units=[3]", '"model.units"'),
+    ("dataset=mnist", 'Did you mean "data"?'),
+    ("net=ann", 'Did you mean "model"?'),
+    ("optim=adam", 'Did you mean "optimizer"?'),
+    ("weight_decay=0.1", '"optimizer.weight_decay"'),
+    ("random_state=1", 'Did you mean "seed"?'),
+    ("n_trials=3", '"tuner.max_trials"', "mode=tune"),
+    ("save_dir=x", '"runs_dir"'),
+    ("name=x", '"hydra.run.dir"'),
+    ("gpus=1", "CUDA_VISIBLE_DEVICES"),
+    ("verbose=1", "train.log"),
+    ("patience=3", '"training.early_stopping.patience"'),
+    # signs
+    ("+experiment=best_ann", "Leave out the +: experiment=best_ann"),
+    ("++experiment=best_ann", "Leave out the +: experiment=best_ann"),
+    ("+model=cnn", "Leave out the +: model=cnn"),
+    ("+seed=1", "Leave out the +: seed=1"),
+    ("experiment+=best_ann", "Write experiment=best_ann."),
+    ("~experiment=best_ann", "nothing to take away", "experiment="),
+    # flags that there are not, and one that there must not be
+    ("--experiment=best_ann", "mnist-exp experiment=best_ann"),
+    ("--experiment best_ann", "mnist-exp experiment=best_ann"),
+    ("--epochs 3", "mnist-exp training.epochs=3"),
+    ("--batch-size=64", "mnist-exp training.batch_size=64"),
+    ("--model ann", "mnist-exp model=ann"),
+    ("-model=ann", "mnist-exp model=ann"),
+    ("--exp x", "no such flag"),
+    ("--hlep", "no such flag", '"--help"'),
+    ("--multi seed=0,1", '"--multirun"'),
+    ("--config x", "--config"),
+    ("--experimental-rerun x.pickle", "unpickle"),
+    ("--experimental-rerun=x.pickle", "unpickle"),
+    ("--config-dir", "expected one argument"),
+    ("--cfg nothing", "invalid choice"),
+    # words without =
+    ("train", "Write mode=train."),
+    ("ann", "Write model=ann."),
+    ("best_ann", "Write experiment=best_ann."),
+    ("help", "Write --help."),
+    ("version", "Write --version."),
+    ("model ann", "Write model=ann."),
+    ("model = ann", "no spaces around ="),
+    ("model= ann", "no spaces around ="),
+    ("model =ann", "model"),
+    ("model:ann", "Write model=ann."),
+    ("lr:0.1", "Write optimizer.learning_rate=0.1."),
+    ("seed", "Write seed=…"),
+    ("eval", "Write mode=evaluate."),
+    ("gibberish", "key=value"),
+    # values
+    ("mode=training", '"train"'),
+    ("mode=eval", '"evaluate"'),
+    ("mode=test", '"evaluate"'),
+    ("mode=search", '"tune"'),
+    ("model=ANN", '"ann"'),
+    ("model=ann.yaml", 'Did you mean "ann"?', "--config-dir"),
+    ("model=conf/model/ann.yaml", 'Did you mean "ann"?', "--config-dir"),
+    ("mode=tune tuner.max_minutes=None", "Write null."),
+    ("model.batch_norm=yes", "got"),
+    ("seed=1..5", "'seed=range(1,6)'"),
+    ("seed=0-4", "'seed=range(0,5)'"),
+    ("seed=0,1,2", "Add -m"),
+    ("-m model=cnn,ann model.filters=[8,8,8]", "model.filters: belongs to model=cnn", "not to model=ann"),
+    # letters that only look right
+    ("model=ann\r", "character 10 is a carriage return"),
+    ("–m", "character 1 is an en dash (U+2013)"),
+    ("—help", "em dash", "Type -"),
+    ("model=“ann”", "left double quotation mark", 'Type "'),
+    ("model=ann\u00a0seed=1", "no-break space"),
+    ("model＝ann", "fullwidth equals sign", "Type ="),
+    ("seed=３", "fullwidth digit three", "Type 3"),
+    ("optimizer.learning_rate=1e−3", "minus sign"),
+]
+
 # The same for models that only Keras can refuse; all of them cost one import of TensorFlow.
 REFUSED_BY_KERAS = [
     ("model.layers=[Flatten,{Conv2D:{filters:3,kernel_size:3}}]", "model.layers", "do not fit together"),
@@ -247,7 +345,9 @@ def refuse(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.Captur
     return give
 
 
-@pytest.mark.parametrize(("request_text", "words"), [(case[0], case[1:]) for case in REFUSED])
+@pytest.mark.parametrize(
+    ("request_text", "words"), [(case[0], case[1:]) for case in REFUSED + REFUSED_LATE + MEANT]
+)
 def test_a_wrong_request_is_answered_in_one_line(
     refuse: Refuse, request_text: str, words: tuple[str, ...]
 ) -> None:
@@ -336,7 +436,23 @@ def test_a_refusal_never_names_an_argument_that_is_refused_too(refuse: Refuse) -
     assert "ema" not in refuse("+optimizer.momentum=0.9")
 
 
-def test_hydras_own_flags_are_answered_by_their_usage(run_command: Callable, tmp_path: Path) -> None:
+def test_the_version_is_our_own(run_command: Callable, tmp_path: Path) -> None:
+    done = run_command("--version", cwd=tmp_path)
+    version = importlib.metadata.version("mnist-exp")
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"mnist-exp {version}\n", "")
+
+
+def test_a_path_given_as_a_word_is_asked_about(refuse: Refuse, tmp_path: Path) -> None:
+    make_run(tmp_path / "runs", "a b")
+    assert "mnist-exp mode=evaluate 'run=runs/a b'" in refuse("runs/a b")
+
+
+def test_letters_in_quotes_are_nobodys_business(refuse: Refuse) -> None:
+    line = refuse("mode=evaluate", "run='Bob’s – study'")
+    assert "does not exist" in line and "character" not in line
+
+
+def test_a_flag_that_there_is_not_is_answered_in_one_line(run_command: Callable, tmp_path: Path) -> None:
     done = run_command("--no-such-flag", cwd=tmp_path)
     assert done.returncode == 2 and "--no-such-flag" in done.stderr and done.stdout == ""
     assert list(tmp_path.iterdir()) == []

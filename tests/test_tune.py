@@ -57,9 +57,8 @@ def test_a_search_ends_well_and_says_what_it_did(search: FinishedRun) -> None:
     assert "model.activation=tanh is given, and not searched" in search.stdout
     assert "search over (tuner.max_trials: 5 trials)" in search.stdout
     assert summary(search)["verdict"] in " ".join(search.stdout.split())
-    run = search.path.relative_to(search.path.parent.parent)
     (command,) = [line for line in search.stdout.splitlines() if line.startswith("  mnist-exp")]
-    assert command == f"  mnist-exp --config-dir {run} experiment=best_experiment data=sample"
+    assert command == f"  mnist-exp --config-dir {search.path} experiment=best_experiment data=sample"
 
 
 def test_every_trial_is_recorded_with_its_values_seed_curve_and_time(search: FinishedRun) -> None:

@@ -1,14 +1,15 @@
 """Which finished run is meant: a path, `latest`, or `best`."""
 
-import shlex
 from collections.abc import Iterator
 from contextlib import suppress
 from glob import has_magic
 from pathlib import Path
+from typing import Any
 
+from mnist_exp.commands import resume_command
 from mnist_exp.comparison.finding import find_runs
 from mnist_exp.comparison.reading import DamagedRun, RunResult, read_run
-from mnist_exp.config import parse_tree
+from mnist_exp.config import parse_tree, read_tree
 from mnist_exp.errors import ConfigError, nearest
 from mnist_exp.plain_values import shortened
 from mnist_exp.schema import Config
@@ -113,7 +114,10 @@ def _way_on(run: RunResult) -> str:
     """Says how a run that was stopped comes to its end."""
     if run.manifest.mode == "verify" or run.status not in ("interrupted", "lost"):
         return ""
-    return f" Go on with it: mnist-exp {shlex.quote(f'resume={run.path}')}"
+    tree: dict[str, Any] = {}
+    with suppress(ConfigError):
+        tree = read_tree(run.path / "config.yaml")
+    return f" Go on with it: {resume_command(run.path, tree, run.manifest.folder)}"
 
 
 def _choose_training(text: str, runs_dir: Path) -> Path:

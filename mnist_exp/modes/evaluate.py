@@ -3,7 +3,7 @@
 Of several runs, the mean of their probabilities is scored.
 """
 
-import shlex
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,8 @@ import numpy as np
 from msgspec import Struct
 
 from mnist_exp import files
+from mnist_exp.commands import SEARCH_PATH, command, data_words, kept, portable, setting
+from mnist_exp.comparison.reading import RunResult
 from mnist_exp.errors import ConfigError
 from mnist_exp.evaluation.members import check_members, read_members
 from mnist_exp.evaluation.options import EvaluateOptions
@@ -132,7 +134,8 @@ def answer(request: EvaluateRequest, terminal: Terminal, given: Path | None) -> 
         not_drawn = _write(evaluated, scored, output_dir)
     for sentence in not_drawn:
         terminal.print(sentence)
-    _show(evaluated, scored, terminal, output_dir, _as_typed(request))
+    commands = _next_commands(request, run, not is_alone, sys.argv[1:])
+    _show(evaluated, scored, terminal, output_dir, commands)
 
 
 def _names_data(typed: Sequence[str]) -> bool:
@@ -140,10 +143,18 @@ def _names_data(typed: Sequence[str]) -> bool:
     return any(override.partition("=")[0].lstrip("+~").partition(".")[0] == "data" for override in typed)
 
 
-def _as_typed(request: EvaluateRequest) -> str:
-    """Words the runs as the user would type them."""
-    typed = (override for override in request.typed if override.startswith("run="))
-    return shlex.quote(next(typed, f"run={request.run}"))
+def _next_commands(
+    request: EvaluateRequest, run: RunResult, is_ensemble: bool, argv: Sequence[str]
+) -> list[str]:
+    """Suggests what else to ask of these runs, `run` being the first of them."""
+    here = Path.cwd()
+    around = portable(kept(argv, [SEARCH_PATH, "runs_dir", *(["run"] if is_ensemble else [])]), here)
+    asked = around if is_ensemble else [*around, setting("run", str(run.path.absolute()))]
+    data = portable(kept(request.typed, ["data"]), here)
+    if not _names_data(request.typed):
+        data = data_words([], run.config, run.manifest.folder or here)
+    found = [] if request.split != "test" else [command("mode=evaluate", *asked, *data, "split=validation")]
+    return found if is_ensemble else [*found, command("mode=predict", *asked, "images=digit.png")]
 
 
 def _write(evaluated: "Evaluated", scored: "ScoredSplit", output_dir: Path) -> list[str]:
@@ -167,9 +178,13 @@ def _write(evaluated: "Evaluated", scored: "ScoredSplit", output_dir: Path) -> l
 
 
 def _show(
-    evaluated: "Evaluated", scored: "ScoredSplit", terminal: Terminal, output_dir: Path, run: str
+    evaluated: "Evaluated",
+    scored: "ScoredSplit",
+    terminal: Terminal,
+    output_dir: Path,
+    commands: Sequence[str],
 ) -> None:
-    """Shows what was measured; `run` is what was asked for."""
+    """Shows what was measured, and commands to try."""
     from mnist_exp.console import render_digits, render_notice
     from mnist_exp.evaluation.console import render_evaluation
 
@@ -179,10 +194,4 @@ def _show(
     )
     if scored.notice:
         terminal.print(render_notice(scored.notice))
-    is_ensemble = isinstance(evaluated.record, EnsembleEvaluation)
-    if not is_ensemble:
-        run = shlex.quote(f"run={evaluated.record.run}")
-    commands = [] if is_ensemble else [f"mnist-exp mode=predict {run} images=digit.png"]
-    if scored.split == "test":
-        commands.insert(0, f"mnist-exp mode=evaluate {run} split=validation")
     terminal.print(render_evaluation(evaluated.record, str(output_dir), commands))

@@ -8,7 +8,8 @@ import numpy as np
 from mnist_exp import console, files, moments, provenance, resumption, scoring, training
 from mnist_exp.best_epoch import BestCheckpoint
 from mnist_exp.checkpoints import Checkpoint, load_best, read_checkpoint, write_checkpoint
-from mnist_exp.config import read_config
+from mnist_exp.commands import SEARCH_PATH, command, data_words, kept, portable, relative_paths, setting
+from mnist_exp.config import read_config, read_tree
 from mnist_exp.device import device_name, set_threads
 from mnist_exp.engine import ExperimentModel
 from mnist_exp.jobs import Job
@@ -19,6 +20,7 @@ from mnist_exp.reuse import ImageStore, ModelStore, StoredImages
 from mnist_exp.runs import RunDirectory
 from mnist_exp.schema import Config
 from mnist_exp.signals import StopRequest
+from mnist_exp.teacher_runs import TEACHER_KEY
 from mnist_exp.teachers import check_same_teacher, describe_teacher, load_teacher
 from mnist_exp.terminal import Terminal
 from mnist_exp.workplace import num_threads
@@ -161,7 +163,7 @@ def run(experiment: Experiment, run: RunDirectory, terminal: Terminal, request: 
     for notice in filter(None, [*not_drawn, describe_numbered(class_names)]):
         terminal.print(console.render_notice(notice))
     terminal.print(console.render_digits(test.images, test.labels, scored.probabilities, class_names))
-    terminal.print(console.render_summary(summary, str(run.path), _next_commands(config)))
+    terminal.print(console.render_summary(summary, str(run.path), _next_commands(run, config)))
     return summary
 
 
@@ -235,12 +237,20 @@ def _plan(experiment: Experiment, run: RunDirectory) -> console.Plan:
     )
 
 
-def _next_commands(config: Config) -> list[str]:
-    """Suggests what to try after this run."""
-    other = "bn_dnn" if config.model.name == "ann" else "ann"
-    data = "" if config.data.name == "mnist" else f" data={config.data.name}"
+def _next_commands(run: RunDirectory, config: Config) -> list[str]:
+    """Suggests what to try after this run, with the same YAML and images."""
+    typed, folder, name = run.read_overrides(), run.manifest.folder, config.model.name
+    tree = read_tree(run.path / "config.yaml")
+    around = portable(kept(run.manifest.argv, [SEARCH_PATH, "runs_dir"]), folder)
+    around += data_words(typed, tree, folder)
+    if config.data.name != "mnist" and not kept(typed, ["data", "experiment"]):
+        around.append(setting("data", config.data.name))
+    # The model's name may not be that of its file, and an experiment may choose another one.
+    same = kept(typed, ["model", "experiment"]) or [f"model={name}"]
+    if kept(typed, ["experiment"]) and (teacher := relative_paths(tree, folder).get(TEACHER_KEY)):
+        same.append(setting(TEACHER_KEY, teacher))
     return [
-        f"mnist-exp model={other}{data}",
-        f"mnist-exp model={config.model.name}{data} augmentation=shift",
-        f"mnist-exp -m model={config.model.name}{data} seed=1,2,3",
+        command(f"model={'bn_dnn' if name == 'ann' else 'ann'}", *around),
+        command(*same, *around, "augmentation=shift"),
+        command("-m", *same, *around, "seed=1,2,3"),
     ]

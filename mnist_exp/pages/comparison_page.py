@@ -1,11 +1,11 @@
 """A comparison's page: the verdict first, then what it rests on."""
 
-import re
-import shlex
 from dataclasses import dataclass
+from glob import escape
 from pathlib import Path
 from typing import Any
 
+from mnist_exp.commands import command, setting
 from mnist_exp.comparison.comparison import Examined
 from mnist_exp.comparison.grouping import ComparableSet
 from mnist_exp.comparison.pairs import Pair
@@ -20,8 +20,6 @@ _MOST_LISTED = 100
 _MOST_SETS = 20
 _LONGEST_PATH = 400
 _LONGEST_COMMAND = 6000
-# What Hydra takes without quotes.
-_PLAIN_PATH = re.compile(r"[A-Za-z0-9_./+@:%-]+")
 
 
 @dataclass(frozen=True)
@@ -212,12 +210,12 @@ def _left_out_words(row: RunRow) -> tuple[str, str, str]:
 
 
 def _command(comparison: Comparison) -> str:
-    """Writes the command that compares the same runs again; empty where it might be another one."""
-    paths = [row.run for row in comparison.runs]
-    if not paths or not all(map(_PLAIN_PATH.fullmatch, paths)):
+    """Writes the command that compares the same runs again; empty where it would be too long to be right."""
+    paths = [str(Path(row.run).absolute()) for row in comparison.runs]
+    if not paths or sum(map(len, paths)) > _LONGEST_COMMAND:
         return ""
     parent = Path(paths[0]).parent
     is_whole = {str(path.parent) for path in parent.glob("*/manifest.json")} == set(paths)
-    runs = f"{parent}/*" if is_whole and len(paths) > 1 else f"[{','.join(paths)}]"
-    command = shlex.join(["mnist-exp", "mode=compare", f"runs={runs}"])
-    return command if len(command) <= _LONGEST_COMMAND else ""
+    runs = str(Path(escape(str(parent)), "*")) if is_whole and len(paths) > 1 else paths
+    again = command("mode=compare", setting("runs", runs))
+    return again if len(again) <= _LONGEST_COMMAND and visible(again, len(again)) == again else ""

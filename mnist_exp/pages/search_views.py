@@ -10,7 +10,7 @@ from mnist_exp.pages.charts import Chart, Series, line_chart, percent_tick
 from mnist_exp.pages.rendering import visible
 from mnist_exp.pages.run_material import RunMaterial
 from mnist_exp.pages.words import count_text, values_text
-from mnist_exp.quantities import duration, loss_text, percent
+from mnist_exp.quantities import direction_of, duration, is_accuracy, loss_text, percent
 from mnist_exp.trial_records import CandidateRecord, SearchSummary, TrialRecord
 from mnist_exp.trial_words import (
     candidate_name,
@@ -82,7 +82,7 @@ def search_view(material: RunMaterial) -> SearchView | None:
         return None
     summary = material.run.summary if isinstance(material.run.summary, SearchSummary) else None
     objective = summary.objective if summary is not None else _objective(material.config)
-    sign = 1 if objective.endswith("accuracy") else -1
+    sign = 1 if direction_of(objective) == "max" else -1
     trials = [trial for trial in material.trials if trial.score is not None]
     best = max(trials, key=lambda trial: (sign * (trial.score or 0.0), -trial.trial), default=None)
     return SearchView(
@@ -99,16 +99,15 @@ def search_view(material: RunMaterial) -> SearchView | None:
 
 def _objective(config: dict[str, Any]) -> str:
     """Returns what an unfinished search was searching for."""
-    training = config.get("training")
-    monitor = training.get("monitor") if isinstance(training, dict) else None
-    return monitor if isinstance(monitor, str) else "val_accuracy"
+    tuner = config.get("tuner")
+    objective = tuner.get("objective") if isinstance(tuner, dict) else None
+    return objective if isinstance(objective, str) else "val_accuracy"
 
 
 def _chart(trials: Sequence[TrialRecord], objective: str, sign: int) -> Chart | None:
     """Lays out each trial's score and the best so far."""
     if not trials:
         return None
-    is_accuracy = objective.endswith("accuracy")
     ordered = sorted(trials, key=lambda trial: trial.trial)
     x = np.array([trial.trial for trial in ordered], np.float64)
     scores = np.array([trial.score for trial in ordered], np.float64)
@@ -116,8 +115,8 @@ def _chart(trials: Sequence[TrialRecord], objective: str, sign: int) -> Chart | 
     return line_chart(
         "Best so far",
         [Series("each trial", x, scores, colour=1, is_joined=False), Series("best so far", x, best)],
-        text=percent if is_accuracy else loss_text,
-        tick_text=percent_tick if is_accuracy else lambda value: f"{value:.6g}",
+        text=percent if is_accuracy(objective) else loss_text,
+        tick_text=percent_tick if is_accuracy(objective) else lambda value: f"{value:.6g}",
         rising=sign > 0,
         x_label="trial",
     )

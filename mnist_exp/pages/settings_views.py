@@ -1,11 +1,22 @@
 """What a run was asked for and where it came from, as rows that a page shows."""
 
 import json
-import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import starmap
 from typing import Any
 
+from mnist_exp.commands import (
+    SEARCH_PATH,
+    command,
+    kept,
+    portable,
+    relative_paths,
+    resume_command,
+    setting,
+    sweep_place,
+    without,
+)
 from mnist_exp.pages.rendering import visible
 from mnist_exp.pages.run_material import RunMaterial
 from mnist_exp.pages.words import count_text, time_text
@@ -75,32 +86,38 @@ def _value_text(value: Any) -> str:
 
 
 def commands(material: RunMaterial) -> list[tuple[str, str]]:
-    """Gives the command that makes a run again and, of a search that stopped, the one that goes on.
+    """Gives the command that makes a run again and, of one that stopped, the one that goes on.
 
     Returns:
         What each is for, and the command; none where it would be too long to be right.
     """
-    manifest = material.run.manifest
-    words = _words(manifest, material.overrides or [])
-    found = [("Makes this run again", shlex.join(["mnist-exp", *words]))]
-    if manifest.mode == "tune" and material.run.status in ("failed", "interrupted", "lost"):
-        found.insert(
-            0, ("Goes on with this search", shlex.join(["mnist-exp", f"resume={material.run.path}"]))
-        )
-    return [(what, command) for what, command in found if len(command) <= _LONGEST_COMMAND]
+    found = [("Makes this run again", command(*_words(material)))]
+    if material.run.status in ("failed", "interrupted", "lost"):
+        found = _goes_on(material) + found
+    return [(what, words) for what, words in found if len(words) <= _LONGEST_COMMAND]
 
 
-def _words(manifest: Manifest, overrides: Sequence[str]) -> list[str]:
-    """Returns what to type: of a sweep's job, its own part of it."""
-    if manifest.sweep is None or not overrides:
-        return manifest.argv
-    folders = [
-        word
-        for flag, folder in zip(manifest.argv, manifest.argv[1:], strict=False)
-        if flag in ("--config-dir", "-cd")
-        for word in (flag, folder)
-    ]
-    return [*folders, *overrides]
+def _goes_on(material: RunMaterial) -> list[tuple[str, str]]:
+    """Gives the command that goes on with a run; a sweep goes on as a whole, and a repetition begins anew."""
+    manifest, path = material.run.manifest, material.run.path
+    if manifest.sweep is not None:
+        launcher = portable(kept(manifest.argv, ["hydra/launcher", "hydra.launcher"]), manifest.folder)
+        place = sweep_place(path.absolute().parent, manifest.sweep.name)
+        return [("Goes on with its sweep", command("-m", *launcher, *place))]
+    what = {"train": "training", "tune": "search"}.get(manifest.mode)
+    if what is None:
+        return []
+    return [(f"Goes on with this {what}", resume_command(path, material.config, manifest.folder))]
+
+
+def _words(material: RunMaterial) -> list[str]:
+    """Returns what to type: of a sweep's job, its own part of it; the directory itself is taken."""
+    manifest, words = material.run.manifest, material.run.manifest.argv
+    if manifest.sweep is not None and material.overrides:
+        words = [*kept(words, [SEARCH_PATH, "runs_dir"]), *material.overrides]
+    moved = {} if manifest.mode == "verify" else relative_paths(material.config, manifest.folder)
+    words = portable(without(words, ["hydra.run.dir", *moved]), manifest.folder)
+    return [*words, *starmap(setting, moved.items())]
 
 
 def provenance(material: RunMaterial) -> list[Fact]:

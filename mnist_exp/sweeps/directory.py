@@ -54,6 +54,7 @@ class SweepDirectory:
         Raises:
             ConfigError: It cannot be made.
         """
+        files.note_new_folders(self.path)
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:

@@ -105,9 +105,22 @@ def _joined(texts: Iterable[str]) -> str:
 
 
 def _string_text(text: str) -> str:
-    if _BARE.fullmatch(text) and text.lower() not in _RESERVED:
+    if (_BARE.fullmatch(text) and text.lower() not in _RESERVED) or _reads_as_itself(text):
         return text
-    return QuotedString(text, Quote.single).with_quotes()
+    # In a shell's single quotes, double ones need no escape.
+    quote = Quote.single if '"' in text else Quote.double
+    return QuotedString(text, quote).with_quotes()
+
+
+def _reads_as_itself(text: str) -> bool:
+    """Says whether Hydra's grammar reads a text without quotes as that text, in a list, too."""
+    if text == "" or "\\" in text:
+        return False
+    try:
+        override = parse_override(f"key={text}")
+    except HydraException:
+        return False
+    return not override.is_sweep_override() and override.value() == text
 
 
 def _key_text(name: Any) -> str:

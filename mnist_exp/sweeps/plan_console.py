@@ -3,7 +3,6 @@
 Nothing here prints; `mnist_exp.terminal.Terminal` does.
 """
 
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from mnist_exp.commands import command, kept, portable, relative_paths, setting, without
 from mnist_exp.layout import columns, plural, render_facts, render_next
 from mnist_exp.quantities import duration, size
 from mnist_exp.schema import SweepRequest
@@ -40,7 +40,10 @@ def render_plan(planned: PlannedSweep, request: SweepRequest, jobs_at_once: int)
     """
     record = planned.record
     title = Text.assemble((f"sweep {one_line(record.name)}", "bold"), f"  {plural(len(record.jobs), 'job')}")
-    typed = [word for word in record.argv if not word.lstrip("+").startswith("plan=")]
+    folder = Path(record.working_dir)
+    typed = portable(without(record.argv, ["plan"]), folder)
+    moved = relative_paths(record.jobs[0].config, folder)
+    typed += [setting(*each) for each in moved.items() if not kept(typed, [each[0]])]
     return Group(
         title,
         Text(),
@@ -49,7 +52,7 @@ def render_plan(planned: PlannedSweep, request: SweepRequest, jobs_at_once: int)
         render_facts(*_left_out(planned), *_notes(planned), *_costs(planned, request, jobs_at_once)),
         Text(),
         Text("nothing was run", style="bold"),
-        *render_next([f"mnist-exp {shlex.join(map(one_line, typed))}"]),
+        *render_next([command(*map(one_line, typed))]),
     )
 
 

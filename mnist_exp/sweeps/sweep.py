@@ -1,13 +1,14 @@
 """A sweep from what was typed to its table: planned, frozen, run, summed up."""
 
-import shlex
 import sys
 from contextlib import closing
+from pathlib import Path
 
 from msgspec.structs import replace
 from omegaconf import DictConfig
 from rich.text import Text
 
+from mnist_exp.commands import command, portable, sweep_place
 from mnist_exp.config import SWEEP_KEYS, parse_sweep_request
 from mnist_exp.console import render_notice
 from mnist_exp.errors import ConfigError
@@ -20,7 +21,7 @@ from mnist_exp.sweeps.directory import SweepDirectory, find_unfinished, read_swe
 from mnist_exp.sweeps.launch import held, new_order, run_jobs
 from mnist_exp.sweeps.launchers import count_at_once
 from mnist_exp.sweeps.names import diff_words
-from mnist_exp.sweeps.overrides import plain_key, to_override
+from mnist_exp.sweeps.overrides import plain_key
 from mnist_exp.sweeps.plan_console import render_plan
 from mnist_exp.sweeps.planning import PlannedSweep, plan_again, plan_sweep
 from mnist_exp.sweeps.same_images import check_same_images
@@ -31,7 +32,7 @@ _OWN_SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
 # What a command may say and still mean the sweep as it was frozen.
 _WHICH = {*SWEEP_KEYS, "sweep", "runs_dir"} - {"sweep_plan"}
 # What stays in the command that goes on with a sweep.
-_KEPT = ("runs_dir=", "on_fail=")
+_KEPT = "on_fail="
 
 
 def run_sweep(config: DictConfig, terminal: Terminal) -> int:
@@ -129,11 +130,7 @@ def _resume_command(sweep: SweepDirectory, config: DictConfig) -> str:
         for word in sys.argv[1:]
         if word.startswith(_KEPT) or (word not in typed and not word.startswith("hydra.sweep.dir="))
     ]
-    is_given = config.hydra.sweep.dir != "."
-    where = (
-        to_override("hydra.sweep.dir", str(sweep.path), "hydra") if is_given else f"sweep={sweep.record.name}"
-    )
-    return shlex.join(["mnist-exp", *kept, where])
+    return command(*portable(kept, Path.cwd()), *sweep_place(sweep.path, sweep.record.name))
 
 
 def _names_only(config: DictConfig) -> bool:

@@ -280,7 +280,7 @@ def test_ctrl_c_to_the_command_alone_saves_the_running_job(
     assert stopped.statuses == ["interrupted", "interrupted", "pending"]
     assert stopped.ended.stderr == (
         "mnist-exp: stopped by SIGINT; what was finished is in runs/forever; "
-        "go on with: mnist-exp -m sweep=forever\n"
+        f"go on with: mnist-exp -m runs_dir={stopped.ended.folder}/runs sweep=forever\n"
     )
 
 

@@ -72,9 +72,11 @@ def make_hostile_run(folder: Path, name: str = "hostile", **details: Any) -> Pat
     return path
 
 
-def make_search(folder: Path, name: str = "search", text: str = "plain", status: str = "completed") -> Path:
+def make_search(
+    folder: Path, name: str = "search", text: str = "plain", status: str = "completed", **details: Any
+) -> Path:
     """A search of three trials, the second of which failed; `text` is put wherever a file may hold one."""
-    path = make_sample_run(folder, name, manifest={"mode": "tune", "status": status})
+    path = make_sample_run(folder, name, manifest={"mode": "tune", "status": status}, **details)
     error = ErrorRecord(type=text, message=text, hint=text)
     trials = [_trial(0, 0.91, text, None), _trial(1, None, text, error), _trial(2, 0.95, text, None)]
     (path / "trials.jsonl").write_bytes(b"".join(msgspec.json.encode(trial) + b"\n" for trial in trials))

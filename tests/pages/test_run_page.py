@@ -15,7 +15,9 @@ import pytest
 from mnist_exp.comparison.run_folder import DamagedRun
 from mnist_exp.errors import RunError
 from mnist_exp.pages.rendering import TEMPLATES_DIR, render
+from mnist_exp.pages.run_material import read_material
 from mnist_exp.pages.run_page import write_run_page
+from mnist_exp.pages.search_views import search_view
 from mnist_exp.records import SweepPlace
 from tests.comparison.run_makers import make_run, make_unfinished
 from tests.pages.page_makers import HOSTILE, make_hostile_run, make_sample_run, make_search
@@ -141,6 +143,20 @@ def test_an_interrupted_search_shows_its_trials_and_how_to_go_on(tmp_path: Path)
         f"resume={path}",
     ):
         assert words in text, words
+
+
+@pytest.mark.parametrize(
+    ("objective", "best", "words"),
+    [("val_loss", "0", "lowest validation loss"), ("val_accuracy", "2", "highest validation accuracy")],
+)
+def test_an_interrupted_search_is_drawn_by_its_own_objective(
+    tmp_path: Path, objective: str, best: str, words: str
+) -> None:
+    path = make_search(tmp_path, status="interrupted", config={"tuner": {"objective": objective}})
+    view = search_view(read_material(path))
+    assert view is not None and view.objective == words
+    assert [row.trial for row in view.trials if row.is_best] == [best]
+    assert view.chart is not None and words in page_of(path).text
 
 
 def test_a_search_shows_winner_confirmation_and_trials(tmp_path: Path) -> None:

@@ -202,7 +202,8 @@ def test_ctrl_c_leaves_one_line_with_the_command_that_goes_on(
     stopped, _ = from_the_keyboard
     assert stopped.ended.stderr == (
         "mnist-exp: stopped by SIGINT; what was finished is in some where/long; "
-        "go on with: mnist-exp -m 'runs_dir=some where' hydra/launcher=joblib sweep=long\n"
+        "go on with: mnist-exp -m hydra/launcher=joblib "
+        f"'runs_dir={stopped.ended.folder}/some where' sweep=long\n"
     )
 
 

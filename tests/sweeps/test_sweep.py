@@ -256,13 +256,14 @@ def test_the_same_command_again_touches_nothing_that_is_completed(the_six: Six) 
 
 
 def test_a_changed_configuration_is_refused_and_what_changed_is_said(the_six: Six) -> None:
-    changed = the_six.changed
+    changed, folder = the_six.changed, the_six.changed.folder
     assert changed.status == 2 and changed.stdout == ""
     assert changed.stderr.startswith("mnist-exp: sweep: six ") and changed.stderr.count("\n") == 1
     for words in (
         "training.epochs: 2 → 1 in 6 of 6 jobs",
         "training.label_smoothing: 0.05 → 0.2 in 6 of 6 jobs",
-        "mnist-exp -m --config-dir=yaml hydra/launcher=joblib hydra.launcher.n_jobs=2 sweep=six",
+        f"mnist-exp -m --config-dir={folder}/yaml hydra/launcher=joblib hydra.launcher.n_jobs=2 "
+        f"runs_dir={folder}/runs sweep=six",
     ):
         assert words in changed.stderr
     assert the_six.files[1] == the_six.files[2]

@@ -1,0 +1,210 @@
+"""Printed commands do what they say when pasted into a shell, in whatever folder and environment."""
+
+import json
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from omegaconf import OmegaConf
+from PIL import Image
+
+from mnist_exp.commands import command, portable, setting
+from mnist_exp.data import SAMPLE_PATH
+from mnist_exp.sweeps.overrides import override_value
+from tests.conftest import COMMAND, clean_environment
+from tests.pages.page_reading import read_page
+
+RUNS = "größe/r s"
+MODEL = "defaults: [ann]\nname: ours\nunits: [8]\n"
+DATA = "defaults: [sample]\nname: ours\npath: our digits/it's.npz\non_missing: error\n"
+OWN = ("--config-dir", "my yaml", "model=mine", "data=mine")
+
+TEXTS = [
+    "runs/a", "größe/r s", "a=b", "a,b", "[x]", "{y}", "(z)", "$HOME", "a\\b", "a\\", "a\\,b", "~x", "",
+    "null", "12", "1e5", "true", "it's", 'say "x"', "\"'\\", "${x}", "\\${x}", "a\\${x}b\\", "x y ", " x",
+    "a\tb", "*?#;|&`!", "日本", "a:b", "@%+", "a\u00a0b",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_a_setting_survives_shell_hydra_and_omegaconf(text: str) -> None:
+    words = [setting("run", text), setting("runs", [text, "b"])]
+    script = f'mnist-exp() {{ printf "%s\\0" "$@"; }}; {command(*words)}'.replace("mnist-exp", "echoed")
+    typed = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True).stdout.split(
+        "\0"
+    )
+    read = OmegaConf.create(dict(map(override_value, typed[:2])))
+    assert (read.run, list(read.runs)) == (text, [text, "b"])
+
+
+def test_ordinary_settings_look_plain() -> None:
+    assert command(setting("resume", "/home/me/runs/a-1"), setting("seed", 3), setting("x", "a/*")) == (
+        "mnist-exp resume=/home/me/runs/a-1 seed=3 'x=a/*'"
+    )
+
+
+def test_relative_paths_become_absolute_and_everything_else_stays() -> None:
+    typed = (
+        "-m --config-dir=a -cd b --config-name c runs_dir=d run=latest runs=[e,/f] images=g/*.png "
+        "data.path=h,i hydra.searchpath=[file://j,k] model=l data.path=${m} images=~/o "
+        "+training.teacher.run=n"
+    )
+    expected = (
+        "-m --config-dir=/x/a -cd /x/b --config-name c runs_dir=/x/d run=latest runs=[/x/e,/f] "
+        "images=/x/g/*.png data.path=h,i hydra.searchpath=[file://j,/x/k] model=l data.path=${m} images=~/o "
+        "+training.teacher.run=/x/n"
+    )
+    assert portable(typed.split(), Path("/x")) == expected.split()
+    assert portable(typed.split(), None) == typed.split()
+
+
+@dataclass
+class Shells:
+    """A folder where commands are typed, another where what they print is pasted."""
+
+    here: Path
+    elsewhere: Path
+    printed: dict[str, str] = field(default_factory=dict)
+
+    def run(self, *words: str, **variables: str) -> "subprocess.CompletedProcess[str]":
+        """Runs the command, its runs in a folder that only its own environment names."""
+        environment = clean_environment(MNIST_EXP_RUNS=RUNS, **variables)
+        return subprocess.run(
+            [str(COMMAND), *words],
+            cwd=self.here,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def stop(self, *words: str, epochs: int = 2) -> str:
+        """Interrupts a command after some epochs, and returns what it says."""
+        process = subprocess.Popen(
+            [str(COMMAND), *words], cwd=self.here, env=clean_environment(MNIST_EXP_RUNS=RUNS),
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        before = set(self.here.glob(f"{RUNS}/**/metrics.jsonl"))
+        while process.poll() is None:
+            rows = set(self.here.glob(f"{RUNS}/**/metrics.jsonl")) - before
+            if any(len(path.read_text().splitlines()) >= epochs for path in rows):
+                process.send_signal(signal.SIGINT)
+                break
+            time.sleep(0.05)
+        return process.communicate(timeout=120)[1]
+
+    def paste(self, text: str) -> "subprocess.CompletedProcess[str]":
+        """Runs a printed command by a shell, elsewhere."""
+        path = f"{COMMAND.parent}{os.pathsep}{os.environ['PATH']}"
+        return subprocess.run(
+            ["sh", "-c", text], cwd=self.elsewhere, env=clean_environment(PATH=path), capture_output=True,
+            text=True, check=False,
+        )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def shells(tmp_path_factory: pytest.TempPathFactory) -> Shells:
+    here, elsewhere = tmp_path_factory.mktemp("here"), tmp_path_factory.mktemp("elsewhere")
+    for path, text in (("model/mine.yaml", MODEL), ("data/mine.yaml", DATA)):
+        (here / "my yaml" / path).parent.mkdir(parents=True, exist_ok=True)
+        (here / "my yaml" / path).write_text(text)
+    (here / "our digits").mkdir()
+    shutil.copy(SAMPLE_PATH, here / "our digits" / "it's.npz")
+    digit = Image.new("L", (28, 28))
+    digit.paste(255, (13, 4, 16, 24))
+    digit.save(elsewhere / "digit.png")
+    return Shells(here, elsewhere)
+
+
+def suggested(stdout: str) -> list[str]:
+    return [line.strip() for line in stdout.splitlines() if line.startswith("  mnist-exp")]
+
+
+def new_run(shells: Shells, before: set[Path]) -> Path:
+    (path,) = set(shells.here.glob(f"{RUNS}/*/manifest.json")) - before
+    return path.parent
+
+
+def on_page(run: Path, what: str) -> str:
+    """Takes a command from a page, by what it is said to be for."""
+    return re.search(rf"{what}: (mnist-exp .*?) Copy", " ".join(read_page(run).text.split()))[1]  # type: ignore[index]
+
+
+def status_of(run: Path) -> Any:
+    return json.loads((run / "manifest.json").read_text())["status"]
+
+
+@pytest.mark.slow
+def test_what_a_run_prints_works_elsewhere(shells: Shells) -> None:
+    done = shells.run(*OWN, "training.epochs=1")
+    run = new_run(shells, set())
+    commands = suggested(done.stdout)
+    assert len(commands) == 3, done.stderr
+    commands += [on_page(run, "Makes this run again")]
+    commands += suggested(shells.run("mode=evaluate", f'run="{run}"', "evaluate.robustness_images=0").stdout)
+    assert len(commands) == 6
+    compared = shells.run("mode=compare", f'runs="{run}"')
+    (report,) = shells.here.glob(f"{RUNS}/*_compare_*")
+    commands += [on_page(report, ".*again")]
+    assert compared.returncode == 0
+    commands += suggested(shells.run("-m", *OWN, "training.epochs=1", "seed=0", "plan=true").stdout)
+    assert len(commands) == 8
+    quick = [text if re.search("epochs|mode", text) else f"{text} training.epochs=1" for text in commands]
+    assert {text: done.stderr for text in quick if (done := shells.paste(text)).returncode} == {}
+    assert not [
+        path for path in shells.elsewhere.rglob("manifest.json") if status_of(path.parent) != "completed"
+    ]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", ["told", "page"])
+def test_what_a_stopped_training_prints_completes_it_elsewhere(shells: Shells, way: str) -> None:
+    before = set(shells.here.glob(f"{RUNS}/*/manifest.json"))
+    told = shells.stop(*OWN, "training.epochs=400").partition("go on with: ")[2]
+    run = new_run(shells, before)
+    text = told if way == "told" else on_page(run, "Goes on with this training")
+    assert status_of(run) == "interrupted" and shlex.split(text)[1] == setting("resume", str(run))
+    done = shells.paste(text)
+    assert (done.returncode, done.stderr, status_of(run)) == (0, "", "completed")
+    assert "Goes on" not in read_page(run).text
+
+
+@pytest.mark.slow
+def test_what_a_stopped_sweep_prints_completes_it_elsewhere(shells: Shells) -> None:
+    words = (
+        "training.epochs=100",
+        "seed=0,1",
+        "sweep=both",
+        "hydra/launcher=joblib",
+        "hydra.launcher.n_jobs=1",
+    )
+    told = shells.stop("-m", *OWN, *words).partition("go on with: ")[2]
+    stopped = next(path for path in (shells.here / RUNS / "both").glob("*/manifest.json"))
+    assert on_page(stopped.parent, "Goes on with its sweep").startswith("mnist-exp -m --config-dir")
+    done = shells.paste(told)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert {status_of(path.parent) for path in (shells.here / RUNS / "both").glob("*/manifest.json")} == {
+        "completed"
+    }
+
+
+@pytest.mark.slow
+def test_a_searchs_winner_is_trained_elsewhere(shells: Shells) -> None:
+    search = (
+        "mode=tune",
+        "tuner.max_trials=2",
+        "tuner.workers=1",
+        "tuner.confirm.seeds=0",
+        "training.epochs=1",
+    )
+    (text,) = suggested(shells.run(*OWN, *search).stdout)
+    done = shells.paste(text)
+    assert (done.returncode, done.stderr) == (0, "")
