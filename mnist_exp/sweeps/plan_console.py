@@ -11,7 +11,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from mnist_exp.commands import command, kept, portable, relative_paths, setting, without
+from mnist_exp.commands import command, portable, relative_paths, setting, without
 from mnist_exp.layout import columns, plural, render_facts, render_next
 from mnist_exp.quantities import duration, size
 from mnist_exp.schema import SweepRequest
@@ -43,7 +43,7 @@ def render_plan(planned: PlannedSweep, request: SweepRequest, jobs_at_once: int)
     folder = Path(record.working_dir)
     typed = portable(without(record.argv, ["plan"]), folder)
     moved = relative_paths(record.jobs[0].config, folder)
-    typed += [setting(*each) for each in moved.items() if not kept(typed, [each[0]])]
+    typed += [setting(*each) for each in moved.items() if without(typed, each[:1]) == typed]
     return Group(
         title,
         Text(),
