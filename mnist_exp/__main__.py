@@ -1,6 +1,6 @@
 """`python -m mnist_exp` does what `mnist-exp` does."""
 
-from mnist_exp.train import main
+from mnist_exp.cli import main
 
 if __name__ == "__main__":
     main()

@@ -9,9 +9,9 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from mnist_exp.quantities import direction_of, is_accuracy, loss_text, percent
-from mnist_exp.streams import without_control
-from mnist_exp.trial_records import ConfirmationRecord, TrialRecord
+from mnist_exp.report.streams import without_control
+from mnist_exp.runs.trial_records import ConfirmationRecord, TrialRecord
+from mnist_exp.words import direction_of, is_accuracy, loss_text, percent
 
 _ENTRY = re.compile(r"(.+)\.(\d{1,6})")
 _LIST_PART = re.compile(r"\.(\d{1,6}|length)$")

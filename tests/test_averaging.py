@@ -7,15 +7,15 @@ import keras
 import numpy as np
 import pytest
 
-from mnist_exp import training
-from mnist_exp.averaging import BatchStatistics
-from mnist_exp.best_epoch import BestWeights
-from mnist_exp.checkpoints import Checkpoint, TrainingState, read_checkpoint, write_checkpoint
-from mnist_exp.engine import ExperimentModel
+from mnist_exp.config.schema import Config
+from mnist_exp.data.source import LabelledImages
 from mnist_exp.errors import ConfigError
-from mnist_exp.records import EpochMetrics
-from mnist_exp.schema import Config
-from mnist_exp.source import LabelledImages
+from mnist_exp.runs.records import EpochMetrics
+from mnist_exp.training import fitting
+from mnist_exp.training.averaging import BatchStatistics
+from mnist_exp.training.best_epoch import BestWeights
+from mnist_exp.training.checkpoints import Checkpoint, TrainingState, read_checkpoint, write_checkpoint
+from mnist_exp.training.engine import ExperimentModel
 
 from . import trainings
 from .digits import sample_digits
@@ -56,7 +56,7 @@ def train(
             write_checkpoint(path, model.network, state)
 
     report = lambda row, is_best: rows.append(row)  # noqa: E731
-    training.fit(config, model, DIGITS, held_out, best, report, check, keep=keep, earlier=earlier)
+    fitting.fit(config, model, DIGITS, held_out, best, report, check, keep=keep, earlier=earlier)
     return rows, best, model
 
 
@@ -94,13 +94,13 @@ def test_statistics_are_those_of_the_images_that_the_epoch_began_with() -> None:
 
 
 def test_batches_count_alike(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mnist_exp.averaging.BATCH_SIZE", 100)
+    monkeypatch.setattr("mnist_exp.training.averaging.BATCH_SIZE", 100)
     model = built(accepted("training.engine=graph"), DIGITS)
     model.prepare(DIGITS, 64)
     dense, layer = model.network.layers[1], model.network.layers[2]
     statistics = BatchStatistics(model, DIGITS)
     statistics.take(epoch=3)
-    from mnist_exp.batches import shuffle
+    from mnist_exp.training.batches import shuffle
 
     batches = (DIGITS.images[shuffle(model.seed, 3, 450)[:200]] / np.float32(255)).reshape(2, 100, 784)
     seen = [np.asarray(dense(batch)) for batch in batches]

@@ -2,12 +2,12 @@
 
 import pytest
 
-from mnist_exp import training
-from mnist_exp.best_epoch import BestEpoch
-from mnist_exp.callbacks import EpochRecorder, StopOnCollapse
+from mnist_exp.data.source import LabelledImages
 from mnist_exp.errors import RunError
-from mnist_exp.records import EpochMetrics
-from mnist_exp.source import LabelledImages
+from mnist_exp.runs.records import EpochMetrics
+from mnist_exp.training import fitting
+from mnist_exp.training.best_epoch import BestEpoch
+from mnist_exp.training.callbacks import EpochRecorder, StopOnCollapse
 
 from .digits import sample_digits
 from .trainings import accepted, built
@@ -65,6 +65,6 @@ def test_the_recorded_learning_rate_is_the_epochs_own(engine: str) -> None:
     rows: list[EpochMetrics] = []
     best = BestEpoch(config.training.monitor, config.training.direction)
     model = built(config, DIGITS)
-    training.fit(config, model, DIGITS, DIGITS, best, lambda row, is_best: rows.append(row), lambda: None)
+    fitting.fit(config, model, DIGITS, DIGITS, best, lambda row, is_best: rows.append(row), lambda: None)
     assert [row.learning_rate for row in rows] == pytest.approx([1e-9, 1e-9, 5e-10, 2.5e-10], rel=1e-6)
     assert float(model.optimizer.learning_rate) == pytest.approx(1.25e-10, rel=1e-6), "the next epoch's"

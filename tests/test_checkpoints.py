@@ -8,13 +8,14 @@ import keras
 import numpy as np
 import pytest
 
-from mnist_exp import keras_names, training
-from mnist_exp.best_epoch import BestWeights
-from mnist_exp.checkpoints import Checkpoint, read_checkpoint, restore, write_checkpoint
+from mnist_exp.config import keras_names
+from mnist_exp.config.schema import Config
+from mnist_exp.data.source import LabelledImages
 from mnist_exp.errors import ConfigError
-from mnist_exp.records import EpochMetrics
-from mnist_exp.schema import Config
-from mnist_exp.source import LabelledImages
+from mnist_exp.runs.records import EpochMetrics
+from mnist_exp.training import fitting
+from mnist_exp.training.best_epoch import BestWeights
+from mnist_exp.training.checkpoints import Checkpoint, read_checkpoint, restore, write_checkpoint
 
 from . import trainings
 from .digits import sample_digits
@@ -53,7 +54,7 @@ def train(
         if len(rows) == stop_after:
             raise Stopped
 
-    training.fit(
+    fitting.fit(
         *(config, model, DIGITS, HELD_OUT, best, lambda row, is_best: rows.append(row), check),
         keep=lambda state: write_checkpoint(path, network, state),
         earlier=earlier,

@@ -18,9 +18,9 @@ from matplotlib.image import imread
 from omegaconf import OmegaConf
 from scipy.stats import binomtest
 
-from mnist_exp.config import parse
-from mnist_exp.data import SAMPLE_PATH
-from mnist_exp.schema import Config
+from mnist_exp.config.parsing import parse
+from mnist_exp.config.schema import Config
+from mnist_exp.data.dataset import SAMPLE_PATH
 from tests.conftest import COMMAND, FinishedRun, clean_environment
 
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")

@@ -10,13 +10,15 @@ import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 
-from mnist_exp import config, runs, schema, training
-from mnist_exp.best_epoch import BestCheckpoint
-from mnist_exp.data import find_source, load_training_data
-from mnist_exp.device import start_fresh
-from mnist_exp.models import build_network
-from mnist_exp.records import EpochMetrics, Manifest
-from mnist_exp.source import LabelledImages
+from mnist_exp.config import parsing, schema
+from mnist_exp.data.dataset import find_source, load_training_data
+from mnist_exp.data.source import LabelledImages
+from mnist_exp.runs import writer
+from mnist_exp.runs.records import EpochMetrics, Manifest
+from mnist_exp.training import fitting
+from mnist_exp.training.best_epoch import BestCheckpoint
+from mnist_exp.training.device import start_fresh
+from mnist_exp.training.networks import build_network
 
 CONF = Path(__file__).parents[1] / "conf"
 FILES = sorted(CONF.rglob("*.yaml"))
@@ -48,7 +50,7 @@ def composing() -> Iterator[None]:
 
 def accepted(*overrides: str) -> schema.Config:
     searches = any(override.startswith(("tuner=", "search_space=")) for override in overrides)
-    return config.parse(compose("config", [*(["mode=tune"] if searches else []), *overrides]))
+    return parsing.parse(compose("config", [*(["mode=tune"] if searches else []), *overrides]))
 
 
 def options(group: str) -> list[str]:
@@ -124,18 +126,18 @@ def manifest(run_id: str) -> Manifest:
 
 def train_one_epoch(chosen: schema.Config, folder: Path) -> EpochMetrics:
     """Trains on 300 digits, validates on 100."""
-    run = runs.create_run(folder, manifest, "train_test", None)
+    run = writer.create_run(folder, manifest, "train_test", None)
     seen = load_training_data(find_source(chosen.data)).training
     digits, held_out = (
         LabelledImages(seen.images[part], seen.labels[part]) for part in (np.s_[:300], np.s_[300:400])
     )
     start_fresh(chosen.seed, chosen.training.threads)
     network = build_network(chosen.model, (28, 28), 10)
-    engine = training.pick_engine(chosen, network, len(digits))
-    model = training.build_model(chosen, network, engine, len(digits))
+    engine = fitting.pick_engine(chosen, network, len(digits))
+    model = fitting.build_model(chosen, network, engine, len(digits))
     before = [weight.numpy() for weight in network.trainable_weights]
     best = BestCheckpoint(run, network, chosen.training.monitor, chosen.training.direction)
-    training.fit(
+    fitting.fit(
         chosen, model, digits, held_out, best, lambda row, is_best: run.append_metrics(row), lambda: None
     )
     changed = zip(before, network.trainable_weights, strict=True)

@@ -11,11 +11,18 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
-from mnist_exp.console import LayerRow, Plan, render_digits, render_notice, render_plan, render_summary
-from mnist_exp.quantities import confidence, duration, size
-from mnist_exp.records import DataRecord, EngineRecord, EpochMetrics, Summary
-from mnist_exp.schema import CosineScheduleConfig, NoAugmentationConfig, OptimizerConfig
-from mnist_exp.terminal import Terminal
+from mnist_exp.config.schema import CosineScheduleConfig, NoAugmentationConfig, OptimizerConfig
+from mnist_exp.report.run_console import (
+    LayerRow,
+    Plan,
+    render_digits,
+    render_notice,
+    render_plan,
+    render_summary,
+)
+from mnist_exp.report.terminal import Terminal
+from mnist_exp.runs.records import DataRecord, EngineRecord, EpochMetrics, Summary
+from mnist_exp.words import confidence, duration, size
 
 HOSTILE = "[red]x[/red] [/] :smile: model.units=[128] [bold]"
 CLOTHES = ["T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"]
@@ -394,9 +401,9 @@ def test_sizes_have_the_unit_a_person_would_choose():
 
 def test_neither_console_nor_plots_import_tensorflow():
     code = (
-        "import sys, mnist_exp.terminal, mnist_exp.console\n"
+        "import sys, mnist_exp.report.terminal, mnist_exp.report.run_console\n"
         "assert 'matplotlib' not in sys.modules\n"
-        "import mnist_exp.plots, mnist_exp.image_plots\n"
+        "import mnist_exp.report.figures.curves, mnist_exp.report.figures.image_plots\n"
         "assert not {'tensorflow', 'keras', 'matplotlib.pyplot'} & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -19,9 +19,9 @@ import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
-from mnist_exp import data, download
+from mnist_exp.config.schema import DataConfig, MirrorConfig
+from mnist_exp.data import dataset, download
 from mnist_exp.errors import ConfigError
-from mnist_exp.schema import DataConfig, MirrorConfig
 
 ROOT = Path(__file__).parents[1]
 FULL_MNIST = Path(os.environ.get("MNIST_EXP_TEST_DATA") or ROOT.parent / "shared" / "data" / "mnist.npz")
@@ -84,7 +84,7 @@ def fingerprint(images, labels):
 
 
 def load_both(config):
-    source = data.find_source(config)
+    source = dataset.find_source(config)
     return source.load("train"), source.load("test")
 
 
@@ -126,9 +126,9 @@ def test_sample_is_4000_and_1000_digits_of_every_class_alike():
 
 
 def test_sample_has_the_hashes_that_its_readme_and_yaml_state():
-    readme = (ROOT / "mnist_exp/sample/README.md").read_text()
+    readme = (ROOT / "mnist_exp/data/sample/README.md").read_text()
     config = load_config("sample")
-    assert hashlib.sha256(data.SAMPLE_PATH.read_bytes()).hexdigest() in readme
+    assert hashlib.sha256(dataset.SAMPLE_PATH.read_bytes()).hexdigest() in readme
     assert config.train_sha256 in readme and config.test_sha256 in readme
     train, test = load_both(config)
     assert (train.sha256, test.sha256) == (config.train_sha256, config.test_sha256)
@@ -136,8 +136,8 @@ def test_sample_has_the_hashes_that_its_readme_and_yaml_state():
 
 
 def test_sample_is_small_and_loads_at_once():
-    assert data.SAMPLE_PATH.stat().st_size < 1_100_000
-    source = data.find_source(offline("sample"))
+    assert dataset.SAMPLE_PATH.stat().st_size < 1_100_000
+    source = dataset.find_source(offline("sample"))
     started = time.perf_counter()
     source.load("train")
     assert time.perf_counter() - started < 0.1
@@ -158,16 +158,16 @@ def test_sample_digits_are_exact_mnist_training_images():
 
 
 def test_missing_mnist_falls_back_to_the_sample_with_a_notice():
-    source = data.find_source(offline(on_missing="sample"))
+    source = dataset.find_source(offline(on_missing="sample"))
     assert (source.name, source.validation) == ("sample", 333)
     assert "mnist was not found" in source.notice
     assert "5,000 bundled digits" in source.notice and "becomes 333" in source.notice
-    assert data.load_training_data(source).notice == source.notice
+    assert dataset.load_training_data(source).notice == source.notice
 
 
 @pytest.mark.parametrize(("asked", "scaled"), [(0, 0), (1, 1), (6000, 400), ("test", "test")])
 def test_fallback_scales_validation_in_proportion(asked, scaled):
-    source = data.find_source(offline(validation=asked))
+    source = dataset.find_source(offline(validation=asked))
     assert source.validation == scaled
     assert ("data.validation becomes" in source.notice) == (asked == 6000)
 
@@ -185,7 +185,7 @@ def test_digits_never_stand_in_for_clothing(tmp_path):
 
 
 def test_sample_asked_for_by_name_is_no_fallback():
-    source = data.find_source(load_config("sample"))
+    source = dataset.find_source(load_config("sample"))
     assert (source.name, source.notice, source.validation) == ("sample", None, 500)
     assert source.class_names == tuple("0123456789")
 
@@ -234,10 +234,10 @@ def test_path_then_variable_then_keras_cache(tmp_path, monkeypatch, own_home):
     config = load_config("mnist", mirrors=[], validation=5)
 
     def num_train(config):
-        return data.find_source(config).num_images("train")
+        return dataset.find_source(config).num_images("train")
 
     assert num_train(config) == 34
-    assert data.find_source(config).description == "~/.keras/datasets/mnist.npz"
+    assert dataset.find_source(config).description == "~/.keras/datasets/mnist.npz"
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "elsewhere"))
     assert num_train(config) == 33
     monkeypatch.setenv("MNIST_EXP_DATA", str(paths["variable"]))
@@ -248,7 +248,7 @@ def test_path_then_variable_then_keras_cache(tmp_path, monkeypatch, own_home):
 def test_fashion_is_found_in_a_folder_among_places(tmp_path):
     folder = write_idx(tmp_path / "fashion", small_arrays(), gzipped=True)
     config = load_config("fashion_mnist", places=[str(tmp_path / "none"), str(folder)], validation=5)
-    source = data.find_source(config)
+    source = dataset.find_source(config)
     assert source.name == "fashion_mnist" and source.class_names[9] == "Ankle boot"
     assert source.load("train").notice.startswith("These are not the training images of fashion_mnist")
 
@@ -256,7 +256,7 @@ def test_fashion_is_found_in_a_folder_among_places(tmp_path):
 def test_an_incomplete_folder_among_places_is_passed_over(tmp_path):
     folder = write_idx(tmp_path / "half", small_arrays())
     (folder / IDX_NAMES["x_test"]).unlink()
-    assert data.find_source(offline(places=[str(folder), "x" * 5000, "~nobody-here/x"])).name == "sample"
+    assert dataset.find_source(offline(places=[str(folder), "x" * 5000, "~nobody-here/x"])).name == "sample"
 
 
 def test_a_wrong_variable_is_named(monkeypatch):
@@ -287,7 +287,7 @@ def test_changed_content_is_named_and_still_usable(tmp_path):
     assert train.sha256 in train.notice and config.train_sha256 in train.notice
     right = msgspec.structs.replace(config, train_sha256=train.sha256, test_sha256=None)
     assert [images.notice for images in load_both(right)] == [None, None]
-    assert data.load_training_data(data.find_source(config)).notice == train.notice
+    assert dataset.load_training_data(dataset.find_source(config)).notice == train.notice
 
 
 @needs_full_mnist
@@ -305,8 +305,8 @@ def test_canonical_mnist_is_recognised_in_every_form(tmp_path, form):
 
 @needs_full_mnist
 def test_mnist_split_is_the_same_5000_images_for_ever():
-    source = data.find_source(load_config("mnist", path=str(FULL_MNIST)))
-    parts = data.load_training_data(source)
+    source = dataset.find_source(load_config("mnist", path=str(FULL_MNIST)))
+    parts = dataset.load_training_data(source)
     assert (len(parts.training), len(parts.validation)) == (55_000, 5_000)
     assert parts.split_sha256 == "a107832f29321a21570c9a86abf0445aeb125255dedb9555115af1980d082927"
     shares = np.bincount(parts.validation.labels) / np.bincount(source.load("train").labels)
@@ -319,20 +319,20 @@ def test_mnist_split_is_the_same_5000_images_for_ever():
 def test_split_is_exact_stratified_sorted_and_seeded():
     labels = np.repeat(np.arange(5), [100, 50, 7, 1, 42]).astype(np.uint8)
     for count in (1, 3, 20, 57, 199):
-        chosen = data.choose_stratified(labels, count, seed=3)
+        chosen = dataset.choose_stratified(labels, count, seed=3)
         assert len(chosen) == count and (np.diff(chosen) > 0).all()
         exact = np.bincount(labels) * count / len(labels)
         assert (np.abs(np.bincount(labels[chosen], minlength=5) - exact) < 1).all()
-        assert np.array_equal(chosen, data.choose_stratified(labels, count, seed=3))
+        assert np.array_equal(chosen, dataset.choose_stratified(labels, count, seed=3))
     assert not np.array_equal(
-        data.choose_stratified(labels, 57, seed=3), data.choose_stratified(labels, 57, seed=4)
+        dataset.choose_stratified(labels, 57, seed=3), dataset.choose_stratified(labels, 57, seed=4)
     )
 
 
 def test_training_and_validation_are_the_whole_apart():
-    source = data.find_source(offline("sample"))
-    whole, parts = source.load("train"), data.load_training_data(source)
-    chosen = data.choose_stratified(whole.labels, 500, seed=0)
+    source = dataset.find_source(offline("sample"))
+    whole, parts = source.load("train"), dataset.load_training_data(source)
+    chosen = dataset.choose_stratified(whole.labels, 500, seed=0)
     assert np.array_equal(parts.validation.images, whole.images[chosen])
     assert np.array_equal(parts.training.labels, np.delete(whole.labels, chosen))
     assert np.array_equal(parts.training.images, np.delete(whole.images, chosen, axis=0))
@@ -342,14 +342,14 @@ def test_training_and_validation_are_the_whole_apart():
 
 
 def test_no_validation_trains_on_everything():
-    parts = data.load_training_data(data.find_source(offline("sample", validation=0)))
+    parts = dataset.load_training_data(dataset.find_source(offline("sample", validation=0)))
     assert len(parts.training) == 4000
     assert parts.validation is None and parts.split_sha256 is None
 
 
 def test_validation_on_test_says_so():
-    source = data.find_source(offline("sample", validation="test"))
-    parts = data.load_training_data(source)
+    source = dataset.find_source(offline("sample", validation="test"))
+    parts = dataset.load_training_data(source)
     assert len(parts.training) == 4000 and parts.selected_on_test and parts.split_sha256 is None
     assert parts.validation.sha256 == source.load("test").sha256
 
@@ -366,8 +366,8 @@ def test_training_never_reads_test_values(tmp_path):
     folder = write_idx(tmp_path / "folder", small_arrays(), gzipped=True)
     path = folder / f"{IDX_NAMES['x_test']}.gz"
     path.write_bytes(path.read_bytes()[:-2000])
-    source = data.find_source(offline(path=str(folder), validation=5))
-    assert len(data.load_training_data(source).training) == 35
+    source = dataset.find_source(offline(path=str(folder), validation=5))
+    assert len(dataset.load_training_data(source).training) == 35
     with pytest.raises(ConfigError, match="t10k-images-idx3-ubyte.gz cannot be read"):
         source.load("test")
 
@@ -695,13 +695,13 @@ def test_download_is_kept_and_used_again(mirror, npz_file, own_home, capfd):
     server = mirror(npz_file)
     config = offline(mirrors=[server.config], validation=5)
     seen = []
-    source = data.find_source(config, progress=lambda *news: seen.append(news))
+    source = dataset.find_source(config, progress=lambda *news: seen.append(news))
     assert source.name == "mnist" and len(source.load("train")) == 40
     assert source.description == "~/cache/mnist-exp/mnist/mnist.npz"
     size = len(npz_file["mnist.npz"])
     assert seen[-1] == ("mnist.npz", size, size) and max(done for _, done, _ in seen) == size
     num_requests = len(server.server.requests)
-    assert data.find_source(config).name == "mnist"
+    assert dataset.find_source(config).name == "mnist"
     assert len(server.server.requests) == num_requests
     assert capfd.readouterr() == ("", "")
 
@@ -709,23 +709,25 @@ def test_download_is_kept_and_used_again(mirror, npz_file, own_home, capfd):
 def test_idx_files_are_downloaded_to_one_folder(mirror):
     files = {f"{name}.gz": gzip.compress(idx_bytes(small_arrays()[key])) for key, name in IDX_NAMES.items()}
     digests = {name: f"md5:{hashlib.md5(content).hexdigest()}" for name, content in files.items()}
-    source = data.find_source(offline("fashion_mnist", mirrors=[mirror(files, digests).config], validation=5))
+    source = dataset.find_source(
+        offline("fashion_mnist", mirrors=[mirror(files, digests).config], validation=5)
+    )
     assert source.description == "~/cache/mnist-exp/fashion_mnist" and len(source.load("test")) == 20
 
 
 def test_a_wrong_hash_is_refused_and_the_next_mirror_used(mirror, npz_file):
     right = mirror(npz_file)
     wrong = mirror({"mnist.npz": b"<html>log in to this network</html>"}, digests=right.config.files)
-    source = data.find_source(offline(mirrors=[wrong.config, right.config], validation=5))
+    source = dataset.find_source(offline(mirrors=[wrong.config, right.config], validation=5))
     assert source.name == "mnist" and source.notice is None
     assert ("GET", "/data/mnist.npz") in wrong.server.requests
 
 
 def test_a_damaged_earlier_download_is_fetched_again(mirror, npz_file):
     config = offline(mirrors=[mirror(npz_file).config], validation=5)
-    data.find_source(config)
+    dataset.find_source(config)
     (download.cache_folder("mnist") / "mnist.npz").write_bytes(b"half")
-    assert len(data.find_source(config).load("train")) == 40
+    assert len(dataset.find_source(config).load("train")) == 40
 
 
 @pytest.mark.parametrize("on_missing", ["sample", "error"])
@@ -736,7 +738,7 @@ def test_when_every_mirror_fails_it_falls_back_or_refuses(mirror, npz_file, on_m
     if on_missing == "error":
         message = refused(config)
     else:
-        source = data.find_source(config)
+        source = dataset.find_source(config)
         message = source.notice
         assert source.name == "sample"
     for reason in ("HTTP status 404", "does not match the known hash", "127.0.0.1:9: no connection"):
@@ -748,7 +750,7 @@ def test_servers_that_hang_cost_seconds_not_minutes(mirror, npz_file, monkeypatc
     monkeypatch.setattr(download, "ANSWER_S", 0.4)
     servers = [mirror(npz_file, hangs="both").config for _ in range(3)]
     started = time.monotonic()
-    source = data.find_source(offline(mirrors=servers))
+    source = dataset.find_source(offline(mirrors=servers))
     assert source.name == "sample" and "no answer within 0.4 s" in source.notice
     assert time.monotonic() - started < 1.5
 
@@ -756,7 +758,7 @@ def test_servers_that_hang_cost_seconds_not_minutes(mirror, npz_file, monkeypatc
 def test_a_download_that_stalls_times_out(mirror, npz_file, monkeypatch):
     monkeypatch.setattr(download, "READ_S", 0.4)
     started = time.monotonic()
-    source = data.find_source(offline(mirrors=[mirror(npz_file, hangs="GET").config]))
+    source = dataset.find_source(offline(mirrors=[mirror(npz_file, hangs="GET").config]))
     assert source.name == "sample" and "ReadTimeout" in source.notice
     assert time.monotonic() - started < 1.5
 
@@ -772,14 +774,13 @@ def test_a_mirror_cannot_write_outside_the_cache(own_home):
 
 def test_an_endless_download_is_cut_off(mirror, npz_file, monkeypatch):
     monkeypatch.setattr(download, "MAX_BYTES", 10_000)
-    source = data.find_source(offline(mirrors=[mirror(npz_file).config]))
+    source = dataset.find_source(offline(mirrors=[mirror(npz_file).config]))
     assert source.name == "sample" and "more than 10,000 bytes" in source.notice
 
 
 def test_tensorflow_is_never_imported():
-    script = (
-        "import sys, mnist_exp.data; print([m for m in ('tensorflow', 'keras', 'pooch') if m in sys.modules])"
-    )
+    heavy = "[m for m in ('tensorflow', 'keras', 'pooch') if m in sys.modules]"
+    script = f"import sys, mnist_exp.data.dataset; print({heavy})"
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT
     )
@@ -810,7 +811,7 @@ def test_fewer_than_two_classes_are_refused(tmp_path, arrays, changes, words):
     np.savez(tmp_path / "own.npz", **arrays)
     changes = {"validation": 5} | changes
     with pytest.raises(ConfigError, match=words) as caught:
-        data.load_training_data(data.find_source(offline(path=str(tmp_path / "own.npz"), **changes)))
+        dataset.load_training_data(dataset.find_source(offline(path=str(tmp_path / "own.npz"), **changes)))
     assert "\n" not in str(caught.value)
 
 
@@ -832,7 +833,7 @@ def test_fewer_than_two_classes_are_refused(tmp_path, arrays, changes, words):
 def test_what_makes_numbers_say_little_is_noted(tmp_path, arrays, validation, train, test):
     np.savez(tmp_path / "own.npz", **arrays)
     changes = {"train_sha256": None, "test_sha256": None, "validation": validation}
-    source = data.find_source(offline(path=str(tmp_path / "own.npz"), **changes))
-    notices = (data.load_training_data(source).notice, source.load("test").notice)
+    source = dataset.find_source(offline(path=str(tmp_path / "own.npz"), **changes))
+    notices = (dataset.load_training_data(source).notice, source.load("test").notice)
     for notice, words in zip(notices, (train, test), strict=True):
         assert notice is None if words is None else words in notice

@@ -13,16 +13,16 @@ import pytest
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from mnist_exp import training
-from mnist_exp.best_epoch import BestWeights
-from mnist_exp.data import TrainingData, find_source, load_training_data
-from mnist_exp.distillation import Teacher, distillation_loss
+from mnist_exp.config.schema import Config
+from mnist_exp.data.dataset import TrainingData, find_source, load_training_data
+from mnist_exp.data.source import Images, LabelledImages
 from mnist_exp.errors import ConfigError
-from mnist_exp.records import EpochMetrics
-from mnist_exp.reuse import ModelStore
-from mnist_exp.schema import Config
-from mnist_exp.source import Images, LabelledImages
-from mnist_exp.teachers import check_same_teacher, describe_again, load_teacher
+from mnist_exp.runs.records import EpochMetrics
+from mnist_exp.training import fitting
+from mnist_exp.training.best_epoch import BestWeights
+from mnist_exp.training.distillation import Teacher, distillation_loss
+from mnist_exp.training.reuse import ModelStore
+from mnist_exp.training.teachers import check_same_teacher, describe_again, load_teacher
 from tests import trainings
 from tests.comparison.run_makers import edited, make_unfinished
 from tests.conftest import FinishedRun, Run, Start
@@ -58,7 +58,7 @@ def train(config: Config, store: ModelStore | None = None) -> tuple[keras.Sequen
     best = BestWeights(model.network, "val_accuracy", "max")
     rows: list[EpochMetrics] = []
     report = lambda row, is_best: rows.append(msgspec.structs.replace(row, duration_s=0.0))  # noqa: E731
-    training.fit(config, model, DIGITS, HELD_OUT, best, report, lambda: None)
+    fitting.fit(config, model, DIGITS, HELD_OUT, best, report, lambda: None)
     return model.network, rows
 
 
@@ -84,10 +84,10 @@ def test_the_objective_is_the_divergence_of_softened_answers() -> None:
 
 def test_a_student_comes_nearer_to_its_teacher_than_without(finished_run: FinishedRun) -> None:
     teacher = keras.models.load_model(finished_run.path / "checkpoints" / "best.keras")
-    taught = training.predict_probabilities(teacher, HELD_OUT.images)
+    taught = fitting.predict_probabilities(teacher, HELD_OUT.images)
 
     def distance(config: Config) -> float:
-        said = training.predict_probabilities(train(config)[0], HELD_OUT.images)
+        said = fitting.predict_probabilities(train(config)[0], HELD_OUT.images)
         return float((taught * np.log(taught / np.maximum(said, 1e-7))).sum(axis=1).mean())
 
     options = ("training.epochs=15", "schedule=constant", "training.label_smoothing=0")
@@ -110,7 +110,7 @@ def test_the_teacher_is_no_part_of_the_student(finished_run: FinishedRun) -> Non
     before = [array.copy() for layer in teacher.layers for array in layer.get_weights()]
     model, _ = ModelStore().get(config, DIGITS, SHAPE, 10, teacher)
     assert len(model.trainable_variables) == 4 and model.network.count_params() == 12_730
-    training.fit(
+    fitting.fit(
         config, model, DIGITS, HELD_OUT, BestWeights(model.network, "loss", "min"), *[lambda *_: None] * 2
     )
     after = [array for layer in teacher.layers for array in layer.get_weights()]
@@ -121,8 +121,8 @@ def test_convolutions_of_a_teacher_choose_the_engine() -> None:
     network = keras.Sequential([keras.layers.Input(SHAPE), keras.layers.Flatten(), keras.layers.Dense(10)])
     convolution = Teacher([keras.layers.Conv2D(4, 3)], record=None)  # type: ignore[arg-type]
     config = accepted("training.epochs=10000")
-    assert training.pick_engine(config, network, 600).name == "compiled"
-    assert training.pick_engine(config, network, 600, convolution).name == "graph"
+    assert fitting.pick_engine(config, network, 600).name == "compiled"
+    assert fitting.pick_engine(config, network, 600, convolution).name == "graph"
 
 
 def test_a_model_used_again_is_taught_as_a_fresh_one(finished_run: FinishedRun, tmp_path: Path) -> None:

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mnist_exp import randomness
-from mnist_exp.augmentation import build_augmentation, shift, warp
-from mnist_exp.batches import shuffle
-from mnist_exp.callbacks import LayerSeeds
-from mnist_exp.engine import EpochModel, ExperimentModel, choose_engine
-from mnist_exp.random_layers import apply, rate_of
-from mnist_exp.schema import AffineConfig, ElasticConfig, Engine, NoAugmentationConfig, ShiftConfig
-from mnist_exp.source import LabelledImages
+from mnist_exp.config.schema import AffineConfig, ElasticConfig, Engine, NoAugmentationConfig, ShiftConfig
+from mnist_exp.data.source import LabelledImages
+from mnist_exp.training import randomness
+from mnist_exp.training.augmentation import build_augmentation, shift, warp
+from mnist_exp.training.batches import shuffle
+from mnist_exp.training.callbacks import LayerSeeds
+from mnist_exp.training.engine import EpochModel, ExperimentModel, choose_engine
+from mnist_exp.training.random_layers import apply, rate_of
 
 from .digits import sample_digits
 from .trainings import accepted, built

@@ -4,10 +4,10 @@ import keras
 import numpy as np
 import pytest
 
+from mnist_exp.config.schema import SequentialConfig
 from mnist_exp.errors import ConfigError
-from mnist_exp.models import build_network
-from mnist_exp.runs import explain
-from mnist_exp.schema import SequentialConfig
+from mnist_exp.runs.writer import explain
+from mnist_exp.training.networks import build_network
 
 
 def test_what_went_wrong_inside_a_layer_is_said_on_the_same_line() -> None:

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from matplotlib.collections import LineCollection
 
-from mnist_exp.hyperparameter_plots import plot_hyperparameters, plot_importance
-from mnist_exp.importance import importances
-from mnist_exp.objective_axis import Objective
-from mnist_exp.parallel_plot import plot_parallel_coordinates
+from mnist_exp.report.figures.hyperparameter_plots import plot_hyperparameters, plot_importance
+from mnist_exp.report.figures.importance import importances
+from mnist_exp.report.figures.objective_axis import Objective
+from mnist_exp.report.figures.parallel_plot import plot_parallel_coordinates
 from tests.test_plots import assert_readable, texts
 from tests.trials import factors, make_trial, study
 

@@ -7,7 +7,7 @@ import pytest
 from msgspec.structs import replace
 from scipy.stats import kruskal
 
-from mnist_exp.importance import importances
+from mnist_exp.report.figures.importance import importances
 from tests.trials import factors, make_trial
 
 

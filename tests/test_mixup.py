@@ -5,8 +5,8 @@ import pytest
 import tensorflow as tf
 from scipy.stats import beta
 
-from mnist_exp import randomness
-from mnist_exp.mixup import draw_shares, mix, share_quantiles
+from mnist_exp.training import randomness
+from mnist_exp.training.mixup import draw_shares, mix, share_quantiles
 from tests.test_engine import BATCH_SIZE, DIGITS, IMAGES, LABELS, build, train
 
 

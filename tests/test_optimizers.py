@@ -3,8 +3,8 @@
 import keras
 import tensorflow as tf
 
-from mnist_exp.optimizers import build_optimizer
-from mnist_exp.schema import OptimizerConfig
+from mnist_exp.config.schema import OptimizerConfig
+from mnist_exp.training.optimizers import build_optimizer
 
 
 def test_weight_decay_shrinks_every_kernel_and_nothing_else() -> None:

@@ -12,11 +12,15 @@ from matplotlib.image import imread
 from matplotlib.text import Text
 from msgspec.structs import replace
 
-from mnist_exp import plot_fonts
-from mnist_exp.image_plots import plot_first_layer_weights, plot_mistakes, plot_sample_predictions
-from mnist_exp.plot_style import draw_plots, figure_png, shorten
-from mnist_exp.plots import plot_confusion_matrix, plot_learning_curves
-from mnist_exp.records import EpochMetrics
+from mnist_exp.report.figures import fonts as plot_fonts
+from mnist_exp.report.figures.curves import plot_confusion_matrix, plot_learning_curves
+from mnist_exp.report.figures.image_plots import (
+    plot_first_layer_weights,
+    plot_mistakes,
+    plot_sample_predictions,
+)
+from mnist_exp.report.figures.style import draw_plots, figure_png, shorten
+from mnist_exp.runs.records import EpochMetrics
 
 DIGITS = [str(digit) for digit in range(10)]
 CLOTHES = ["T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"]

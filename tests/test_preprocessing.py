@@ -16,13 +16,13 @@ import tensorflow as tf
 import yaml
 from numpy.typing import NDArray
 
-from mnist_exp.comparison.settings import recipe
-from mnist_exp.config import parse_tree
+from mnist_exp.comparison.labels import recipe
+from mnist_exp.config.parsing import parse_tree
 from mnist_exp.errors import ConfigError
 from mnist_exp.modes import evaluate
-from mnist_exp.preprocessing import build_front, is_front, layers_behind, prepare_images
-from mnist_exp.reuse import ImageStore
-from mnist_exp.training import predict_probabilities
+from mnist_exp.training.fitting import predict_probabilities
+from mnist_exp.training.preprocessing import build_front, is_front, layers_behind, prepare_images
+from mnist_exp.training.reuse import ImageStore
 from tests.conftest import FinishedRun, Run, Start
 from tests.digits import sample_digits
 from tests.evaluation.asking import ask_evaluate, ask_predict, evaluate_tree

@@ -16,9 +16,9 @@ import pytest
 from omegaconf import OmegaConf
 from PIL import Image
 
-from mnist_exp.commands import command, portable, setting
-from mnist_exp.data import SAMPLE_PATH
-from mnist_exp.sweeps.overrides import override_value
+from mnist_exp.config.commands import command, portable, setting
+from mnist_exp.config.overrides import override_value
+from mnist_exp.data.dataset import SAMPLE_PATH
 from tests.conftest import COMMAND, clean_environment
 from tests.pages.page_reading import read_page
 

@@ -6,12 +6,12 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from mnist_exp import provenance, resumption
 from mnist_exp.comparison.comparison import CompareOptions, examine
 from mnist_exp.comparison.verdicts import notes
-from mnist_exp.config import parse_tree
-from mnist_exp.records import Change, EnvironmentRecord, Manifest, ResumeRecord
-from mnist_exp.workplace import num_cores, num_threads
+from mnist_exp.config.parsing import parse_tree
+from mnist_exp.processes.workplace import num_cores, num_threads
+from mnist_exp.runs import provenance, resumption
+from mnist_exp.runs.records import Change, EnvironmentRecord, Manifest, ResumeRecord
 from tests.comparison.run_makers import make_config, make_manifest, make_run
 
 HERE = EnvironmentRecord(variables={}, processor="One", vector_extensions=["avx", "avx2", "fma"])

@@ -12,10 +12,10 @@ import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 
-from mnist_exp import CONF_DIR, train
-from mnist_exp.config import parse
-from mnist_exp.sweeps.overrides import override_value
-from mnist_exp.unused import refuse_unused_values
+from mnist_exp import CONF_DIR, cli
+from mnist_exp.config.overrides import override_value
+from mnist_exp.config.parsing import parse
+from mnist_exp.config.unused import refuse_unused_values
 from tests.comparison.run_makers import make_run
 
 Refuse = Callable[..., str]
@@ -333,7 +333,7 @@ def refuse(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.Captur
         GlobalHydra.instance().clear()
         before = set(tmp_path.iterdir())
         with pytest.raises(SystemExit) as ended:
-            train.main()
+            cli.main()
         stdout, stderr = capfd.readouterr()
         assert ended.value.code == 2
         assert stdout == ""

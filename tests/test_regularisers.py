@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mnist_exp import randomness, training
-from mnist_exp.augmentation import build_augmentation, cut_out, flip
-from mnist_exp.best_epoch import BestWeights
-from mnist_exp.config import parse_tree, read_config, resumed_tree
-from mnist_exp.engine import ExperimentModel
-from mnist_exp.models import build_network, for_use
-from mnist_exp.schema import AffineConfig, Config, ElasticConfig, ShiftConfig
-from mnist_exp.source import LabelledImages
+from mnist_exp.config.parsing import parse_tree, read_config, resumed_tree
+from mnist_exp.config.schema import AffineConfig, Config, ElasticConfig, ShiftConfig
+from mnist_exp.data.source import LabelledImages
+from mnist_exp.training import fitting, randomness
+from mnist_exp.training.augmentation import build_augmentation, cut_out, flip
+from mnist_exp.training.best_epoch import BestWeights
+from mnist_exp.training.engine import ExperimentModel
+from mnist_exp.training.networks import build_network, for_use
 
 from . import trainings
 from .digits import sample_digits
@@ -47,7 +47,7 @@ layers:
 def trained(config: Config) -> ExperimentModel:
     model = built(config, DIGITS)
     best = BestWeights(model.network, config.training.monitor, config.training.direction)
-    training.fit(config, model, DIGITS, None, best, lambda row, is_best: None, lambda: None)
+    fitting.fit(config, model, DIGITS, None, best, lambda row, is_best: None, lambda: None)
     return model
 
 

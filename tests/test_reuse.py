@@ -11,21 +11,21 @@ import keras
 import numpy as np
 import pytest
 
-from mnist_exp import training
-from mnist_exp.batches import resident
-from mnist_exp.best_epoch import BestWeights
-from mnist_exp.engine import EpochModel, ExperimentModel
-from mnist_exp.records import EpochMetrics
-from mnist_exp.reuse import ModelStore
-from mnist_exp.schedules import learning_rates
-from mnist_exp.schema import (
+from mnist_exp.config.schema import (
     Config,
     ConstantScheduleConfig,
     CosineScheduleConfig,
     PlateauScheduleConfig,
     StepScheduleConfig,
 )
-from mnist_exp.source import LabelledImages
+from mnist_exp.data.source import LabelledImages
+from mnist_exp.runs.records import EpochMetrics
+from mnist_exp.training import fitting
+from mnist_exp.training.batches import resident
+from mnist_exp.training.best_epoch import BestWeights
+from mnist_exp.training.engine import EpochModel, ExperimentModel
+from mnist_exp.training.reuse import ModelStore
+from mnist_exp.training.schedules import learning_rates
 
 from . import trainings
 from .digits import sample_digits
@@ -62,7 +62,7 @@ def train(store: ModelStore, config: Config, check: Callable[[], None] = lambda:
     model, _ = store.get(config, DIGITS, (28, 28), 10)
     rows: list[EpochMetrics] = []
     best = BestWeights(model.network, config.training.monitor, config.training.direction)
-    fit = training.fit(config, model, DIGITS, HELD_OUT, best, lambda row, is_best: rows.append(row), check)
+    fit = fitting.fit(config, model, DIGITS, HELD_OUT, best, lambda row, is_best: rows.append(row), check)
     return Trained(model, rows, model.network.get_weights(), best, fit.compile_s)
 
 

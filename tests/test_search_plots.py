@@ -8,15 +8,15 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from msgspec.structs import replace
 
-from mnist_exp.confirmation_plot import plot_confirmation
-from mnist_exp.hyperparameter_plots import plot_hyperparameters, plot_importance
-from mnist_exp.importance import importances
-from mnist_exp.objective_axis import Objective
-from mnist_exp.parallel_plot import plot_parallel_coordinates
-from mnist_exp.plot_style import figure_png
-from mnist_exp.search_progress_plots import plot_best_so_far, plot_search_curves
+from mnist_exp.report.figures.confirmation_plot import plot_confirmation
+from mnist_exp.report.figures.hyperparameter_plots import plot_hyperparameters, plot_importance
+from mnist_exp.report.figures.importance import importances
+from mnist_exp.report.figures.objective_axis import Objective
+from mnist_exp.report.figures.parallel_plot import plot_parallel_coordinates
+from mnist_exp.report.figures.search_progress_plots import plot_best_so_far, plot_search_curves
+from mnist_exp.report.figures.style import figure_png
+from mnist_exp.runs.trial_records import CandidateRecord
 from mnist_exp.statistics import mean_interval
-from mnist_exp.trial_records import CandidateRecord
 from tests.test_plots import assert_readable, texts
 from tests.trials import make_trial, study
 

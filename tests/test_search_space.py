@@ -18,10 +18,10 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 
 from mnist_exp import CONF_DIR
-from mnist_exp.blueprint import Blueprint, check, experiment_yaml, freeze
-from mnist_exp.config import resolve
+from mnist_exp.config.parsing import resolve
 from mnist_exp.errors import ConfigError
-from mnist_exp.search_space import Dimension, SearchSpace, assemble, describe, parse_search_space
+from mnist_exp.tuning.blueprint import Blueprint, check, experiment_yaml, freeze
+from mnist_exp.tuning.search_space import Dimension, SearchSpace, assemble, describe, parse_search_space
 
 SHIPPED = sorted(path.stem for path in CONF_DIR.joinpath("search_space").glob("*.yaml"))
 BASE: dict[str, Any] = {
@@ -636,8 +636,7 @@ def test_a_written_experiment_keeps_interpolations() -> None:
 
 
 def test_reading_a_search_space_loads_neither_tensorflow_nor_keras_tuner() -> None:
-    code = (
-        "import sys, mnist_exp.blueprint; print({'tensorflow', 'keras', 'keras_tuner'} & sys.modules.keys())"
-    )
+    heavy = "{'tensorflow', 'keras', 'keras_tuner'}"
+    code = f"import sys, mnist_exp.tuning.blueprint; print({heavy} & sys.modules.keys())"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "set()"

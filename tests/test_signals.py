@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mnist_exp.signals import Interrupted, stop_request
+from mnist_exp.processes.signals import Interrupted, stop_request
 
 
 def wait_for_python() -> None:

@@ -13,17 +13,17 @@ from hydra.core.global_hydra import GlobalHydra
 from keras_tuner.engine.trial import Trial, TrialStatus
 
 from mnist_exp import CONF_DIR
-from mnist_exp.assignments import plain_values, trial_name
-from mnist_exp.candidates import Candidates
-from mnist_exp.config import Composition, parse
-from mnist_exp.jobs import Job
-from mnist_exp.moments import Moment, utc_now
-from mnist_exp.oracles import build_oracle
-from mnist_exp.records import ErrorRecord
-from mnist_exp.search import Search, plan_search
-from mnist_exp.search_files import SearchFiles
-from mnist_exp.stages import ConfirmationStage, SearchStage
-from mnist_exp.trial_records import ConfirmationRecord, ExecutionRecord, TrialRecord
+from mnist_exp.config.parsing import Composition, parse
+from mnist_exp.runs.job import Job
+from mnist_exp.runs.moments import Moment, utc_now
+from mnist_exp.runs.records import ErrorRecord
+from mnist_exp.runs.trial_records import ConfirmationRecord, ExecutionRecord, TrialRecord
+from mnist_exp.tuning.assignments import plain_values, trial_name
+from mnist_exp.tuning.candidates import Candidates
+from mnist_exp.tuning.definition import Search, plan_search
+from mnist_exp.tuning.proposals import build_oracle
+from mnist_exp.tuning.search_files import SearchFiles
+from mnist_exp.tuning.stages import ConfirmationStage, SearchStage
 
 LOST = ErrorRecord(type="WorkerLost", message="gone", hint="")
 

@@ -55,7 +55,7 @@ def test_the_wheel_carries_every_file_of_conf_and_the_sample(wheel: Path) -> Non
     names = set(zipfile.ZipFile(wheel).namelist())
     conf = {f"mnist_exp/{path.relative_to(ROOT)}" for path in (ROOT / "conf").rglob("*.yaml")}
     assert conf and conf <= names
-    assert {"mnist_exp/sample/mnist_sample.npz", "mnist_exp/sample/README.md"} <= names
+    assert {"mnist_exp/data/sample/mnist_sample.npz", "mnist_exp/data/sample/README.md"} <= names
 
 
 def test_the_wheel_carries_nothing_else(wheel: Path) -> None:
@@ -67,8 +67,8 @@ def test_the_wheel_carries_nothing_else(wheel: Path) -> None:
 
 @pytest.mark.slow
 def test_an_installed_wheel_composes_its_own_conf_from_any_folder(installed: Path, tmp_path: Path) -> None:
-    places = "mnist_exp.__file__, mnist_exp.train.CONF_DIR, mnist_exp.data.SAMPLE_PATH"
-    where = f"import mnist_exp.data, mnist_exp.train; print({places}, sep='\\n')"
+    places = "mnist_exp.__file__, mnist_exp.cli.CONF_DIR, mnist_exp.data.dataset.SAMPLE_PATH"
+    where = f"import mnist_exp.data.dataset, mnist_exp.cli; print({places}, sep='\\n')"
     found = run(installed / "python", "-c", where, cwd=tmp_path).splitlines()
     assert len(found) == 3
     assert [place for place in found if not Path(place).is_relative_to(installed.parent)] == []

@@ -4,13 +4,13 @@ from typing import Any
 
 from hydra import compose, initialize_config_dir
 
-from mnist_exp import training
-from mnist_exp.config import parse_tree, resolve
-from mnist_exp.device import start_fresh
-from mnist_exp.engine import ExperimentModel
-from mnist_exp.models import build_network
-from mnist_exp.schema import Config
-from mnist_exp.source import LabelledImages
+from mnist_exp.config.parsing import parse_tree, resolve
+from mnist_exp.config.schema import Config
+from mnist_exp.data.source import LabelledImages
+from mnist_exp.training import fitting
+from mnist_exp.training.device import start_fresh
+from mnist_exp.training.engine import ExperimentModel
+from mnist_exp.training.networks import build_network
 from tests.digits import CONF_DIR
 
 
@@ -33,5 +33,5 @@ def built(config: Config, images: LabelledImages) -> ExperimentModel:
     """Makes the model as a process of its own would."""
     start_fresh(config.seed, config.training.threads)
     network = build_network(config.model, (28, 28), 10)
-    engine = training.pick_engine(config, network, len(images))
-    return training.build_model(config, network, engine, len(images))
+    engine = fitting.pick_engine(config, network, len(images))
+    return fitting.build_model(config, network, engine, len(images))

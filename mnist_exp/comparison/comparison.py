@@ -6,7 +6,6 @@ from pathlib import Path
 
 from mnist_exp.comparison import verdicts
 from mnist_exp.comparison.columns import check_columns, sort_key, sorting_column
-from mnist_exp.comparison.finding import find_runs
 from mnist_exp.comparison.grouping import (
     ComparableSet,
     SeedGroup,
@@ -16,11 +15,12 @@ from mnist_exp.comparison.grouping import (
     without_contradictions,
 )
 from mnist_exp.comparison.measures import MEASURES, group_interval, run_interval, spread_of
-from mnist_exp.comparison.options import CompareOptions
 from mnist_exp.comparison.pair_tests import compare_with_leader
-from mnist_exp.comparison.reading import DamagedRun, RunResult, read_run
 from mnist_exp.comparison.report import Comparison, GroupRow, RunRow, SearchRow, SetReport
-from mnist_exp.trial_records import SearchSummary
+from mnist_exp.config.comparison_options import CompareOptions
+from mnist_exp.runs.finding import find_runs
+from mnist_exp.runs.run import DamagedRun, RunResult, read_run
+from mnist_exp.runs.trial_records import SearchSummary
 from mnist_exp.trial_words import candidate_name, one_line
 
 _LONGEST_REASON = 300

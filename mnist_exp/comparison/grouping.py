@@ -4,10 +4,10 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from mnist_exp.comparison.reading import DamagedRun, RunResult
-from mnist_exp.comparison.settings import Settings, differing_keys, fingerprint, label_recipes, recipe
-from mnist_exp.layout import plural
-from mnist_exp.records import DataRecord
+from mnist_exp.comparison.labels import Settings, differing_keys, fingerprint, label_recipes, recipe
+from mnist_exp.report.console import plural
+from mnist_exp.runs.records import DataRecord
+from mnist_exp.runs.run import DamagedRun, RunResult
 from mnist_exp.trial_words import one_line
 
 _VALIDATION = "data.validation"

@@ -6,9 +6,9 @@ from statistics import fmean, stdev
 from typing import Literal
 
 from mnist_exp.comparison.grouping import SeedGroup
-from mnist_exp.comparison.reading import RunResult
-from mnist_exp.quantities import duration, loss_text, percent, size
+from mnist_exp.runs.run import RunResult
 from mnist_exp.statistics import mean_interval, wilson_interval
+from mnist_exp.words import duration, loss_text, percent, size
 
 
 @dataclass(frozen=True)

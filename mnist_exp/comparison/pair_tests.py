@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from mnist_exp.comparison.bootstrap import bootstrap_interval
 from mnist_exp.comparison.grouping import SeedGroup
 from mnist_exp.comparison.pairs import DIFFERENCE_TO_SEE, Method, Pair, word_pair
-from mnist_exp.comparison.reading import RunResult
-from mnist_exp.seed_bootstrap import bootstrap_interval
+from mnist_exp.runs.run import RunResult
 from mnist_exp.significance import (
     MeanTest,
     count_discordance,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from mnist_exp.layout import plural
+from mnist_exp.report.console import plural
 from mnist_exp.significance import Discordance
 
 Method = Literal["McNemar", "paired t", "Welch t", "pooled t", "none"]

@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 from mnist_exp.comparison.measures import Spread
 from mnist_exp.comparison.pairs import Pair
-from mnist_exp.comparison.reading import RunStatus
-from mnist_exp.records import DataRecord
+from mnist_exp.runs.records import DataRecord
+from mnist_exp.runs.run import RunStatus
 
 RowStatus = RunStatus | Literal["damaged"]
 

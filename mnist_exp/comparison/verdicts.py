@@ -4,9 +4,9 @@ from collections.abc import Iterable, Sequence
 
 from mnist_exp.comparison.grouping import ComparableSet, SeedGroup
 from mnist_exp.comparison.pairs import Pair
-from mnist_exp.comparison.reading import RunResult
-from mnist_exp.layout import plural
-from mnist_exp.provenance import differences
+from mnist_exp.report.console import plural
+from mnist_exp.runs.provenance import differences
+from mnist_exp.runs.run import RunResult
 from mnist_exp.trial_words import one_line
 
 _MOST_NAMED = 3

@@ -9,7 +9,7 @@ from msgspec.structs import asdict
 from numpy.typing import NDArray
 
 from mnist_exp.evaluation.records import ClassScores
-from mnist_exp.evaluation.spreadsheet import cell
+from mnist_exp.runs.spreadsheet import cell
 from mnist_exp.statistics import wilson_interval
 
 

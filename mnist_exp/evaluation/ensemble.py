@@ -7,20 +7,20 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from mnist_exp import training
-from mnist_exp.comparison.reading import RunResult
-from mnist_exp.device import device_name
+from mnist_exp.config.evaluation_options import EvaluateOptions
+from mnist_exp.data.overlap import TrainedOn
 from mnist_exp.errors import ConfigError
 from mnist_exp.evaluation.evaluating import Evaluated, measure
-from mnist_exp.evaluation.members import Member
-from mnist_exp.evaluation.network import check_fit, load_network
-from mnist_exp.evaluation.options import EvaluateOptions
-from mnist_exp.evaluation.overlap import TrainedOn
 from mnist_exp.evaluation.records import EnsembleEvaluation, MemberScores, Sameness
 from mnist_exp.evaluation.sameness import compare_with_run
 from mnist_exp.evaluation.splits import ScoredSplit
+from mnist_exp.runs.members import Member
+from mnist_exp.runs.run import RunResult
 from mnist_exp.significance import count_discordance, paired_difference_interval
 from mnist_exp.statistics import accuracy, cross_entropy, wilson_interval
+from mnist_exp.training import fitting
+from mnist_exp.training.device import device_name
+from mnist_exp.training.network import check_fit, load_network
 
 Probabilities = NDArray[np.float32]
 
@@ -89,7 +89,7 @@ def evaluate_ensemble(
         options: How.
         threads: Number of threads of one operation.
     """
-    together = training.predict_probabilities(ensemble.average, scored.seen.images)
+    together = fitting.predict_probabilities(ensemble.average, scored.seen.images)
     trained_on = TrainedOn(scored.seen.images)
     scores = [
         _score_member(run, config.model.name, network, together, scored, threads, trained_on)
@@ -123,7 +123,7 @@ def _score_member(
 ) -> MemberScores:
     """Scores one network on its own, and the mean against it."""
     labels = scored.seen.labels
-    alone = training.predict_probabilities(network, scored.seen.images)
+    alone = fitting.predict_probabilities(network, scored.seen.images)
     is_right = [said.argmax(axis=1) == labels for said in (together, alone)]
     against = count_discordance(*is_right)
     return MemberScores(

@@ -7,21 +7,22 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from mnist_exp import provenance, training
-from mnist_exp.comparison.reading import RunResult
-from mnist_exp.device import device_name
+from mnist_exp.config.evaluation_options import EvaluateOptions
+from mnist_exp.data.overlap import TrainedOn
+from mnist_exp.data.source import LabelledImages
 from mnist_exp.evaluation.calibration import measure_calibration
 from mnist_exp.evaluation.class_scores import macro_mean, score_classes
 from mnist_exp.evaluation.distortions import choose_images, measure_robustness
 from mnist_exp.evaluation.latency import measure_latency
-from mnist_exp.evaluation.options import EvaluateOptions
-from mnist_exp.evaluation.overlap import TrainedOn
 from mnist_exp.evaluation.records import Evaluation, Robustness
 from mnist_exp.evaluation.sameness import compare_with_run
 from mnist_exp.evaluation.splits import ScoredSplit
-from mnist_exp.moments import utc_now
-from mnist_exp.source import LabelledImages
+from mnist_exp.runs import provenance
+from mnist_exp.runs.moments import utc_now
+from mnist_exp.runs.run import RunResult
 from mnist_exp.statistics import accuracy, confusion_counts, wilson_interval
+from mnist_exp.training import fitting
+from mnist_exp.training.device import device_name
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +58,7 @@ def evaluate(
         options: How.
         threads: Number of threads of one operation.
     """
-    probabilities = training.predict_probabilities(network, scored.seen.images)
+    probabilities = fitting.predict_probabilities(network, scored.seen.images)
     measured, counts = measure(network, probabilities, scored, options, threads)
     record = Evaluation(
         run=str(run.path),
@@ -126,4 +127,4 @@ def _measure_robustness(network: keras.Model, seen: LabelledImages, most: int) -
     if most == 0:
         return []
     chosen = choose_images(seen, most)
-    return measure_robustness(chosen, lambda images: training.predict_probabilities(network, images))
+    return measure_robustness(chosen, lambda images: fitting.predict_probabilities(network, images))

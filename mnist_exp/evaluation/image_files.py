@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from mnist_exp.config.plain_values import shortened
 from mnist_exp.errors import ConfigError, nearest
-from mnist_exp.plain_values import shortened
 
 _FORMATS = ("PNG", "JPEG")
 _ENDINGS = (".png", ".jpg", ".jpeg")

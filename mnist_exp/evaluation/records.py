@@ -7,7 +7,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from mnist_exp.records import EnvironmentRecord
+from mnist_exp.runs.records import EnvironmentRecord
 
 SplitName = Literal["test", "validation", "train"]
 Interval = tuple[float, float]

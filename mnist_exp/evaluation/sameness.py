@@ -5,16 +5,15 @@ from io import BytesIO
 import numpy as np
 from numpy.typing import NDArray
 
-from mnist_exp import provenance
-from mnist_exp.comparison import predictions
-from mnist_exp.comparison.predictions import PredictionsError, read_predictions
-from mnist_exp.comparison.reading import DamagedRun, RunResult
-from mnist_exp.comparison.run_folder import RunFolder
 from mnist_exp.evaluation.records import Sameness
 from mnist_exp.evaluation.splits import ScoredSplit
-from mnist_exp.layout import plural
-from mnist_exp.quantities import percent
+from mnist_exp.report.console import plural
+from mnist_exp.runs import predictions, provenance
+from mnist_exp.runs.folder import RunFolder
+from mnist_exp.runs.predictions import PredictionsError, read_predictions
+from mnist_exp.runs.run import DamagedRun, RunResult
 from mnist_exp.statistics import accuracy, cross_entropy
+from mnist_exp.words import percent
 
 _SHORT = 8
 

@@ -6,13 +6,13 @@ from typing import Any
 
 import msgspec
 
-from mnist_exp.data import LabelledImages, Source, find_source, load_training_data
-from mnist_exp.download import Progress
+from mnist_exp.config.refusals import explain_rejection
+from mnist_exp.config.schema import DataConfig
+from mnist_exp.data.dataset import LabelledImages, Source, find_source, load_training_data
+from mnist_exp.data.download import Progress
+from mnist_exp.data.source import Images
 from mnist_exp.errors import ConfigError
 from mnist_exp.evaluation.records import SplitName
-from mnist_exp.refusals import explain_rejection
-from mnist_exp.schema import DataConfig
-from mnist_exp.source import Images
 
 _DATA = "data"
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from mnist_exp.native_output import diverted_stderr
-from mnist_exp.signals import stop_request
+from mnist_exp.processes.native_output import diverted_stderr
+from mnist_exp.processes.signals import stop_request
 
 
 @contextmanager

@@ -8,18 +8,18 @@ from msgspec import Struct
 from rich.console import Group
 from rich.text import Text
 
-from mnist_exp import files
 from mnist_exp.comparison.comparison import Examined, examine
-from mnist_exp.comparison.console import render_comparison
-from mnist_exp.comparison.options import CompareOptions
 from mnist_exp.comparison.report import Comparison
-from mnist_exp.comparison.tables import markdown_table, results_csv, to_json
+from mnist_exp.config.comparison_options import CompareOptions
+from mnist_exp.config.questions import read_question, refuse_unused
+from mnist_exp.config.refusals import MODE_KEYS
 from mnist_exp.errors import ConfigError, RunError
-from mnist_exp.pages.comparison_page import write_comparison_page
-from mnist_exp.questions import read_question, refuse_unused
-from mnist_exp.refusals import MODE_KEYS
-from mnist_exp.runs import claim_folder
-from mnist_exp.terminal import Terminal
+from mnist_exp.report.comparison import render_comparison
+from mnist_exp.report.comparison_page import write_comparison_page
+from mnist_exp.report.tables import markdown_table, results_csv, to_json
+from mnist_exp.report.terminal import Terminal
+from mnist_exp.runs import files
+from mnist_exp.runs.writer import claim_folder
 
 _USED = ("mode", "runs_dir", *MODE_KEYS["compare"])
 _RESULTS, _COMPARISON, _PLOTS = "results.csv", "comparison.json", "plots"
@@ -156,8 +156,8 @@ def _write(examined: Examined, output_dir: Path) -> tuple[list[str], list[str]]:
     if not examined.sets:
         return [], []
     # Imported here: matplotlib takes half a second, which a table alone need not wait for.
-    from mnist_exp.comparison.plots import comparison_plots
-    from mnist_exp.plot_style import draw_plots
+    from mnist_exp.report.comparison_plots import comparison_plots
+    from mnist_exp.report.figures.style import draw_plots
 
     plots, notes = comparison_plots(examined)
     return notes, draw_plots(plots, plots_dir)

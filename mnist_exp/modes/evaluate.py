@@ -12,19 +12,19 @@ import msgspec
 import numpy as np
 from msgspec import Struct
 
-from mnist_exp import files
-from mnist_exp.commands import SEARCH_PATH, command, data_words, kept, portable, setting
-from mnist_exp.comparison.reading import RunResult
+from mnist_exp.config.commands import SEARCH_PATH, command, data_words, kept, portable, setting
+from mnist_exp.config.evaluation_options import EvaluateOptions
+from mnist_exp.config.questions import read_question, refuse_unused
+from mnist_exp.config.refusals import MODE_KEYS
 from mnist_exp.errors import ConfigError
-from mnist_exp.evaluation.members import check_members, read_members
-from mnist_exp.evaluation.options import EvaluateOptions
 from mnist_exp.evaluation.records import EnsembleEvaluation, SplitName
 from mnist_exp.evaluation.splits import choose_data, load_split
 from mnist_exp.evaluation.work import quietly
-from mnist_exp.questions import read_question, refuse_unused
-from mnist_exp.refusals import MODE_KEYS
-from mnist_exp.runs import claim_folder
-from mnist_exp.terminal import Terminal
+from mnist_exp.report.terminal import Terminal
+from mnist_exp.runs import files
+from mnist_exp.runs.members import check_members, read_members
+from mnist_exp.runs.run import RunResult
+from mnist_exp.runs.writer import claim_folder
 
 if TYPE_CHECKING:
     from mnist_exp.evaluation.evaluating import Evaluated
@@ -116,8 +116,8 @@ def answer(request: EvaluateRequest, terminal: Terminal, given: Path | None) -> 
     with quietly():
         # Imported here, as the network needs TensorFlow: a wrong request is refused before.
         from mnist_exp.evaluation import ensemble as ensembles
-        from mnist_exp.evaluation import network as networks
         from mnist_exp.evaluation.evaluating import evaluate
+        from mnist_exp.training import network as networks
 
         threads = networks.start_as(run, config)
         if is_alone:
@@ -160,9 +160,9 @@ def _next_commands(
 def _write(evaluated: "Evaluated", scored: "ScoredSplit", output_dir: Path) -> list[str]:
     """Writes numbers, predictions and pictures; says which pictures could not be drawn."""
     from mnist_exp.evaluation.class_scores import class_table
-    from mnist_exp.evaluation.ensemble_console import member_table
-    from mnist_exp.evaluation.figures import evaluation_plots
-    from mnist_exp.plot_style import draw_plots
+    from mnist_exp.report.ensemble_console import member_table
+    from mnist_exp.report.evaluation_figures import evaluation_plots
+    from mnist_exp.report.figures.style import draw_plots
 
     record = msgspec.json.format(msgspec.json.encode(evaluated.record), indent=2)
     files.write_bytes(output_dir / _EVALUATION, record + b"\n")
@@ -185,8 +185,8 @@ def _show(
     commands: Sequence[str],
 ) -> None:
     """Shows what was measured, and commands to try."""
-    from mnist_exp.console import render_digits, render_notice
-    from mnist_exp.evaluation.console import render_evaluation
+    from mnist_exp.report.evaluation import render_evaluation
+    from mnist_exp.report.run_console import render_digits, render_notice
 
     seen = scored.seen
     terminal.print(

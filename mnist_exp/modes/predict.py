@@ -10,14 +10,14 @@ from typing import Any
 
 from msgspec import Struct
 
-from mnist_exp import files
+from mnist_exp.config.questions import read_question, refuse_unused
+from mnist_exp.config.refusals import MODE_KEYS
 from mnist_exp.errors import ConfigError, RunError
-from mnist_exp.evaluation.members import Member, check_classes, read_members
 from mnist_exp.evaluation.work import quietly
-from mnist_exp.questions import read_question, refuse_unused
-from mnist_exp.refusals import MODE_KEYS
-from mnist_exp.runs import claim_folder
-from mnist_exp.terminal import Terminal
+from mnist_exp.report.terminal import Terminal
+from mnist_exp.runs import files
+from mnist_exp.runs.members import Member, check_classes, read_members
+from mnist_exp.runs.writer import claim_folder
 
 _USED = ("mode", "runs_dir", *MODE_KEYS["predict"])
 _TABLE, _PLOTS = "predictions.csv", "plots"
@@ -80,7 +80,7 @@ def answer(request: PredictRequest, terminal: Terminal, given: Path | None) -> N
     """
     # Imported here: pictures need Pillow and scipy, which a refused request need not wait for.
     from mnist_exp.evaluation.image_files import find_images
-    from mnist_exp.evaluation.prediction_table import file_name
+    from mnist_exp.report.prediction_table import file_name
 
     patterns = [request.images] if isinstance(request.images, str) else request.images or []
     members = read_members(request.run or [], Path(request.runs_dir))
@@ -107,13 +107,13 @@ def _predict(
         The files that were skipped.
     """
     with quietly():
-        from mnist_exp.evaluation import network as networks
         from mnist_exp.evaluation.ensemble import load_ensemble
         from mnist_exp.evaluation.framing import frame_for
         from mnist_exp.evaluation.pictures import read_pictures
-        from mnist_exp.evaluation.prediction_console import render_predictions
-        from mnist_exp.evaluation.prediction_table import prediction_table, top_choices
-        from mnist_exp.plot_fonts import drawable_names
+        from mnist_exp.report.figures.fonts import drawable_names
+        from mnist_exp.report.prediction_console import render_predictions
+        from mnist_exp.report.prediction_table import prediction_table, top_choices
+        from mnist_exp.training import network as networks
 
         (run, config), names = members[0], members[0][1].data.class_names
         networks.start_as(run, config)
@@ -139,8 +139,8 @@ def _predict(
 
 def _draw(read: Sequence[Any], choices: Sequence[Any], plots_dir: Path) -> list[str]:
     """Draws the first pictures, so many a figure; says which figures could not be drawn."""
-    from mnist_exp.evaluation.prediction_plot import PICTURES_A_FIGURE, plot_predictions
-    from mnist_exp.plot_style import Plot, draw_plots
+    from mnist_exp.report.figures.prediction_plot import PICTURES_A_FIGURE, plot_predictions
+    from mnist_exp.report.figures.style import Plot, draw_plots
 
     plots_dir.mkdir()
     shown = min(len(read), _MOST_DRAWN)

@@ -5,25 +5,42 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mnist_exp import console, files, moments, provenance, resumption, scoring, training
-from mnist_exp.best_epoch import BestCheckpoint
-from mnist_exp.checkpoints import Checkpoint, load_best, read_checkpoint, write_checkpoint
-from mnist_exp.commands import SEARCH_PATH, command, data_words, kept, portable, relative_paths, setting
-from mnist_exp.config import read_config, read_tree
-from mnist_exp.device import device_name, set_threads
-from mnist_exp.engine import ExperimentModel
-from mnist_exp.jobs import Job
-from mnist_exp.plot_fonts import describe_numbered
-from mnist_exp.preprocessing import is_front
-from mnist_exp.records import DataRecord, EngineRecord, EpochMetrics, ResumeRecord, Summary, TeacherRecord
-from mnist_exp.reuse import ImageStore, ModelStore, StoredImages
-from mnist_exp.runs import RunDirectory
-from mnist_exp.schema import Config
-from mnist_exp.signals import StopRequest
-from mnist_exp.teacher_runs import TEACHER_KEY
-from mnist_exp.teachers import check_same_teacher, describe_teacher, load_teacher
-from mnist_exp.terminal import Terminal
-from mnist_exp.workplace import num_threads
+from mnist_exp.config.commands import (
+    SEARCH_PATH,
+    command,
+    data_words,
+    kept,
+    portable,
+    relative_paths,
+    setting,
+)
+from mnist_exp.config.parsing import read_config, read_tree
+from mnist_exp.config.schema import Config
+from mnist_exp.processes.signals import StopRequest
+from mnist_exp.processes.workplace import num_threads
+from mnist_exp.report import run_console
+from mnist_exp.report.figures.fonts import describe_numbered
+from mnist_exp.report.terminal import Terminal
+from mnist_exp.runs import files, moments, provenance, resumption
+from mnist_exp.runs.job import Job
+from mnist_exp.runs.records import (
+    DataRecord,
+    EngineRecord,
+    EpochMetrics,
+    ResumeRecord,
+    Summary,
+    TeacherRecord,
+)
+from mnist_exp.runs.writer import RunDirectory
+from mnist_exp.training import fitting, scoring
+from mnist_exp.training.best_epoch import BestCheckpoint
+from mnist_exp.training.checkpoints import Checkpoint, load_best, read_checkpoint, write_checkpoint
+from mnist_exp.training.device import device_name, set_threads
+from mnist_exp.training.engine import ExperimentModel
+from mnist_exp.training.preprocessing import is_front
+from mnist_exp.training.reuse import ImageStore, ModelStore, StoredImages
+from mnist_exp.training.teacher_runs import TEACHER_KEY
+from mnist_exp.training.teachers import check_same_teacher, describe_teacher, load_teacher
 
 _MODELS = ModelStore()
 _IMAGES = ImageStore()
@@ -139,8 +156,8 @@ def run(experiment: Experiment, run: RunDirectory, terminal: Terminal, request: 
     )
     about_teacher = teacher.notice if teacher else None
     for notice in filter(None, (experiment.record.notice, about_teacher, *experiment.caveats)):
-        terminal.print(console.render_notice(notice))
-    terminal.print(console.render_plan(_plan(experiment, run)))
+        terminal.print(run_console.render_notice(notice))
+    terminal.print(run_console.render_plan(_plan(experiment, run)))
     if experiment.goes_on:
         _take_up(experiment, run, terminal)
     fit = _fit(experiment, run, terminal, request)
@@ -161,9 +178,9 @@ def run(experiment: Experiment, run: RunDirectory, terminal: Terminal, request: 
     run.update_manifest(not_drawn=not_drawn)
     run.write_summary(summary)
     for notice in filter(None, [*not_drawn, describe_numbered(class_names)]):
-        terminal.print(console.render_notice(notice))
-    terminal.print(console.render_digits(test.images, test.labels, scored.probabilities, class_names))
-    terminal.print(console.render_summary(summary, str(run.path), _next_commands(run, config)))
+        terminal.print(run_console.render_notice(notice))
+    terminal.print(run_console.render_digits(test.images, test.labels, scored.probabilities, class_names))
+    terminal.print(run_console.render_summary(summary, str(run.path), _next_commands(run, config)))
     return summary
 
 
@@ -184,7 +201,7 @@ def _take_up(experiment: Experiment, run: RunDirectory, terminal: Terminal) -> N
     terminal.print(f"going on after epoch {len(rows)} of {epochs}")
 
 
-def _fit(experiment: Experiment, run: RunDirectory, terminal: Terminal, request: StopRequest) -> training.Fit:
+def _fit(experiment: Experiment, run: RunDirectory, terminal: Terminal, request: StopRequest) -> fitting.Fit:
     """Trains, writing rows and checkpoints."""
     config, data, network = experiment.config, experiment.images.seen, experiment.model.network
     best = BestCheckpoint(run, network, config.training.monitor, config.training.direction)
@@ -195,7 +212,7 @@ def _fit(experiment: Experiment, run: RunDirectory, terminal: Terminal, request:
             run.append_metrics(row)
             progress.epoch(row, is_best)
 
-        return training.fit(
+        return fitting.fit(
             config,
             experiment.model,
             data.training,
@@ -208,10 +225,10 @@ def _fit(experiment: Experiment, run: RunDirectory, terminal: Terminal, request:
         )
 
 
-def _plan(experiment: Experiment, run: RunDirectory) -> console.Plan:
+def _plan(experiment: Experiment, run: RunDirectory) -> run_console.Plan:
     config, network = experiment.config, experiment.model.network
     rows = [
-        console.LayerRow(
+        run_console.LayerRow(
             layer.name,
             "preprocessing" if is_front(layer) else type(layer).__name__,
             layer.output.shape[1:],
@@ -219,7 +236,7 @@ def _plan(experiment: Experiment, run: RunDirectory) -> console.Plan:
         )
         for layer in network.layers
     ]
-    return console.Plan(
+    return run_console.Plan(
         model_name=config.model.name,
         layers=rows,
         num_params=network.count_params(),

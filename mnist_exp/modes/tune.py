@@ -6,20 +6,20 @@ side by side with this one.
 
 from typing import TYPE_CHECKING, Any
 
-from mnist_exp.config import Composition
-from mnist_exp.jobs import Job
-from mnist_exp.local_workers import LocalWorkers
-from mnist_exp.runs import RunDirectory
-from mnist_exp.schema import Config
-from mnist_exp.search import Search, plan_search
-from mnist_exp.search_files import SearchFiles
-from mnist_exp.signals import StopRequest
-from mnist_exp.terminal import Terminal
-from mnist_exp.trial_records import SearchSummary
-from mnist_exp.workplace import count_workers, find_workplace
+from mnist_exp.config.parsing import Composition
+from mnist_exp.config.schema import Config
+from mnist_exp.processes.local_workers import LocalWorkers
+from mnist_exp.processes.signals import StopRequest
+from mnist_exp.processes.workplace import count_workers, find_workplace
+from mnist_exp.report.terminal import Terminal
+from mnist_exp.runs.job import Job
+from mnist_exp.runs.trial_records import SearchSummary
+from mnist_exp.runs.writer import RunDirectory
+from mnist_exp.tuning.definition import Search, plan_search
+from mnist_exp.tuning.search_files import SearchFiles
 
 if TYPE_CHECKING:
-    from mnist_exp.searching import PreparedSearch
+    from mnist_exp.tuning.search import PreparedSearch
 
 
 def plan(config: Config, composition: Composition) -> tuple[dict[str, Any] | None, list[str]]:
@@ -57,8 +57,8 @@ def prepare(job: Job, terminal: Terminal, earlier: RunDirectory | None) -> "Prep
     search = Search.from_tree(tree, job.config)
     workers = LocalWorkers(count_workers(job.config, find_workplace()))
     try:
-        from mnist_exp import searching
-        from mnist_exp.teachers import check_same_teacher
+        from mnist_exp.training.teachers import check_same_teacher
+        from mnist_exp.tuning import search as searching
 
         prepared = searching.prepare(search, job.sentences, terminal, workers, job.is_extended)
         if earlier is not None:
@@ -87,6 +87,6 @@ def run(
         RunError: No trial was completed, or something other than a trial failed.
         Interrupted: Someone asked the search to stop; what was finished is kept.
     """
-    from mnist_exp import searching
+    from mnist_exp.tuning import search as searching
 
     return searching.search(prepared, run, terminal, request)

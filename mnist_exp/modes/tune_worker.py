@@ -7,12 +7,12 @@ import grpc
 from keras_tuner.src.distribute.oracle_client import OracleClient
 
 from mnist_exp import worker
-from mnist_exp.assignments import RUN
+from mnist_exp.config.schema import Config
 from mnist_exp.errors import ConfigError, RunError
-from mnist_exp.local_workers import Assignment
-from mnist_exp.schema import Config
-from mnist_exp.terminal import Terminal
-from mnist_exp.workplace import Workplace, count_threads
+from mnist_exp.processes.local_workers import Assignment
+from mnist_exp.processes.workplace import Workplace, count_threads
+from mnist_exp.report.terminal import Terminal
+from mnist_exp.tuning.assignments import RUN
 
 
 def join(config: Config, workplace: Workplace, terminal: Terminal) -> None:

@@ -8,21 +8,21 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from mnist_exp import files, resumption
-from mnist_exp.comparison.reading import DamagedRun, RunResult, read_run
-from mnist_exp.config import parse_tree
-from mnist_exp.data import find_source, load_training_data
+from mnist_exp.config.parsing import parse_tree
+from mnist_exp.config.questions import read_question, refuse_unused
+from mnist_exp.config.refusals import MODE_KEYS
+from mnist_exp.config.schema import Config, DataConfig
+from mnist_exp.data.dataset import find_source, load_training_data
 from mnist_exp.errors import ConfigError
-from mnist_exp.evaluation.choosing import choose_run, read_finished
-from mnist_exp.execution import execute
-from mnist_exp.jobs import Job
-from mnist_exp.questions import read_question, refuse_unused
-from mnist_exp.refusals import MODE_KEYS
-from mnist_exp.schema import Config, DataConfig
-from mnist_exp.terminal import Terminal
-from mnist_exp.trained_files import read_trained
-from mnist_exp.verification import Trained, Verification, verify
-from mnist_exp.verification_console import render_verdict
+from mnist_exp.evaluation.verification import Trained, Verification, verify
+from mnist_exp.modes.execution import execute
+from mnist_exp.report.terminal import Terminal
+from mnist_exp.report.verification import render_verdict
+from mnist_exp.runs import files, resumption
+from mnist_exp.runs.choosing import choose_run, read_finished
+from mnist_exp.runs.job import Job
+from mnist_exp.runs.run import DamagedRun, RunResult, read_run
+from mnist_exp.runs.trained_files import read_trained
 
 _USED = ("mode", "runs_dir", *MODE_KEYS["verify"])
 _OWN = ("model", "optimizer", "schedule", "augmentation", "training", "data", "seed", "experiment")

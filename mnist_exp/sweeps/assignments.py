@@ -5,16 +5,17 @@ from pathlib import Path
 
 import msgspec
 
-from mnist_exp import jobs, runs
-from mnist_exp.config import parse_tree
-from mnist_exp.jobs import Job
-from mnist_exp.moments import Moment
-from mnist_exp.native_output import append, find_reason
-from mnist_exp.records import ErrorRecord, SweepPlace
-from mnist_exp.schema import Config
+from mnist_exp.config.parsing import parse_tree
+from mnist_exp.config.schema import Config
+from mnist_exp.processes.native_output import append, find_reason
+from mnist_exp.processes.workplace import num_cores
+from mnist_exp.runs import job as jobs
+from mnist_exp.runs import writer
+from mnist_exp.runs.job import Job
+from mnist_exp.runs.moments import Moment
+from mnist_exp.runs.records import ErrorRecord, SweepPlace
+from mnist_exp.runs.sweep_records import SweepJob
 from mnist_exp.sweeps.orders import Order
-from mnist_exp.sweeps.records import SweepJob
-from mnist_exp.workplace import num_cores
 
 
 class Assignment(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,9 +98,9 @@ def record_failure(job: Job, error: ErrorRecord, began: Moment, words: str = "")
     """
     assert job.given is not None
     is_there = (job.given / "manifest.json").exists()
-    run = runs.open_run(job.given) if is_there else jobs.open_run(job)
+    run = writer.open_run(job.given) if is_there else jobs.open_run(job)
     append(run.log_path, words)
-    runs.record_loss(run, error, began)
+    writer.record_loss(run, error, began)
 
 
 def explain_end(status: int, words: str) -> ErrorRecord:

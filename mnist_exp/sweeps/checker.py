@@ -9,13 +9,13 @@ from dataclasses import dataclass
 
 import msgspec
 
-from mnist_exp.data import find_source
-from mnist_exp.download import Progress
+from mnist_exp.config.schema import Config, DataConfig, ModelConfig, OptimizerConfig
+from mnist_exp.data.dataset import find_source
+from mnist_exp.data.download import Progress
 from mnist_exp.errors import ConfigError, ExperimentError
-from mnist_exp.native_output import HeldOutput, find_reason
-from mnist_exp.schema import Config, DataConfig, ModelConfig, OptimizerConfig
+from mnist_exp.processes.native_output import HeldOutput, find_reason
 from mnist_exp.sweeps.network_facts import NetworkFacts, known_facts
-from mnist_exp.teacher_runs import read_teacher
+from mnist_exp.training.teacher_runs import read_teacher
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True):

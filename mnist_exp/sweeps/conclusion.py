@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from mnist_exp.comparison.options import CompareOptions
-from mnist_exp.layout import plural, render_next
+from mnist_exp.config.comparison_options import CompareOptions
 from mnist_exp.modes.compare import compare_runs
+from mnist_exp.report.console import plural, render_next
+from mnist_exp.report.terminal import Terminal
+from mnist_exp.runs.sweep_records import SweepJob
 from mnist_exp.sweeps.directory import JobState, SweepDirectory
-from mnist_exp.sweeps.records import SweepJob
-from mnist_exp.terminal import Terminal
 from mnist_exp.trial_words import describe_values, one_line
 
 _MOST_SHOWN = 5

@@ -10,11 +10,11 @@ from typing import Literal
 
 import msgspec
 
-from mnist_exp import files, runs
 from mnist_exp.errors import ConfigError
-from mnist_exp.layout import plural
-from mnist_exp.records import EpochMetrics, Manifest, Summary
-from mnist_exp.sweeps.records import SweepJob, SweepRecord
+from mnist_exp.report.console import plural
+from mnist_exp.runs import files, writer
+from mnist_exp.runs.records import EpochMetrics, Manifest, Summary
+from mnist_exp.runs.sweep_records import SweepJob, SweepRecord
 
 JobStatus = Literal["pending", "running", "completed", "failed", "interrupted"]
 _NAME = "sweep.json"
@@ -78,7 +78,7 @@ class SweepDirectory:
             manifest = msgspec.json.decode((path / "manifest.json").read_bytes(), type=Manifest)
         except (OSError, msgspec.DecodeError):
             return JobState("pending", None)
-        if manifest.status == "running" and not runs.is_at_work(path):
+        if manifest.status == "running" and not writer.is_at_work(path):
             return JobState("interrupted", manifest)
         return JobState(manifest.status, manifest)
 
@@ -106,7 +106,7 @@ class SweepDirectory:
         path = self.run_path(job)
         if not path.exists():
             return
-        if runs.is_at_work(path):
+        if writer.is_at_work(path):
             raise ConfigError(f"sweep: {path} is still running.", "Wait for it, or stop it first.")
         kept = self.path / _EARLIER
         kept.mkdir(exist_ok=True)
@@ -120,7 +120,7 @@ class SweepDirectory:
         """
         manifest = self.state(job).manifest
         if manifest is not None and manifest.status != "interrupted":
-            with contextlib.closing(runs.open_run(self.run_path(job))) as run:
+            with contextlib.closing(writer.open_run(self.run_path(job))) as run:
                 run.update_manifest(status="interrupted")
 
 

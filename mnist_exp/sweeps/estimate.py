@@ -8,12 +8,12 @@ from pathlib import Path
 
 import msgspec
 
-from mnist_exp.config import read_config
+from mnist_exp.config.parsing import read_config
+from mnist_exp.config.schema import Config, TunerConfig
 from mnist_exp.errors import ConfigError
-from mnist_exp.records import Manifest, Summary
-from mnist_exp.schema import Config, TunerConfig
+from mnist_exp.processes.workplace import num_cores
+from mnist_exp.runs.records import Manifest, Summary
 from mnist_exp.sweeps.checker import Checked
-from mnist_exp.workplace import num_cores
 
 _MOST_READ = 200
 

@@ -13,11 +13,11 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, RangeSweep
 from hydra.errors import HydraException
 
-from mnist_exp.config import SWEEP_KEYS
+from mnist_exp.config.overrides import override_value, plain_key, same_value, to_override
+from mnist_exp.config.parsing import SWEEP_KEYS
+from mnist_exp.config.refusals import explain_hydra
+from mnist_exp.config.schema import SweepPlanConfig
 from mnist_exp.errors import ConfigError
-from mnist_exp.refusals import explain_hydra
-from mnist_exp.schema import SweepPlanConfig
-from mnist_exp.sweeps.overrides import override_value, plain_key, same_value, to_override
 from mnist_exp.trial_words import one_line
 
 MOST_JOBS = 100_000

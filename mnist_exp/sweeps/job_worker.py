@@ -17,15 +17,15 @@ from typing import IO
 
 import msgspec
 
-from mnist_exp import runs
 from mnist_exp.errors import ExperimentError
-from mnist_exp.execution import execute
-from mnist_exp.jobs import Job
-from mnist_exp.moments import Moment
-from mnist_exp.records import ErrorRecord
-from mnist_exp.signals import STOPPING
+from mnist_exp.modes.execution import execute
+from mnist_exp.processes.signals import STOPPING
+from mnist_exp.report.terminal import Terminal
+from mnist_exp.runs import writer
+from mnist_exp.runs.job import Job
+from mnist_exp.runs.moments import Moment
+from mnist_exp.runs.records import ErrorRecord
 from mnist_exp.sweeps.assignments import Answer, Assignment, job_of, record_failure
-from mnist_exp.terminal import Terminal
 
 _MOST_GROWTH = 1.2
 """A worker makes way for a fresh one when it holds so many times the memory of its second job."""
@@ -71,12 +71,12 @@ def _run(assignment: Assignment) -> None:
     with Path(os.devnull).open("w") as nowhere, contextlib.closing(Terminal(nowhere, nowhere)) as terminal:
         try:
             if assignment.goes_on and job.given is not None:
-                earlier = runs.open_run(job.given)
+                earlier = writer.open_run(job.given)
             execute(job, terminal, earlier, is_worker=True)
         except KeyboardInterrupt as error:
             terminal.error(f"mnist-exp: {error}")
         except Exception as error:
-            known = error if isinstance(error, ExperimentError) else runs.explain(error)
+            known = error if isinstance(error, ExperimentError) else writer.explain(error)
             terminal.error(f"mnist-exp: {known}")
             _keep_reason(job, error, known, began)
     gc.collect()

@@ -11,22 +11,22 @@ from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig
 from rich.text import Text
 
-from mnist_exp import locks
+from mnist_exp.config.overrides import to_override
 from mnist_exp.errors import ConfigError, RunError
-from mnist_exp.moments import utc_now
-from mnist_exp.native_output import NativeOutput, diverted_stderr
-from mnist_exp.records import Manifest
-from mnist_exp.signals import Interrupted, StopRequest, stop_request
+from mnist_exp.processes.native_output import NativeOutput, diverted_stderr
+from mnist_exp.processes.signals import Interrupted, StopRequest, stop_request
+from mnist_exp.report.terminal import Terminal
+from mnist_exp.runs import locks
+from mnist_exp.runs.moments import utc_now
+from mnist_exp.runs.records import Manifest
+from mnist_exp.runs.sweep_records import SweepJob
 from mnist_exp.sweeps import task
 from mnist_exp.sweeps.directory import JobStatus as Status
 from mnist_exp.sweeps.directory import SweepDirectory
 from mnist_exp.sweeps.launchers import build_launcher
 from mnist_exp.sweeps.orders import Launch, Order, open_launch
-from mnist_exp.sweeps.overrides import to_override
-from mnist_exp.sweeps.records import SweepJob
 from mnist_exp.sweeps.status import render_ended, render_header, render_status
 from mnist_exp.sweeps.watch import Watch
-from mnist_exp.terminal import Terminal
 
 _PENDING = ("pending", "interrupted")
 _MOST_IDLE_LAUNCHES = 2

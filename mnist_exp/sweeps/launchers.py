@@ -11,7 +11,7 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from mnist_exp.workplace import num_cores
+from mnist_exp.processes.workplace import num_cores
 
 JOB_CONFIG = "sweep_job"
 """The primary configuration of what a launcher runs: `conf/sweep_job.yaml`."""

@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mnist_exp.layout import plural
-from mnist_exp.sweeps.overrides import override_value
-from mnist_exp.sweeps.records import SweepJob, SweepRecord
+from mnist_exp.config.overrides import override_value
+from mnist_exp.report.console import plural
+from mnist_exp.runs.sweep_records import SweepJob, SweepRecord
 from mnist_exp.trial_words import one_line
 
 _MOST_LETTERS = 80

@@ -7,7 +7,7 @@ import msgspec
 from omegaconf import OmegaConf
 
 from mnist_exp import CONF_DIR
-from mnist_exp.schema import MlpConfig, ModelConfig, OptimizerConfig
+from mnist_exp.config.schema import MlpConfig, ModelConfig, OptimizerConfig
 
 _CHANGES_SHAPE = {"glu"}
 """Activations whose output has another size than their input."""

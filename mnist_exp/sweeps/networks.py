@@ -16,12 +16,12 @@ from typing import Any
 import keras
 import msgspec
 
-from mnist_exp import runs
 from mnist_exp.errors import ConfigError
-from mnist_exp.models import build_network
-from mnist_exp.optimizers import build_optimizer, is_kernel
+from mnist_exp.runs import writer
 from mnist_exp.sweeps.checker import Answer, Question, Refusal
 from mnist_exp.sweeps.network_facts import NetworkFacts
+from mnist_exp.training.networks import build_network
+from mnist_exp.training.optimizers import build_optimizer, is_kernel
 
 _CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D, keras.layers.SeparableConv2D)
 
@@ -90,7 +90,7 @@ def _facts(network: keras.Sequential) -> NetworkFacts:
 
 
 def _refusal(error: Exception) -> Refusal:
-    known = error if isinstance(error, ConfigError) else runs.explain(error)
+    known = error if isinstance(error, ConfigError) else writer.explain(error)
     return Refusal(message=known.message, hint=known.hint)
 
 

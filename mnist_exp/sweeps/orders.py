@@ -9,8 +9,8 @@ from typing import Literal
 
 import msgspec
 
-from mnist_exp import files
 from mnist_exp.errors import RunError
+from mnist_exp.runs import files
 
 _ORDER = "order.json"
 _SIGN = "sign"
@@ -31,7 +31,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
         process: Id of the process that launches, on the machine that it runs on.
         jobs_at_once: How many run at the same time on one machine.
         cores_per_job: How many cores each job may use; 0 for all of them.
-        on_fail: As in `mnist_exp.schema.SweepRequest`.
+        on_fail: As in `mnist_exp.config.schema.SweepRequest`.
     """
 
     sweep_path: str

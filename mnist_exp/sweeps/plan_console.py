@@ -1,6 +1,6 @@
 """A planned sweep as a rich renderable: what varies, its jobs, what they may take, where they would go.
 
-Nothing here prints; `mnist_exp.terminal.Terminal` does.
+Nothing here prints; `mnist_exp.report.terminal.Terminal` does.
 """
 
 from collections.abc import Sequence
@@ -11,15 +11,15 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from mnist_exp.commands import command, portable, relative_paths, setting, without
-from mnist_exp.layout import columns, plural, render_facts, render_next
-from mnist_exp.quantities import duration, size
-from mnist_exp.schema import SweepRequest
+from mnist_exp.config.commands import command, portable, relative_paths, setting, without
+from mnist_exp.config.schema import SweepRequest
+from mnist_exp.report.console import columns, plural, render_facts, render_next
+from mnist_exp.runs.sweep_records import SweepJob
 from mnist_exp.sweeps.estimate import JobEstimate, total_seconds
 from mnist_exp.sweeps.names import short_keys, value_words
 from mnist_exp.sweeps.planning import PlannedSweep
-from mnist_exp.sweeps.records import SweepJob
 from mnist_exp.trial_words import one_line
+from mnist_exp.words import duration, size
 
 _EPOCHS = "training.epochs"
 _NUM_FIRST, _NUM_LAST = 20, 3

@@ -8,21 +8,21 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from mnist_exp import moments, provenance
-from mnist_exp.config import SWEEP_KEYS, Composition, parse_tree, resolve
+from mnist_exp.config.composing import Composer, hydra_settings
+from mnist_exp.config.parsing import SWEEP_KEYS, Composition, parse_tree, resolve
+from mnist_exp.config.refusals import as_typed, explain_hydra
+from mnist_exp.config.schema import Config, SweepRequest
+from mnist_exp.config.unused import refuse_unused_values
 from mnist_exp.errors import ConfigError
-from mnist_exp.layout import plural
-from mnist_exp.refusals import as_typed, explain_hydra
-from mnist_exp.schema import Config, SweepRequest
-from mnist_exp.search import plan_search
+from mnist_exp.report.console import plural
+from mnist_exp.runs import moments, provenance
+from mnist_exp.runs.sweep_records import SweepJob, SweepRecord
 from mnist_exp.sweeps.checker import Checked
-from mnist_exp.sweeps.composing import Composer, hydra_settings
 from mnist_exp.sweeps.estimate import JobEstimate, estimate_jobs
 from mnist_exp.sweeps.expansion import expand
 from mnist_exp.sweeps.names import canonical, find_varied, labels, name_jobs
-from mnist_exp.sweeps.records import SweepJob, SweepRecord
 from mnist_exp.trial_words import one_line
-from mnist_exp.unused import refuse_unused_values
+from mnist_exp.tuning.definition import plan_search
 
 Check = Callable[[Sequence[Config]], Sequence[Checked | ConfigError]]
 """Finds each job's images and builds its network; `Checker.check`."""

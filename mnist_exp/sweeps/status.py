@@ -10,11 +10,11 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from mnist_exp.layout import cropped, plural
-from mnist_exp.quantities import duration, percent
-from mnist_exp.records import Manifest, Summary
-from mnist_exp.sweeps.records import SweepJob
+from mnist_exp.report.console import cropped, plural
+from mnist_exp.runs.records import Manifest, Summary
+from mnist_exp.runs.sweep_records import SweepJob
 from mnist_exp.trial_words import describe_values, one_line
+from mnist_exp.words import duration, percent
 
 _MAX_ROWS = 16
 _BAR_WIDTH = 16

@@ -8,12 +8,15 @@ from msgspec.structs import replace
 from omegaconf import DictConfig
 from rich.text import Text
 
-from mnist_exp.commands import command, portable, sweep_place
-from mnist_exp.config import SWEEP_KEYS, parse_sweep_request
-from mnist_exp.console import render_notice
+from mnist_exp.config.commands import command, portable, sweep_place
+from mnist_exp.config.overrides import plain_key
+from mnist_exp.config.parsing import SWEEP_KEYS, parse_sweep_request
+from mnist_exp.config.schema import SweepRequest
+from mnist_exp.data.same_images import check_same_images
 from mnist_exp.errors import ConfigError
-from mnist_exp.layout import plural
-from mnist_exp.schema import SweepRequest
+from mnist_exp.report.console import plural
+from mnist_exp.report.run_console import render_notice
+from mnist_exp.report.terminal import Terminal
 from mnist_exp.sweeps.assignments import cores_per_job
 from mnist_exp.sweeps.checker import Checker
 from mnist_exp.sweeps.conclusion import conclude
@@ -21,12 +24,9 @@ from mnist_exp.sweeps.directory import SweepDirectory, find_unfinished, read_swe
 from mnist_exp.sweeps.launch import held, new_order, run_jobs
 from mnist_exp.sweeps.launchers import count_at_once
 from mnist_exp.sweeps.names import diff_words
-from mnist_exp.sweeps.overrides import plain_key
 from mnist_exp.sweeps.plan_console import render_plan
 from mnist_exp.sweeps.planning import PlannedSweep, plan_again, plan_sweep
-from mnist_exp.sweeps.same_images import check_same_images
 from mnist_exp.sweeps.target import Target, find_target
-from mnist_exp.terminal import Terminal
 
 _OWN_SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
 # What a command may say and still mean the sweep as it was frozen.

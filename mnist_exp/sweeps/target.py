@@ -9,10 +9,10 @@ import msgspec
 from msgspec import Meta, Struct
 from omegaconf import DictConfig, OmegaConf
 
-from mnist_exp.config import resolve
+from mnist_exp.config.parsing import resolve
+from mnist_exp.config.refusals import explain_rejection
+from mnist_exp.config.schema.values import Name
 from mnist_exp.errors import ConfigError, nearest
-from mnist_exp.refusals import explain_rejection
-from mnist_exp.schema.values import Name
 from mnist_exp.sweeps.directory import new_sweep_name
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.-]+")

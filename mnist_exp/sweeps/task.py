@@ -13,24 +13,17 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from mnist_exp.checkpoints import read_checkpoint
-from mnist_exp.config import parse_tree
+from mnist_exp.config.parsing import parse_tree
 from mnist_exp.errors import ConfigError
-from mnist_exp.moments import Moment
-from mnist_exp.runs import last_checkpoint
-from mnist_exp.signals import STOPPING
-from mnist_exp.sweeps.assignments import (
-    Answer,
-    Assignment,
-    explain_end,
-    job_of,
-    record_failure,
-    share_cores,
-)
+from mnist_exp.processes.job_process import JobProcess
+from mnist_exp.processes.signals import STOPPING
+from mnist_exp.runs.moments import Moment
+from mnist_exp.runs.sweep_records import SweepJob, SweepRecord
+from mnist_exp.runs.writer import last_checkpoint
+from mnist_exp.sweeps.assignments import Answer, Assignment, explain_end, job_of, record_failure, share_cores
 from mnist_exp.sweeps.directory import SweepDirectory, read_sweep
-from mnist_exp.sweeps.job_process import JobProcess
 from mnist_exp.sweeps.orders import Launch, Order
-from mnist_exp.sweeps.records import SweepJob, SweepRecord
+from mnist_exp.training.checkpoints import read_checkpoint
 
 _SAME_FAILURES = 5
 _POLL_S = 0.5

@@ -5,9 +5,9 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from mnist_exp.records import Manifest
+from mnist_exp.runs.records import Manifest
+from mnist_exp.runs.sweep_records import SweepJob
 from mnist_exp.sweeps.directory import SweepDirectory
-from mnist_exp.sweeps.records import SweepJob
 from mnist_exp.sweeps.status import RunningJob, SweepStatus
 
 _POLL_S = 0.5

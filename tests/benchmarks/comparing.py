@@ -24,8 +24,8 @@ import msgspec
 import numpy as np
 from children import Child, run_child
 
-from mnist_exp.files import write_bytes
-from mnist_exp.records import Manifest, Summary
+from mnist_exp.runs.files import write_bytes
+from mnist_exp.runs.records import Manifest, Summary
 from mnist_exp.statistics import accuracy, cross_entropy, wilson_interval
 
 _MODELS = ("ann", "bn_dnn")

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from mnist_exp import provenance
+from mnist_exp.runs import provenance
 
 
 def facts() -> dict[str, Any]:

@@ -15,10 +15,10 @@ from hydra import compose, initialize_config_dir
 from protocol import CONFIGURATION_DIR, overrides
 from stopwatch import Stopwatch, median_after_first
 
-from mnist_exp.config import parse
-from mnist_exp.jobs import Job
+from mnist_exp.config.parsing import parse
 from mnist_exp.modes.train import Experiment, prepare
-from mnist_exp.terminal import Terminal
+from mnist_exp.report.terminal import Terminal
+from mnist_exp.runs.job import Job
 
 
 def prepare_experiment(changes: list[str]) -> Experiment:

@@ -8,8 +8,8 @@ from typing import NamedTuple
 import msgspec
 from children import Child, run_child
 
-from mnist_exp.search_files import SearchFiles
-from mnist_exp.trial_records import SearchSummary, TrialRecord
+from mnist_exp.runs.trial_records import SearchSummary, TrialRecord
+from mnist_exp.tuning.search_files import SearchFiles
 
 
 class FinishedSearch(NamedTuple):

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from product_search import command
 from resident_memory import descendants, resident
 
-from mnist_exp.search_files import SearchFiles
+from mnist_exp.tuning.search_files import SearchFiles
 
 _INTERVAL_S = 1.0
 _MARKS = (0.1, 0.25, 0.5, 0.75, 1.0)

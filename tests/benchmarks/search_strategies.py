@@ -17,7 +17,7 @@ from typing import Any
 from product_search import FinishedSearch, run_search
 from strategies_plot import Curve, plot_strategies
 
-from mnist_exp.plot_style import figure_png
+from mnist_exp.report.figures.style import figure_png
 
 _STRATEGIES = ("random", "hyperband", "bayesian")
 _SHARES = (1 / 8, 1 / 4, 1 / 2, 1.0)

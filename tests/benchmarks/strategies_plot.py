@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import NDArray
 
-from mnist_exp.plot_style import BLUE, FAINT, INK, QUIET, VERMILION, add_title, new_figure
-from mnist_exp.quantities import percent
+from mnist_exp.report.figures.style import BLUE, FAINT, INK, QUIET, VERMILION, add_title, new_figure
+from mnist_exp.words import percent
 
 # Strategies have dashes as well as colours.
 _STYLES = {"random": (QUIET, ":"), "hyperband": (VERMILION, "--"), "bayesian": (BLUE, "-")}

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from children import Child, run_child
 
-from mnist_exp.records import EpochMetrics, Manifest, Summary
+from mnist_exp.runs.records import EpochMetrics, Manifest, Summary
 from mnist_exp.sweeps.directory import SweepDirectory, read_sweep
 
 LAUNCHERS = {"joblib": ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2"), "basic": ()}

@@ -9,8 +9,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from mnist_exp.data import SAMPLE_PATH
-from mnist_exp.records import EpochMetrics, Manifest
+from mnist_exp.data.dataset import SAMPLE_PATH
+from mnist_exp.runs.records import EpochMetrics, Manifest
 
 FILES = {
     "config.yaml",

@@ -12,8 +12,8 @@ import msgspec.yaml
 import numpy as np
 from numpy.typing import NDArray
 
-from mnist_exp.comparison.run_folder import MAX_CONFIG_BYTES, RunFolder
-from mnist_exp.records import DataRecord, EngineRecord, EpochMetrics, ErrorRecord, Manifest, Summary
+from mnist_exp.runs.folder import MAX_CONFIG_BYTES, RunFolder
+from mnist_exp.runs.records import DataRecord, EngineRecord, EpochMetrics, ErrorRecord, Manifest, Summary
 from mnist_exp.statistics import accuracy, cross_entropy, wilson_interval
 
 CONFIG: dict[str, Any] = {

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mnist_exp.data import SAMPLE_PATH
+from mnist_exp.data.dataset import SAMPLE_PATH
 
 SCRIPT = Path(__file__).parents[1] / "benchmarks" / "comparing.py"
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from mnist_exp.comparison.options import CompareOptions
+from mnist_exp.config.comparison_options import CompareOptions
 from mnist_exp.errors import ConfigError
 from mnist_exp.modes.compare import compare_runs
-from mnist_exp.terminal import Terminal
+from mnist_exp.report.terminal import Terminal
 from tests.comparison.test_comparison import make_study
 
 

@@ -10,12 +10,12 @@ import pytest
 from matplotlib.figure import Figure
 
 from mnist_exp.comparison.comparison import Examined, examine
-from mnist_exp.comparison.cost_plot import pareto_front
-from mnist_exp.comparison.options import CompareOptions
-from mnist_exp.comparison.plots import comparison_plots
-from mnist_exp.data import SAMPLE_PATH
-from mnist_exp.formats import open_arrays
-from mnist_exp.plot_style import figure_png
+from mnist_exp.config.comparison_options import CompareOptions
+from mnist_exp.data.dataset import SAMPLE_PATH
+from mnist_exp.data.formats import open_arrays
+from mnist_exp.report.comparison_plots import comparison_plots
+from mnist_exp.report.figures.cost_plot import pareto_front
+from mnist_exp.report.figures.style import figure_png
 from tests.comparison.run_makers import BN_DNN, data_record, make_run
 from tests.test_plots import assert_readable, texts
 

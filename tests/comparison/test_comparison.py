@@ -13,11 +13,11 @@ import pytest
 from scipy.stats import binomtest, ttest_rel
 
 from mnist_exp.comparison.comparison import compare
-from mnist_exp.comparison.options import CompareOptions
 from mnist_exp.comparison.report import Comparison
-from mnist_exp.comparison.tables import markdown_table, results_csv, to_json
+from mnist_exp.config.comparison_options import CompareOptions
 from mnist_exp.errors import ConfigError
-from mnist_exp.records import SweepPlace
+from mnist_exp.report.tables import markdown_table, results_csv, to_json
+from mnist_exp.runs.records import SweepPlace
 from tests.comparison.run_makers import BN_DNN, data_record, make_run, make_unfinished
 
 
@@ -310,8 +310,8 @@ def test_a_hundred_runs_take_about_a_second_and_tensorflow_is_never_loaded(tmp_p
     program = (
         "import sys, time; started = time.perf_counter()\n"
         "from mnist_exp.comparison.comparison import compare\n"
-        "from mnist_exp.comparison.console import render_comparison\n"
-        "from mnist_exp.terminal import Terminal\n"
+        "from mnist_exp.report.comparison import render_comparison\n"
+        "from mnist_exp.report.terminal import Terminal\n"
         "Terminal().print(render_comparison(compare(sys.argv[1:])))\n"
         "print(time.perf_counter() - started)\n"
         "heavy = {'tensorflow', 'keras', 'sklearn', 'pandas', 'matplotlib'} & set(sys.modules)\n"

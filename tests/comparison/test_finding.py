@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from mnist_exp.comparison.finding import find_runs
 from mnist_exp.errors import ConfigError
+from mnist_exp.runs.finding import find_runs
 
 
 @pytest.fixture

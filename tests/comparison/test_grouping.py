@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from mnist_exp.comparison.grouping import comparable_sets, count_looks, without_contradictions
-from mnist_exp.comparison.reading import RunResult, read_run
-from mnist_exp.comparison.settings import label_recipes, recipe
+from mnist_exp.comparison.labels import label_recipes, recipe
+from mnist_exp.runs.run import RunResult, read_run
 from tests.comparison.run_makers import BN_DNN, data_record, make_config, make_labels, make_run
 
 

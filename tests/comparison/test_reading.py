@@ -12,9 +12,9 @@ import msgspec
 import numpy as np
 import pytest
 
-from mnist_exp.comparison.reading import DamagedRun, RunResult, read_run
-from mnist_exp.records import DataRecord, EngineRecord, Manifest
-from mnist_exp.runs import RunDirectory
+from mnist_exp.runs.records import DataRecord, EngineRecord, Manifest
+from mnist_exp.runs.run import DamagedRun, RunResult, read_run
+from mnist_exp.runs.writer import RunDirectory
 from tests.comparison.run_makers import data_record, make_labels, make_manifest, make_run, make_unfinished
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mnist_exp.seed_bootstrap import bootstrap_interval
+from mnist_exp.comparison.bootstrap import bootstrap_interval
 
 
 def networks(

@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from mnist_exp.modes import evaluate, predict
-from mnist_exp.terminal import Terminal
+from mnist_exp.report.terminal import Terminal
 from tests.digits import CONF_DIR
 
 

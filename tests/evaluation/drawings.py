@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from mnist_exp.data import SAMPLE_PATH
+from mnist_exp.data.dataset import SAMPLE_PATH
 
 Grey = NDArray[np.float32]
 ORIENTATION = 0x0112

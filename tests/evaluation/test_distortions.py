@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from mnist_exp.data.source import LabelledImages
 from mnist_exp.evaluation.distortions import DISTORTIONS, choose_images, distort, measure_robustness
-from mnist_exp.source import LabelledImages
 from tests.evaluation.drawings import bundled_digits
 
 BY_NAME = {each.name: each for each in DISTORTIONS}

@@ -11,15 +11,15 @@ import msgspec.yaml
 import numpy as np
 import pytest
 
-from mnist_exp.comparison.reading import read_run
 from mnist_exp.errors import ConfigError
 from mnist_exp.evaluation.framing import DIGITS
-from mnist_exp.evaluation.network import load_network
 from mnist_exp.evaluation.pictures import read_pictures
 from mnist_exp.evaluation.records import EnsembleEvaluation
 from mnist_exp.modes import evaluate
-from mnist_exp.terminal import Terminal
-from mnist_exp.training import predict_probabilities
+from mnist_exp.report.terminal import Terminal
+from mnist_exp.runs.run import read_run
+from mnist_exp.training.fitting import predict_probabilities
+from mnist_exp.training.network import load_network
 from tests.comparison.run_makers import edited, make_unfinished
 from tests.conftest import Run
 from tests.evaluation.asking import ask_evaluate, ask_predict, data_node, evaluate_tree

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import yaml
 
-from mnist_exp.data import SAMPLE_PATH
+from mnist_exp.data.dataset import SAMPLE_PATH
 from mnist_exp.errors import ConfigError
 from mnist_exp.evaluation.records import Evaluation
 from mnist_exp.modes import evaluate

@@ -12,14 +12,14 @@ import pytest
 import yaml
 from PIL import Image
 
-from mnist_exp.comparison.reading import read_run
 from mnist_exp.errors import ConfigError, RunError
 from mnist_exp.evaluation.framing import DIGITS
-from mnist_exp.evaluation.network import load_network
 from mnist_exp.evaluation.pictures import read_pictures
 from mnist_exp.modes import predict
+from mnist_exp.runs.run import read_run
 from mnist_exp.statistics import accuracy
-from mnist_exp.training import predict_probabilities
+from mnist_exp.training.fitting import predict_probabilities
+from mnist_exp.training.network import load_network
 from tests.conftest import FinishedRun
 from tests.evaluation.asking import ask_predict, newest
 from tests.evaluation.drawings import WAYS, bundled_digits, enlarged, save

@@ -19,7 +19,7 @@ from typing import Any
 import keras
 import pytest
 
-from mnist_exp.checkpoints import read_checkpoint
+from mnist_exp.training.checkpoints import read_checkpoint
 
 pytestmark = pytest.mark.slow
 

@@ -17,9 +17,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from mnist_exp.comparison.reading import RunResult, read_run
 from mnist_exp.errors import ConfigError
-from mnist_exp.evaluation.network import load_network
+from mnist_exp.runs.run import RunResult, read_run
+from mnist_exp.training.network import load_network
 from tests.comparison.run_makers import make_run
 from tests.fuzzing import bounded, cases, changed, changes
 

@@ -21,11 +21,11 @@ from hypothesis import strategies as st
 from numpy.lib import format as npy
 from PIL import Image, PngImagePlugin
 
-from mnist_exp.data import find_source, load_training_data
-from mnist_exp.download import fetch
+from mnist_exp.config.schema import DataConfig, MirrorConfig
+from mnist_exp.data.dataset import find_source, load_training_data
+from mnist_exp.data.download import fetch
 from mnist_exp.errors import ConfigError
 from mnist_exp.evaluation.image_files import UnreadableImage, find_images, read_grey
-from mnist_exp.schema import DataConfig, MirrorConfig
 from tests.fuzzing import bounded, cases, changed, changes
 
 IDX_NAMES = {

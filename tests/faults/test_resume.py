@@ -121,7 +121,7 @@ def stopped_and_made_longer(start: Start, folder: Path) -> dict[str, Any]:
 
 
 def _other_images(path: Path) -> Path:
-    from mnist_exp.data import SAMPLE_PATH
+    from mnist_exp.data.dataset import SAMPLE_PATH
 
     with np.load(SAMPLE_PATH) as arrays:
         changed = dict(arrays)

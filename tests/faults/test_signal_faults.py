@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from mnist_exp.checkpoints import read_checkpoint
+from mnist_exp.training.checkpoints import read_checkpoint
 from tests.conftest import COMMAND, Start, clean_environment
 from tests.sweeps.sweeping import Outcomes, num_epochs, read_json, side_by_side, wait_for
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from pathlib import Path
 
-from mnist_exp.pages.rendering import TEMPLATES_DIR
+from mnist_exp.report.html import TEMPLATES_DIR
 
 VOID = {"meta", "link", "img", "br", "input", "hr"}
 ADDRESSES = {

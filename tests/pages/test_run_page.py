@@ -12,13 +12,13 @@ import msgspec
 import numpy as np
 import pytest
 
-from mnist_exp.comparison.run_folder import DamagedRun
 from mnist_exp.errors import RunError
-from mnist_exp.pages.rendering import TEMPLATES_DIR, render
-from mnist_exp.pages.run_material import read_material
-from mnist_exp.pages.run_page import write_run_page
-from mnist_exp.pages.search_views import search_view
-from mnist_exp.records import SweepPlace
+from mnist_exp.report.html import TEMPLATES_DIR, render
+from mnist_exp.report.run import write_run_page
+from mnist_exp.report.run_material import read_material
+from mnist_exp.report.search_views import search_view
+from mnist_exp.runs.folder import DamagedRun
+from mnist_exp.runs.records import SweepPlace
 from tests.comparison.run_makers import make_run, make_unfinished
 from tests.pages.page_makers import HOSTILE, make_hostile_run, make_sample_run, make_search
 from tests.pages.page_reading import Page, read_page
@@ -285,8 +285,8 @@ def test_a_page_takes_less_than_a_third_of_a_second(tmp_path: Path) -> None:
 def test_neither_tensorflow_nor_matplotlib_is_loaded(tmp_path: Path) -> None:
     path = make_sample_run(tmp_path)
     code = (
-        "import sys; from pathlib import Path; from mnist_exp.pages.run_page import write_run_page; "
-        "import mnist_exp.pages.comparison_page; write_run_page(Path(sys.argv[1])); "
+        "import sys; from pathlib import Path; from mnist_exp.report.run import write_run_page; "
+        "import mnist_exp.report.comparison_page; write_run_page(Path(sys.argv[1])); "
         "print([name for name in ('tensorflow', 'keras', 'matplotlib') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, check=True)
@@ -304,4 +304,4 @@ def test_the_wheel_carries_the_templates(tmp_path: Path) -> None:
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
     (wheel,) = tmp_path.glob("*.whl")
     names = set(zipfile.ZipFile(wheel).namelist())
-    assert {f"mnist_exp/pages/templates/{path.name}" for path in TEMPLATES_DIR.iterdir()} <= names
+    assert {f"mnist_exp/report/templates/{path.name}" for path in TEMPLATES_DIR.iterdir()} <= names

@@ -12,11 +12,11 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf, open_dict
 
+from mnist_exp.config.composing import Composer
+from mnist_exp.config.overrides import override_value, to_override
+from mnist_exp.config.schema import SweepPlanConfig
 from mnist_exp.errors import ConfigError
-from mnist_exp.schema import SweepPlanConfig
-from mnist_exp.sweeps.composing import Composer
 from mnist_exp.sweeps.expansion import expand
-from mnist_exp.sweeps.overrides import override_value, to_override
 
 CONF = Path(__file__).parents[2] / "conf"
 

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec.yaml
 import pytest
 
-from mnist_exp.data import SAMPLE_PATH
+from mnist_exp.data.dataset import SAMPLE_PATH
 from tests.conftest import Run, Start
 from tests.sweeps.sweeping import (
     CONTROL,

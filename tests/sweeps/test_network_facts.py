@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from mnist_exp.schema import MlpConfig, OptimizerConfig
+from mnist_exp.config.schema import MlpConfig, OptimizerConfig
 from mnist_exp.sweeps.checker import Question
 from mnist_exp.sweeps.network_facts import known_facts
 from mnist_exp.sweeps.networks import answer_all

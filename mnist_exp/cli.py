@@ -1,0 +1,249 @@
+"""The entrypoint: compose, parse, open the run, call the mode, say how it ended."""
+
+import importlib
+import os
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig, OmegaConf
+
+from mnist_exp import CONF_DIR
+from mnist_exp.config.arguments import check_arguments
+from mnist_exp.config.parsing import (
+    Composition,
+    own_keys,
+    parse,
+    parse_tree,
+    read_config,
+    refuse_outside_options,
+    refuse_sweep_keys,
+    resolve,
+    resumed_tree,
+)
+from mnist_exp.config.refusals import explain_hydra
+from mnist_exp.config.schema import Config
+from mnist_exp.config.unused import refuse_unused_values
+from mnist_exp.errors import ConfigError, ExperimentError
+from mnist_exp.modes import tune
+from mnist_exp.modes.execution import describe, execute
+from mnist_exp.processes.start import check_working_folder, prepare
+from mnist_exp.report.terminal import Terminal, bearing_lost_output
+from mnist_exp.runs import files, writer
+from mnist_exp.runs.job import Job
+
+_READING = {
+    "compare": "mnist_exp.modes.compare",
+    "evaluate": "mnist_exp.modes.evaluate",
+    "predict": "mnist_exp.modes.predict",
+    "verify": "mnist_exp.modes.verify",
+}
+_FULL_ERROR = "HYDRA_FULL_ERROR"
+_SHOW_TRACEBACK = os.environ.get(_FULL_ERROR) == "1"
+
+
+class TakeOver(Callback):
+    """Has its say before Hydra makes directories: refuses a bad run, and runs a sweep itself.
+
+    Hydra's own sweeper would compose each job when its turn comes, from files that may have changed.
+    """
+
+    def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Refuses a bad configuration of a single run."""
+        files.note_new_folders(Path(config.hydra.run.dir))
+        with closing(Terminal()) as terminal:
+            status = _status_of(terminal, lambda: _check(config))
+        if status:
+            raise SystemExit(status)
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Plans and runs a sweep, through the launcher that Hydra's configuration names."""
+        from mnist_exp.sweeps.sweep import run_sweep
+
+        with closing(Terminal()) as terminal:
+            if str(OmegaConf.select(config, "mode")) in _READING:
+                terminal.error(
+                    f"mnist-exp: mode: {config.mode} reads runs, and cannot be swept. Leave -m out."
+                )
+                raise SystemExit(2)
+            raise SystemExit(_status_of(terminal, lambda: run_sweep(config, terminal)))
+
+
+def _check(config: DictConfig) -> None:
+    refuse_outside_options(config)
+    refuse_sweep_keys(config)
+    own = OmegaConf.masked_copy(config, own_keys(config))
+    if (mode := _reading_mode(config)) is not None:
+        mode.accept(resolve(own), list(config.hydra.overrides.task))
+    else:
+        chosen = str(config.hydra.runtime.choices.get("model"))
+        refuse_unused_values(own, parse(own), list(config.hydra.overrides.task), chosen)
+
+
+def _reading_mode(config: DictConfig) -> Any:
+    """Imports a mode that reads finished runs; None for those that make one."""
+    # A request may have taken the key away, which `parse` says in its own words.
+    name = _READING.get(str(OmegaConf.select(config, "mode")))
+    return None if name is None else importlib.import_module(name)
+
+
+def main() -> None:
+    """Runs the command line; exits with 0 (done), 1 (failed), 2 (refused) or 130 (interrupted)."""
+    prepare()
+    try:
+        _run_command_line()
+    except SystemExit as ended:
+        if ended.code == ConfigError.exit_status:
+            files.remove_new_folders()
+        raise
+
+
+def _run_command_line() -> None:
+    # Hydra prints its own errors and exits with 1 unless it is told to raise them.
+    os.environ[_FULL_ERROR] = "1"
+    statuses: list[int] = []
+
+    def job(composed: DictConfig) -> int:
+        statuses.append(_run_job(composed))
+        return statuses[-1]
+
+    application = hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name="config")(job)
+    try:
+        check_arguments(sys.argv[1:])
+        check_working_folder()
+        with bearing_lost_output():
+            application()
+            sys.stdout.flush()
+    except KeyboardInterrupt as error:
+        sys.exit(getattr(error, "exit_status", 130))
+    except Exception as error:
+        # A job answers for itself; what comes here is a request that Hydra cannot compose.
+        if _SHOW_TRACEBACK:
+            raise
+        known = error if isinstance(error, ConfigError) else explain_hydra(error, sys.argv[1:])
+        Terminal().error(f"mnist-exp: {known}")
+        sys.exit(2)
+    sys.exit(max(statuses, default=0))
+
+
+def _run_job(composed: DictConfig) -> int:
+    """Runs one job and says with which status."""
+    with closing(Terminal()) as terminal:
+        return _status_of(terminal, lambda: _execute(composed, terminal))
+
+
+def _status_of(terminal: Terminal, action: Callable[[], int | None]) -> int:
+    """Does something and says with which status it ended; errors become one line."""
+    try:
+        return action() or 0
+    except KeyboardInterrupt as error:
+        terminal.error(f"mnist-exp: {str(error) or 'stopped'}")
+        raise
+    except Exception as error:
+        if _SHOW_TRACEBACK:
+            raise
+        known = error if isinstance(error, ExperimentError) else writer.explain(error)
+        terminal.error(f"mnist-exp: {known}")
+        return known.exit_status
+
+
+def _execute(composed: DictConfig, terminal: Terminal) -> int | None:
+    """Does what the configuration asks for, in a directory of its own or in the one to go on with.
+
+    Returns:
+        The exit status of a mode that gives an answer such as yes or no; None where done means 0.
+    """
+    typed = list(HydraConfig.get().overrides.task)
+    tree = resolve(composed)
+    if (mode := _reading_mode(composed)) is not None:
+        status: int | None = mode.answer(mode.accept(tree, typed), terminal, _given_dir())
+        return status
+    config = parse(composed)
+    if config.resume is not None:
+        # Imported here: it needs numpy, which --help need not wait for.
+        from mnist_exp.runs.choosing import choose_stopped
+
+        _go_on(choose_stopped(config.resume, Path(config.runs_dir)), tree, typed, terminal)
+        return None
+    search, sentences = tune.plan(config, _composition(composed, typed))
+    execute(_job(config, tree, typed, search=search, sentences=sentences), terminal)
+    return None
+
+
+def _go_on(path: Path, requested: dict[str, Any], typed: list[str], terminal: Terminal) -> None:
+    """Goes on with an earlier run, unless there is nothing left to do."""
+    earlier = writer.open_run(path)
+    tree = _go_on_with(earlier, requested, typed)
+    if tree is None:
+        from mnist_exp.report.html import PAGE
+
+        if not (path / PAGE).exists():  # the disk was full when it was written
+            describe(path, terminal)
+        terminal.print(f"{path} is completed; there is nothing to go on with.")
+        return
+    execute(_job(parse_tree(tree), tree, typed), terminal, earlier)
+
+
+def _go_on_with(
+    earlier: writer.RunDirectory, requested: dict[str, Any], typed: list[str]
+) -> dict[str, Any] | None:
+    """Gives the configuration to go on with a run; None where there is nothing left to do."""
+    try:
+        if earlier.manifest.mode == "verify":
+            raise ConfigError(f"resume: {earlier.path} was made by mode=verify.", "Begin that again.")
+        tree = resumed_tree(earlier.path, requested, typed)
+        if earlier.manifest.status != "completed":
+            return tree
+        if parse_tree(tree) != read_config(earlier.path):
+            raise ConfigError(
+                f"resume: {earlier.path} is completed, and was scored on the test images.",
+                "What goes further is a new run.",
+            )
+    except BaseException:
+        earlier.close()
+        raise
+    earlier.close()
+    return None
+
+
+def _composition(composed: DictConfig, typed: list[str]) -> Composition:
+    """Keeps what Hydra knows for a mode that composes more configurations."""
+    hydra_config = HydraConfig.get()
+    choices, own = hydra_config.runtime.choices, list(hydra_config.overrides.hydra)
+
+    def compose(overrides: list[str]) -> DictConfig:
+        # With the folders that `hydra.searchpath` adds.
+        return hydra.compose(config_name="config", overrides=[*own, *overrides])
+
+    return Composition(
+        composed, typed, {str(group): str(choice) for group, choice in choices.items()}, compose
+    )
+
+
+def _job(config: Config, tree: dict[str, Any], typed: list[str], **search: Any) -> Job:
+    """Puts together what was composed, and where it goes."""
+    hydra_config = HydraConfig.get()
+    folder = Path(config.runs_dir, config.sweep or "")
+    experiment = hydra_config.runtime.choices.get("experiment", "none")
+    if experiment != "none":
+        folder /= experiment
+    return Job(
+        config=config,
+        tree=tree,
+        overrides=typed,
+        argv=sys.argv[1:],
+        folder=folder,
+        given=_given_dir(),
+        **search,
+    )
+
+
+def _given_dir() -> Path | None:
+    """Gives the directory that the user named for the run's files; None for a new one in `runs_dir`."""
+    given = HydraConfig.get().run.dir
+    return None if given == "." else Path(given)

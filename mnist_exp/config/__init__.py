@@ -1,0 +1,1 @@
+"""What may be configured: shapes, checks, refusals, overrides."""

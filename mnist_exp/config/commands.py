@@ -1,0 +1,181 @@
+"""Commands as they are printed: pasted into a shell, in whatever folder, they do what is meant."""
+
+import re
+import shlex
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from glob import escape, has_magic
+from itertools import starmap
+from pathlib import Path
+from typing import Any
+
+from hydra.errors import HydraException
+
+from mnist_exp.config.overrides import parse_override, plain_key, to_override
+from mnist_exp.errors import ConfigError
+
+SEARCH_PATH = "hydra.searchpath"
+
+_PATHS = {
+    "data.path", "training.teacher.run", SEARCH_PATH, "runs_dir", "run", "runs", "images", "resume",
+    "hydra.run.dir", "hydra.sweep.dir",
+}  # fmt: skip
+_FOLDER_FLAGS = ("--config-dir", "-cd")
+_YAML_FLAGS = (*_FOLDER_FLAGS, "--config-path", "-cp", "--config-name", "-cn")
+_NO_PATHS = ("latest", "best", "")
+_ELSEWHERE = re.compile(r"~|.*(\$\{|://)", re.DOTALL)
+
+
+def command(*words: str) -> str:
+    """Writes a command for a POSIX shell.
+
+    Args:
+        words: Flags, and overrides as Hydra reads them.
+    """
+    return shlex.join(["mnist-exp", *words])
+
+
+def setting(key: str, value: Any) -> str:
+    """Writes an override that sets a key to a value; in text, `${` stands for itself."""
+    literal = _literal(value)
+    try:
+        return to_override(key, literal, "command")
+    except ConfigError:  # what Hydra's grammar has no words for
+        return f"{key}={value}"
+
+
+def _literal(value: Any) -> Any:
+    """Escapes what OmegaConf would take for an interpolation."""
+    if isinstance(value, list):
+        return [_literal(entry) for entry in value]
+    if not isinstance(value, str):
+        return value
+    return re.sub(r"(\\*)\$\{", lambda found: f"{found[1] * 2}\\${{", value)
+
+
+def resume_command(path: Path, tree: Mapping[str, Any], folder: Path | None) -> str:
+    """Writes the command that goes on with a run.
+
+    Args:
+        path: Its directory.
+        tree: Its configuration, as far as it is known.
+        folder: Where it was begun; None where nothing tells.
+    """
+    moved = relative_paths(tree, folder)
+    if tree.get("mode") == "tune":
+        # Its trials are frozen: of files, only the images are looked for again.
+        moved.pop("training.teacher.run", None)
+    return command(setting("resume", str(path.absolute())), *starmap(setting, moved.items()))
+
+
+def relative_paths(tree: Mapping[str, Any], folder: Path | None) -> dict[str, str]:
+    """Finds the relative paths in a configuration that its images and its teacher are read from.
+
+    Args:
+        tree: The configuration, as far as it is known.
+        folder: Where they start from; None where nothing tells.
+
+    Returns:
+        Dotted key to absolute path.
+    """
+    found = {}
+    for key in ("data.path", "training.teacher.run"):
+        node: Any = tree
+        for part in key.split("."):
+            node = node.get(part) if isinstance(node, dict) else None
+        if folder is not None and isinstance(node, str) and _absolute(node, folder) != node:
+            found[key] = str(_absolute(node, folder))
+    return found
+
+
+def data_words(typed: Sequence[str], tree: Mapping[str, Any], folder: Path | None) -> list[str]:
+    """Picks what says where a run's images are.
+
+    Args:
+        typed: The run's overrides.
+        tree: Its configuration.
+        folder: Where it was begun; None where nothing tells.
+    """
+    moved = relative_paths(tree, folder).get("data.path")
+    words = portable(kept(typed, ["data"]), folder)
+    return words if moved is None else [*without(words, ["data.path"]), setting("data.path", moved)]
+
+
+def sweep_place(path: Path, name: str) -> list[str]:
+    """Writes the words that name a sweep, whatever the current folder and the environment are."""
+    path = path.absolute()
+    if path.name != name:
+        return [setting("hydra.sweep.dir", str(path))]
+    return [setting("runs_dir", str(path.parent)), setting("sweep", name)]
+
+
+def portable(words: Sequence[str], folder: Path | None) -> list[str]:
+    """Makes the relative paths in what was typed absolute.
+
+    Args:
+        words: Arguments of a command.
+        folder: Where they were typed; None where nothing tells: they stay as they are.
+    """
+    if folder is None:
+        return list(words)
+    return [word for group in _groups(words) for word in _portable(group, folder)]
+
+
+def kept(words: Sequence[str], keys: Collection[str] = ()) -> list[str]:
+    """Picks what another command needs as well: flags that say where YAML is, and settings of some keys.
+
+    Args:
+        words: Arguments of a command.
+        keys: Dotted keys and groups; what is below one counts, too.
+    """
+    found = []
+    for group in _groups(words):
+        name = plain_key(group[0].partition("=")[0])
+        is_below = any(name.startswith((f"{key}.", f"{key}/", f"{key}@")) for key in keys)
+        if name in _YAML_FLAGS or name in keys or is_below:
+            found += group
+    return found
+
+
+def without(words: Sequence[str], keys: Collection[str]) -> list[str]:
+    """Leaves the settings of some keys out."""
+    return [word for word in words if plain_key(word.partition("=")[0]) not in keys]
+
+
+def _groups(words: Sequence[str]) -> Iterator[list[str]]:
+    """Yields each word, the flags that say where YAML is together with what follows them."""
+    rest = iter(words)
+    for word in rest:
+        following = next(rest, None) if word in _YAML_FLAGS else None
+        yield [word] if following is None else [word, following]
+
+
+def _portable(group: Sequence[str], folder: Path) -> list[str]:
+    """Does for one word, or a flag and its value, what `portable` does for all."""
+    name, _, value = group[0].partition("=")
+    if name in _FOLDER_FLAGS:
+        path = str(folder / (value or group[-1]))
+        return [group[0], path] if len(group) > 1 else [f"{name}={path}"]
+    if plain_key(name) not in _PATHS:
+        return list(group)
+    try:
+        override = parse_override(group[0])
+        given = None if override.is_sweep_override() else override.value()
+    except HydraException:
+        return list(group)
+    entries = given if isinstance(given, list) else [given]
+    absolute = [_absolute(entry, folder, plain_key(name)) for entry in entries]
+    if absolute == entries:
+        return list(group)
+    return [setting(override.get_key_element(), absolute if isinstance(given, list) else absolute[0])]
+
+
+def _absolute(value: Any, folder: Path, key: str = "") -> Any:
+    """Makes a path absolute; what is none, or a run's name in `runs_dir`, stays."""
+    if not isinstance(value, str) or value in _NO_PATHS or _ELSEWHERE.match(value):
+        return value
+    if Path(value).is_absolute():
+        return value
+    if has_magic(value):
+        return str(Path(escape(str(folder)), value))
+    path = folder / value
+    return value if key == "run" and not path.exists() else str(path)

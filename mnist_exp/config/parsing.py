@@ -1,0 +1,233 @@
+"""From what Hydra composed to a checked, typed `Config`; the only reader of `DictConfig`."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from mnist_exp.config.checks import check
+from mnist_exp.config.plain_values import find_odd, shortened
+from mnist_exp.config.refusals import explain_rejection
+from mnist_exp.config.schema import Config, SweepPlanConfig, SweepRequest
+from mnist_exp.errors import ConfigError
+from mnist_exp.runs.folder import MAX_CONFIG_BYTES, DamagedRun, RunFolder
+
+SWEEP_KEYS = SweepRequest.__struct_fields__
+"""Root keys that speak of a whole sweep, and are no part of any job's configuration."""
+
+NO_SWEEP = SweepRequest(plan=False, rerun="unfinished", on_fail="continue", sweep_plan=SweepPlanConfig())
+"""What is asked of a single run."""
+
+SEARCH_BUDGET = ("tuner.max_trials", "tuner.max_minutes", "tuner.patience_trials")
+"""What ends a search."""
+
+_MAY_CHANGE = {
+    "train": ("training.epochs", "data.path", "training.teacher.run"),
+    "tune": (*SEARCH_BUDGET, "tuner.workers", "data.path"),
+}
+
+
+@dataclass(frozen=True)
+class Composition:
+    """What Hydra made of the command line, for those who need more than the values.
+
+    Attributes:
+        composed: Interpolations included.
+        overrides: What was typed, Hydra's own keys left out.
+        choices: The option chosen of each group.
+        compose: Composes again, from a list of overrides.
+    """
+
+    composed: DictConfig
+    overrides: list[str]
+    choices: dict[str, str]
+    compose: Callable[[list[str]], DictConfig]
+
+
+def parse(composed: DictConfig) -> Config:
+    """Checks a composed configuration and gives it types.
+
+    Args:
+        composed: The job's configuration, without Hydra's own node.
+
+    Raises:
+        ConfigError: A key is unknown, a value has the wrong type or lies out of range, or two
+            values cannot go together. Says which, what came, and what is accepted.
+    """
+    return parse_tree(resolve(composed))
+
+
+def parse_sweep_request(composed: DictConfig) -> SweepRequest:
+    """Reads what is asked of a whole sweep.
+
+    Args:
+        composed: The sweep's configuration, with or without Hydra's own node.
+
+    Raises:
+        ConfigError: A key is unknown or a value is not accepted.
+    """
+    tree = _to_tree(OmegaConf.masked_copy(composed, list(SWEEP_KEYS)))
+    _refuse_odd(tree)
+    try:
+        return msgspec.convert(tree, SweepRequest)
+    except msgspec.ValidationError as error:
+        raise explain_rejection(str(error), tree, SweepRequest) from error
+
+
+def refuse_sweep_keys(composed: DictConfig) -> None:
+    """Makes sure that a single run is asked for nothing that only a sweep can do.
+
+    Raises:
+        ConfigError: A key belongs to a sweep.
+    """
+    asked = msgspec.structs.asdict(parse_sweep_request(composed))
+    for key, value in asked.items():
+        if value != msgspec.structs.asdict(NO_SWEEP)[key]:
+            raise ConfigError(f"{key}: it belongs to a sweep.", "Add -m.")
+
+
+def refuse_outside_options(composed: DictConfig) -> None:
+    """Makes sure that options are files of their groups: a run's directory may be named after one.
+
+    Args:
+        composed: With Hydra's own node.
+
+    Raises:
+        ConfigError: An option's name leads out of its group's folder.
+    """
+    for group, option in composed.hydra.runtime.choices.items():
+        if ".." in str(option).split("/"):
+            raise ConfigError(f"{group}: got {option}; a name without .. is needed.")
+
+
+def read_config(run_path: Path) -> Config:
+    """Reads the configuration that a run was started with.
+
+    Args:
+        run_path: The run's directory.
+
+    Raises:
+        ConfigError: Its `config.yaml` is missing, damaged, or not accepted any more.
+    """
+    tree = read_tree(run_path / "config.yaml")
+    try:
+        return parse_tree(tree)
+    except ConfigError as error:
+        raise ConfigError(f"{run_path / 'config.yaml'}: {error.message}", error.hint) from error
+
+
+def resumed_tree(run_path: Path, requested: dict[str, Any], typed: list[str]) -> dict[str, Any]:
+    """Reads a run's configuration to go on with it, other budgets included.
+
+    Args:
+        run_path: The run's directory.
+        requested: What was composed this time.
+        typed: The overrides that this came from.
+
+    Raises:
+        ConfigError: The run cannot be gone on with, or not with these overrides.
+    """
+    planned, tree = read_config(run_path), read_tree(run_path / "config.yaml")
+    accepted = _MAY_CHANGE[planned.mode]
+    for override in typed:
+        key = override.partition("=")[0].lstrip("+~")
+        if key in accepted:
+            _copy(key.split("."), requested, tree)
+        elif key != "resume" and override != f"mode={planned.mode}":
+            raise ConfigError(
+                f"{key}: {run_path} goes on with its own configuration; this cannot be changed.",
+                f"Accepted beside mode={planned.mode} resume=…: {', '.join(accepted)}.",
+            )
+    if tree["training"]["epochs"] < planned.training.epochs:
+        raise ConfigError(
+            f"training.epochs: got {tree['training']['epochs']}; {run_path} has {planned.training.epochs}.",
+            "They can be raised.",
+        )
+    return tree
+
+
+def _copy(parts: list[str], source: dict[str, Any], target: dict[str, Any]) -> None:
+    """Gives the key of these parts the value that it has in another tree."""
+    *groups, name = parts
+    for group in groups:
+        source, target = source[group], target[group]
+    target[name] = source[name]
+
+
+def read_tree(path: Path) -> dict[str, Any]:
+    """Reads a run's `config.yaml` as it stands.
+
+    Raises:
+        ConfigError: It is missing or damaged.
+    """
+    try:
+        with RunFolder(path.parent) as folder:
+            return folder.read_yaml(path.name, MAX_CONFIG_BYTES)
+    except DamagedRun as error:
+        raise ConfigError(f"{error}.") from error
+
+
+def parse_tree(tree: dict[str, Any]) -> Config:
+    """Checks a resolved configuration and gives it types; see `parse`."""
+    _refuse_odd(tree)
+    shaped = _gather_free_keys(tree)
+    try:
+        config = msgspec.convert(shaped, Config)
+    except msgspec.ValidationError as error:
+        raise explain_rejection(str(error), shaped) from error
+    check(config)
+    return config
+
+
+def resolve(composed: DictConfig) -> dict[str, Any]:
+    """Replaces every interpolation by its value; the result is what `config.yaml` holds.
+
+    What is asked of a whole sweep, and Hydra's own node, are left out.
+    """
+    left_out = (*SWEEP_KEYS, "hydra")
+    tree = _to_tree(
+        composed if "hydra" not in composed else OmegaConf.masked_copy(composed, own_keys(composed))
+    )
+    return {key: value for key, value in tree.items() if key not in left_out}
+
+
+def own_keys(composed: DictConfig) -> list[str]:
+    """Lists the root keys that are not Hydra's."""
+    return [str(key) for key in composed if key != "hydra"]
+
+
+def _to_tree(composed: DictConfig) -> dict[str, Any]:
+    try:
+        tree = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
+    except (OmegaConfBaseException, RecursionError) as error:
+        message = str(error).strip().splitlines()
+        key = getattr(error, "full_key", None) or "configuration"
+        problem = shortened(message[0], 400) if message else "interpolations that refer to each other"
+        raise ConfigError(f"{shortened(str(key))}: {problem}") from error
+    assert isinstance(tree, dict)
+    return {str(key): value for key, value in tree.items()}
+
+
+def _refuse_odd(tree: dict[str, Any]) -> None:
+    if found := find_odd(tree):
+        raise ConfigError(": ".join(found))
+
+
+def _gather_free_keys(tree: dict[str, Any]) -> dict[str, Any]:
+    """Moves an optimizer's own arguments and a sequential model's own numbers into one node."""
+    tree = dict(tree)
+    model, optimizer = tree.get("model"), tree.get("optimizer")
+    if isinstance(optimizer, dict):
+        tree["optimizer"] = _gather(optimizer, {"name", "learning_rate"}, "arguments")
+    if isinstance(model, dict) and model.get("family") == "sequential":
+        tree["model"] = _gather(model, {"family", "name", "layers"}, "numbers")
+    return tree
+
+
+def _gather(node: dict[str, Any], own: set[str], into: str) -> dict[str, Any]:
+    kept = {key: value for key, value in node.items() if key in own}
+    return kept | {into: {key: value for key, value in node.items() if key not in own}}

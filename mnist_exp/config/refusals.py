@@ -1,0 +1,350 @@
+"""What a user is told when a configuration is refused: one line, with the nearest valid name."""
+
+import errno
+import re
+import shlex
+import types
+import typing
+from collections.abc import Iterator, Sequence
+from enum import Enum
+from typing import Any
+
+import msgspec
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from omegaconf import OmegaConf
+
+from mnist_exp import CONF_DIR
+from mnist_exp.config import keras_names
+from mnist_exp.config.meanings import likeliest, mode_meant
+from mnist_exp.config.plain_values import shortened
+from mnist_exp.config.schema import Config, SweepRequest
+from mnist_exp.errors import ConfigError, nearest
+
+_LAUNCHERS = {"joblib": "joblib", "ray": "ray", "submitit_local": "slurm", "submitit_slurm": "slurm"}
+"""Launchers of Hydra's, and the extra that installs each."""
+
+MODE_KEYS = {
+    "tune": ("tuner", "search_space"),
+    "evaluate": ("run", "split", "evaluate"),
+    "predict": ("run", "images"),
+    "verify": ("run",),
+    "compare": ("runs", "compare"),
+}
+"""Root keys that only some modes have."""
+
+_FREE_NODES = (".arguments", ".numbers")
+_MOST_LETTERS = 500
+_WORDS = {
+    "int": "a whole number",
+    "float": "a number",
+    "str": "text",
+    "bool": "true or false",
+    "array": "a list",
+    "object": "a mapping",
+    "null": "null",
+}
+_TYPES = re.compile(r"\b(" + "|".join(_WORDS) + r")\b")
+_ADVICE = re.compile(r"\nTo append to your config use .*|\s*reference_type=.*|\s*object_type=.*", re.DOTALL)
+
+
+def explain_rejection(
+    message: str, tree: dict[str, Any], shape: type[msgspec.Struct] = Config
+) -> ConfigError:
+    """Turns msgspec's rejection of a configuration into an answer.
+
+    Args:
+        message: Such as ``Expected `float` <= 1.0 - at `$.training.x` ``.
+        tree: What was converted.
+        shape: What it was converted to.
+    """
+    problem, _, place = message.partition(" - at `")
+    is_name = place.startswith("key` in")
+    key = place.partition("$")[2].rstrip("`").lstrip(".")
+    if found := re.match(r"Object (?:contains unknown|missing required) field `(.*)`", problem):
+        name = found[1]
+        full_key = shortened(f"{key}.{name}" if key else name)
+        if "missing" in problem:
+            return ConfigError(f"{full_key}: not given, and there is no default.")
+        known = known_keys() | {other for other, _ in _fields(shape)}
+        siblings = {other.rpartition(".")[2] for other in known if other.rpartition(".")[0] == key}
+        return ConfigError(
+            f"{full_key}: there is no such key.", likeliest(full_key) or nearest(name, siblings)
+        )
+    shown = key
+    for node in _FREE_NODES:
+        shown = shown.replace(node, "")
+    value = _value_at(tree, key)
+    if is_name:
+        return ConfigError(f"{shown}: got a key that is no text; expected text.")
+    if problem.startswith("Invalid"):
+        accepted = set(_accepted_values(key, shape))
+        hint = nearest(str(value), accepted) if accepted else ""
+        return ConfigError(f"{shown}: got {_quoted(value)}.", hint)
+    if problem.startswith("Expected `str` matching regex"):
+        return ConfigError(
+            f'{shown}: got {_quoted(value)}; letters, digits, "_", "." and "-" are accepted, 64 at most.'
+        )
+    expectation = _in_words(problem.removeprefix("Expected ").partition(", got")[0])
+    return ConfigError(
+        f"{shown}: got {as_typed(value)}; expected {expectation}.", _value_meant(shown, value, expectation)
+    )
+
+
+def _value_meant(key: str, value: Any, expectation: str) -> str:
+    """Says what a word in place of a number, of true, false or null was most likely meant for."""
+    word = value.lower() if isinstance(value, str) else ""
+    if span := re.fullmatch(r"(\d+)(?:\.\.+|-|:|to)(\d+)", word):
+        return f"For each of them: mnist-exp -m '{key}=range({span[1]},{int(span[2]) + 1})'"
+    if word in ("none", "nil", "na", "nan") and "null" in expectation:
+        return "Write null."
+    if word in ("yes", "on", "no", "off", "y", "n") and "true" in expectation:
+        return f"Write {'true' if word in ('yes', 'on', 'y') else 'false'}."
+    return ""
+
+
+def explain_hydra(error: Exception, typed: Sequence[str]) -> ConfigError:
+    """Turns an error of Hydra's composition into an answer.
+
+    Args:
+        error: What Hydra raised.
+        typed: The command line's arguments.
+    """
+    answer = _explain_hydra(error, typed)
+    # A request may be as long as the system lets it, and what Hydra says about it, longer.
+    return ConfigError(shortened(answer.message, _MOST_LETTERS), shortened(answer.hint, _MOST_LETTERS))
+
+
+def _explain_hydra(error: Exception, typed: Sequence[str]) -> ConfigError:
+    if isinstance(error, MissingConfigException) and error.options:
+        group, _, option = (error.missing_cfg_file or "").rpartition("/")
+        if group == "hydra/launcher" and (extra := _LAUNCHERS.get(option)):
+            return ConfigError(
+                f"hydra/launcher: {option} is not installed.",
+                f"Install it with: pip install 'mnist-exp[{extra}]'",
+            )
+        meant = mode_meant(option) if group == "mode" else None
+        hint = f'Did you mean "{meant}"?' if meant else nearest(option, error.options)
+        return ConfigError(f'{group}: there is no "{shortened(option)}".', hint)
+    text = str(error)
+    if isinstance(error, OverrideParseException):
+        override = shortened(error.override or "")
+        # Hydra repeats the override in its own way of saying so.
+        problem = shortened(text.splitlines()[0].removesuffix(f": {error.override}"), 200)
+        return ConfigError(
+            f"{override}: not an override that Hydra can read: {problem}.",
+            _advise_quotes(error.override or ""),
+        )
+    if isinstance(error, OSError) and error.filename:
+        if error.errno == errno.ENAMETOOLONG and not any(word.startswith("hydra.") for word in typed):
+            return ConfigError(f"{shortened(' '.join(typed))}: {error.strerror}.")
+        path = shortened(str(error.filename), 200)
+        return ConfigError(f"hydra.run.dir: {path}: {error.strerror}.", "Name a new directory.")
+    if answer := _explain_signs(text, typed):
+        return answer
+    found = re.search(r"Could not override '([^']*)'", text)
+    if found and (answer := _explain_key(found[1], typed, str(error.__cause__ or text))):
+        return answer
+    problem = " ".join(text.split())
+    if ": " in problem and isinstance(error, HydraException):
+        return ConfigError(problem)
+    words = shortened(" ".join(typed))
+    return ConfigError(f"{words}: Hydra cannot compose this: {problem or _reason(error)}.")
+
+
+def _explain_signs(text: str, typed: Sequence[str]) -> ConfigError | None:
+    """Answers for a + or ~ before what is there, or is not, and for several values without -m."""
+    if re.search(r"Multiple values for|force-add of config groups|already at|more than once", text):
+        for word in typed:
+            key = word.partition("=")[0]
+            if key.startswith("+") and key.strip("+") in text:
+                return ConfigError(
+                    f"{shortened(word)}: {key.strip('+')} is there already.",
+                    f"Leave out the +: {shortened(word.lstrip('+'))}",
+                )
+    if text.startswith("Could not delete"):
+        word = next((word for word in typed if word.startswith("~")), "~")
+        key = word.partition("=")[0].lstrip("~")
+        return ConfigError(f"{shortened(word)}: there is nothing to take away.", f"To choose, write {key}=….")
+    if found := re.match(r"Ambiguous value for argument '(.*)'", text):
+        return ConfigError(
+            f"{shortened(found[1])}: several values make a sweep.",
+            "Add -m (--multirun); a list is written in brackets, a text with commas in quotes.",
+        )
+    return None
+
+
+def _explain_key(key: str, typed: Sequence[str], cause: str) -> ConfigError | None:
+    """Answers for a key that the composed configuration does not have; not for Hydra's own."""
+    root = key.partition(".")[0]
+    mode = next((mode for mode in MODE_KEYS if f"mode={mode}" in typed), "")
+    modes = [mode for mode, keys in MODE_KEYS.items() if root in keys]
+    if modes and mode not in modes:
+        return _explain_mode(key, modes, mode)
+    owners = _owners(key)
+    swept = [option for word in typed if word.startswith(f"{root}=") for option in _options_of(word)]
+    if len(swept) > 1 and owners and (others := [option for option in swept if option not in owners]):
+        return ConfigError(
+            f"{key}: belongs to {' or '.join(f'{root}={option}' for option in owners)}, and not to "
+            f"{' and '.join(f'{root}={option}' for option in others)}.",
+            "Sweep over them in a command each.",
+        )
+    if (key in known_keys() or owners) and _is_swept(root, typed):
+        return ConfigError(
+            f"{key}: Hydra composes a sweep once without what is swept, and the default {root} has no such "
+            "key.",
+            f"Write ++{key}=… instead.",
+        )
+    if key in known_keys():
+        return _explain_absent(key, cause)
+    if root == "hydra":
+        return None
+    if mode in modes and mode != "tune":
+        node = OmegaConf.select(OmegaConf.load(CONF_DIR / "mode" / f"{mode}.yaml"), root)
+        accepted = [f"{root}.{name}" for name in node or ()] or [root]
+        return ConfigError(f"{shortened(key)}: there is no such key.", nearest(key, accepted))
+    is_question = mode not in ("", "tune") and "." not in key
+    hint = (
+        nearest(key, ["runs_dir", *MODE_KEYS[mode]]) if is_question else likeliest(key) or _nearest_key(key)
+    )
+    return ConfigError(f"{shortened(key)}: there is no such key.", hint)
+
+
+def _explain_mode(key: str, modes: Sequence[str], chosen: str) -> ConfigError:
+    """Answers for a key of other modes, or for one that the chosen mode has by a similar name."""
+    *others, last = [f"mode={mode}" for mode in modes]
+    choices = f"{', '.join(others)} or {last}" if others else last
+    near = nearest(key, MODE_KEYS[chosen]) if chosen else ""
+    hint = near if near.startswith("Did you mean") else f"Add {choices}."
+    return ConfigError(f"{key}: belongs to {choices}.", hint)
+
+
+def _advise_quotes(override: str) -> str:
+    """Advises quotes of its own around a value that has none, brackets in a file's name, say."""
+    key, equals, value = override.partition("=")
+    if not re.fullmatch(r"[\w.@/]+", key) or not value or re.search(r"""^\[|["'\\${}\n]""", value):
+        return ""
+    quoted = shlex.quote(f'{key}{equals}"{value}"')
+    return f"Put the value in quotes of its own: {shortened(quoted)}"
+
+
+def _reason(error: BaseException) -> str:
+    """Says why, for an error that does not: as the one before it does, or by its name."""
+    cause = error.__cause__ or error.__context__
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else _reason(cause) if cause else type(error).__name__
+
+
+def _is_swept(group: str, typed: Sequence[str]) -> bool:
+    """Says whether a group's options are what a sweep goes over, on the command line or in a plan."""
+    is_listed = any(word.startswith(f"{group}=") and "," in word for word in typed)
+    return is_listed or any(word.startswith("sweep_plan=") for word in typed)
+
+
+def _explain_absent(key: str, cause: str) -> ConfigError:
+    """Answers for a key that some option of its group has, but not the chosen one."""
+    group = key.partition(".")[0]
+    if options := _owners(key):
+        choices = " or ".join(f"{group}={option}" for option in options)
+        return ConfigError(f"{key}: the chosen {group} has no such key.", f"It belongs to {choices}.")
+    if group == "optimizer":
+        return ConfigError(f"{key}: the chosen optimizer's file does not list it.", f"Add it: +{key}=…")
+    return ConfigError(f"{key}: {_ADVICE.sub('', cause).strip().splitlines()[0]}.")
+
+
+def _owners(key: str) -> list[str]:
+    """Lists the options of a key's group that have it."""
+    group, _, leaf = key.partition(".")
+    files = sorted(CONF_DIR.glob(f"{group}/*.yaml")) if leaf and group.isidentifier() else []
+    return [path.stem for path in files if leaf.partition(".")[0] in OmegaConf.load(path)]
+
+
+def _options_of(override: str) -> list[str]:
+    """Lists what an override of a group goes over."""
+    return override.partition("=")[2].split(",")
+
+
+def _nearest_key(key: str) -> str:
+    """Names the nearest known key: of the same group where that group exists."""
+    group, _, leaf = key.rpartition(".")
+    known = known_keys().union(*MODE_KEYS.values())
+    siblings = {other.rpartition(".")[2] for other in known if other.rpartition(".")[0] == group}
+    if not siblings:
+        return nearest(key, known)
+    answer = nearest(leaf, siblings)
+    return answer.replace('mean "', f'mean "{group}.') if group else answer
+
+
+def known_keys() -> set[str]:
+    """Lists every dotted key that some configuration may have."""
+    arguments = (keras_names.optimizer_arguments(name) or set() for name in keras_names.optimizers())
+    own = {f"optimizer.{argument}" for argument in set().union(*arguments)}
+    return {key for shape in (Config, SweepRequest) for key, _ in _fields(shape)} | own
+
+
+def _fields(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yields every dotted key below a schema node, with its type."""
+    for struct in _structs(node):
+        info = struct.__struct_config__
+        if info.tag_field:
+            yield f"{prefix}{info.tag_field}", None
+        for name, annotation in typing.get_type_hints(struct, include_extras=True).items():
+            if f".{name}" in _FREE_NODES:
+                continue
+            yield f"{prefix}{name}", annotation
+            yield from _fields(annotation, f"{prefix}{name}.")
+
+
+def _structs(annotation: Any) -> Iterator[type[msgspec.Struct]]:
+    """Yields the schema nodes that a type stands for."""
+    if isinstance(annotation, type) and issubclass(annotation, msgspec.Struct):
+        yield annotation
+    elif isinstance(annotation, types.UnionType) or typing.get_origin(annotation) is typing.Union:
+        for member in typing.get_args(annotation):
+            yield from _structs(member)
+
+
+def _accepted_values(key: str, shape: type[msgspec.Struct]) -> Iterator[str]:
+    """Lists the words that a key takes, where it takes certain words only."""
+    parent, _, name = key.rpartition(".")
+    for other, annotation in _fields(shape):
+        if other == key:
+            yield from _words(annotation)
+        if other == parent:
+            tagged = [struct.__struct_config__ for struct in _structs(annotation)]
+            yield from (str(info.tag) for info in tagged if info.tag_field == name)
+
+
+def _words(annotation: Any) -> Iterator[str]:
+    if isinstance(annotation, type) and issubclass(annotation, Enum):
+        yield from (str(member.value) for member in annotation)
+    for argument in typing.get_args(annotation):
+        yield from [argument] if isinstance(argument, str) else _words(argument)
+
+
+def _value_at(tree: Any, key: str) -> Any:
+    """Looks up what came at a path such as `model.units[0]`; the last node found otherwise."""
+    for part in re.findall(r"[^.\[\]]+", key):
+        if isinstance(tree, dict) and part in tree:
+            tree = tree[part]
+        elif isinstance(tree, list) and part.isdigit() and int(part) < len(tree):
+            tree = tree[int(part)]
+        else:
+            break
+    return tree
+
+
+def _in_words(expectation: str) -> str:
+    """Says what msgspec expected: ``int | str`` becomes `a whole number or text`."""
+    words = re.sub(
+        r"`([^`]*)`", lambda found: _TYPES.sub(lambda name: _WORDS[name[0]], found[1]), expectation
+    )
+    return words.replace(" | ", " or ")
+
+
+def as_typed(value: Any) -> str:
+    """Writes a value for a message, text in quotes, long ones cut off."""
+    return "null" if value is None else _quoted(value) if isinstance(value, str) else shortened(str(value))
+
+
+def _quoted(value: Any) -> str:
+    return f'"{shortened(str(value))}"'

@@ -1,0 +1,269 @@
+"""Values that change nothing: a number that no layer refers to, the size of what is switched off.
+
+A run with such a value would be reported as something else than the same run without it.
+"""
+
+import copy
+import functools
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from mnist_exp import CONF_DIR
+from mnist_exp.config.overrides import override_value
+from mnist_exp.config.plain_values import leaves
+from mnist_exp.config.schema import (
+    Config,
+    CosineScheduleConfig,
+    ElasticConfig,
+    MlpConfig,
+    SequentialConfig,
+    StepScheduleConfig,
+)
+from mnist_exp.errors import ConfigError
+
+_NOT_NUMBERS = ("family", "name", "layers")
+
+
+class _Switch(NamedTuple):
+    """What other keys depend on.
+
+    Attributes:
+        keys: Those that nothing uses while it is off.
+        switch: The key that decides.
+        is_off: Whether it is.
+    """
+
+    keys: tuple[str, ...]
+    switch: str
+    is_off: Callable[[Config], bool]
+
+
+def _learns_from_teacher_alone(config: Config) -> bool:
+    return config.training.teacher.run is not None and config.training.teacher.weight == 1
+
+
+def _validates_on_nothing(config: Config) -> bool:
+    return config.data.validation == 0 and config.training.monitor.startswith("val_")
+
+
+def _searches_by_another(config: Config) -> bool:
+    return config.tuner is not None and config.tuner.objective != config.training.monitor
+
+
+def _has_no_momentum(config: Config) -> bool:
+    return not config.optimizer.arguments.get("momentum")
+
+
+_SWITCHES = (
+    _Switch(
+        ("training.early_stopping.min_delta",),
+        "training.early_stopping.patience",
+        lambda config: config.training.early_stopping.patience == 0,
+    ),
+    _Switch(
+        ("training.teacher.weight", "training.teacher.temperature"),
+        "training.teacher.run",
+        lambda config: config.training.teacher.run is None,
+    ),
+    _Switch(("training.label_smoothing",), "training.teacher.weight", _learns_from_teacher_alone),
+    _Switch(("training.monitor",), "data.validation", _validates_on_nothing),
+    _Switch(("training.monitor",), "tuner.objective", _searches_by_another),
+    _Switch(("data.split_seed",), "data.validation", lambda config: config.data.validation in (0, "test")),
+    _Switch(("optimizer.nesterov",), "optimizer.momentum", _has_no_momentum),
+    _Switch(
+        ("augmentation.elastic_grid",),
+        "augmentation.elastic_pixels",
+        lambda config: (
+            isinstance(config.augmentation, ElasticConfig) and config.augmentation.elastic_pixels == 0
+        ),
+    ),
+    _Switch(
+        ("schedule.final_fraction",),
+        "schedule.warmup_fraction",
+        lambda config: (
+            isinstance(config.schedule, CosineScheduleConfig) and config.schedule.warmup_fraction == 1
+        ),
+    ),
+    _Switch(
+        ("schedule.every_epochs",),
+        "schedule.factor",
+        lambda config: isinstance(config.schedule, StepScheduleConfig) and config.schedule.factor == 1,
+    ),
+    _Switch(
+        ("model.activation", "model.batch_norm", "model.dropout", "model.max_norm"),
+        "model.units",
+        lambda config: isinstance(config.model, MlpConfig) and not config.model.units,
+    ),
+    _Switch(
+        ("tuner.confirm.top",),
+        "tuner.confirm.seeds",
+        lambda config: config.tuner is not None and config.tuner.confirm.seeds == 0,
+    ),
+)
+
+
+def refuse_unused_values(
+    composed: DictConfig, config: Config, overrides: Sequence[str], model_option: str
+) -> None:
+    """Makes sure that what a user gave counts for something.
+
+    That is what was typed or planned, and the numbers of a `sequential` model that the user wrote. Numbers
+    that lost their layer, or their model, to another override are let be.
+
+    Args:
+        composed: The configuration, interpolations kept.
+        config: What was made of it.
+        overrides: That it came from.
+        model_option: The file of `model/` that was chosen.
+
+    Raises:
+        ConfigError: A value changes nothing; says why.
+    """
+    given = dict(map(override_value, overrides))
+    looked_at = [path for path in given if path != "model"]
+    has_other_layers = any(_is_within(path, "model.layers") for path in given)
+    has_other_model = "experiment" in given and "model" in given
+    if not has_other_layers and not has_other_model:
+        filed = _shipped_keys(model_option)
+        looked_at += [f"model.{key}" for key in composed.model if key not in filed]
+    refuse_unused_numbers(composed, config, looked_at)
+    refuse_switched_off(config, given)
+
+
+@functools.cache
+def _shipped_keys(model_option: str) -> frozenset[str]:
+    """Lists the keys of a model's file in `conf/`; none for a file of the user's own."""
+    path = CONF_DIR / "model" / f"{model_option}.yaml"
+    return frozenset(map(str, OmegaConf.load(path))) if path.is_file() else frozenset()
+
+
+def refuse_unused_numbers(composed: DictConfig, config: Config, given: Iterable[str]) -> None:
+    """Makes sure that a layer refers to each of a `sequential` model's own numbers.
+
+    Args:
+        composed: The configuration, interpolations kept.
+        config: What was made of it.
+        given: The dotted paths to look at, with all that is below them.
+
+    Raises:
+        ConfigError: None does.
+    """
+    if not isinstance(config.model, SequentialConfig):
+        return
+    paths = list(given)
+    for number in _unread_numbers(composed):
+        if any(_is_within(number, path) or _is_within(path, number) for path in paths):
+            raise ConfigError(
+                f"{number}: no layer of {config.model.name} uses it.",
+                f"Leave it out, or have model.layers refer to it: ${{{number}}}.",
+            )
+
+
+def refuse_switched_off(config: Config, given: Mapping[str, Any], may_change: Iterable[str] = ()) -> None:
+    """Makes sure that nothing is set that is off.
+
+    Zero, false and null are let be: they ask for nothing.
+
+    Args:
+        config: The configuration.
+        given: What was set, by dotted path.
+        may_change: Keys that others will have another value for: what depends on them may count yet.
+
+    Raises:
+        ConfigError: Something is; says what it depends on.
+    """
+    values = dict(leaves(given))
+    changing = set(may_change)
+    for switch in _SWITCHES:
+        if switch.switch in changing or not switch.is_off(config):
+            continue
+        for key in switch.keys:
+            if values.get(key):
+                setting = _setting(config, switch.switch)
+                raise ConfigError(
+                    f"{key}: nothing uses it while {switch.switch} is {setting}.",
+                    f"Leave it out, or set {switch.switch}.",
+                )
+
+
+def _setting(config: Config, key: str) -> Any:
+    node: Any = config
+    for part in key.split("."):
+        node = node.arguments.get(part, 0) if part == "momentum" else getattr(node, part)
+    return "null" if node is None else node
+
+
+def _is_within(path: str, other: str) -> bool:
+    return path == other or path.startswith(f"{other}.")
+
+
+def _unread_numbers(composed: DictConfig) -> list[str]:
+    """Lists the own numbers of a `sequential` model that nothing refers to, by dotted path."""
+    model = OmegaConf.to_container(composed.model, resolve=False)
+    assert isinstance(model, dict)
+    numbers = {key: node for key, node in model.items() if key not in _NOT_NUMBERS}
+    layers = json.dumps(model["layers"])
+    places = [
+        place
+        for place in _number_places(numbers, ("model",))
+        if f"${{{_dotted(place)}}}" not in layers  # as all of conf/model/ has it, and read in no time
+    ]
+    return _find_unread(composed, places) if places else []
+
+
+def _find_unread(composed: DictConfig, places: Sequence[tuple[Any, ...]]) -> list[str]:
+    """Marks numbers and looks for the marks in what all interpolations come to."""
+    tree = OmegaConf.to_container(OmegaConf.masked_copy(composed, _own_keys(composed)), resolve=False)
+    assert isinstance(tree, dict)
+    together = _found_marks(tree, places)
+    unread = []
+    for place in places:
+        # Alone, for one that refers to another hides that one when both are marked.
+        if place not in together and place not in _found_marks(tree, [place]):
+            unread.append(_dotted(place))
+    return unread
+
+
+def _dotted(place: tuple[Any, ...]) -> str:
+    return ".".join(map(str, place))
+
+
+def _own_keys(composed: DictConfig) -> list[str]:
+    return [str(key) for key in composed if key not in ("hydra", "search_space", "sweep_plan")]
+
+
+def _number_places(node: Any, place: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
+    """Yields where each number is, lists and mappings looked into."""
+    children: Iterable[tuple[Any, Any]] = ()
+    if isinstance(node, dict):
+        children = node.items()
+    elif isinstance(node, list):
+        children = enumerate(node)
+    elif len(place) > 1:
+        yield place
+    for key, child in children:
+        yield from _number_places(child, (*place, key))
+
+
+def _found_marks(tree: dict[Any, Any], places: Sequence[tuple[Any, ...]]) -> set[tuple[Any, ...]]:
+    """Says which of these places show in the rest of a configuration; all of them where none can be told."""
+    marked = copy.deepcopy(tree)
+    marks = {}
+    for number, place in enumerate(places):
+        node = marked
+        for key in place[:-1]:
+            node = node[key]
+        node[place[-1]] = mark = f"mark {number}."
+        marks[place] = mark
+    try:
+        resolved = OmegaConf.to_container(OmegaConf.create(marked), resolve=True)
+    except OmegaConfBaseException:
+        return set(places) if len(places) == 1 else set()
+    assert isinstance(resolved, dict)
+    resolved["model"] = {key: resolved["model"].get(key) for key in _NOT_NUMBERS}
+    text = json.dumps(resolved, default=str)
+    return {place for place, mark in marks.items() if mark in text}

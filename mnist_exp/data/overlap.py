@@ -1,0 +1,57 @@
+"""How many of the scored images a network was trained on: it knows those by heart."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mnist_exp.data.fingerprints import load_training_images
+from mnist_exp.runs.run import RunResult
+
+Pixels = NDArray[np.uint8]
+Flags = NDArray[np.bool_]
+
+
+class TrainedOn:
+    """Which images runs were trained on, pixel for pixel; runs on the same images are looked up once.
+
+    Args:
+        images: That are scored, uint8 (N, H, W).
+    """
+
+    def __init__(self, images: Pixels) -> None:
+        self.images = images
+        self._found: dict[tuple[str, str | None], Flags | None] = {}
+
+    def count(self, run: RunResult) -> int | None:
+        """Counts the images that a run was trained on.
+
+        Args:
+            run: Completed.
+
+        Returns:
+            Their number; None where the run's training images are not on this machine.
+        """
+        flags = self._flags(run)
+        return None if flags is None else int(flags.sum())
+
+    def count_any(self, runs: Sequence[RunResult]) -> int | None:
+        """Counts the images that at least one of several runs was trained on; see `count`."""
+        flags = [known for known in map(self._flags, runs) if known is not None]
+        count = int(np.any(flags, axis=0).sum()) if flags else 0
+        return count if count or len(flags) == len(runs) else None
+
+    def _flags(self, run: RunResult) -> Flags | None:
+        key = run.data.train_sha256, run.data.split_sha256
+        if key not in self._found:
+            own = load_training_images(run)
+            self._found[key] = None if own is None else mark_common(self.images, own)
+        return self._found[key]
+
+
+def mark_common(images: Pixels, others: Pixels) -> Flags:
+    """Marks the images, uint8 (N, H, W), that stand among others, uint8 (M, H, W)."""
+    if images.shape[1:] != others.shape[1:]:
+        return np.zeros(len(images), bool)
+    known = {image.tobytes() for image in others}
+    return np.array([image.tobytes() in known for image in images], bool)

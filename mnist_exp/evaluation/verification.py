@@ -1,0 +1,187 @@
+"""Whether a run that was trained again came out as before, and if not, where it parts and what changed."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
+
+from mnist_exp.runs import predictions, provenance
+from mnist_exp.runs.records import Change, EpochMetrics, GitRecord, Manifest, Summary
+
+Value = int | float | str | None
+Arrays = Mapping[str, NDArray[Any]]
+
+_COMPARED = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate")
+_RESULTS = ("best_epoch", "test_accuracy")
+_SHORT = 7
+
+
+class Difference(Struct, frozen=True, kw_only=True, rename={"now": "is"}):
+    """Where two trainings part.
+
+    Attributes:
+        epoch: The first epoch whose metrics differ; null where all metrics are the same.
+        quantity: What differs: a metric, a value in a file of arrays, a part of the result.
+        was: In the run that is verified.
+        now: In the training that repeats it; `is` in the file.
+    """
+
+    epoch: int | None
+    quantity: str
+    was: Value
+    now: Value
+
+
+class Verification(Struct, frozen=True, kw_only=True):
+    """`verification.json`: what came of training a run again.
+
+    Attributes:
+        of: The run's id.
+        identical: Whether everything that could be compared is the same to the last bit.
+        first_difference: Null where there is none.
+        num_epochs: Number of epochs compared.
+        num_arrays: Number of arrays of weights compared, the optimizer's among them.
+        num_predictions: Number of test images whose probabilities were compared.
+        not_compared: Files that the run should have and has not.
+        changed: What is known to be other than it was.
+        is_code_known: Whether both times all code was in a commit; what is in none leaves no trace.
+    """
+
+    of: str
+    identical: bool
+    first_difference: Difference | None
+    num_epochs: int
+    num_arrays: int
+    num_predictions: int
+    not_compared: list[str]
+    changed: list[Change]
+    is_code_known: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """What a training left.
+
+    Attributes:
+        manifest: The run's.
+        rows: Its metrics, a row an epoch.
+        arrays: File to its arrays by their names, in the order to compare them in: checkpoints, then
+            `predictions.npz`. Files that are missing are left out.
+        summary: What it came to.
+    """
+
+    manifest: Manifest
+    rows: Sequence[EpochMetrics]
+    arrays: Mapping[str, Arrays]
+    summary: Summary
+
+
+def verify(was: Trained, now: Trained) -> Verification:
+    """Compares a training with its repetition, bit for bit; how long anything took does not count.
+
+    Args:
+        was: The run that is verified.
+        now: The training that repeats it; has every file.
+    """
+    first = next(_differences(was, now), None)
+    sizes = {file: len(arrays) for file, arrays in was.arrays.items() if file != predictions.NAME}
+    return Verification(
+        of=was.manifest.run_id,
+        identical=first is None,
+        first_difference=first,
+        num_epochs=min(len(was.rows), len(now.rows)),
+        num_arrays=sum(sizes.values()),
+        num_predictions=len(was.arrays.get(predictions.NAME, {}).get("labels", ())),
+        not_compared=[file for file in now.arrays if file not in was.arrays],
+        changed=list(_changes(was.manifest, now.manifest)),
+        is_code_known=_is_known(was.manifest.git) and _is_known(now.manifest.git),
+    )
+
+
+def _differences(was: Trained, now: Trained) -> Iterator[Difference]:
+    """Yields what differs, the earliest first."""
+    yield from _row_differences(was.rows, now.rows)
+    for file, arrays in was.arrays.items():
+        yield from _array_differences(file, arrays, now.arrays[file])
+    for name in _RESULTS:
+        before, after = getattr(was.summary, name), getattr(now.summary, name)
+        if before != after:
+            yield Difference(epoch=None, quantity=f"summary.json {name}", was=before, now=after)
+
+
+def _row_differences(was: Sequence[EpochMetrics], now: Sequence[EpochMetrics]) -> Iterator[Difference]:
+    for number, (old, new) in enumerate(zip(was, now, strict=False), 1):
+        for name in _COMPARED:
+            before, after = getattr(old, name), getattr(new, name)
+            if before != after:
+                yield Difference(epoch=number, quantity=name, was=before, now=after)
+    if len(was) != len(now):
+        first = min(len(was), len(now)) + 1
+        yield Difference(epoch=first, quantity="number of epochs", was=len(was), now=len(now))
+
+
+def _array_differences(file: str, was: Arrays, now: Arrays) -> Iterator[Difference]:
+    for name in dict.fromkeys([*was, *now]):
+        before, after = was.get(name), now.get(name)
+        quantity = f"{file} {name}"
+        if before is None or after is None or before.shape != after.shape or before.dtype != after.dtype:
+            yield Difference(epoch=None, quantity=quantity, was=_describe(before), now=_describe(after))
+        elif (place := _first_difference(before, after)) is not None:
+            words = f"[{', '.join(map(str, place))}]" if place else ""
+            values = (_value(array[place]) for array in (before, after))
+            yield Difference(epoch=None, quantity=quantity + words, was=next(values), now=next(values))
+
+
+def _first_difference(was: NDArray[Any], now: NDArray[Any]) -> tuple[int, ...] | None:
+    """Finds the first element with other bits; a number can be equal without being the same."""
+    bits = [
+        np.frombuffer(array.tobytes(), np.uint8).reshape(array.size, array.itemsize) for array in (was, now)
+    ]
+    differs = (bits[0] != bits[1]).any(axis=1)
+    if not differs.any():
+        return None
+    return tuple(int(index) for index in np.unravel_index(int(differs.argmax()), was.shape))
+
+
+def _describe(array: NDArray[Any] | None) -> str:
+    if array is None:
+        return "missing"
+    return f"{array.dtype} {' × '.join(map(str, array.shape)) or 'scalar'}"
+
+
+def _value(element: Any) -> Value:
+    """Gives an element of an array the form that JSON can bear, in as few digits as tell it from others."""
+    if isinstance(element, np.floating) and np.isfinite(element):
+        return float(str(element))
+    return int(element) if isinstance(element, np.integer) else str(element)
+
+
+def _changes(was: Manifest, now: Manifest) -> Iterator[Change]:
+    """Yields every circumstance on record that is another one now."""
+    yield from provenance.changes(was, now)
+    engines = (manifest.engine.name if manifest.engine else None for manifest in (was, now))
+    yield from _change("engine", *engines)
+    yield from _change("code", _describe_code(was.git), _describe_code(now.git))
+    teachers = (manifest.teacher.sha256 if manifest.teacher else None for manifest in (was, now))
+    yield from _change("teacher", *teachers)
+    for each in was.resumed:
+        before = f"gone on with after epoch {each.epoch}, to {each.epochs} epochs"
+        yield Change(what="training", was=before, now="at one go")
+
+
+def _change(what: str, was: str | None, now: str | None) -> Iterator[Change]:
+    if was != now:
+        yield Change(what=what, was=was or "unknown", now=now or "unknown")
+
+
+def _describe_code(git: GitRecord | None) -> str | None:
+    if git is None:
+        return None
+    return git.commit[:_SHORT] + (" with uncommitted changes" if git.dirty else "")
+
+
+def _is_known(git: GitRecord | None) -> bool:
+    return git is not None and not git.dirty

@@ -1,0 +1,1 @@
+"""Child processes, signals, native output; knows nothing of digits."""

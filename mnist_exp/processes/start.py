@@ -1,0 +1,54 @@
+"""What a process does first, so that nothing around it decides how it ends."""
+
+import logging
+import os
+import sys
+import warnings
+from pathlib import Path
+
+from mnist_exp import environment
+from mnist_exp.errors import ConfigError
+from mnist_exp.report.streams import open_missing
+
+
+def prepare() -> None:
+    """Puts right what the caller left unusual: closed streams, `python -O`, warnings, others' settings."""
+    open_missing()
+    logging.raiseExceptions = False  # a record that cannot be written is no reason for a traceback
+    if not __debug__:
+        _restart_with_assertions()
+    _keep_warnings_harmless()
+    environment.shield()
+
+
+def _restart_with_assertions() -> None:
+    """Becomes the same command without -O: Hydra's parser takes its steps inside of assertions.
+
+    https://github.com/facebookresearch/hydra/issues/2570
+    """
+    os.environ.pop("PYTHONOPTIMIZE", None)
+    os.execv(sys.executable, [sys.executable, "-P", "-m", "mnist_exp", *sys.argv[1:]])
+
+
+def _keep_warnings_harmless() -> None:
+    """Lets no library's warning end a run, here or in a worker, whatever PYTHONWARNINGS and -W say."""
+    if any(action == "error" for action, *_ in warnings.filters):
+        warnings.simplefilter("default")
+        sys.warnoptions[:] = ["default"]
+        os.environ["PYTHONWARNINGS"] = "default"
+
+
+def check_working_folder() -> None:
+    """Makes sure that the folder that relative paths start from is there.
+
+    Raises:
+        ConfigError: It was deleted, or cannot be reached.
+    """
+    try:
+        Path.cwd()
+    except OSError as error:
+        reason = (
+            "was deleted" if isinstance(error, FileNotFoundError) else f"is out of reach: {error.strerror}"
+        )
+        place = os.environ.get("PWD", "nobody knows where")
+        raise ConfigError(f"The working folder ({place}) {reason}.", "Change to another one.") from error

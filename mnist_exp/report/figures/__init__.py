@@ -1,0 +1,1 @@
+"""Figures, drawn by Matplotlib from plain arrays and records."""

@@ -1,0 +1,156 @@
+"""Accuracy against what it costs: parameters, seconds of training, time an image; and the best trades."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+from numpy.typing import NDArray
+
+from mnist_exp.report.figures.palette import COLOURS, LONGEST_LABEL, MOST_COLOURS
+from mnist_exp.report.figures.style import (
+    INK,
+    QUIET,
+    add_title,
+    new_figure,
+    set_round_ticks,
+    shorten,
+    style_axes,
+)
+
+_LEGEND_LINE_INCHES = 0.21
+_LOGARITHMIC_FROM = 4.0
+_WIDE_RANGE = 30.0
+
+
+@dataclass(frozen=True)
+class CostPoint:
+    """One group.
+
+    Attributes:
+        label: The group's.
+        accuracy: Mean test accuracy.
+        interval: Its 95% interval.
+        costs: Parameters, seconds of training, milliseconds an image; means over seeds.
+    """
+
+    label: str
+    accuracy: float
+    interval: tuple[float, float]
+    costs: tuple[float, float, float]
+
+
+_COSTS = ("Parameters", "Training (s)", "Milliseconds an image")
+
+
+def plot_costs(groups: Sequence[CostPoint], remark: str = "") -> Figure:
+    """Draws accuracy against three costs, each with its Pareto front.
+
+    Args:
+        groups: One or more, best on validation first; colours and numbers go to the first of them.
+        remark: What must be known about the seconds.
+    """
+    named = groups[:MOST_COLOURS]
+    legend = 0.12 + _LEGEND_LINE_INCHES * -(-len(named) // 2)
+    total = 3.6 + legend
+    figure = new_figure(total)
+    accuracies = np.array([group.accuracy for group in groups])
+    limits = _accuracy_limits(groups)
+    for place, name in enumerate(_COSTS):
+        axes = figure.add_axes((0.1 + 0.304 * place, (legend + 0.55) / total, 0.27, 2.5 / total))
+        costs = np.array([group.costs[place] for group in groups])
+        _draw_points(axes, groups, costs, limits)
+        _draw_front(axes, costs, accuracies)
+        style_axes(axes, name, "Test accuracy" if not place else "")
+        _format_cost_axis(axes, costs)
+        axes.set_ylim(*limits)
+        set_round_ticks(axes.yaxis, in_percent=True)
+        axes.tick_params(labelleft=not place)
+    handles = [
+        figure.axes[0].plot([], [], "o", color=COLOURS[place], markersize=8)[0] for place in range(len(named))
+    ]
+    labels = [f"{place + 1}  {shorten(group.label, LONGEST_LABEL)}" for place, group in enumerate(named)]
+    figure.legend(handles, labels, loc="lower left", ncols=2, frameon=False, fontsize=9,
+                  bbox_to_anchor=(0.06, 0.0), handletextpad=0.3)  # fmt: skip
+    add_title(figure, "Accuracy against cost", remark or "ringed: nothing cheaper is as accurate")
+    return figure
+
+
+def _accuracy_limits(groups: Sequence[CostPoint]) -> tuple[float, float]:
+    """Returns limits that hold all accuracies, and intervals unless these would press them together."""
+    accuracies = np.array([group.accuracy for group in groups])
+    widths = np.array([group.interval[1] - group.interval[0] for group in groups])
+    reach = float(np.median(widths)) + 0.3 * float(np.ptp(accuracies))
+    low = max(float(min(group.interval[0] for group in groups)), float(accuracies.min()) - reach)
+    high = min(float(max(group.interval[1] for group in groups)), float(accuracies.max()) + reach)
+    margin = 0.06 * (high - low) or 0.002
+    return low - margin, high + margin
+
+
+def _draw_points(
+    axes: Axes, groups: Sequence[CostPoint], costs: NDArray[np.float64], limits: tuple[float, float]
+) -> None:
+    """Draws each group with its interval, the first ones numbered."""
+    intervals = np.clip([group.interval for group in groups], *limits)
+    accuracies = np.array([group.accuracy for group in groups])
+    rest = slice(MOST_COLOURS, None)
+    axes.vlines(costs[rest], intervals[rest, 0], intervals[rest, 1], color=QUIET, linewidth=1, alpha=0.25)
+    axes.plot(costs[rest], accuracies[rest], "o", color=QUIET, markersize=4, markeredgewidth=0, alpha=0.5)
+    for place, cost in enumerate(costs[:MOST_COLOURS]):
+        colour = COLOURS[place]
+        axes.plot([cost, cost], intervals[place], color=colour, linewidth=1.2, alpha=0.8)
+        axes.plot([cost], [accuracies[place]], "o", color=colour, markersize=8, markeredgecolor="white",
+                  zorder=20 - place)  # fmt: skip
+        axes.annotate(str(place + 1), (cost, accuracies[place]), (5, 5), textcoords="offset points", size=9,
+                      color=colour, weight="bold", zorder=30)  # fmt: skip
+
+
+def pareto_front(costs: NDArray[np.float64], accuracies: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Finds the groups that no other beats in accuracy at the same cost or less.
+
+    Args:
+        costs: Of each group (N,).
+        accuracies: Of each group (N,).
+
+    Returns:
+        Their places, the cheapest first.
+    """
+    order = np.lexsort((-accuracies, costs))
+    best = np.maximum.accumulate(accuracies[order])
+    is_new = np.concatenate([[True], best[1:] > best[:-1]])
+    return order[is_new]
+
+
+def _draw_front(axes: Axes, costs: NDArray[np.float64], accuracies: NDArray[np.float64]) -> None:
+    """Draws the Pareto front as steps, what can be had for so much, and rings who is on it."""
+    front = pareto_front(costs, accuracies)
+    axes.step(costs[front], accuracies[front], where="post", color=QUIET, linewidth=1.2, zorder=1)
+    axes.plot(
+        costs[front], accuracies[front], "o", color=INK, markersize=12, markerfacecolor="none", zorder=25
+    )
+
+
+def _format_cost_axis(axes: Axes, costs: NDArray[np.float64]) -> None:
+    """Makes the axis logarithmic where costs are far apart, its ticks short round numbers."""
+    low, high = float(costs.min()), float(costs.max())
+    if low > 0 and high / low >= _LOGARITHMIC_FROM:
+        axes.set_xscale("log")
+        axes.set_xlim(low / (high / low) ** 0.12, high * (high / low) ** 0.12)
+        subs = (1.0,) if high / low > _WIDE_RANGE else (1.0, 2.0, 5.0)
+        axes.xaxis.set_major_locator(LogLocator(subs=subs))
+        axes.xaxis.set_minor_formatter(NullFormatter())
+    else:
+        margin = 0.14 * (high - low) or 0.1 * high or 1.0
+        axes.set_xlim(low - margin, high + margin)
+        axes.xaxis.set_major_locator(MaxNLocator(3, steps=[1, 2, 5, 10]))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _short_number(value)))
+
+
+def _short_number(value: float) -> str:
+    """Writes a tick's number: `150k`, `1.2M`, `0.02`."""
+    for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= size:
+            return f"{value / size:.3g}{unit}"
+    return f"{value:.3g}"

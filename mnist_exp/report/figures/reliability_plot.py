@@ -1,0 +1,103 @@
+"""The reliability diagram: how often a network is right when it is so sure."""
+
+from collections.abc import Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
+
+from mnist_exp.evaluation.records import Calibration, ConfidenceBin
+from mnist_exp.report.figures.style import (
+    BLUE,
+    INK,
+    PALE_BLUE,
+    QUIET,
+    VERMILION,
+    add_title,
+    new_figure,
+    set_round_ticks,
+    style_axes,
+)
+from mnist_exp.words import percent
+
+_HEIGHT = 5.1
+
+
+def plot_reliability(measured: Calibration, num_images: int) -> Figure:
+    """Draws accuracy against confidence, in bins of equal width and of equal count.
+
+    After DeGroot and Fienberg 1983, "The comparison and evaluation of forecasters", and Niculescu-Mizil
+    and Caruana 2005, "Predicting good probabilities with supervised learning".
+
+    Args:
+        measured: Of one or more images.
+        num_images: Their number.
+    """
+    figure = new_figure(_HEIGHT)
+    left, counts, right = (
+        figure.add_axes(place)
+        for place in ((0.085, 0.345, 0.38, 0.495), (0.085, 0.115, 0.38, 0.16), (0.6, 0.115, 0.38, 0.725))
+    )
+    _draw_bins(left, measured.equal_width, (0.0, 1.0))
+    _draw_counts(counts, measured.equal_width)
+    _draw_bins(right, measured.equal_count, _reach(measured.equal_count))
+    left.tick_params(labelbottom=False)
+    style_axes(left, ylabel="accuracy")
+    style_axes(counts, "confidence", "images")
+    style_axes(right, "confidence", "accuracy")
+    names = ("bins of equal width", "bins of equal count")
+    errors = (measured.expected_calibration_error, measured.adaptive_calibration_error)
+    for axes, name, error in zip((left, right), names, errors, strict=True):
+        axes.set_title(f"{name}: error {percent(error)}", size=10, color=INK, loc="left")
+    _name_direction(left)
+    add_title(figure, "Reliability", f"{num_images:,} images; bars are 95% intervals")
+    return figure
+
+
+def _draw_bins(axes: Axes, bins: Sequence[ConfidenceBin], limits: tuple[float, float]) -> None:
+    """Draws each bin's accuracy with its interval, and how far it is from the diagonal."""
+    axes.plot((0, 1), (0, 1), color=QUIET, linewidth=1, linestyle=(0, (3, 2)), zorder=1)
+    for each in bins:
+        if each.confidence is None or each.accuracy is None or each.interval is None:
+            continue
+        low, high = each.interval
+        colour = BLUE if low <= each.confidence <= high else VERMILION
+        axes.plot(
+            [each.confidence] * 2, [each.confidence, each.accuracy], color=PALE_BLUE, linewidth=5, zorder=2
+        )
+        axes.plot([each.confidence] * 2, each.interval, color=colour, linewidth=1.3, zorder=3)
+        face = colour if colour == BLUE else "white"
+        axes.plot([each.confidence], [each.accuracy], "o", color=colour, markersize=5.5,
+                  markerfacecolor=face, markeredgewidth=1.4, zorder=4)  # fmt: skip
+    margin = 0.025 * (limits[1] - limits[0])
+    axes.set(xlim=(limits[0] - margin, limits[1] + margin), ylim=(limits[0] - margin, limits[1] + margin))
+    for axis in (axes.xaxis, axes.yaxis):
+        set_round_ticks(axis, in_percent=True, max_intervals=5)
+
+
+def _reach(bins: Sequence[ConfidenceBin]) -> tuple[float, float]:
+    """Returns the stretch that the bins lie in."""
+    lows = [min(each.confidence or 1.0, (each.interval or (1.0,))[0]) for each in bins if each.count]
+    return min(min(lows, default=0.0), 0.98), 1.0
+
+
+def _draw_counts(axes: Axes, bins: Sequence[ConfidenceBin]) -> None:
+    """Draws how many images fall into each bin; few beside many still show."""
+    widths = [each.high - each.low for each in bins]
+    axes.bar([each.low for each in bins], [each.count for each in bins], widths, align="edge",
+             color=PALE_BLUE, edgecolor="white", linewidth=0.8)  # fmt: skip
+    axes.set_yscale("symlog", linthresh=1)
+    axes.set(xlim=(-0.025, 1.025), ylim=(0, 2 * max(each.count for each in bins)))
+    axes.yaxis.set_major_locator(MaxNLocator(4))
+    highest = len(str(max(each.count for each in bins)))
+    axes.set_yticks([0, *(10.0**power for power in range(0, highest, 1 if highest < 4 else 2))])
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    set_round_ticks(axes.xaxis, in_percent=True, max_intervals=5)
+
+
+def _name_direction(axes: Axes) -> None:
+    """Says what lies on either side of the diagonal."""
+    axes.text(0.0, 0.995, "not sure enough", size=9, color=QUIET, va="top")
+    axes.text(0.97, 0.05, "too sure", size=9, color=QUIET, ha="right")
+    axes.text(0.97, 0.13, "○ interval misses the confidence", size=8.5, color=VERMILION, ha="right")

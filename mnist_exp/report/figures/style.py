@@ -1,0 +1,148 @@
+"""What all figures share: colours, sizes, and how a figure becomes a PNG.
+
+Colours are Okabe and Ito's (https://jfly.uni-koeln.de/color/), which people with any common
+colour blindness tell apart; every figure also works without them.
+"""
+
+from collections.abc import Callable, Mapping
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import matplotlib
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from mnist_exp.errors import words_of
+from mnist_exp.report.figures.fonts import fit_fonts, width_of
+from mnist_exp.runs import files
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
+
+Plot = Callable[[], Figure]
+
+WIDTH_INCHES = 8.0
+DPI = 150
+
+BLUE = "#0072B2"
+VERMILION = "#D55E00"
+DARK_VERMILION = "#a63603"
+INK = "#222222"
+QUIET = "#6b6b6b"
+FAINT = "#d9d9d9"
+PALE_BLUE = "#bcd9ec"
+PALE_VERMILION = "#f6c9a8"
+
+
+def new_figure(height_inches: float) -> Figure:
+    """Makes an empty white figure of the shared width, apart from pyplot's global state."""
+    figure = Figure(figsize=(WIDTH_INCHES, height_inches), dpi=DPI, facecolor="white")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def figure_png(figure: Figure) -> bytes:
+    """Draws a figure as PNG: 1,200 pixels wide, the same bytes for the same figure."""
+    fit_fonts(figure)
+    buffer = BytesIO()
+    # Level 3 takes a third of the default level's time for a few percent more bytes.
+    figure.savefig(
+        buffer, format="png", dpi=DPI, metadata={"Software": None}, pil_kwargs={"compress_level": 3}
+    )
+    return buffer.getvalue()
+
+
+def draw_plots(plots: Mapping[str, Plot], folder: Path) -> list[str]:
+    """Draws figures under Matplotlib's own defaults; one that cannot be drawn costs nothing but itself.
+
+    Args:
+        plots: Name of the file, without its ending, to what makes the figure.
+        folder: Where `<name>.png` is written.
+
+    Returns:
+        A sentence for each that could not be drawn.
+
+    Raises:
+        RunError: A file cannot be written.
+    """
+    missing = []
+    for name, plot in plots.items():
+        try:
+            with matplotlib.rc_context():
+                matplotlib.rcdefaults()
+                png = figure_png(plot())
+        except Exception as error:
+            missing.append(f"plots/{name}.png was not drawn: {type(error).__name__}: {words_of(error)}")
+        else:
+            files.write_bytes(folder / f"{name}.png", png)
+    return missing
+
+
+def blank_axes(figure: Figure, height_inches: float, top_inches: float) -> "Axes":
+    """Adds full-width axes without frame or ticks, measured in inches from their upper left corner.
+
+    Args:
+        figure: The figure to add to.
+        height_inches: Height of the axes; y grows downwards from 0 to it.
+        top_inches: Room left free above, for a title.
+    """
+    total = figure.get_figheight()
+    bottom = (total - top_inches - height_inches) / total
+    axes = figure.add_axes((0, bottom, 1, height_inches / total))
+    axes.set(xlim=(0, WIDTH_INCHES), ylim=(height_inches, 0))
+    axes.set_axis_off()
+    return axes
+
+
+def add_title(figure: Figure, title: str, remark: str = "") -> None:
+    """Writes a figure's title at its upper left and a quiet remark at its upper right."""
+    top = 1 - 0.16 / figure.get_figheight()
+    figure.text(0.02, top, title, ha="left", va="top", size=12, weight="bold", color=INK)
+    figure.text(0.98, top, remark, ha="right", va="top", size=9.5, color=QUIET, linespacing=1.2)
+
+
+def say_in_words(figure: Figure, title: str, words: str) -> Figure:
+    """Writes in words what a figure cannot show, and returns the figure."""
+    add_title(figure, title)
+    figure.text(0.5, 0.45, words, ha="center", va="center", size=11, color=QUIET)
+    return figure
+
+
+def style_axes(axes: "Axes", xlabel: str = "", ylabel: str = "") -> None:
+    """Names the axes and rules them lightly."""
+    axes.set_xlabel(xlabel, color=INK)
+    axes.set_ylabel(ylabel, color=INK)
+    axes.grid(color=FAINT, linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(QUIET)
+    axes.tick_params(colors=QUIET, labelcolor=INK, labelsize=9)
+    axes.tick_params(which="minor", colors=QUIET)
+
+
+def set_round_ticks(axis: "Axis", in_percent: bool, max_intervals: int = 6) -> None:
+    """Puts an axis' ticks at round numbers, and writes fractions in percent."""
+    factor, unit = (100, "%") if in_percent else (1, "")
+    axis.set_major_locator(MaxNLocator(max_intervals, steps=[1, 2, 5, 10]))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{factor * value:.6g}{unit}"))
+
+
+def write_beside(axes: "Axes", row: int, text: str) -> None:
+    """Writes a row's figures at the right of the axes."""
+    axes.annotate(
+        text, (1, row), (12, 0), xycoords=("axes fraction", "data"), textcoords="offset points",
+        ha="left", va="center", size=9, color=INK,
+    )  # fmt: skip
+
+
+def shorten(text: str, length: int) -> str:
+    """Cuts a text to so many columns, the last of them … where something is missing."""
+    if width_of(text) <= length:
+        return text
+    kept = text
+    while width_of(kept) > length - 1:
+        kept = kept[:-1]
+    return f"{kept}…"

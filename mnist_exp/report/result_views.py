@@ -1,0 +1,144 @@
+"""What a network's answers come to: confusions, classes, confidence, mistakes, as a page shows them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from markupsafe import Markup
+from numpy.typing import NDArray
+
+from mnist_exp.evaluation.calibration import NUM_BINS, calibration_error, equal_width_bins
+from mnist_exp.evaluation.class_scores import score_classes
+from mnist_exp.evaluation.records import ClassScores, ConfidenceBin
+from mnist_exp.report.inline_images import image_uri
+from mnist_exp.report.run_material import Answers
+from mnist_exp.statistics import confusion_counts
+from mnist_exp.words import confidence, percent
+
+_MOST_CLASSES = 40
+_MOST_MISTAKES = 36
+_NOTABLE_GAP = 0.005
+_NUM_SHADES = 9
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell of a confusion matrix: its count, its shade (0 for none), and what it says in words."""
+
+    count: int
+    shade: int
+    is_right: bool
+    words: str
+
+
+@dataclass(frozen=True)
+class Confusions:
+    """A confusion matrix.
+
+    Attributes:
+        names: Of the classes.
+        rows: By true class, cells by predicted class.
+        pairs: The most common errors, in words.
+    """
+
+    names: list[str]
+    rows: list[list[Cell]]
+    pairs: list[str]
+
+
+@dataclass(frozen=True)
+class Digit:
+    """One image: itself, its heading, the words below it, and all of it in a sentence."""
+
+    uri: Markup
+    heading: str
+    caption: str
+    words: str
+
+
+def confusions(answers: Answers, names: Sequence[str]) -> Confusions | None:
+    """Counts which classes are taken for which; None with more classes than a page has room for."""
+    if len(names) > _MOST_CLASSES:
+        return None
+    counts = confusion_counts(answers.probabilities, answers.labels, len(names))
+    return Confusions(list(names), _cells(counts, names), _common_errors(counts, names))
+
+
+def _cells(counts: NDArray[np.int64], names: Sequence[str]) -> list[list[Cell]]:
+    """Shades errors by their share of the true class, the largest share darkest."""
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    errors = np.where(np.eye(len(names), dtype=bool), 0, shares)
+    shades = np.ceil(_NUM_SHADES * (errors / (errors.max() or 1))).astype(int)
+    return [
+        [
+            Cell(
+                count=int(counts[true, taken]),
+                shade=int(shades[true, taken]),
+                is_right=true == taken,
+                words=f"{names[true]} taken for {names[taken]}: {counts[true, taken]:,}",
+            )
+            for taken in range(len(names))
+        ]
+        for true in range(len(names))
+    ]
+
+
+def _common_errors(counts: NDArray[np.int64], names: Sequence[str]) -> list[str]:
+    """Words the three most common errors."""
+    errors = np.where(np.eye(len(names), dtype=bool), 0, counts)
+    order = np.argsort(-errors, axis=None, kind="stable")[:3]
+    places = [divmod(int(place), len(names)) for place in order]
+    return [
+        f"{names[true]} taken for {names[taken]} ({counts[true, taken]:,})"
+        for true, taken in places
+        if errors[true, taken]
+    ]
+
+
+def class_scores(answers: Answers, names: Sequence[str]) -> list[ClassScores]:
+    """Scores a network class by class, as `mode=evaluate` does."""
+    return score_classes(confusion_counts(answers.probabilities, answers.labels, len(names)), names)
+
+
+def mistakes(answers: Answers, images: NDArray[np.uint8] | None, names: Sequence[str]) -> list[Digit]:
+    """Shows the wrong answers, the most confident first; none where images are not at hand."""
+    if images is None or len(images) != len(answers.labels):
+        return []
+    wrong = np.flatnonzero(answers.predicted != answers.labels)
+    order = np.argsort(-answers.probabilities[wrong].max(axis=1), kind="stable")
+    return [_mistake(answers, int(index), images, names) for index in wrong[order[:_MOST_MISTAKES]]]
+
+
+def _mistake(answers: Answers, index: int, images: NDArray[np.uint8], names: Sequence[str]) -> Digit:
+    likeliest = np.argsort(-answers.probabilities[index], kind="stable")[:3]
+    shares = [
+        f"{names[label]} {confidence(float(answers.probabilities[index, label]))}" for label in likeliest
+    ]
+    true = names[int(answers.labels[index])]
+    return Digit(
+        uri=image_uri(images[index]),
+        heading=f"true {true}",
+        caption=f"→ {shares[0]}",
+        words=f"Test image {index:,} is {true}. The network says: {', '.join(shares)}.",
+    )
+
+
+def confidence_bins(answers: Answers) -> list[ConfidenceBin]:
+    """Sorts images by how sure the network was, as `mode=evaluate` does; empty bins are left out."""
+    sure = answers.probabilities.max(axis=1).astype(np.float64)
+    bins = equal_width_bins(sure, answers.predicted == answers.labels)
+    return [each for each in bins if each.count]
+
+
+def word_confidence(answers: Answers, bins: Sequence[ConfidenceBin]) -> str:
+    """Says in a sentence whether the network's confidence can be believed."""
+    sure = float(answers.probabilities.max(axis=1).astype(np.float64).mean())
+    right = float((answers.predicted == answers.labels).mean())
+    tendency = "about as sure as it should be"
+    if abs(sure - right) >= _NOTABLE_GAP:
+        tendency = "surer than it should be" if sure > right else "less sure than it could be"
+    error = 100 * calibration_error(bins)
+    return (
+        f"On average the network gives its answer {percent(sure, 1)} and is right {percent(right, 1)} of the "
+        f"time: it is {tendency}. Expected calibration error: {error:.1f} points ({NUM_BINS} equal bins)."
+    )

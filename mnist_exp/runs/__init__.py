@@ -1,0 +1,1 @@
+"""A run's directory: the only place that knows its file names."""

@@ -1,0 +1,188 @@
+"""A run's directory as a stranger may have left it: files of bounded size, reached without links."""
+
+import fcntl
+import os
+import stat
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO, TypeVar
+
+import msgspec
+import msgspec.yaml
+import yaml
+
+from mnist_exp.config.plain_values import DEEPEST, MOST_LETTERS, MOST_NODES, find_odd, shortened
+
+_Record = TypeVar("_Record")
+
+MAX_CONFIG_BYTES, MAX_MANIFEST_BYTES = 5_000_000, 1_000_000
+"""How large a run's `config.yaml` and `manifest.json` may be."""
+
+_MOST_EVENTS = 3 * MOST_NODES
+_PIECE_BYTES = 2**22
+
+
+class DamagedRun(Exception):  # noqa: N818 - says what the run is, not that the reader failed
+    """A run's directory that cannot be believed.
+
+    Args:
+        path: The directory.
+        reason: Which file, and what is wrong with it.
+    """
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"{path}: {reason}")
+        self.path, self.reason = path, reason
+
+
+class RunFolder:
+    """An open run directory.
+
+    Args:
+        path: The directory.
+
+    Raises:
+        DamagedRun: It cannot be opened. So do all methods, with a file that is no plain file, too
+            large, or not what it should be.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self._descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        except OSError as error:
+            raise self.damaged(".", error.strerror or str(error)) from error
+
+    def __enter__(self) -> "RunFolder":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._descriptor)
+
+    def damaged(self, name: str, reason: str) -> DamagedRun:
+        """Makes the error that says what is wrong with a file."""
+        return DamagedRun(self.path, reason if name == "." else f"{name}: {reason}")
+
+    @contextmanager
+    def open(self, name: str, max_bytes: int) -> Iterator[BinaryIO]:
+        """Opens a file of this directory, not one that a link leads to."""
+        # A link is not followed, and a pipe that nobody writes to does not keep anyone waiting.
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+        try:
+            descriptor = os.open(name, flags, dir_fd=self._descriptor)
+        except OSError as error:
+            is_link = stat.S_ISLNK(self._mode(name))
+            reason = "a link, which is not followed" if is_link else error.strerror or str(error)
+            raise self.damaged(name, reason) from error
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            os.close(descriptor)
+            raise self.damaged(name, "not a plain file")
+        with os.fdopen(descriptor, "rb") as file:
+            if found.st_size > max_bytes:
+                reason = f"{found.st_size:,} bytes; {max_bytes:,} at most are read"
+                raise self.damaged(name, reason)
+            yield file
+
+    def read(self, name: str, max_bytes: int) -> bytes:
+        """Reads a file, which may be growing, up to so many bytes."""
+        # In pieces: asked for more than there is, a file sets aside memory for all of it.
+        pieces: list[bytes] = []
+        num_bytes = 0
+        with self.open(name, max_bytes) as file:
+            try:
+                while num_bytes <= max_bytes and (piece := file.read(_PIECE_BYTES)):
+                    pieces.append(piece)
+                    num_bytes += len(piece)
+            except OSError as error:
+                raise self.damaged(name, error.strerror or str(error)) from error
+        if num_bytes > max_bytes:
+            raise self.damaged(name, f"more than {max_bytes:,} bytes")
+        return b"".join(pieces)
+
+    def read_json(self, name: str, kind: type[_Record], max_bytes: int) -> _Record:
+        """Reads a record from a JSON file."""
+        try:
+            return msgspec.json.decode(self.read(name, max_bytes), type=kind)
+        except (msgspec.DecodeError, ValueError, RecursionError) as error:
+            raise self.damaged(name, shortened(str(error), 300)) from error
+
+    def read_lines(self, name: str, kind: type[_Record], max_bytes: int) -> list[_Record]:
+        """Reads records from a file with one JSON object a line."""
+        try:
+            return msgspec.json.Decoder(kind).decode_lines(self.read(name, max_bytes))
+        except (msgspec.DecodeError, ValueError, RecursionError) as error:
+            raise self.damaged(name, shortened(str(error), 300)) from error
+
+    def read_yaml(self, name: str, max_bytes: int) -> dict[str, Any]:
+        """Reads a mapping from a YAML file, without links within it and not nested deeply."""
+        content = self.read(name, max_bytes)
+        try:
+            self._check_yaml(name, content)
+            tree = msgspec.yaml.decode(content, type=dict[str, Any])
+        except (msgspec.DecodeError, yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
+            words = " ".join(str(error).split())
+            raise self.damaged(name, f"not readable as YAML: {shortened(words, 300)}") from error
+        if found := find_odd(tree):
+            raise self.damaged(name, ": ".join(found).rstrip("."))
+        return tree
+
+    def _check_yaml(self, name: str, content: bytes) -> None:
+        """Refuses what would end the reader or fill the memory: the parser itself would not."""
+        depth = 0
+        for number, event in enumerate(yaml.parse(content, Loader=yaml.CSafeLoader)):
+            if isinstance(event, yaml.AliasEvent):
+                raise self.damaged(name, "has aliases, which a run does not write")
+            depth += isinstance(event, yaml.CollectionStartEvent)
+            depth -= isinstance(event, yaml.CollectionEndEvent)
+            if isinstance(event, yaml.ScalarEvent) and len(event.value) > MOST_LETTERS:
+                raise self.damaged(name, f"has a value of more than {MOST_LETTERS:,} letters")
+            if depth > DEEPEST or number > _MOST_EVENTS:
+                raise self.damaged(name, "larger or nested deeper than any configuration")
+
+    def size_of(self, folder: str, name: str) -> int | None:
+        """Says how many bytes a file in a folder of this directory has; None for no plain file."""
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY
+        try:
+            inner = os.open(folder, flags, dir_fd=self._descriptor)
+        except OSError:
+            return None
+        try:
+            found = os.stat(name, dir_fd=inner, follow_symlinks=False)
+        except OSError:
+            return None
+        finally:
+            os.close(inner)
+        return found.st_size if stat.S_ISREG(found.st_mode) else None
+
+    def refuse_links(self) -> None:
+        """Makes sure that nothing in this directory leads out of it, before anyone writes in it."""
+        with os.scandir(self._descriptor) as entries:
+            for entry in entries:
+                if entry.is_symlink():
+                    raise self.damaged(entry.name, "a link, which is not followed")
+
+    def has(self, name: str) -> bool:
+        """Says whether there is anything of that name."""
+        return self._mode(name) != 0
+
+    def is_locked(self, name: str) -> bool:
+        """Says whether some process holds the lock on a file, as `locks.is_taken` does for one's own."""
+        if not self.has(name):
+            return False
+        with self.open(name, sys.maxsize) as file:
+            try:
+                # Shared, so that two who ask at once do not take each other for a run.
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except OSError:
+                # Held; or a network file system without locks, which knows no better.
+                return True
+        return False
+
+    def _mode(self, name: str) -> int:
+        try:
+            return os.stat(name, dir_fd=self._descriptor, follow_symlinks=False).st_mode
+        except OSError:
+            return 0

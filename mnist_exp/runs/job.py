@@ -1,0 +1,94 @@
+"""What one run is asked to do, accepted and complete: by the command line, or as part of a sweep."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mnist_exp.config.parsing import SEARCH_BUDGET
+from mnist_exp.config.schema import Config
+from mnist_exp.errors import ConfigError, RunError
+from mnist_exp.runs import moments, provenance, writer
+from mnist_exp.runs.records import Manifest, SweepPlace
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """A run to be.
+
+    Attributes:
+        config: What it does.
+        tree: What its `config.yaml` will hold.
+        overrides: What its `overrides.yaml` will hold.
+        argv: What was typed.
+        folder: Where its directory is made.
+        given: Its directory itself, missing or empty; None for a new one in `folder`.
+        search: For `mode=tune`: what is searched, frozen; None otherwise.
+        sentences: What the user should know about how the request was understood.
+        place: Its place in a sweep; None for a run of its own.
+        is_repetition: Whether it does again what another run did, as `mode=verify` asks for.
+    """
+
+    config: Config
+    tree: dict[str, Any]
+    overrides: list[str]
+    argv: list[str]
+    folder: Path
+    given: Path | None = None
+    search: dict[str, Any] | None = None
+    sentences: list[str] = field(default_factory=list)
+    place: SweepPlace | None = None
+    is_repetition: bool = False
+
+    @property
+    def mode(self) -> str:
+        """What its manifest calls it: a repetition is no result to choose or to compare."""
+        return "verify" if self.is_repetition else self.config.mode
+
+    @property
+    def can_be_resumed(self) -> bool:
+        """Whether `resume=` goes on with it; a sweep goes on as a whole, and a repetition begins anew."""
+        return self.place is None and not self.is_repetition
+
+    @property
+    def is_extended(self) -> bool:
+        """Whether a search is gone on with under another budget."""
+        return any(override.lstrip("+").partition("=")[0] in SEARCH_BUDGET for override in self.overrides)
+
+
+def open_run(job: Job) -> writer.RunDirectory:
+    """Makes a job's directory and writes down what was asked for.
+
+    Raises:
+        ConfigError: The folder cannot be written, or the given directory is in use.
+    """
+
+    def manifest(run_id: str) -> Manifest:
+        return Manifest(
+            run_id=run_id,
+            mode=job.mode,
+            status="running",
+            error=None,
+            started_at=moments.utc_now(),
+            finished_at=None,
+            duration_s=None,
+            argv=job.argv,
+            seed=job.config.seed,
+            engine=None,
+            device=None,
+            threads=None,
+            versions=provenance.versions(),
+            environment=provenance.environment(),
+            git=provenance.git_record(),
+            data=None,
+            sweep=job.place,
+            working_dir=str(Path.cwd()),
+        )
+
+    label = f"{job.mode}_{job.config.model.name}"
+    run = writer.create_run(job.folder, manifest, label, job.given)
+    try:
+        run.write_request(job.tree, job.overrides)
+    except RunError as error:
+        run.remove()
+        raise ConfigError(f"runs_dir: {error.message}", error.hint) from error
+    return run

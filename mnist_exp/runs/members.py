@@ -1,0 +1,106 @@
+"""Which finished runs are meant by `run=`, and whether several of them can speak as one."""
+
+from collections.abc import Sequence
+from glob import has_magic
+from pathlib import Path
+
+from mnist_exp.config.schema import Config
+from mnist_exp.errors import ConfigError
+from mnist_exp.evaluation.records import SplitName
+from mnist_exp.runs.choosing import choose_run, read_finished
+from mnist_exp.runs.finding import find_runs
+from mnist_exp.runs.run import RunResult
+
+Member = tuple[RunResult, Config]
+
+
+def read_members(asked: str | Sequence[str], runs_dir: Path) -> list[Member]:
+    """Reads the runs that are meant: one, or several that differ.
+
+    Args:
+        asked: What `choose_run` takes, a glob as `mode=compare` reads it, or a list of both.
+        runs_dir: Where runs are made.
+
+    Returns:
+        Each with its configuration, in the order of what was asked.
+
+    Raises:
+        ConfigError: There is no such run, one is not finished, or one is named twice.
+    """
+    words = [asked] if isinstance(asked, str) else asked
+    paths = [path for word in words for path in _paths(word, runs_dir)]
+    members = [read_finished(path) for path in paths]
+    if len(members) > 1:
+        _refuse_twice([run for run, _ in members])
+        _refuse_repetitions([run for run, _ in members])
+    return members
+
+
+def _paths(word: str, runs_dir: Path) -> list[Path]:
+    """Lists the runs that a word means."""
+    if not has_magic(word) or Path(word).exists():
+        return [choose_run(word, runs_dir)]
+    try:
+        return find_runs([word])
+    except ConfigError as error:
+        raise ConfigError(f"run: {error.message.removeprefix('runs: ')}", error.hint) from error
+
+
+def _refuse_twice(runs: Sequence[RunResult]) -> None:
+    """Refuses a run that is named twice, or a copy of one: it would count twice."""
+    seen: dict[tuple[str, str], RunResult] = {}
+    for run in runs:
+        other = seen.setdefault((run.manifest.run_id, run.manifest.started_at), run)
+        if other is not run:
+            also = "" if other.path.resolve() == run.path.resolve() else f", also as {other.path}"
+            raise ConfigError(f"run: {run.path} is named twice{also}.", "Name each run once.")
+
+
+def _refuse_repetitions(runs: Sequence[RunResult]) -> None:
+    for run in runs:
+        if run.manifest.mode == "verify":
+            raise ConfigError(
+                f"run: {run.path} repeats another run (mode=verify), and adds nothing to it.",
+                "Name trainings and searches.",
+            )
+
+
+def check_members(members: Sequence[Member], split: SplitName, has_other_data: bool) -> None:
+    """Makes sure that runs can be asked together.
+
+    Args:
+        members: The runs.
+        split: Which part of the data they are scored on.
+        has_other_data: Whether that is data of the command line's, not their own.
+
+    Raises:
+        ConfigError: They know other classes, or have other images of their own.
+    """
+    check_classes(members)
+    first, _ = members[0]
+    name = "test_sha256" if split == "test" else "train_sha256"
+    for run, _ in members[1:]:
+        if not has_other_data and getattr(run.data, name) != getattr(first.data, name):
+            raise ConfigError(
+                f"run: {run.path} has other {split} images than {first.path}.",
+                "Say on which data all of them are scored: data=…",
+            )
+
+
+def check_classes(members: Sequence[Member]) -> None:
+    """Makes sure that runs know the same classes.
+
+    Raises:
+        ConfigError: One knows others than the first.
+    """
+    first, own = members[0]
+    for run, config in members[1:]:
+        if config.data.class_names != own.data.class_names:
+            raise ConfigError(
+                f"run: {run.path} knows other classes than {first.path}: "
+                f"{_listed(config.data.class_names)} instead of {_listed(own.data.class_names)}."
+            )
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (f" … ({len(names)})" if len(names) > 3 else "")

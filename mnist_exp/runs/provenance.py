@@ -1,0 +1,161 @@
+"""What a run was made with: code, libraries, machine; and what of it has changed since."""
+
+import importlib.metadata
+import os
+import platform
+import re
+import subprocess
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from mnist_exp.runs.records import Change, EnvironmentRecord, GitRecord, Manifest
+from mnist_exp.trial_words import one_line
+
+_DISTRIBUTIONS = ("mnist-exp", "tensorflow", "keras", "keras-tuner", "numpy", "hydra-core", "omegaconf")
+_FORMAL = ("keras-tuner", "hydra-core", "omegaconf")
+"""Versions that have no part in a training's bits."""
+
+# Names that TensorFlow, XLA, oneDNN and, for cosines, glibc read. Not all of TF_: Terraform has secrets.
+_DECIDING = re.compile(
+    r"TF_(AUTO_MIXED_PRECISION|AUTOTUNE|CONV2D|CUBLAS|CUDNN|DATA_EXPERIMENT|DETERMINISTIC|DISABLE|ENABLE"
+    r"|FP16|FUNCTION_JIT|GPU|JIT|MATMUL|MKL|NUM|ONEDNN|OVERRIDE|ROCM|SET_ONEDNN|TRT|USE|XLA)_\w+"
+    r"|XLA_FLAGS|(ONEDNN|DNNL)_\w+|CUBLAS_WORKSPACE_CONFIG|NVIDIA_TF32_OVERRIDE|GLIBC_TUNABLES"
+)
+_VECTORS = re.compile(
+    r"(pni|s?sse\d|avx|fma|f16c|xop|amx|asimd|sve|sme(?!p)|fphp|bf16|i8mm|neon|vfp|altivec|vsx)\w*"
+)
+_PROCESSOR, _EXTENSIONS = "processor", "vector extensions"
+_UNKNOWN, _UNSET = "unknown", "unset"
+
+
+def versions() -> dict[str, str]:
+    """Says the version of Python and of what decides a run's numbers."""
+    return {"python": platform.python_version()} | {
+        name: importlib.metadata.version(name) for name in _DISTRIBUTIONS
+    }
+
+
+def git_record() -> GitRecord | None:
+    """Says which commit this package's own code is at; None when it is not a checkout."""
+    root = Path(__file__).resolve().parents[2]
+    if not (root / ".git").exists():
+        return None
+    try:
+        commit = _git(root, "rev-parse", "HEAD")
+        return GitRecord(commit=commit, dirty=bool(_git(root, "status", "--porcelain")))
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _git(root: Path, *arguments: str) -> str:
+    command = ["git", "-C", str(root), *arguments]
+    return subprocess.run(command, capture_output=True, check=True, text=True, timeout=10).stdout.strip()
+
+
+def environment() -> EnvironmentRecord:
+    """Says what of this machine and this process' environment decides a result's last bits."""
+    variables = {name: os.environ[name] for name in sorted(os.environ) if _DECIDING.fullmatch(name)}
+    processor = _first_processor()
+    flags = processor.get("flags") or processor.get("Features") or ""
+    return EnvironmentRecord(
+        variables=variables,
+        processor=processor.get("model name") or processor.get("cpu") or processor.get("CPU part"),
+        vector_extensions=sorted(flag for flag in flags.split() if _VECTORS.fullmatch(flag)),
+    )
+
+
+def _first_processor() -> dict[str, str]:
+    """Reads what the kernel says of the first processor; nothing where it does not say."""
+    facts: dict[str, str] = {}
+    try:
+        with Path("/proc/cpuinfo").open(encoding="utf-8", errors="replace") as lines:
+            for line in lines:
+                name, colon, value = line.partition(":")
+                if not colon:
+                    break
+                facts[name.strip()] = value.strip()
+    except OSError:
+        return {}
+    return facts
+
+
+def changes(was: Manifest, now: Manifest) -> list[Change]:
+    """Lists what decides a training's bits and is not as it was.
+
+    What neither record knows of the machine is passed over.
+    """
+    times = [was]  # each time that it was resumed is one more
+    for resumed in was.resumed:
+        times.append(replace(was, versions=resumed.versions, environment=resumed.environment))
+    found = []
+    for what, values in _side_by_side([*times, now]).items():
+        before, after = list(dict.fromkeys(values[:-1])), values[-1]
+        if before == [after] or (what in (_PROCESSOR, _EXTENSIONS) and None in values):
+            continue
+        words = ", then ".join(value or _UNKNOWN for value in before)
+        found.append(Change(what=what, was=words, now=after or _UNKNOWN))
+    return found
+
+
+def changes_since(was: Manifest, threads: int, device: str) -> list[Change]:
+    """Lists what decides a result's bits and is another in this process than in a run.
+
+    Args:
+        was: The run's; where it names no threads or device, it has not begun or does not know.
+        threads: Number of threads of one operation now.
+        device: `CPU` or `GPU`, now.
+    """
+    now = replace(was, versions=versions(), environment=environment(), threads=threads, device=device)
+    was = replace(was, threads=was.threads or threads, device=was.device or device)
+    return [change for change in changes(was, now) if change.what not in _FORMAL]
+
+
+def differences(manifests: Sequence[Manifest]) -> dict[str, list[str]]:
+    """Names what decides bits and is not the same in all of some runs, with the values on record."""
+    found = {}
+    for what, values in _side_by_side(manifests).items():
+        known = {value for value in values if value is not None}
+        if len(known) > 1 and what not in _FORMAL:
+            found[what] = sorted(known)
+    return found
+
+
+def word(change: Change, pattern: str = "{} {} → {}") -> str:
+    """Words a change on one line; of vector extensions, what one list has and the other has not."""
+    was, now = change.was, change.now
+    if change.what == _EXTENSIONS:
+        then, present = set(was.replace(", then", "").split()), set(now.split())
+        was = " ".join(sorted(then - present)) or "fewer"
+        now = " ".join(sorted(present - then)) or "fewer"
+    return one_line(pattern.format(change.what, was, now))
+
+
+def _side_by_side(manifests: Sequence[Manifest]) -> dict[str, list[str | None]]:
+    """Puts what decides bits side by side: a value a manifest, None where it is not on record."""
+    variables: set[str] = set()
+    for manifest in manifests:
+        variables.update(manifest.environment.variables if manifest.environment else ())
+    each = [_facts(manifest, variables) for manifest in manifests]
+    names = dict.fromkeys(name for facts in each for name in facts)
+    return {name: [facts.get(name) for facts in each] for name in names}
+
+
+def _facts(manifest: Manifest, variables: Iterable[str]) -> dict[str, str]:
+    """Lists what a manifest says of what decides bits; of variables, those named."""
+    facts = dict(manifest.versions)
+    if manifest.threads is not None:
+        facts["threads"] = str(manifest.threads)
+    if manifest.device is not None:
+        facts["device"] = manifest.device
+    found = manifest.environment
+    if found is None:
+        return facts
+    for name in sorted(variables):
+        facts[name] = found.variables.get(name, _UNSET)
+    if found.processor is not None:
+        facts[_PROCESSOR] = found.processor
+    if found.vector_extensions:
+        facts[_EXTENSIONS] = " ".join(found.vector_extensions)
+    return facts

@@ -1,0 +1,300 @@
+"""A run's directory: the only owner of its file names, its status and its records."""
+
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import msgspec.yaml
+
+from mnist_exp.errors import ConfigError, ExperimentError, RunError, words_of
+from mnist_exp.runs import files, locks
+from mnist_exp.runs.folder import MAX_MANIFEST_BYTES, DamagedRun, RunFolder
+from mnist_exp.runs.moments import Moment, utc_now
+from mnist_exp.runs.records import EpochMetrics, ErrorRecord, Manifest, Status, Summary
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+_LOG, _CHECKPOINTS = "train.log", "checkpoints"
+
+
+class RunDirectory:
+    """One run's directory; see `runs/README.md` for what is in it.
+
+    Args:
+        path: Exists, and belongs to this run alone.
+        manifest: What is known so far.
+
+    Raises:
+        ConfigError: Another process is at work in it.
+    """
+
+    def __init__(self, path: Path, manifest: Manifest) -> None:
+        self.path = path
+        self.manifest = manifest
+        try:
+            self._lock = locks.take(path / _LOG)
+        except locks.Taken:
+            raise ConfigError(
+                f"resume: {path} is still running: another process is at work in it.",
+                "Wait for it, or stop it first.",
+            ) from None
+        self.checkpoints_dir = path / _CHECKPOINTS
+        self.plots_dir = path / "plots"
+        self.log_path = path / _LOG
+        self.best_checkpoint_path = self.checkpoints_dir / "best.keras"
+        self.last_checkpoint_path = last_checkpoint(path)
+        self.rows: list[EpochMetrics] = []
+
+    def close(self) -> None:
+        """Lets other processes have the directory."""
+        os.close(self._lock)
+
+    def remove(self) -> None:
+        """Removes the directory of a run that never began."""
+        self.close()
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    def update_manifest(self, **changes: Any) -> None:
+        """Writes `manifest.json` with some fields changed."""
+        self.manifest = msgspec.structs.replace(self.manifest, **changes)
+        self._write_json("manifest.json", self.manifest)
+
+    def abandon(self, reason: BaseException) -> None:
+        """Marks the run interrupted and removes drafts, when its process is about to end at once."""
+        error = ErrorRecord(type=type(reason).__name__, message=str(reason), hint="")
+        self.update_manifest(status="interrupted", error=error, finished_at=utc_now())
+        files.remove_drafts(self.path)
+
+    def write_request(self, config: dict[str, Any], overrides: Sequence[str]) -> None:
+        """Writes `config.yaml` (complete, resolved) and `overrides.yaml` (what was typed)."""
+        self.write_config(config)
+        files.write_bytes(self.path / "overrides.yaml", msgspec.yaml.encode(list(overrides)))
+
+    def write_config(self, config: dict[str, Any]) -> None:
+        """Writes `config.yaml`, complete and resolved."""
+        files.write_bytes(self.path / "config.yaml", msgspec.yaml.encode(config))
+
+    def read_overrides(self) -> list[str]:
+        """Reads `overrides.yaml`."""
+        return msgspec.yaml.decode((self.path / "overrides.yaml").read_bytes(), type=list[str])
+
+    def append_metrics(self, row: EpochMetrics) -> None:
+        """Adds an epoch to `metrics.jsonl` and `metrics.csv`."""
+        self.write_metrics([*self.rows, row])
+
+    def write_metrics(self, rows: Sequence[EpochMetrics]) -> None:
+        """Writes `metrics.jsonl` and `metrics.csv`, a row an epoch."""
+        self.rows = list(rows)
+        lines = [msgspec.json.encode(row) for row in self.rows]
+        files.write_bytes(self.path / "metrics.jsonl", b"\n".join([*lines, b""]))
+        names = EpochMetrics.__struct_fields__
+        values = ([getattr(row, name) for name in names] for row in self.rows)
+        table = [",".join("" if value is None else str(value) for value in row) for row in values]
+        files.write_bytes(self.path / "metrics.csv", "\n".join([",".join(names), *table, ""]).encode())
+
+    def write_summary(self, summary: Summary) -> None:
+        """Writes `summary.json`."""
+        self._write_json("summary.json", summary)
+
+    def write_predictions(self, probabilities: "NDArray[np.float32]", labels: "NDArray[np.uint8]") -> None:
+        """Writes `predictions.npz`: probabilities float32 (N, C), labels uint8 (N,)."""
+        import numpy as np
+
+        def save(draft: Path) -> None:
+            np.savez(draft, probabilities=probabilities.astype(np.float32), labels=labels.astype(np.uint8))
+
+        files.write_with(self.path / "predictions.npz", save)
+
+    def keep_best_checkpoint(self, path: Path) -> None:
+        """Makes a copy of a model `best.keras`."""
+        files.write_bytes(self.best_checkpoint_path, path.read_bytes())
+
+    def _write_json(self, name: str, record: msgspec.Struct) -> None:
+        content = msgspec.json.format(msgspec.json.encode(record), indent=2)
+        files.write_bytes(self.path / name, content + b"\n")
+
+
+def last_checkpoint(run_path: Path) -> Path:
+    """Names the file that a run's training can be gone on from."""
+    return run_path / _CHECKPOINTS / "last.keras"
+
+
+def create_run(
+    folder: Path, manifest: Callable[[str], Manifest], label: str, given: Path | None
+) -> RunDirectory:
+    """Makes a directory that no other run has, whatever starts at the same time, or leaves nothing.
+
+    Args:
+        folder: Where runs are made; made where it is missing.
+        manifest: From the run's id to what is known at its start.
+        label: `<mode>_<model>`, part of the id.
+        given: The directory to use instead (`hydra.run.dir`): missing or empty.
+
+    Raises:
+        ConfigError: The folder cannot be written, or the given directory is in use.
+    """
+    path = claim_folder(folder, label, given)
+    try:
+        run = RunDirectory(path, manifest(path.name))
+    except OSError as error:
+        shutil.rmtree(path, ignore_errors=True)
+        raise _unwritable(path, error) from error
+    try:
+        for part in (run.checkpoints_dir, run.plots_dir):
+            part.mkdir()
+        run.update_manifest()
+    except OSError as error:
+        run.remove()
+        raise _unwritable(path, error) from error
+    except RunError as error:
+        run.remove()
+        raise ConfigError(f"runs_dir: {error.message}", error.hint) from error
+    return run
+
+
+def claim_folder(folder: Path, label: str, given: Path | None = None) -> Path:
+    """Makes a new directory that nothing else has, whatever starts at the same time.
+
+    Args:
+        folder: Made where it is missing.
+        label: Part of the name, after the time.
+        given: The directory to use instead (`hydra.run.dir`): missing or empty.
+
+    Raises:
+        ConfigError: The folder cannot be written, or the given directory is in use.
+    """
+    files.note_new_folders(given or folder)
+    try:
+        return _claim(folder, label) if given is None else _adopt(given)
+    except OSError as error:
+        raise _unwritable(given or folder, error) from error
+
+
+def _unwritable(path: Path, error: OSError) -> ConfigError:
+    hint = "Set runs_dir (or MNIST_EXP_RUNS) to a folder that you can write to."
+    return ConfigError(f"runs_dir: cannot write to {path}: {error.strerror or error}.", hint)
+
+
+def _claim(folder: Path, label: str) -> Path:
+    """Makes a new directory in the folder; a clash of names draws another one."""
+    folder.mkdir(parents=True, exist_ok=True)
+    while True:
+        path = folder / f"{datetime.now(UTC):%Y-%m-%d_%H-%M-%S}_{label}_{secrets.token_hex(3)}"
+        try:
+            path.mkdir()
+        except FileExistsError:
+            continue
+        files.note_made_folder(path)
+        return path
+
+
+def _adopt(given: Path) -> Path:
+    """Takes the directory that the user named, if nothing is in it."""
+    given.mkdir(parents=True, exist_ok=True)
+    if any(given.iterdir()):
+        raise ConfigError(f"hydra.run.dir: {given} already holds files.", "Name a new directory.")
+    return given
+
+
+def open_run(path: Path) -> RunDirectory:
+    """Opens a run's directory again, to go on with it.
+
+    Raises:
+        ConfigError: It is no run's directory, or another process is at work in it.
+    """
+    try:
+        with RunFolder(path) as folder:
+            manifest = folder.read_json("manifest.json", Manifest, MAX_MANIFEST_BYTES)
+            # What is written next would go where they lead.
+            folder.refuse_links()
+    except DamagedRun as error:
+        hint = "Name the directory of a run, such as the last lines of its output say."
+        raise ConfigError(f"resume: {path} is no run's directory: {error.reason}.", hint) from error
+    try:
+        return RunDirectory(path, manifest)
+    except OSError as error:
+        raise ConfigError(f"resume: {path / _LOG}: {error.strerror}.") from error
+
+
+def is_at_work(path: Path) -> bool:
+    """Says whether some process is at work in a run's directory; where nobody can know, yes."""
+    return locks.is_taken(path / _LOG)
+
+
+@contextmanager
+def recorded(run: RunDirectory) -> Iterator[None]:
+    """Keeps the manifest truthful: however the block ends, its status says so.
+
+    Where even that cannot be written, what ended the block is what the user hears of; a manifest that
+    says running, while no process is at work, tells the rest.
+
+    Raises:
+        ExperimentError: The block's own, or a `RunError` that explains any other exception.
+        KeyboardInterrupt: The block's own.
+    """
+    began, before_s = Moment(), run.manifest.duration_s or 0.0
+
+    def finish(status: Status, error: ErrorRecord | None = None) -> None:
+        duration_s = round(before_s + began.seconds_ago(), 3)
+        run.update_manifest(status=status, error=error, finished_at=utc_now(), duration_s=duration_s)
+
+    try:
+        yield
+        finish("completed")
+    except KeyboardInterrupt as error:
+        with suppress(RunError):
+            finish("interrupted", ErrorRecord(type=type(error).__name__, message=str(error), hint=""))
+        raise
+    except Exception as error:
+        known = error if isinstance(error, ExperimentError) else explain(error)
+        record = ErrorRecord(type=type(error).__name__, message=known.message, hint=known.hint)
+        with suppress(RunError):
+            finish("failed", record)
+        raise known from error
+    except BaseException as error:
+        with suppress(RunError):
+            finish("failed", ErrorRecord(type=type(error).__name__, message=str(error), hint=""))
+        raise
+    finally:
+        run.close()
+
+
+def record_loss(run: RunDirectory, error: ErrorRecord, began: Moment) -> None:
+    """Marks a run failed whose process is gone, unless it says itself how it ended; closes it.
+
+    Args:
+        run: Opened for this.
+        error: Why its process is gone.
+        began: When that began with it.
+    """
+    try:
+        if run.manifest.status == "running":
+            duration_s = round((run.manifest.duration_s or 0.0) + began.seconds_ago(), 3)
+            run.update_manifest(status="failed", error=error, finished_at=utc_now(), duration_s=duration_s)
+            files.remove_drafts(run.path)
+    finally:
+        run.close()
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Says whether memory ran out, in Python or in TensorFlow."""
+    return isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError"
+
+
+def explain(error: Exception) -> RunError:
+    """Says in one line what an unforeseen exception means for the user."""
+    if is_out_of_memory(error):
+        hint = "Lower training.batch_size or the model's size, or run fewer things beside it."
+        return RunError("The memory ran out.", hint)
+    if isinstance(error, OSError) and error.filename:
+        return RunError(f"{error.filename}: {error.strerror}.")
+    return RunError(f"{type(error).__name__}: {words_of(error)}", "HYDRA_FULL_ERROR=1 shows where.")

@@ -1,0 +1,258 @@
+"""Training a network as a configuration says: what every mode that trains shares."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from mnist_exp.config.schema import Config, Engine, PlateauScheduleConfig
+from mnist_exp.data.source import LabelledImages
+from mnist_exp.runs.records import EngineRecord, EpochMetrics
+from mnist_exp.training.augmentation import build_augmentation
+from mnist_exp.training.averaging import AveragedWeights
+from mnist_exp.training.best_epoch import EVALUATION, BestEpoch
+from mnist_exp.training.callbacks import (
+    EpochRecorder,
+    GoOn,
+    LayerSeeds,
+    StateKeeper,
+    StepLearningRates,
+    StopOnCollapse,
+    StopOnNonFinite,
+)
+from mnist_exp.training.checkpoints import Checkpoint, TrainingState, restore
+from mnist_exp.training.device import device_name
+from mnist_exp.training.distillation import Teacher
+from mnist_exp.training.engine import EVALUATION_BATCH_SIZE, EpochModel, ExperimentModel, choose_engine
+from mnist_exp.training.model import Feed
+from mnist_exp.training.optimizers import build_optimizer
+from mnist_exp.training.schedules import LearningRates, learning_rates
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What training came to, beyond the rows that it reported.
+
+    Attributes:
+        best_epoch: 1-based.
+        training_s: Seconds of each epoch's training steps alone.
+        compile_s: Seconds spent tracing and compiling; 0 when that had been done before.
+    """
+
+    best_epoch: int
+    training_s: list[float]
+    compile_s: float
+
+
+def pick_engine(
+    config: Config, network: keras.Sequential, num_images: int, teacher: Teacher | None = None
+) -> EngineRecord:
+    """Chooses how a configuration's epochs are executed; see `choose_engine`.
+
+    Args:
+        config: The run's.
+        network: Built.
+        num_images: Number of training images.
+        teacher: Who is learnt from; None for nobody.
+    """
+    num_steps = config.training.epochs * _steps_per_epoch(config, num_images)
+    layers = [*network.layers, *(teacher.layers if teacher else [])]
+    return choose_engine(config.training.engine, layers, device_name(), num_steps)
+
+
+def build_model(
+    config: Config,
+    network: keras.Sequential,
+    engine: EngineRecord,
+    num_images: int,
+    teacher: Teacher | None = None,
+) -> ExperimentModel:
+    """Builds what is trained around a network: augmentation, objective and optimizer.
+
+    Args:
+        config: The run's.
+        network: Built; shares its weights with the result.
+        engine: As chosen.
+        num_images: Number of training images.
+        teacher: Who is learnt from; None for nobody.
+
+    Raises:
+        ConfigError: Keras refuses a value.
+    """
+    training = config.training
+    options: dict[str, Any] = {
+        "seed": config.seed,
+        "augmentation": build_augmentation(config.augmentation),
+        "label_smoothing": training.label_smoothing,
+        "mixup_alpha": training.mixup,
+        "learning_rates": _learning_rates(config, num_images),
+        "teacher": teacher,
+        "teaching": (training.teacher.weight, training.teacher.temperature),
+    }
+    model = (
+        ExperimentModel(network, **options)
+        if engine.name == Engine.KERAS
+        else EpochModel(network, xla=engine.name == Engine.COMPILED, **options)
+    )
+    model.compile(
+        optimizer=build_optimizer(config.optimizer, training.ema_momentum, network),
+        loss="sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+        jit_compile=False,
+    )
+    # The network is what is saved, with the state of the optimizer.
+    network.compile(model.optimizer, **EVALUATION)
+    return model
+
+
+def _steps_per_epoch(config: Config, num_images: int) -> int:
+    """Counts the batches of an epoch; the last one takes what remains."""
+    return -(-num_images // config.training.batch_size)
+
+
+def _learning_rates(config: Config, num_images: int) -> LearningRates:
+    """Makes the function that gives a run's learning rates."""
+    steps_per_epoch = _steps_per_epoch(config, num_images)
+    num_steps_total = config.training.epochs * steps_per_epoch
+    return partial(
+        learning_rates, config.schedule, config.optimizer.learning_rate, num_steps_total, steps_per_epoch
+    )
+
+
+def fit(
+    config: Config,
+    model: ExperimentModel,
+    training: LabelledImages,
+    validation: LabelledImages | None,
+    best: BestEpoch,
+    report: Callable[[EpochMetrics, bool], None],
+    check: Callable[[], None],
+    *,
+    keep: Callable[[TrainingState], None] | None = None,
+    earlier: Checkpoint | None = None,
+) -> Fit:
+    """Trains a model, reporting metrics after each epoch.
+
+    Args:
+        config: The run's.
+        model: From `build_model`.
+        training: The images to train on.
+        validation: The images to choose the best epoch by; None for none.
+        best: Chooses the best epoch, and keeps what it keeps.
+        report: Called with each epoch's row and whether it is the best so far.
+        check: Called at each epoch's end, when all of it is kept; may raise to stop.
+        keep: Called before that with where the training stands.
+        earlier: Where an earlier process stopped; None to begin.
+
+    Raises:
+        ConfigError: `earlier` does not fit the model.
+        RunError: The loss became NaN or infinite, the accuracy collapsed, or a file could not be written.
+    """
+    if earlier is not None and _is_over(config, earlier.state):
+        state = earlier.state
+        return Fit(best_epoch=state.best_epoch, training_s=state.training_s, compile_s=state.compile_s)
+    recorder, watchers = EpochRecorder(best, report), _watchers(config)
+    feed, averaging, compile_s = _prepare(config, model, training, validation, earlier)
+    remembering = [*averaging, *watchers]
+    callbacks = [
+        *(*averaging, *_feeding_callbacks(model, feed.steps_per_epoch), *_guards(recorder, model)),
+        # A plateau sets the next epoch's learning rate when this epoch's has been recorded.
+        *(best, recorder, *watchers),
+        *([StateKeeper(recorder, remembering, keep, compile_s)] if keep else []),
+        *([GoOn(earlier.state, recorder, remembering)] if earlier else []),
+        keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: check()),
+    ]
+    model.fit(
+        feed.elements,
+        steps_per_epoch=feed.steps_per_epoch,
+        shuffle=False,
+        initial_epoch=len(earlier.state.rows) if earlier else 0,
+        epochs=config.training.epochs,
+        validation_data=validation and (validation.images, validation.labels),
+        validation_batch_size=EVALUATION_BATCH_SIZE,
+        callbacks=callbacks,
+        verbose=0,
+    )
+    return Fit(best_epoch=best.best_epoch, training_s=recorder.training_s, compile_s=compile_s)
+
+
+def _prepare(
+    config: Config,
+    model: ExperimentModel,
+    training: LabelledImages,
+    validation: LabelledImages | None,
+    earlier: Checkpoint | None,
+) -> tuple[Feed, list[AveragedWeights], float]:
+    """Compiles what epochs need, and puts weights and optimizer where an earlier process left them.
+
+    Returns:
+        What `fit` is fed, the moving average where one is kept, and the seconds of compiling so far.
+    """
+    feed = model.prepare(training, config.training.batch_size, len(earlier.state.rows) if earlier else 0)
+    compile_s = feed.compile_s + (earlier.state.compile_s if earlier else 0.0)
+    if isinstance(model, EpochModel) and validation is not None:
+        compile_s += model.keep_validation(validation)
+    averaging: list[AveragedWeights] = []
+    if config.training.ema_momentum:
+        averaging = [AveragedWeights(model, training, goes_on=earlier is not None)]
+        compile_s += averaging[0].compile_s
+    if earlier is not None:
+        restore(earlier, model.network)
+    return feed, averaging, compile_s
+
+
+def _is_over(config: Config, state: TrainingState) -> bool:
+    """Says whether a training has nothing left to do but to be scored."""
+    return state.has_ended or len(state.rows) >= config.training.epochs
+
+
+def _guards(recorder: EpochRecorder, model: ExperimentModel) -> list[keras.callbacks.Callback]:
+    """Makes the callbacks that end a training that has gone wrong, before anything is overwritten."""
+    return [StopOnNonFinite(), StopOnCollapse(recorder, model.network.output_shape[-1])]
+
+
+def _feeding_callbacks(model: ExperimentModel, steps_per_epoch: int) -> list[keras.callbacks.Callback]:
+    """Makes the callbacks that give a model the numbers that its graph does not compute."""
+    callbacks: list[keras.callbacks.Callback] = [LayerSeeds(model.seed, model.seed_states())]
+    if not isinstance(model, EpochModel):
+        callbacks.append(StepLearningRates(model.learning_rates, steps_per_epoch))
+    return callbacks
+
+
+def _watchers(config: Config) -> list[keras.callbacks.Callback]:
+    """Makes Keras' own callbacks that the configuration asks for; each watches a metric."""
+    training = config.training
+    watch = {"monitor": training.monitor, "mode": training.direction}
+    callbacks: list[keras.callbacks.Callback] = []
+    if training.early_stopping.patience:
+        patience, min_delta = training.early_stopping.patience, training.early_stopping.min_delta
+        callbacks.append(keras.callbacks.EarlyStopping(**watch, patience=patience, min_delta=min_delta))
+    if isinstance(config.schedule, PlateauScheduleConfig):
+        schedule = config.schedule
+        callbacks.append(
+            keras.callbacks.ReduceLROnPlateau(
+                **watch,
+                patience=schedule.patience,
+                factor=schedule.factor,
+                min_lr=schedule.min_learning_rate,
+            )
+        )
+    return callbacks
+
+
+def predict_probabilities(model: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Computes class probabilities.
+
+    Args:
+        model: A plain network that takes float32 (B, H, W) in [0, 1].
+        images: uint8 (N, H, W).
+
+    Returns:
+        float32 (N, C).
+    """
+    pixels = images.astype(np.float32) * np.float32(1 / 255)
+    return np.asarray(model.predict(pixels, batch_size=EVALUATION_BATCH_SIZE, verbose=0), np.float32)

@@ -1,0 +1,224 @@
+"""A Keras model of an experiment: a network and what only its training needs.
+
+What `fit` is given, and the numbers that a training graph reads: seed, weight decay, label
+smoothing, the shares of mixup and the rates of dropout and noise. Another value of them needs no
+new graph.
+"""
+
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+import keras
+import tensorflow as tf
+
+from mnist_exp.data.source import LabelledImages
+from mnist_exp.training import mixup, random_layers, randomness
+from mnist_exp.training.augmentation import Augmentation
+from mnist_exp.training.batches import batches_of
+from mnist_exp.training.distillation import Teacher, distillation_loss
+from mnist_exp.training.preprocessing import layers_behind
+from mnist_exp.training.schedules import LearningRates
+
+if TYPE_CHECKING:
+    from mnist_exp.training.averaging import BatchStatistics
+
+# Streams of random numbers of a step: 0 is the augmentation's, 1 upwards the layers', below 0 other uses.
+MIXUP_STREAM, STATISTICS_STREAM = -1, -2
+
+
+class Feed(NamedTuple):
+    """What to give to `fit`.
+
+    Attributes:
+        elements: Its data, without end: batches, or numbers of epochs.
+        steps_per_epoch: How many of them make an epoch.
+        compile_s: Seconds that tracing and compiling took.
+    """
+
+    elements: tf.data.Dataset
+    steps_per_epoch: int
+    compile_s: float
+
+
+class GraphNumbers(NamedTuple):
+    """Numbers that a training graph reads: the seed int64, shares of mixup float32, the others float64.
+
+    float64 rounds a number to float32 where it is used, as it would be rounded as a constant.
+    """
+
+    seed: tf.Variable
+    label_smoothing: tf.Variable
+    weight_decay: tf.Variable
+    rates: tf.Variable
+    mixup_shares: tf.Variable
+    teaching: tf.Variable
+
+    @classmethod
+    def zeros(cls, num_layers: int) -> Self:
+        """Makes the variables, with a rate for each layer."""
+
+        def variable(value: Any, dtype: tf.DType = tf.float64) -> tf.Variable:
+            return tf.Variable(value, trainable=False, dtype=dtype)
+
+        shares = variable(mixup.share_quantiles(0), tf.float32)
+        rates, teaching = variable([0] * num_layers), variable([0, 1])
+        return cls(variable(0, tf.int64), variable(0), variable(0), rates, shares, teaching)
+
+
+class ExperimentModel(keras.Model):
+    """A network together with what only training needs: augmentation, smoothing, randomness.
+
+    It takes images as bytes. The network itself stays a plain Keras model that shares its
+    weights with this one, takes float32 in [0, 1] and can be saved without this package. What it has
+    in front (`mnist_exp.training.preprocessing`), the images given to this model have been through.
+
+    Args:
+        network: Built; ends in probabilities (B, C).
+        seed: Of dropout, noise and augmentation.
+        augmentation: Changes training images; None leaves them alone.
+        label_smoothing: Share of each training target spread evenly over the classes
+            (Szegedy et al. 2016). Validation and test losses are plain cross-entropy.
+        mixup_alpha: Mixes training images in pairs, see `mnist_exp.training.mixup`; 0 mixes none.
+        learning_rates: Gives each step's rate; None leaves the optimizer's alone.
+        teacher: Who is learnt from, beside the labels; None for nobody.
+        teaching: The teacher's share of the objective, and the temperature.
+
+    Attributes:
+        statistics: What `mnist_exp.training.averaging` has traced for this model; None before.
+    """
+
+    def __init__(
+        self,
+        network: keras.Sequential,
+        *,
+        seed: int,
+        augmentation: Augmentation | None = None,
+        label_smoothing: float = 0.0,
+        mixup_alpha: float = 0.0,
+        learning_rates: LearningRates | None = None,
+        teacher: Teacher | None = None,
+        teaching: tuple[float, float] = (0.0, 1.0),
+    ) -> None:
+        super().__init__(name=f"{network.name}_training")
+        self.network = network
+        self.seed = seed
+        self.augmentation = augmentation
+        self.label_smoothing, self.mixup_alpha = label_smoothing, mixup_alpha
+        self.learning_rates: LearningRates = learning_rates or (lambda first, count: None)
+        self.statistics: BatchStatistics | None = None
+        # A `Teacher` is no layer: Keras must not take its weights for some of this model's.
+        self.teacher, self.teaching = teacher, teaching
+        # What the student was shown in the step that is traced; no list, which Keras would keep track of.
+        self._shown = SimpleNamespace(pixels=None)
+        self._numbers = GraphNumbers.zeros(len(self.own_layers))
+
+    def call(self, images: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """Computes class probabilities (B, C) from images uint8 (B, H, W)."""
+        if not training:
+            return self._infer(_as_pixels(images))
+        key = self.step_key()
+        pixels = self.augmented(images, randomness.derive(key, 0))
+        if self.mixup_alpha:
+            pixels = mixup.mix(pixels, self._shares(images))
+        if self.teacher is not None:
+            self._shown.pixels = pixels
+        for number, layer in enumerate(self.own_layers):
+            rate = self._numbers.rates[number] if random_layers.drawn_rate(layer) else 0.0
+            pixels = random_layers.apply(layer, pixels, randomness.derive(key, number + 1), rate)
+        return pixels
+
+    @property
+    def own_layers(self) -> list[keras.Layer]:
+        """The network's layers without what stands in front of them."""
+        return layers_behind(self.network)
+
+    def _infer(self, pixels: tf.Tensor) -> tf.Tensor:
+        """Computes class probabilities (B, C) from images float32 (B, H, W)."""
+        if len(self.own_layers) == len(self.network.layers):
+            return self.network(pixels, training=False)
+        for layer in self.own_layers:
+            pixels = layer(pixels, training=False)
+        return pixels
+
+    def step_key(self) -> tf.Tensor:
+        """Gives the key of the random numbers of the next training step, a uint32 scalar."""
+        # The public `iterations` counts updates: steps whose gradients accumulate would draw the same.
+        return randomness.derive(randomness.make_key(self._numbers.seed), self.optimizer._iterations.value)
+
+    def augmented(self, images: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
+        """Changes images uint8 (B, H, W) as training does; gives float32 (B, H, W) in [0, 1]."""
+        pixels = _as_pixels(images)
+        return pixels if self.augmentation is None else self.augmentation(key, pixels)
+
+    def _shares(self, batch: tf.Tensor) -> tf.Tensor:
+        """Draws how much of itself each of a batch keeps in this step: the same for images and targets."""
+        key = randomness.derive(self.step_key(), MIXUP_STREAM)
+        return mixup.draw_shares(key, self._numbers.mixup_shares, keras.ops.shape(batch)[0])
+
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> tf.Tensor:
+        """Computes the objective: mixed, smoothed, taught and regularised in training, else cross-entropy."""
+        is_plain = self.teacher is None and self.label_smoothing == self.mixup_alpha == 0
+        if not training or is_plain:
+            return super().compute_loss(x, y, y_pred, sample_weight, training)
+        num_classes, smoothing = y_pred.shape[-1], self._numbers.label_smoothing
+        sharp = tf.one_hot(tf.cast(y, tf.int32), num_classes)
+        if self.mixup_alpha:
+            sharp = mixup.mix(sharp, self._shares(y))
+        targets = sharp * tf.cast(1.0 - smoothing, tf.float32) + tf.cast(smoothing / num_classes, tf.float32)
+        objective = keras.losses.CategoricalCrossentropy()(targets, y_pred)
+        return tf.add_n([self._taught(objective, y_pred), *self.losses])
+
+    def _taught(self, by_labels: tf.Tensor, said: tf.Tensor) -> tf.Tensor:
+        """Puts the teacher's share of the objective beside that of the labels."""
+        if self.teacher is None:
+            return by_labels
+        taught, self._shown.pixels = self.teacher.probabilities(self._shown.pixels), None
+        weight, temperature = tf.unstack(tf.cast(self._numbers.teaching, tf.float32))
+        return (1.0 - weight) * by_labels + weight * distillation_loss(said, taught, temperature)
+
+    def prepare(self, data: LabelledImages, batch_size: int, first_epoch: int = 0) -> Feed:
+        """Makes ready for `fit`; call it after `compile`.
+
+        Args:
+            data: To train on.
+            batch_size: Number of images a step; each epoch's last batch takes what remains.
+            first_epoch: 0 for the first.
+        """
+        self._build_all(data)
+        self._write_numbers()
+        batches = batches_of(data, batch_size, self.seed, first_epoch)
+        return Feed(batches, steps_per_epoch=-(-len(data) // batch_size), compile_s=0.0)
+
+    def _build_all(self, data: LabelledImages) -> None:
+        """Builds optimizer, loss and metrics, so that `fit` need not peek at its data for that."""
+        if not self.optimizer.built:
+            self.optimizer.build(self.trainable_variables)
+        self._symbolic_build(data_batch=(tf.constant(data.images[:1]), tf.constant(data.labels[:1])))
+
+    def _write_numbers(self) -> None:
+        """Gives the graph the numbers of now."""
+        numbers = self._numbers
+        numbers.seed.assign(self.seed)
+        numbers.label_smoothing.assign(self.label_smoothing)
+        numbers.mixup_shares.assign(mixup.share_quantiles(self.mixup_alpha))
+        numbers.teaching.assign(self.teaching)
+        numbers.weight_decay.assign(self.optimizer.weight_decay or 0.0)
+        numbers.rates.assign([random_layers.rate_of(layer) for layer in self.own_layers])
+
+    def seed_states(self) -> list[keras.Variable]:
+        """Lists the states of Keras' own generators, wherever layers hold them; int64 (2,) each."""
+        weights = {id(weight) for weight in self.network.weights}
+        # Keras: `variables` are the weights and the states of generators.
+        return [variable for variable in self.network.variables if id(variable) not in weights]
+
+
+def _as_pixels(images: tf.Tensor) -> tf.Tensor:
+    """Gives images uint8 (B, H, W) as float32 in [0, 1]."""
+    return tf.cast(images, tf.float32) * (1.0 / 255.0)

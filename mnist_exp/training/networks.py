@@ -1,0 +1,106 @@
+"""YAML to Keras networks: plain `Sequential` models from [0, 1] images to class probabilities."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import keras
+
+from mnist_exp.config.schema import MlpConfig, ModelConfig, SequentialConfig
+from mnist_exp.errors import ConfigError, words_of
+from mnist_exp.training.preprocessing import Preprocessing, build_front
+
+
+def build_network(
+    config: ModelConfig,
+    image_shape: tuple[int, int],
+    num_classes: int,
+    preprocessing: Preprocessing = "none",
+) -> keras.Sequential:
+    """Builds a network with fresh weights, a function of Keras' global seed.
+
+    Args:
+        config: The `model` node.
+        image_shape: Height and width.
+        num_classes: Number of labels.
+        preprocessing: `data.preprocessing`: what stands in front of the layers.
+
+    Returns:
+        A built model from float32 (B, H, W) in [0, 1] to probabilities float32 (B, C).
+
+    Raises:
+        ConfigError: The layers do not fit together, or do not end in C probabilities.
+    """
+    match config:
+        case MlpConfig():
+            layers = list(_mlp_layers(config, num_classes))
+        case SequentialConfig():
+            layers = [_build_layer(entry, number) for number, entry in enumerate(config.layers)]
+    try:
+        layers = [*build_front(preprocessing, image_shape), *layers]
+        network = keras.Sequential([keras.layers.Input(image_shape), *layers], name=_keras_name(config.name))
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"model.layers: they do not fit together: {words_of(error)}") from error
+    _check_output(network, num_classes)
+    return network
+
+
+def _mlp_layers(config: MlpConfig, num_classes: int) -> Iterable[keras.Layer]:
+    """Stacks (Dense, BatchNormalization, Dropout) for each hidden layer, then softmax."""
+    yield keras.layers.Flatten()
+    if config.input_noise:
+        yield keras.layers.GaussianNoise(config.input_noise)
+    if config.input_dropout:
+        yield keras.layers.Dropout(config.input_dropout)
+    activations = _one_each(config.activation, len(config.units))
+    rates = _one_each(config.dropout, len(config.units))
+    for units, activation, rate in zip(config.units, activations, rates, strict=True):
+        # An object of its own for each layer: Keras does not say that it may be shared.
+        limit = keras.constraints.MaxNorm(config.max_norm) if config.max_norm else None
+        yield keras.layers.Dense(units, activation=activation, kernel_constraint=limit)
+        if config.batch_norm:
+            yield keras.layers.BatchNormalization()
+        if rate:
+            yield keras.layers.Dropout(rate)
+    yield keras.layers.Dense(num_classes, activation="softmax")
+
+
+def _one_each(value: Any, count: int) -> list[Any]:
+    """Repeats a single value for each of `count` layers; a list stays as it is."""
+    return value if isinstance(value, list) else [value] * count
+
+
+def _build_layer(entry: str | dict[str, dict[str, Any] | None], number: int) -> keras.Layer:
+    """Builds one layer of a `sequential` model."""
+    name, arguments = (entry, {}) if isinstance(entry, str) else next(iter(entry.items()))
+    try:
+        return getattr(keras.layers, name)(**(arguments or {}))
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"model.layers[{number}]: Keras refuses this {name}: {words_of(error)}") from error
+
+
+def _check_output(network: keras.Sequential, num_classes: int) -> None:
+    """Refuses a network whose output is not one probability for each class."""
+    last = network.layers[-1]
+    activation = getattr(last, "activation", None)
+    is_softmax = isinstance(last, keras.layers.Softmax) or activation is keras.activations.softmax
+    if network.output_shape == (None, num_classes) and is_softmax:
+        return
+    raise ConfigError(
+        f"model.layers: the network ends in {type(last).__name__} with output {network.output_shape}.",
+        f"It must end in {num_classes} probabilities: Dense: {{units: {num_classes}, activation: softmax}}.",
+    )
+
+
+def _keras_name(name: str) -> str:
+    return name.replace(".", "_").replace("-", "_")
+
+
+def for_use(network: keras.Sequential) -> keras.Sequential:
+    """Wraps a network for saving: the same layers and weights, without an optimizer's state.
+
+    Returns:
+        A model that shares its weights with the network and can be evaluated once loaded.
+    """
+    copy = keras.Sequential([keras.layers.Input(network.input_shape[1:]), *network.layers], name=network.name)
+    copy.compile("sgd", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    return copy

@@ -1,0 +1,158 @@
+"""What a trained network is worth: its test accuracy, its summary and its pictures."""
+
+import resource
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from mnist_exp.config.schema import Config, MlpConfig
+from mnist_exp.data.dataset import Images, Source, TrainingData
+from mnist_exp.report.figures import curves as plots
+from mnist_exp.report.figures import image_plots
+from mnist_exp.report.figures.style import Plot, draw_plots
+from mnist_exp.runs.records import DataRecord, EpochMetrics, Summary
+from mnist_exp.runs.writer import RunDirectory
+from mnist_exp.statistics import accuracy, confusion_counts, cross_entropy, wilson_interval
+from mnist_exp.training import fitting as training
+from mnist_exp.training.engine import EVALUATION_BATCH_SIZE
+
+
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """A trained network and what it says of the test images.
+
+    Attributes:
+        network: A plain Keras model.
+        rows: Its training, a row an epoch.
+        best_epoch: The epoch whose weights it has, 1-based.
+        probabilities: float32 (N, C).
+        predict_s: Seconds that predicting them took.
+    """
+
+    network: keras.Model
+    rows: Sequence[EpochMetrics]
+    best_epoch: int
+    probabilities: NDArray[np.float32]
+    predict_s: float
+
+
+def score(
+    network: keras.Model, rows: Sequence[EpochMetrics], best_epoch: int, images: NDArray[np.uint8]
+) -> Scored:
+    """Lets a network predict images.
+
+    Args:
+        network: Loaded from a checkpoint, as anyone would load it.
+        rows: Its training, a row an epoch.
+        best_epoch: The epoch whose weights it has, 1-based.
+        images: uint8 (N, H, W).
+    """
+    # Compiled first, so that the clock sees predictions alone.
+    training.predict_probabilities(network, np.zeros_like(images[:EVALUATION_BATCH_SIZE]))
+    started = time.perf_counter()
+    probabilities = training.predict_probabilities(network, images)
+    return Scored(network, rows, best_epoch, probabilities, time.perf_counter() - started)
+
+
+def data_record(source: Source, seen: TrainingData, test: Images | None) -> DataRecord:
+    """Says which images a run saw; `test` is None while it has not looked at them."""
+    notices = [notice for notice in (seen.notice, test and test.notice) if notice]
+    return DataRecord(
+        name=source.name,
+        source=source.description,
+        notice=" ".join(dict.fromkeys(notices)) or None,
+        train_sha256=seen.train_sha256,
+        test_sha256=None if test is None else test.sha256,
+        split_sha256=seen.split_sha256,
+        num_train=len(seen.training),
+        num_validation=len(seen.validation or ()),
+        num_test=source.num_images("test"),
+    )
+
+
+def summarise(
+    scored: Scored,
+    labels: NDArray[np.uint8],
+    *,
+    seconds_per_epoch: float,
+    compile_s: float,
+    selected_on_test: bool,
+    data_notice: str | None,
+) -> Summary:
+    """Puts a finished training's numbers together.
+
+    Args:
+        scored: On the test images.
+        labels: Theirs, uint8 (N,).
+        seconds_per_epoch: Median seconds of an epoch's training steps alone.
+        compile_s: Seconds spent tracing and compiling.
+        selected_on_test: Whether test images had a part in choosing the best epoch or the teacher.
+        data_notice: What a reader must know about the data.
+    """
+    test_accuracy = accuracy(scored.probabilities, labels)
+    return Summary(
+        test_accuracy=test_accuracy,
+        test_accuracy_interval=wilson_interval(round(test_accuracy * len(labels)), len(labels)),
+        test_loss=cross_entropy(scored.probabilities, labels),
+        val_accuracy=scored.rows[scored.best_epoch - 1].val_accuracy,
+        best_epoch=scored.best_epoch,
+        epochs=len(scored.rows),
+        num_params=scored.network.count_params(),
+        train_s=round(sum(row.duration_s for row in scored.rows), 3),
+        seconds_per_epoch=seconds_per_epoch,
+        compile_s=compile_s,
+        peak_memory_bytes=peak_memory(),
+        ms_per_image=1000 * scored.predict_s / len(labels),
+        selected_on_test=selected_on_test,
+        data_notice=data_notice,
+    )
+
+
+def peak_memory() -> int:
+    """Says the largest resident set so far, in bytes: of this process or any of its children."""
+    who = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    return max(resource.getrusage(each).ru_maxrss for each in who) * 1024
+
+
+def draw(
+    run: RunDirectory, config: Config, scored: Scored, test: Images, class_names: tuple[str, ...]
+) -> list[str]:
+    """Draws every picture of a trained network.
+
+    Args:
+        run: Where the pictures go.
+        config: What it was trained with.
+        scored: On the test images.
+        test: Those.
+        class_names: Name of each label.
+
+    Returns:
+        A sentence for each that could not be drawn.
+    """
+    seen = (test.images, test.labels, scored.probabilities, class_names)
+    counts = confusion_counts(scored.probabilities, test.labels, len(class_names))
+    training = config.training
+    curves = partial(
+        plots.plot_learning_curves,
+        scored.rows,
+        scored.best_epoch,
+        training.label_smoothing,
+        training.mixup,
+        training.teacher.run is not None,
+    )
+    figures: dict[str, Plot] = {
+        "learning_curves": curves,
+        "confusion_matrix": partial(plots.plot_confusion_matrix, counts, class_names),
+        "sample_predictions": partial(image_plots.plot_sample_predictions, *seen),
+        "mistakes": partial(image_plots.plot_mistakes, *seen),
+    }
+    if isinstance(config.model, MlpConfig):
+        kernel = next(variable for variable in scored.network.variables if variable.name == "kernel")
+        shape = test.images.shape[1:]
+        figures["first_layer_weights"] = partial(image_plots.plot_first_layer_weights, kernel.numpy(), shape)
+    return draw_plots(figures, run.plots_dir)

@@ -1,0 +1,1 @@
+"""Hyperparameters proposed, trials trained, winners confirmed."""

@@ -1,0 +1,186 @@
+"""Which dimensions of a search space are chosen when: alternatives, and the order of dependence."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from mnist_exp.errors import nearest
+from mnist_exp.tuning.dimensions import Conditions, Dimension, is_among, written
+from mnist_exp.tuning.space_entries import refuse
+from mnist_exp.tuning.space_lists import list_of
+
+_MOST_CHOICES = 1000
+
+Dimensions = Mapping[str, list[Dimension]]
+Region = dict[str, tuple[Any, ...]]
+
+
+def arrange(
+    dimensions: Dimensions, conditions: Mapping[str, list[Any]], lengths: Mapping[str, str]
+) -> tuple[Dimension, ...]:
+    """Puts dimensions in an order in which each comes after those that it depends on.
+
+    Args:
+        dimensions: The alternatives of each name, their conditions not set.
+        conditions: The `when` of each of them, as written.
+        lengths: For each list that is put together from entries, the name of its length.
+
+    Returns:
+        The dimensions with their conditions. Alternatives exclude each other, as Keras Tuner needs it.
+
+    Raises:
+        ConfigError: A condition names what is not searched, a value that it cannot have, or itself in
+            the end; or can never hold.
+    """
+    arranged: dict[str, list[Dimension]] = {}
+    for name, alternatives in dimensions.items():
+        regions = [
+            _read_region(dimension, when, dimensions)
+            for dimension, when in zip(alternatives, conditions[name], strict=True)
+        ]
+        within = _entry_region(name, dimensions, lengths)
+        arranged[name] = _exclusive(alternatives, regions, within, dimensions)
+    ordered = [dimension for name in _in_order(arranged) for dimension in arranged[name]]
+    for dimension in ordered:
+        _check_reachable(dimension, arranged)
+    return tuple(_encode_conditions(dimension, arranged) for dimension in ordered)
+
+
+def _read_region(dimension: Dimension, when: Any, dimensions: Dimensions) -> Region:
+    """Checks what an entry's `when` says, and spells values as their own dimension does."""
+    key = f"{dimension.key}.when"
+    if not isinstance(when, dict):
+        raise refuse(key, f"got {written(when)}; a mapping of other searched names to values is needed.")
+    region: Region = {}
+    for name, given in when.items():
+        if name not in dimensions:
+            raise refuse(key, f'"{name}" is not searched.', nearest(str(name), dimensions))
+        parent = _parent_of(key, name, dimensions)
+        values = [given] if parent.find(given) or not isinstance(given, list) else given
+        if not values:
+            raise refuse(key, f"no value of {name} is named.", "Name at least one.")
+        for value in values:
+            if not parent.find(value):
+                accepted = nearest(written(value), map(written, parent.possible_values() or []))
+                raise refuse(key, f"{name} is never {written(value)}.", accepted)
+        region[name] = tuple(found for value in values for found in parent.find(value))
+    return region
+
+
+def _parent_of(key: str, name: str, dimensions: Dimensions) -> Dimension:
+    """Gives the dimension that a condition names, where it can be one."""
+    if len(dimensions[name]) > 1:
+        raise refuse(key, f"{name} has alternatives of its own.", "Name what these depend on.")
+    parent = dimensions[name][0]
+    possible = parent.possible_values()
+    if possible is None or len(possible) > _MOST_CHOICES:
+        raise refuse(key, f"{name} is a range of numbers; accepted: a choice, a boolean, an int, or a step.")
+    return parent
+
+
+def _entry_region(name: str, dimensions: Dimensions, lengths: Mapping[str, str]) -> Region:
+    """Says for an entry of a list which lengths have it."""
+    path, last = list_of(name), name.rpartition(".")[2]
+    if path is None or path not in lengths or last == "length":
+        return {}
+    length = lengths[path]
+    possible = _parent_of(length, length, dimensions).possible_values() or ()
+    return {length: tuple(value for value in possible if value > int(last))}
+
+
+def _exclusive(
+    alternatives: list[Dimension], regions: list[Region], within: Region, dimensions: Dimensions
+) -> list[Dimension]:
+    """Sets conditions so that of several alternatives the first whose `when` holds is chosen."""
+    made: list[Dimension] = []
+    for number, (dimension, region) in enumerate(zip(alternatives, regions, strict=True)):
+        parts = [region]
+        for earlier in regions[:number]:
+            parts = [rest for part in parts for rest in _subtract(part, earlier, dimensions)]
+        if not parts:
+            raise refuse(
+                f"{dimension.key}[{number}]", "an earlier alternative always holds.", "Leave it out."
+            )
+        for full in (_intersect(part, within) for part in parts):
+            if full is None:
+                continue
+            identity = dimension.name if not made else f"{dimension.name}#{len(made) + 1}"
+            made.append(replace(dimension, id=identity, conditions=tuple(full.items())))
+    if not made and not alternatives[0].key.endswith(".each"):
+        raise refuse(alternatives[0].key, "its conditions never hold.")
+    return made
+
+
+def _intersect(region: Region, other: Region) -> Region | None:
+    """Gives the region where both hold; None where they never do."""
+    both = dict(region)
+    for name, values in other.items():
+        both[name] = tuple(value for value in both.get(name, values) if is_among(value, values))
+    return both if all(both.values()) else None
+
+
+def _subtract(region: Region, other: Region, dimensions: Dimensions) -> list[Region]:
+    """Cuts the region where one holds and another does not into parts, as Keras Tuner knows no "not"."""
+    parts: list[Region] = []
+    rest: Region | None = region
+    for name, values in other.items():
+        possible = dimensions[name][0].possible_values() or ()
+        outside = tuple(value for value in possible if not is_among(value, values))
+        if rest is not None and (part := _intersect(rest, {name: outside})) is not None:
+            parts.append(part)
+        rest = None if rest is None else _intersect(rest, {name: values})
+    return parts
+
+
+def _in_order(arranged: Dimensions) -> list[str]:
+    """Sorts names so that parents come first, and leaves the order alone otherwise."""
+    ordered: list[str] = []
+
+    def visit(name: str, path: tuple[str, ...]) -> None:
+        if name in path:
+            circle = " -> ".join([*path[path.index(name) :], name])
+            raise refuse(f"{arranged[name][0].key}.when", f"it depends on itself: {circle}.")
+        for parent, _ in (condition for dimension in arranged[name] for condition in dimension.conditions):
+            visit(parent, (*path, name))
+        if name not in ordered:
+            ordered.append(name)
+
+    for name in arranged:
+        visit(name, ())
+    return ordered
+
+
+def _check_reachable(dimension: Dimension, arranged: Dimensions) -> None:
+    parents = {name: alternatives[0] for name, alternatives in arranged.items() if alternatives}
+    if requirements(dimension, parents) is None:
+        raise refuse(
+            f"{dimension.key}.when", "its conditions and those of what it names never hold together."
+        )
+
+
+def requirements(dimension: Dimension, parents: Mapping[str, Dimension]) -> Region | None:
+    """Says which values others must have for a dimension to be chosen.
+
+    Args:
+        dimension: The dimension.
+        parents: Every dimension that a condition can name.
+
+    Returns:
+        Names and values, those of parents' parents included; None where they contradict each other.
+    """
+    region: Region | None = {}
+    for name, values in dimension.conditions:
+        if name not in parents:
+            return None
+        further = requirements(parents[name], parents)
+        region = None if region is None or further is None else _intersect(region, further)
+        region = None if region is None else _intersect(region, {name: values})
+    return region
+
+
+def _encode_conditions(dimension: Dimension, arranged: Dimensions) -> Dimension:
+    encoded: Conditions = tuple(
+        (name, tuple(arranged[name][0].encode(value) for value in values))
+        for name, values in dimension.conditions
+    )
+    return replace(dimension, encoded_conditions=encoded)
