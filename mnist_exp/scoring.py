@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from mnist_exp import image_plots, plots, training
+from mnist_exp.backgrounds import find_background
 from mnist_exp.data import Images, Source, TrainingData
 from mnist_exp.engine import EVALUATION_BATCH_SIZE
 from mnist_exp.plot_style import figure_png
@@ -70,6 +71,7 @@ def data_record(source: Source, seen: TrainingData, test: Images | None) -> Data
         num_train=len(seen.training),
         num_validation=len(seen.validation or ()),
         num_test=source.num_images("test"),
+        background=find_background(seen.training.images),
     )
 
 
