@@ -28,7 +28,7 @@ import sys, keras
 keras.config.set_floatx("float16")
 keras.config.set_image_data_format("channels_first")
 keras.config.set_max_epochs(0)
-from mnist_exp.train import main
+from mnist_exp.cli import main
 sys.argv = ["mnist-exp", *sys.argv[1:], "hydra.run.dir=run"]
 main()
 """
@@ -38,7 +38,7 @@ from mnist_exp.environment import keras_home, shield
 shield()
 import matplotlib, numpy
 from matplotlib import style
-from mnist_exp.plot_style import draw_plots
+from mnist_exp.report.figures.style import draw_plots
 print(json.dumps([
     matplotlib.get_backend(), matplotlib.rcParams["font.size"], matplotlib.rcParams["text.usetex"],
     "user" in style.available, keras_home(), sorted(os.environ), os.getcwd(),

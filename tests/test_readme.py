@@ -22,7 +22,7 @@ SHORT_SEARCH = ("tuner.max_trials=1", "tuner.confirm.seeds=0", "tuner.workers=1"
 DRIVER = """
 import json, sys
 from hydra.core.global_hydra import GlobalHydra
-from mnist_exp.train import main
+from mnist_exp.cli import main
 statuses = []
 for arguments in json.loads(sys.argv[1]):
     sys.argv = ["mnist-exp", *arguments]

@@ -9,6 +9,7 @@ Those digits had been cut out and made black and white beforehand. Here that com
 paper or a dark screen is told from ink, uneven light is evened out, and what is not ink is removed.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -16,15 +17,19 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from mnist_exp.evaluation.background import without_background
+from mnist_exp.evaluation.background import shrunk, without_background
+from mnist_exp.evaluation.surroundings import Part, find_parts, is_solid, without_surroundings
 
 Grey = NDArray[np.float32]
 Flags = NDArray[np.bool_]
 
 # Shares of the picture's side, of the way from black to white, and of the largest part's size.
+_NARROW = 0.25
 _FAINTEST_INK = 0.06
-_SMALLEST_PART = 0.02
-_COVERED = 0.6
+_WIDEST_STROKE = 0.3
+_CLEAREST_NOISE = 5.0
+_MOST_PARTS = 40
+_CUT = 0.93
 _FAINT = 0.12
 _THIN = 2.0
 
@@ -58,10 +63,12 @@ class Framed(NamedTuple):
     Attributes:
         image: uint8 (side, side), 0 background.
         is_inverted: Whether the picture was dark on light.
+        has_surroundings: Whether something else, or a shadow, was left out.
     """
 
     image: NDArray[np.uint8]
     is_inverted: bool
+    has_surroundings: bool
 
 
 def frame_for(data_name: str) -> Frame:
@@ -80,16 +87,103 @@ def frame(grey: Grey, side: int = 28, place: Frame = DIGITS) -> Framed:
     Raises:
         BlankImage: There is nothing to be seen.
     """
+    grey = _with_margin(_stretched(grey))
     light, noise = without_background(grey)
     is_inverted = _is_dark_on_light(light)
     ink = np.maximum(-light if is_inverted else light, 0)
-    kept, strength = _separate(ink, noise)
+    is_ink, threshold = _separate(ink)
+    is_sheet = is_solid(is_ink)
+    is_uneven = place.by_mass and (is_sheet or _reaches_edge(light, threshold))
+    if is_uneven:
+        is_inverted = not is_inverted if is_sheet else _is_dark_locally(grey)
+        ink, noise = without_light(grey, is_inverted), 0.0
+        is_ink, threshold = _separate(ink)
+    everything = is_ink
+    is_ink, has_surroundings = without_surroundings(everything)
+    if _is_blank(ink, is_ink, everything) or _drowns(ink[is_ink], grey):
+        raise BlankImage
+    edge = max(1, round(0.012 * max(ink.shape)))
+    strength = max(float(np.quantile(ink[is_ink], 0.8)), threshold)
+    kept = ndimage.binary_dilation(is_ink, np.ones((3, 3)), edge)
     ink = np.where(kept, np.clip(ink / strength, 0, 1), 0).astype(np.float32)
     part = ink[_bounds(ink > max(_FAINT, 3 * noise / strength))]
     if not part.size:
         raise BlankImage
     scaled = _scale(_thicken(part, place.box * side), place.box * side)
-    return Framed(_centre(scaled, side, place.by_mass), is_inverted)
+    return Framed(_centre(scaled, side, place.by_mass), is_inverted, has_surroundings or is_uneven)
+
+
+def _stretched(grey: Grey) -> Grey:
+    """Spreads few levels of grey over the whole range."""
+    low, high = float(grey.min()), float(grey.max())
+    if high - low >= _NARROW or high == low:
+        return grey
+    return (grey - np.float32(low)) / np.float32(high - low)
+
+
+def _with_margin(grey: Grey) -> Grey:
+    """Lays paper around something that was cut out without any."""
+    light = grey - np.median(_ring(grey))
+    is_inverted = _is_dark_on_light(light)
+    ink = np.maximum(-light if is_inverted else light, 0)
+    if not ink.any():
+        return grey
+    is_ink = ink > otsu_threshold(ink)
+    if is_solid(is_ink):
+        return grey
+    _, parts = find_parts(is_ink)
+    largest = max(parts, key=lambda part: part.size)
+    own = [(largest.bottom - largest.top) / grey.shape[0], (largest.right - largest.left) / grey.shape[1]]
+    is_cut = largest.touches_border and max(own) >= _CUT and not largest.covers_side
+    is_cut = is_cut or min(_extent(parts, grey.shape)) >= _CUT and min(own) >= 0.6
+    if not is_cut or len(parts) > _MOST_PARTS or without_surroundings(is_ink)[1]:
+        return grey
+    paper = np.median(grey[~is_ink]) if not is_ink.all() else grey.min()
+    return np.pad(grey, max(2, max(grey.shape) // 4), constant_values=paper)
+
+
+def _extent(parts: Sequence[Part], shape: tuple[int, ...]) -> tuple[float, float]:
+    """Returns the height and width that parts but specks take up together, as shares of the picture's."""
+    largest = max(part.size for part in parts)
+    boxes = np.array([part[2:6] for part in parts if part.size >= 0.02 * largest])
+    (top, left), (bottom, right) = boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)
+    return float(bottom - top) / shape[0], float(right - left) / shape[1]
+
+
+def _ring(grey: Grey) -> Grey:
+    """Returns the pixels at the picture's very edge."""
+    return np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
+
+
+def _reaches_edge(light: Grey, threshold: float) -> bool:
+    """Says whether the light is uneven, or something other than paper lies, along the picture's edge."""
+    smooth = ndimage.gaussian_filter(light, 0.004 * max(light.shape))
+    return float(np.mean(np.abs(_ring(smooth)) > 0.5 * threshold)) > 0.04
+
+
+def _is_dark_locally(grey: Grey) -> bool:
+    small = shrunk(grey, 64)
+    usual = ndimage.median_filter(small, round(0.5 * max(small.shape)), mode="nearest")
+    difference = small - usual
+    top, left = (round(0.15 * length) for length in small.shape)
+    return _is_dark_on_light(difference[top : len(small) - top, left : small.shape[1] - left])
+
+
+def without_light(grey: Grey, is_inverted: bool) -> Grey:
+    """Takes off what is wider than any stroke, however sharp its edges: shadows, thumbs, a table.
+
+    The top-hat transform (Meyer 1979, "Iterative image transformations for an automatic screening of cervical
+    smears"): a morphological closing fills what is dark and narrower than a square.
+
+    Returns:
+        Ink, 0 or more.
+    """
+    smooth = ndimage.gaussian_filter(grey, 0.004 * max(grey.shape))
+    smooth = -smooth if is_inverted else smooth
+    size = round(_WIDEST_STROKE * max(grey.shape))
+    light = -ndimage.grey_closing(-smooth, size, mode="nearest")
+    ink = smooth - light
+    return np.maximum(ink - np.median(ink), 0)
 
 
 def _is_dark_on_light(light: Grey) -> bool:
@@ -97,43 +191,36 @@ def _is_dark_on_light(light: Grey) -> bool:
     return float((np.minimum(light, 0) ** 2).sum()) > float((np.maximum(light, 0) ** 2).sum())
 
 
-def _separate(ink: Grey, noise: float) -> tuple[Flags, float]:
-    """Finds what is ink, specks left out, and how dark it is.
+def _separate(ink: Grey) -> tuple[Flags, float]:
+    """Finds what stands out.
 
     Returns:
-        Which pixels are ink or its grey edge (H, W), and the strength of full ink.
+        Which pixels do (H, W), and the least ink that they have.
 
     Raises:
         BlankImage: Nothing stands out.
     """
     smooth = ndimage.gaussian_filter(ink, 0.004 * max(ink.shape))
-    if float(smooth.max()) < max(_FAINTEST_INK, 3 * noise):
+    if float(smooth.max()) < _FAINTEST_INK:
         raise BlankImage
     threshold = otsu_threshold(smooth)
-    is_ink = smooth > threshold
-    parts, num_parts = ndimage.label(is_ink, np.ones((3, 3)))
-    sizes = ndimage.sum_labels(is_ink, parts, np.arange(1, num_parts + 1))
-    sizes = _without_surroundings(parts, sizes)
-    is_ink = np.isin(parts, 1 + np.flatnonzero(sizes >= _SMALLEST_PART * sizes.max()))
-    edge = max(1, round(0.012 * max(ink.shape)))
-    strength = max(float(np.quantile(ink[is_ink], 0.8)), threshold)
-    return ndimage.binary_dilation(is_ink, np.ones((3, 3)), edge), strength
+    return smooth > threshold, threshold
 
 
-def _without_surroundings(parts: NDArray[np.int32], sizes: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Makes nothing of parts that cover a side of the picture, such as a table beside the paper.
+def _is_blank(ink: Grey, is_ink: Flags, everything: Flags) -> bool:
+    """Says whether ink is nothing but the background's noise."""
+    if not is_ink.any() or len(find_parts(is_ink)[1]) > _MOST_PARTS:
+        return True
+    smooth = ndimage.gaussian_filter(ink, 0.004 * max(ink.shape))
+    near = ndimage.binary_dilation(everything, np.ones((3, 3)), max(1, round(0.012 * max(ink.shape))))
+    noise = float(smooth[~near].std()) if not near.all() else 0.0
+    return float(np.median(smooth[is_ink])) < max(_FAINTEST_INK, _CLEAREST_NOISE * noise)
 
-    Args:
-        parts: Number of the part that each pixel is of, 0 for none (H, W).
-        sizes: Of the parts.
 
-    Returns:
-        The sizes, 0 for what is no ink; as they are where nothing else would be left.
-    """
-    sides = (parts[0], parts[-1], parts[:, 0], parts[:, -1])
-    covered = [np.bincount(side, minlength=len(sizes) + 1)[1:] >= _COVERED * len(side) for side in sides]
-    kept = np.where(np.any(covered, axis=0), 0.0, sizes)
-    return kept if kept.max() >= _SMALLEST_PART * sizes.max() else sizes
+def _drowns(ink: Grey, grey: Grey) -> bool:
+    """Says whether ink is no darker than the noise between neighbouring pixels, which edges do not move."""
+    differences = np.abs(np.diff(grey, axis=1))
+    return differences.size > 0 and float(np.median(ink)) < 2.1 * float(np.median(differences))
 
 
 def otsu_threshold(values: Grey) -> float:

@@ -15,9 +15,14 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from mnist_exp.config.plain_values import shortened
 from mnist_exp.errors import ConfigError, nearest
 
-_FORMATS = ("PNG", "JPEG")
-_ENDINGS = (".png", ".jpg", ".jpeg")
-_ACCEPTED = "Accepted: PNG and JPEG files, a folder of them, a glob, or a list of these."
+# What Pillow decodes by itself: no format that runs a program (EPS, WMF), nests files, or reads others.
+_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF", "PPM", "JPEG2000", "AVIF")
+_ENDINGS = (
+    ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".dib", ".tif", ".tiff", ".gif", ".apng",
+    ".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".avif",
+)  # fmt: skip
+_NAMES = "PNG, JPEG, WebP, BMP, TIFF, GIF, PPM, JPEG 2000 or AVIF"
+_ACCEPTED = f"Accepted: {_NAMES} files, a folder of them, a glob, or a list of these."
 _MAX_BYTES, _MAX_PIXELS = 200_000_000, 50_000_000
 # No digit needs more to come out at 20 pixels.
 _MOST_SIDE = 1000
@@ -34,7 +39,7 @@ def find_images(patterns: Sequence[str]) -> list[Path]:
     """Lists the files that patterns mean, each once, in the order of the patterns, then of names.
 
     Args:
-        patterns: Files, folders (whose PNG and JPEG files are taken) and globs, `**` included.
+        patterns: Files, folders (whose pictures are taken) and globs, `**` included.
 
     Raises:
         ConfigError: A path is not there, or a pattern means no file.
@@ -47,9 +52,23 @@ def find_images(patterns: Sequence[str]) -> list[Path]:
             problem = getattr(error, "strerror", None) or str(error)
             raise ConfigError(f"images: {shortened(pattern)}: {problem.rstrip('.')}.", _ACCEPTED) from error
         if not matched:
-            raise ConfigError(f"images: {pattern} holds no PNG or JPEG file.", _ACCEPTED)
+            raise ConfigError(f"images: {pattern} holds no picture.", _ACCEPTED)
         found.update(dict.fromkeys(matched))
     return list(found)
+
+
+def find_passed_over(patterns: Sequence[str]) -> list[Path]:
+    """Lists the files of folders that `find_images` takes for no pictures, hidden ones left out."""
+    found: set[Path] = set()
+    for pattern in patterns:
+        path = Path(pattern).expanduser()
+        if path.is_dir():
+            found.update(
+                entry
+                for entry in path.iterdir()
+                if entry.is_file() and not entry.name.startswith(".") and not _is_picture(entry)
+            )
+    return sorted(found)
 
 
 def read_grey(path: Path) -> Grey:
@@ -59,7 +78,7 @@ def read_grey(path: Path) -> Grey:
     larger ones scaled down to 1,000 pixels.
 
     Args:
-        path: A PNG or JPEG file.
+        path: A file of one of the formats above; of several frames or pages, the first is read.
 
     Returns:
         float32 (H, W), 0 black to 1 white.
@@ -85,7 +104,7 @@ def read_grey(path: Path) -> Grey:
         except Image.DecompressionBombError as error:
             raise UnreadableImage(_too_large()) from error
         except UnidentifiedImageError as error:
-            raise UnreadableImage("not a PNG or JPEG image") from error
+            raise UnreadableImage(f"not a {_NAMES} image") from error
         except MemoryError as error:
             raise UnreadableImage("the memory is too small for it") from error
         except Exception as error:  # what a hostile file makes a decoder raise is not known beforehand
@@ -140,8 +159,8 @@ def _read(image: Image.Image) -> Grey:
         raise UnreadableImage(_too_large())
     # Turned last: turning copies, and the small picture is quicker to copy.
     turned = image.getexif().get(_ORIENTATION)
-    if image.mode.startswith("I"):
-        grey = _reduced(Image.fromarray(np.asarray(image, np.float32) / np.float32(65535)))
+    if image.mode.startswith("I") or image.mode == "F":
+        grey = _reduced(Image.fromarray(_scaled(np.asarray(image, np.float32))))
     else:
         grey = _on_paper(_reduced(image.convert("RGBA" if image.has_transparency_data else "RGB")))
     if turned is not None:
@@ -151,6 +170,16 @@ def _read(image: Image.Image) -> Grey:
 
 
 _ORIENTATION = 0x0112
+
+
+def _scaled(values: Grey) -> Grey:
+    """Brings wide pixels to 0 to 1: 16 bits by their format's range, others by their own."""
+    low, high = float(np.nanmin(values)), float(np.nanmax(values))
+    if low >= 0 and 1 < high <= 65535:
+        low, high = 0.0, 65535.0
+    if not np.isfinite([low, high]).all():
+        raise UnreadableImage("its values are not finite")
+    return np.nan_to_num((values - np.float32(low)) / np.float32(max(high - low, 1e-12))).clip(0, 1)
 
 
 def _reduced(image: Image.Image) -> Image.Image:

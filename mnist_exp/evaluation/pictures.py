@@ -24,12 +24,14 @@ class Picture:
             high; null where nobody will look at it.
         image: What the network is shown, uint8 (side, side), 0 background.
         is_inverted: Whether it was dark on light.
+        has_surroundings: Whether something besides the digit, or a shadow, was left out.
     """
 
     path: Path
     thumbnail: Grey | None
     image: NDArray[np.uint8]
     is_inverted: bool
+    has_surroundings: bool
 
 
 @dataclass(frozen=True)
@@ -66,5 +68,5 @@ def read_pictures(
             unread.append(Unread(path, "blank: nothing stands out from the background"))
         else:
             thumbnail = shrunk(grey, _THUMBNAIL_SIDE) if len(read) < num_shown else None
-            read.append(Picture(path, thumbnail, framed.image, framed.is_inverted))
+            read.append(Picture(path, thumbnail, *framed))
     return read, unread

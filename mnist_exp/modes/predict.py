@@ -17,6 +17,7 @@ from mnist_exp.evaluation.work import quietly
 from mnist_exp.report.terminal import Terminal
 from mnist_exp.runs import files
 from mnist_exp.runs.members import Member, check_classes, read_members
+from mnist_exp.runs.records import Background
 from mnist_exp.runs.writer import claim_folder
 
 _USED = ("mode", "runs_dir", *MODE_KEYS["predict"])
@@ -79,19 +80,22 @@ def answer(request: PredictRequest, terminal: Terminal, given: Path | None) -> N
         RunError: An image could not be read; all others were predicted. Or a file could not be written.
     """
     # Imported here: pictures need Pillow and scipy, which a refused request need not wait for.
-    from mnist_exp.evaluation.image_files import find_images
+    from mnist_exp.evaluation.backgrounds import choose_background
+    from mnist_exp.evaluation.image_files import find_images, find_passed_over
     from mnist_exp.report.prediction_table import file_name
 
     patterns = [request.images] if isinstance(request.images, str) else request.images or []
     members = read_members(request.run or [], Path(request.runs_dir))
     check_classes(members)
     paths = find_images(patterns)
+    background, note = choose_background([run for run, _ in members])
+    notes = [note, *_passed_over(find_passed_over(patterns))]
     name = members[0][1].model.name if len(members) == 1 else "ensemble"
 
     def claim() -> Path:
         return claim_folder(Path(request.runs_dir), f"predict_{name}", given)
 
-    unread = _predict(members, paths, claim, terminal)
+    unread = _predict(members, paths, claim, terminal, background, notes)
     if unread:
         names = ", ".join(file_name(each) for each in unread[:_MOST_NAMED])
         more = f" and {len(unread) - _MOST_NAMED:,} more" if len(unread) > _MOST_NAMED else ""
@@ -99,7 +103,12 @@ def answer(request: PredictRequest, terminal: Terminal, given: Path | None) -> N
 
 
 def _predict(
-    members: Sequence[Member], paths: Sequence[Path], claim: Callable[[], Path], terminal: Terminal
+    members: Sequence[Member],
+    paths: Sequence[Path],
+    claim: Callable[[], Path],
+    terminal: Terminal,
+    background: Background,
+    notes: Sequence[str],
 ) -> list[Path]:
     """Predicts, shows and writes.
 
@@ -124,20 +133,34 @@ def _predict(
                 f"run: its network takes images of {shape[0]} × {shape[1]} pixels, not square ones."
             )
         read, unread = read_pictures(paths, shape[0], frame_for(config.data.name), _MOST_DRAWN)
-        probabilities = networks.predict(network, [picture.image for picture in read], shape)
+        shown = [255 - each.image if background == "light" else each.image for each in read]
+        probabilities = networks.predict(network, shown, shape)
         choices = [top_choices(row, names) for row in probabilities]
         output_dir = claim()
         files.write_bytes(output_dir / _TABLE, prediction_table(read, choices, unread).encode())
         drawable = drawable_names(names)
-        not_drawn = _draw(read, [top_choices(row, drawable) for row in probabilities], output_dir / _PLOTS)
+        drawn = [top_choices(row, drawable) for row in probabilities]
+        not_drawn = _draw(read, drawn, output_dir / _PLOTS, background)
     for sentence in not_drawn:
         terminal.print(sentence)
     asked = [str(member.path) for member, _ in members]
-    terminal.print(render_predictions(read, choices, unread, asked, str(output_dir)))
+    terminal.print(render_predictions(read, choices, unread, asked, str(output_dir), notes))
     return [each.path for each in unread]
 
 
-def _draw(read: Sequence[Any], choices: Sequence[Any], plots_dir: Path) -> list[str]:
+def _passed_over(paths: Sequence[Path]) -> list[str]:
+    """Counts and names the files of folders that are no pictures."""
+    from mnist_exp.report.prediction_table import file_name
+
+    if not paths:
+        return []
+    names = ", ".join(file_name(path) for path in paths[:_MOST_NAMED])
+    more = f" and {len(paths) - _MOST_NAMED:,} more" if len(paths) > _MOST_NAMED else ""
+    verb = "file was" if len(paths) == 1 else "files were"
+    return [f"{len(paths):,} other {verb} passed over: {names}{more}"]
+
+
+def _draw(read: Sequence[Any], choices: Sequence[Any], plots_dir: Path, background: Background) -> list[str]:
     """Draws the first pictures, so many a figure; says which figures could not be drawn."""
     from mnist_exp.report.figures.prediction_plot import PICTURES_A_FIGURE, plot_predictions
     from mnist_exp.report.figures.style import Plot, draw_plots
@@ -147,7 +170,9 @@ def _draw(read: Sequence[Any], choices: Sequence[Any], plots_dir: Path) -> list[
     plots: dict[str, Plot] = {}
     for number, start in enumerate(range(0, shown, PICTURES_A_FIGURE), 1):
         part = slice(start, min(start + PICTURES_A_FIGURE, shown))
-        remark = f"{part.start + 1:,} and on, of {len(read):,}" if len(read) > PICTURES_A_FIGURE else ""
+        remark = "dark on light, as the run's images" if background == "light" else ""
+        if len(read) > PICTURES_A_FIGURE:
+            remark = f"{part.start + 1:,} and on, of {len(read):,}" + (f"; {remark}" if remark else "")
         name = "predictions" if number == 1 else f"predictions_{number}"
         plots[name] = partial(plot_predictions, read[part], choices[part], remark)
     return draw_plots(plots, plots_dir)

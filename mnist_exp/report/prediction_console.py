@@ -63,6 +63,7 @@ def render_predictions(
     unread: Sequence[Unread],
     runs: Sequence[str],
     path: str,
+    notes: Sequence[str] = (),
 ) -> RenderableType:
     """Shows what the network saw and what it took it for.
 
@@ -72,6 +73,7 @@ def render_predictions(
         unread: Those that could not.
         runs: Whose network answered; of several, the mean of theirs.
         path: Where everything was written to, as the user would type it.
+        notes: Lines on what pictures were made into, and on files passed over.
     """
     parts: list[RenderableType] = []
     if pictures:
@@ -80,6 +82,8 @@ def render_predictions(
         parts.append(_render_list(pictures, choices))
     if several := [picture for picture in pictures if shows_several(picture.image)]:
         parts += [Text(), _word_several(several)]
+    if surrounded := [picture for picture in pictures if picture.has_surroundings]:
+        parts += [Text(), _word_surrounded(surrounded)]
     if unread:
         parts += [Text(), Text(f"{plural(len(unread), 'image')} skipped", style="bold yellow")]
         parts.append(render_facts(*_skipped(unread)))
@@ -87,7 +91,7 @@ def render_predictions(
     word = "run" if len(runs) == 1 else "the mean of"
     asked = Text("\n".join(map(one_line, runs)), style="cyan")
     facts = render_facts(("images", counts), (word, asked), ("written", Text(path, style="cyan")))
-    return Group(*parts, Text(), facts)
+    return Group(*parts, Text(), *(Text(one_line(note)) for note in notes), facts)
 
 
 def _word_several(several: Sequence[Picture]) -> Text:
@@ -97,10 +101,21 @@ def _word_several(several: Sequence[Picture]) -> Text:
         if len(several) == 1
         else "seem to show several things, and are"
     )
-    names = ", ".join(one_line(file_name(each.path)) for each in several[:_MOST_UNREAD])
-    hidden = len(several) - _MOST_UNREAD
-    more = f" and {hidden:,} more (shows_several in predictions.csv)" if hidden > 0 else ""
-    words = f"{plural(len(several), 'image')} {verb} read as one: "
+    return _named(f"{plural(len(several), 'image')} {verb} read as one: ", several, "shows_several")
+
+
+def _word_surrounded(surrounded: Sequence[Picture]) -> Text:
+    """Names the pictures whose digit had to be told from something else."""
+    verb = "shows" if len(surrounded) == 1 else "show"
+    words = f"{plural(len(surrounded), 'image')} {verb} a shadow or something else, which was left out: "
+    return _named(words, surrounded, "shows_something_else")
+
+
+def _named(words: str, pictures: Sequence[Picture], column: str) -> Text:
+    """Says something of pictures, the first of them by name."""
+    names = ", ".join(one_line(file_name(each.path)) for each in pictures[:_MOST_UNREAD])
+    hidden = len(pictures) - _MOST_UNREAD
+    more = f" and {hidden:,} more ({column} in predictions.csv)" if hidden > 0 else ""
     return Text.assemble((words, "bold yellow"), (f"{names}{more}", "cyan"))
 
 

@@ -17,7 +17,7 @@ from mnist_exp.runs.spreadsheet import cell
 NUM_CHOICES = 3
 _HEADINGS = (
     "file", "prediction", "probability", "second", "second_probability", "third", "third_probability",
-    "dark_on_light", "shows_several", "error",
+    "dark_on_light", "shows_several", "shows_something_else", "error",
 )  # fmt: skip
 
 
@@ -61,5 +61,5 @@ def prediction_table(
 def _line(picture: Picture, found: Sequence[Choice]) -> Iterable[str]:
     values = [part for choice in found for part in (cell(choice.name), str(choice.probability))]
     values += [""] * (2 * NUM_CHOICES - len(values))
-    flags = (picture.is_inverted, shows_several(picture.image))
+    flags = (picture.is_inverted, shows_several(picture.image), picture.has_surroundings)
     return [cell(file_name(picture.path)), *values, *(str(flag).lower() for flag in flags), ""]

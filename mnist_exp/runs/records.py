@@ -87,6 +87,9 @@ class GitRecord(Struct, frozen=True, kw_only=True):
     dirty: bool
 
 
+Background = Literal["dark", "light"]
+
+
 class DataRecord(Struct, frozen=True, kw_only=True):
     """Which images a run saw, known by their content.
 
@@ -100,6 +103,7 @@ class DataRecord(Struct, frozen=True, kw_only=True):
         num_train: Number of images trained on.
         num_validation: Number of images validated on.
         num_test: Number of test images.
+        background: Of the training images, dark or light; null where they differ, or it was not recorded.
     """
 
     name: str
@@ -111,6 +115,7 @@ class DataRecord(Struct, frozen=True, kw_only=True):
     num_train: int
     num_validation: int
     num_test: int
+    background: Background | None = None
 
 
 class EngineRecord(Struct, frozen=True, kw_only=True):

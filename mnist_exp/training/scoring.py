@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnist_exp.config.schema import Config, MlpConfig
+from mnist_exp.data.backgrounds import find_background
 from mnist_exp.data.dataset import Images, Source, TrainingData
 from mnist_exp.report.figures import curves as plots
 from mnist_exp.report.figures import image_plots
@@ -72,6 +73,7 @@ def data_record(source: Source, seen: TrainingData, test: Images | None) -> Data
         num_train=len(seen.training),
         num_validation=len(seen.validation or ()),
         num_test=source.num_images("test"),
+        background=find_background(seen.training.images),
     )
 
 

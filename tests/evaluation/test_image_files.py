@@ -63,14 +63,15 @@ def hostile_png(width: int, height: int) -> bytes:
     ("content", "words"),
     [
         (b"", "empty"),
-        (b"hello", "not a PNG or JPEG"),
-        (b"GIF89a\x01\x00\x01\x00\x00\x00\x00;", "not a PNG or JPEG"),
+        (b"hello", "not a PNG, JPEG"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not a PNG, JPEG"),
+        (b"GIF89a\x01\x00\x01\x00\x00\x00\x00;", "not a PNG, JPEG"),
         (hostile_png(9000, 9000), "too many pixels"),
         (hostile_png(60_000, 60_000), "too many pixels"),
         (hostile_png(500, 500), "truncated"),
         (hostile_png(0, 5), "not a PNG"),
     ],
-    ids=["empty", "text", "gif", "large", "bomb", "cut", "no width"],
+    ids=["empty", "text", "eps", "gif without a frame", "large", "bomb", "cut", "no width"],
 )
 def test_a_file_that_shows_no_picture_is_refused(tmp_path: Path, content: bytes, words: str) -> None:
     (tmp_path / "a.png").write_bytes(content)
@@ -102,7 +103,7 @@ def test_files_folders_globs_and_lists_are_found_once_and_in_order(tmp_path: Pat
 
 @pytest.mark.parametrize(
     ("pattern", "words"),
-    [("dgit.png", '"digit.png"'), ("*.jpg", "holds no PNG or JPEG"), ("empty", "holds no PNG or JPEG")],
+    [("dgit.png", '"digit.png"'), ("*.jpg", "holds no picture"), ("empty", "holds no picture")],
 )
 def test_what_is_not_there_is_refused(tmp_path: Path, pattern: str, words: str) -> None:
     (tmp_path / "empty").mkdir()

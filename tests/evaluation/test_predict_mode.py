@@ -12,6 +12,7 @@ import pytest
 import yaml
 from PIL import Image
 
+from mnist_exp.data.backgrounds import find_background
 from mnist_exp.errors import ConfigError, RunError
 from mnist_exp.evaluation.framing import DIGITS
 from mnist_exp.evaluation.pictures import read_pictures
@@ -172,3 +173,32 @@ def test_the_command_exits_with_1_after_an_unreadable_picture(
     done = run_command("mode=predict", f"run={finished_run.path}", "images=[in/000_0.png,in]", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads((finished_run.path / "manifest.json").read_text())["status"] == "completed"
+
+
+def test_pictures_are_made_what_the_runs_own_images_are(finished_run: FinishedRun, tmp_path: Path) -> None:
+    digits = str(save_digits(tmp_path / "in", 4))
+    (tmp_path / "in" / "notes.heic").write_bytes(b"x")
+    run = Path(shutil.copytree(finished_run.path, tmp_path / "dark"))
+    record = json.loads((run / "manifest.json").read_text())
+    assert record["data"]["background"] == "dark"
+    seen = []
+    for background, words in (("dark", "light on dark"), ("light", "dark on light"), (None, "light on dark")):
+        record["data"]["background"] = background
+        (run / "manifest.json").write_text(json.dumps(record))
+        text, folder = ask_predict(run, tmp_path / f"{background}", digits)
+        plain = " ".join(text.split())
+        assert f"pictures are made {words}, as the run's own images are" in plain
+        assert "1 other file was passed over" in plain and "notes.heic" in plain
+        seen.append([row["probability"] for row in read_rows(folder)])
+    assert seen[0] == seen[2] != seen[1]
+
+
+def test_which_background_a_data_set_has_is_measured() -> None:
+    digits, _ = bundled_digits(50)
+    clothes = np.clip(np.kron(digits[:, 4:24, 4:24], np.ones((1, 2, 2))), 0, 255)[:, 6:34, 6:34].astype(
+        np.uint8
+    )
+    assert find_background(digits) == find_background(clothes) == "dark"
+    assert find_background(255 - digits) == find_background(255 - clothes) == "light"
+    assert find_background(digits // 2 + 100) == "dark"
+    assert find_background(np.concatenate([digits, 255 - digits])) is None

@@ -68,9 +68,10 @@ def _draw_picture(figure: Figure, total: float, corner: tuple[float, float], pic
         original.imshow(picture.thumbnail, cmap="gray", vmin=0, vmax=1)
     seen = _axes(figure, total, (corner[0] + _TILE + 0.1, corner[1]), _TILE)
     seen.imshow(colormaps["Greys"](Normalize(-12, 255)(picture.image)), interpolation="nearest")
-    is_doubtful = shows_several(picture.image)
-    name = shorten(one_line(file_name(picture.path).rpartition("/")[2]), 24 if is_doubtful else 34)
-    words, colour = (f"{name}: several?", DARK_VERMILION) if is_doubtful else (name, QUIET)
+    is_doubtful = shows_several(picture.image) or picture.has_surroundings
+    name = shorten(one_line(file_name(picture.path).rpartition("/")[2]), 18 if is_doubtful else 34)
+    doubt = "several?" if shows_several(picture.image) else "something else?"
+    words, colour = (f"{name}: {doubt}", DARK_VERMILION) if is_doubtful else (name, QUIET)
     top = (corner[1] + _TILE + 0.05) / total
     figure.text(corner[0] / 8, top, words, size=8.5, color=colour, parse_math=False, va="bottom")
 

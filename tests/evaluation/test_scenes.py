@@ -1,0 +1,67 @@
+"""Digits in scenes: what the network is shown of them, or a word that something else is there."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mnist_exp.evaluation.framing import BlankImage, frame
+from mnist_exp.evaluation.image_files import find_images, find_passed_over, read_grey
+from tests.evaluation.drawings import bundled_digits
+from tests.evaluation.scenes import BARE, FORMATS, SURROUNDED, blank_pages, page
+
+COUNT = 4
+# Moved by one pixel, a digit is 26 grey levels away on average; another digit is 45.
+MOST_APART = 26
+
+
+def distance(seen: np.ndarray, image: np.ndarray) -> float:
+    return float(np.abs(seen.astype(float) - image).mean())
+
+
+@pytest.mark.parametrize("name", SURROUNDED)
+def test_what_is_no_digit_is_left_out_or_said(name: str) -> None:
+    generator = np.random.default_rng(3)
+    for image in bundled_digits(COUNT)[0]:
+        framed = frame(SURROUNDED[name](image, generator))
+        assert framed.has_surroundings or distance(framed.image, image) < MOST_APART
+
+
+@pytest.mark.parametrize("name", ["box inset", "box without its right side", "circled", "thumb below",
+                                  "shadow, slanted", "dark corners, strong", "sheet on a table"])  # fmt: skip
+def test_the_digit_itself_is_found(name: str) -> None:
+    generator = np.random.default_rng(3)
+    images = bundled_digits(COUNT)[0]
+    distances = [distance(frame(SURROUNDED[name](image, generator)).image, image) for image in images]
+    assert np.median(distances) < MOST_APART
+
+
+@pytest.mark.parametrize("name", BARE)
+def test_no_margin_and_few_greys_suffice(name: str) -> None:
+    images = bundled_digits(10 * COUNT)[0]
+    seen = [frame(BARE[name](image, np.random.default_rng(3))).image for image in images]
+    distances = [distance(found, image) for found, image in zip(seen, images, strict=True)]
+    assert np.mean(np.array(distances) < MOST_APART + 8) >= 0.9
+
+
+def test_an_ordinary_page_is_not_called_anything_else() -> None:
+    images = bundled_digits(10 * COUNT)[0]
+    assert not any(frame(page(image, np.random.default_rng(3))).has_surroundings for image in images)
+
+
+@pytest.mark.parametrize("name", blank_pages(np.random.default_rng(3)))
+def test_an_empty_page_is_blank_in_any_light(name: str) -> None:
+    with pytest.raises(BlankImage):
+        frame(np.rint(255 * blank_pages(np.random.default_rng(3))[name]).astype(np.float32) / 255)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_format_is_read_as_the_plain_page(tmp_path: Path, name: str) -> None:
+    write, ending = FORMATS[name]
+    grey = page(bundled_digits(1)[0][0], np.random.default_rng(3))
+    path = write(grey, tmp_path / f"digit.{ending}")
+    (tmp_path / "digit.heic").write_bytes(b"x")
+    (tmp_path / ".hidden").write_bytes(b"x")
+    assert find_images([str(tmp_path)]) == [path]
+    assert [each.name for each in find_passed_over([str(tmp_path)])] == ["digit.heic"]
+    assert distance(frame(read_grey(path)).image, frame(grey).image) < MOST_APART
