@@ -20,11 +20,9 @@ from mnist_exp.config.parsing import (
     own_keys,
     parse,
     parse_tree,
-    read_config,
     refuse_outside_options,
     refuse_sweep_keys,
     resolve,
-    resumed_tree,
 )
 from mnist_exp.config.refusals import explain_hydra
 from mnist_exp.config.schema import Config
@@ -36,6 +34,7 @@ from mnist_exp.processes.start import check_working_folder, prepare
 from mnist_exp.report.terminal import Terminal, bearing_lost_output
 from mnist_exp.runs import files, writer
 from mnist_exp.runs.job import Job
+from mnist_exp.runs.run import read_config, resumed_tree
 
 _READING = {
     "compare": "mnist_exp.modes.compare",
@@ -166,7 +165,7 @@ def _execute(composed: DictConfig, terminal: Terminal) -> int | None:
     config = parse(composed)
     if config.resume is not None:
         # Imported here: it needs numpy, which --help need not wait for.
-        from mnist_exp.runs.choosing import choose_stopped
+        from mnist_exp.runs.finding import choose_stopped
 
         _go_on(choose_stopped(config.resume, Path(config.runs_dir)), tree, typed, terminal)
         return None

@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Iterable
 from typing import ClassVar
 
-from mnist_exp.report.streams import without_control
+from mnist_exp.words import without_control
 
 _MOST_NAMES = 20
 _KERAS_WRAPPER = "Exception encountered when calling "

@@ -1,10 +1,13 @@
 """How good, and how sure: figures from predictions and scores, without any framework."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from statistics import NormalDist, mean, variance
 
 import numpy as np
 from numpy.typing import NDArray
+
+_MOST_SEEDS = 1_000_000
 
 
 def accuracy(probabilities: NDArray[np.float32], labels: NDArray[np.uint8]) -> float:
@@ -106,3 +109,281 @@ def _around(centre: float, error: float, freedom: float, level: float) -> tuple[
 
     margin = float(stdtrit(freedom, (1 + level) / 2)) * error
     return centre - margin, centre + margin
+
+
+@dataclass(frozen=True, slots=True)
+class Discordance:
+    """What two networks made of the same images, counted.
+
+    Attributes:
+        both: Number of images that both get right.
+        only_first: Number that the first alone gets right.
+        only_second: Number that the second alone gets right.
+        neither: Number that both get wrong.
+    """
+
+    both: int
+    only_first: int
+    only_second: int
+    neither: int
+
+    @property
+    def count(self) -> int:
+        """Number of images."""
+        return self.both + self.only_first + self.only_second + self.neither
+
+    @property
+    def difference(self) -> float:
+        """Accuracy of the first minus that of the second."""
+        return (self.only_first - self.only_second) / self.count
+
+
+@dataclass(frozen=True, slots=True)
+class MeanTest:
+    """What a t test came to.
+
+    Attributes:
+        difference: Of the means.
+        interval: Of it, at the level that was asked for.
+        p_value: Two-sided.
+        freedom: Degrees of freedom.
+    """
+
+    difference: float
+    interval: tuple[float, float]
+    p_value: float
+    freedom: float
+
+
+def count_discordance(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> Discordance:
+    """Counts who is right where.
+
+    Args:
+        first: Whether the first network is right (N,), N at least 1.
+        second: Whether the second one is, on the same images.
+    """
+    cells = np.bincount(2 * first.astype(np.int64) + second, minlength=4).tolist()
+    return Discordance(both=cells[3], only_first=cells[2], only_second=cells[1], neither=cells[0])
+
+
+def mcnemar_p_value(only_first: int, only_second: int) -> float:
+    """Tests whether two networks are equally accurate, from the images on which just one is right.
+
+    McNemar's test in its exact form (McNemar 1947, "Note on the sampling error of the difference
+    between correlated proportions or percentages"): were they equally accurate, each such image
+    would be a toss of a coin. No approximation, whatever the counts.
+
+    Args:
+        only_first: Number of images that the first alone gets right.
+        only_second: Number that the second alone gets right.
+
+    Returns:
+        Two-sided p value; 1 without any such image.
+    """
+    count, fewest = only_first + only_second, min(only_first, only_second)
+    ways, total = 1, 0
+    for successes in range(fewest + 1):
+        total += ways
+        ways = ways * (count - successes) // (successes + 1)
+    # Whole numbers to the end: Python divides them correctly rounded, however large.
+    return min(1.0, 2 * total / 2**count)
+
+
+def paired_difference_interval(counts: Discordance, level: float = 0.95) -> tuple[float, float]:
+    """Bounds the difference of two accuracies on the same images.
+
+    Method 10 of Newcombe 1998, "Improved confidence intervals for the difference between binomial
+    proportions based on paired data": both Wilson intervals, put together with the correlation of
+    the two, which is corrected for continuity. It keeps its level near 100%, and has a width where
+    the two never disagree.
+
+    Args:
+        counts: Of at least one image.
+        level: Share of such intervals that hold the true difference.
+
+    Returns:
+        Low and high, within [-1, 1].
+    """
+    right_first, right_second = counts.both + counts.only_first, counts.both + counts.only_second
+    low_first, high_first = wilson_interval(right_first, counts.count, level)
+    low_second, high_second = wilson_interval(right_second, counts.count, level)
+    first, second = right_first / counts.count, right_second / counts.count
+    below, above = first - low_first, high_first - first
+    below_second, above_second = second - low_second, high_second - second
+    twice = 2 * _correlation(counts)
+    left = max(below**2 - twice * below * above_second + above_second**2, 0.0) ** 0.5
+    right = max(above**2 - twice * above * below_second + below_second**2, 0.0) ** 0.5
+    return counts.difference - left, counts.difference + right
+
+
+def _correlation(counts: Discordance) -> float:
+    """Returns phi of the four counts, corrected for continuity as Newcombe's method 10 does."""
+    product = (counts.both + counts.only_first) * (counts.only_second + counts.neither)
+    product *= (counts.both + counts.only_second) * (counts.only_first + counts.neither)
+    if not product:
+        return 0.0
+    excess = counts.both * counts.neither - counts.only_first * counts.only_second
+    if excess > 0:
+        return max(excess - counts.count / 2, 0.0) / product**0.5
+    return excess / product**0.5
+
+
+def paired_t_test(
+    first: Sequence[float], second: Sequence[float], step: float = 0.0, level: float = 0.95
+) -> MeanTest:
+    """Tests whether the mean differs, from scores that belong together one by one (same seeds).
+
+    Student's t test of the differences (Student 1908, "The probable error of a mean").
+
+    Args:
+        first: At least two finite scores.
+        second: As many, in the same order of seeds.
+        step: What scores are rounded to: 1 / number of images. Their variance counts as no less
+            than rounding makes it, since scores that happen to be equal are not free of error.
+        level: Share of such intervals that hold the true difference.
+    """
+    differences = [one - other for one, other in zip(first, second, strict=True)]
+    square = max(variance(differences), step**2 / 6) / len(differences)
+    return _t_test(mean(differences), square, len(differences) - 1, level)
+
+
+def welch_t_test(
+    first: Sequence[float], second: Sequence[float], step: float = 0.0, level: float = 0.95
+) -> MeanTest:
+    """Tests whether the mean differs, from scores on seeds of their own.
+
+    Welch's t test with Satterthwaite's degrees of freedom (Welch 1947, "The generalization of
+    Student's problem when several different population variances are involved"; Satterthwaite 1946).
+
+    Args:
+        first: At least two finite scores.
+        second: At least two others.
+        step: As in `paired_t_test`.
+        level: As in `paired_t_test`.
+    """
+    squares = [max(variance(scores), step**2 / 12) / len(scores) for scores in (first, second)]
+    freedom = satterthwaite(squares, [len(first) - 1, len(second) - 1])
+    return _t_test(mean(first) - mean(second), sum(squares), freedom, level)
+
+
+def pooled_t_test(
+    first: Sequence[float], second: Sequence[float], step: float = 0.0, level: float = 0.95
+) -> MeanTest:
+    """Tests whether the mean differs where one side has a single score.
+
+    Student's t test for two samples, which takes both sides to vary alike over seeds: a single
+    score says nothing of that.
+
+    Args:
+        first: One or more finite scores.
+        second: The same; at least three in all.
+        step: As in `paired_t_test`.
+        level: As in `paired_t_test`.
+    """
+    freedom = len(first) + len(second) - 2
+    spread = max(pooled_variance([first, second]) or 0.0, step**2 / 12)
+    square = spread * (1 / len(first) + 1 / len(second))
+    return _t_test(mean(first) - mean(second), square, freedom, level)
+
+
+def pooled_variance(samples: Sequence[Sequence[float]]) -> float | None:
+    """Estimates the variance within samples that are taken to vary alike; None with no two scores."""
+    several = [scores for scores in samples if len(scores) > 1]
+    if not several:
+        return None
+    squares = sum((len(scores) - 1) * variance(scores) for scores in several)
+    return squares / sum(len(scores) - 1 for scores in several)
+
+
+def satterthwaite(squares: Sequence[float], freedoms: Sequence[float]) -> float:
+    """Returns the degrees of freedom of a sum of variances (Satterthwaite 1946).
+
+    Args:
+        squares: Each part's variance.
+        freedoms: Each part's degrees of freedom.
+    """
+    total = sum(squares)
+    if not total:
+        return float(sum(freedoms))
+    return 1 / sum(
+        (square / total) ** 2 / freedom for square, freedom in zip(squares, freedoms, strict=True) if square
+    )
+
+
+def _t_test(difference: float, square: float, freedom: float, level: float) -> MeanTest:
+    """Finishes a t test, from a difference and its squared standard error."""
+    # Imported here: it takes 0.2 s, which commands without tests need not wait for.
+    from scipy.special import stdtr, stdtrit
+
+    error = square**0.5
+    if not error:
+        return MeanTest(difference, (difference, difference), 1.0 if not difference else 0.0, freedom)
+    margin = float(stdtrit(freedom, (1 + level) / 2)) * error
+    p_value = min(1.0, 2 * float(stdtr(freedom, -abs(difference) / error)))
+    return MeanTest(difference, (difference - margin, difference + margin), p_value, freedom)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Corrects p values for their number, so that all decisions together err as rarely as one.
+
+    Holm 1979, "A simple sequentially rejective multiple test procedure".
+
+    Args:
+        p_values: Of as many tests, in any order and however they depend on one another.
+
+    Returns:
+        Corrected p values in the same order, none smaller than it was.
+    """
+    corrected, largest = [0.0] * len(p_values), 0.0
+    for rank, place in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[place]))
+        corrected[place] = largest
+    return corrected
+
+
+def seeds_to_see(
+    difference: float, spread: float, *, paired: bool, power: float = 0.8, level: float = 0.95
+) -> int:
+    """Says how many seeds a side show a difference, with a given chance.
+
+    The power of the t test, by the noncentral t distribution (Cohen 1988, "Statistical power
+    analysis for the behavioral sciences", chapter 2).
+
+    Args:
+        difference: What is to be seen; more than 0.
+        spread: Standard deviation of the differences by seed when paired, else of a side's scores.
+        paired: Whether both sides use the same seeds.
+        power: The chance of seeing it.
+        level: 1 minus the share of false alarms.
+
+    Returns:
+        The smallest number of seeds, at least 2 and at most a million.
+    """
+
+    def shows(count: int) -> bool:
+        freedom = count - 1 if paired else 2 * (count - 1)
+        error = spread * ((1 if paired else 2) / count) ** 0.5
+        return _t_power(difference / error, freedom, level) >= power
+
+    return 2 if not spread else _smallest(shows, 2, _MOST_SEEDS)
+
+
+def _t_power(noncentrality: float, freedom: int, level: float) -> float:
+    """Returns how often a two-sided t test rejects."""
+    from scipy.special import nctdtr, stdtrit
+
+    if noncentrality > 30:
+        return 1.0
+    edge = float(stdtrit(freedom, (1 + level) / 2))
+    return 1 - float(nctdtr(freedom, noncentrality, edge)) + float(nctdtr(freedom, noncentrality, -edge))
+
+
+def _smallest(holds: Callable[[int], bool], low: int, high: int) -> int:
+    """Returns the smallest number for which something holds that holds for all larger ones too."""
+    reach = low
+    while reach < high and not holds(reach):
+        low, reach = reach + 1, min(2 * reach, high)
+    while low < reach:
+        middle = (low + reach) // 2
+        low, reach = (low, middle) if holds(middle) else (middle + 1, reach)
+    return low

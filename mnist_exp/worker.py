@@ -15,13 +15,13 @@ from pathlib import Path
 
 import msgspec
 
-from mnist_exp.config.parsing import read_config
 from mnist_exp.config.schema import DataConfig
 from mnist_exp.data.dataset import TrainingData, find_source, load_training_data
 from mnist_exp.errors import ConfigError
 from mnist_exp.processes.local_workers import MAKES_WAY, Assignment
 from mnist_exp.processes.signals import STOPPING
 from mnist_exp.runs.records import Manifest
+from mnist_exp.runs.run import read_config
 from mnist_exp.training.device import start_fresh
 from mnist_exp.training.preprocessing import prepare_training
 from mnist_exp.tuning.definition import Search

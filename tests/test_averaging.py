@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from mnist_exp.config.schema import Config
-from mnist_exp.data.source import LabelledImages
+from mnist_exp.data.dataset import LabelledImages
 from mnist_exp.errors import ConfigError
 from mnist_exp.runs.records import EpochMetrics
 from mnist_exp.training import fitting
 from mnist_exp.training.averaging import BatchStatistics
-from mnist_exp.training.best_epoch import BestWeights
+from mnist_exp.training.callbacks import BestWeights
 from mnist_exp.training.checkpoints import Checkpoint, TrainingState, read_checkpoint, write_checkpoint
 from mnist_exp.training.engine import ExperimentModel
 
@@ -100,7 +100,7 @@ def test_batches_count_alike(monkeypatch: pytest.MonkeyPatch) -> None:
     dense, layer = model.network.layers[1], model.network.layers[2]
     statistics = BatchStatistics(model, DIGITS)
     statistics.take(epoch=3)
-    from mnist_exp.training.batches import shuffle
+    from mnist_exp.training.model import shuffle
 
     batches = (DIGITS.images[shuffle(model.seed, 3, 450)[:200]] / np.float32(255)).reshape(2, 100, 784)
     seen = [np.asarray(dense(batch)) for batch in batches]

@@ -2,12 +2,11 @@
 
 import pytest
 
-from mnist_exp.data.source import LabelledImages
+from mnist_exp.data.dataset import LabelledImages
 from mnist_exp.errors import RunError
 from mnist_exp.runs.records import EpochMetrics
 from mnist_exp.training import fitting
-from mnist_exp.training.best_epoch import BestEpoch
-from mnist_exp.training.callbacks import EpochRecorder, StopOnCollapse
+from mnist_exp.training.callbacks import BestEpoch, EpochRecorder, StopOnCollapse
 
 from .digits import sample_digits
 from .trainings import accepted, built

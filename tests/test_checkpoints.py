@@ -10,11 +10,11 @@ import pytest
 
 from mnist_exp.config import keras_names
 from mnist_exp.config.schema import Config
-from mnist_exp.data.source import LabelledImages
+from mnist_exp.data.dataset import LabelledImages
 from mnist_exp.errors import ConfigError
 from mnist_exp.runs.records import EpochMetrics
 from mnist_exp.training import fitting
-from mnist_exp.training.best_epoch import BestWeights
+from mnist_exp.training.callbacks import BestWeights
 from mnist_exp.training.checkpoints import Checkpoint, read_checkpoint, restore, write_checkpoint
 
 from . import trainings

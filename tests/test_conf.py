@@ -11,12 +11,11 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 
 from mnist_exp.config import parsing, schema
-from mnist_exp.data.dataset import find_source, load_training_data
-from mnist_exp.data.source import LabelledImages
+from mnist_exp.data.dataset import LabelledImages, find_source, load_training_data
 from mnist_exp.runs import writer
 from mnist_exp.runs.records import EpochMetrics, Manifest
 from mnist_exp.training import fitting
-from mnist_exp.training.best_epoch import BestCheckpoint
+from mnist_exp.training.callbacks import BestCheckpoint
 from mnist_exp.training.device import start_fresh
 from mnist_exp.training.networks import build_network
 

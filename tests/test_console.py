@@ -403,7 +403,7 @@ def test_neither_console_nor_plots_import_tensorflow():
     code = (
         "import sys, mnist_exp.report.terminal, mnist_exp.report.run_console\n"
         "assert 'matplotlib' not in sys.modules\n"
-        "import mnist_exp.report.figures.curves, mnist_exp.report.figures.image_plots\n"
+        "import mnist_exp.report.figures.curves, mnist_exp.report.figures.images\n"
         "assert not {'tensorflow', 'keras', 'matplotlib.pyplot'} & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -20,7 +20,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from mnist_exp.config.schema import DataConfig, MirrorConfig
-from mnist_exp.data import dataset, download
+from mnist_exp.data import dataset, locating
 from mnist_exp.errors import ConfigError
 
 ROOT = Path(__file__).parents[1]
@@ -726,7 +726,7 @@ def test_a_wrong_hash_is_refused_and_the_next_mirror_used(mirror, npz_file):
 def test_a_damaged_earlier_download_is_fetched_again(mirror, npz_file):
     config = offline(mirrors=[mirror(npz_file).config], validation=5)
     dataset.find_source(config)
-    (download.cache_folder("mnist") / "mnist.npz").write_bytes(b"half")
+    (locating.cache_folder("mnist") / "mnist.npz").write_bytes(b"half")
     assert len(dataset.find_source(config).load("train")) == 40
 
 
@@ -743,11 +743,11 @@ def test_when_every_mirror_fails_it_falls_back_or_refuses(mirror, npz_file, on_m
         assert source.name == "sample"
     for reason in ("HTTP status 404", "does not match the known hash", "127.0.0.1:9: no connection"):
         assert reason in message
-    assert not list(download.cache_folder("mnist").glob("*"))
+    assert not list(locating.cache_folder("mnist").glob("*"))
 
 
 def test_servers_that_hang_cost_seconds_not_minutes(mirror, npz_file, monkeypatch):
-    monkeypatch.setattr(download, "ANSWER_S", 0.4)
+    monkeypatch.setattr(locating, "ANSWER_S", 0.4)
     servers = [mirror(npz_file, hangs="both").config for _ in range(3)]
     started = time.monotonic()
     source = dataset.find_source(offline(mirrors=servers))
@@ -756,7 +756,7 @@ def test_servers_that_hang_cost_seconds_not_minutes(mirror, npz_file, monkeypatc
 
 
 def test_a_download_that_stalls_times_out(mirror, npz_file, monkeypatch):
-    monkeypatch.setattr(download, "READ_S", 0.4)
+    monkeypatch.setattr(locating, "READ_S", 0.4)
     started = time.monotonic()
     source = dataset.find_source(offline(mirrors=[mirror(npz_file, hangs="GET").config]))
     assert source.name == "sample" and "ReadTimeout" in source.notice
@@ -764,7 +764,7 @@ def test_a_download_that_stalls_times_out(mirror, npz_file, monkeypatch):
 
 
 def test_shipped_time_outs_are_short():
-    assert download.ANSWER_S <= 5 and download.READ_S <= 10
+    assert locating.ANSWER_S <= 5 and locating.READ_S <= 10
 
 
 def test_a_mirror_cannot_write_outside_the_cache(own_home):
@@ -773,7 +773,7 @@ def test_a_mirror_cannot_write_outside_the_cache(own_home):
 
 
 def test_an_endless_download_is_cut_off(mirror, npz_file, monkeypatch):
-    monkeypatch.setattr(download, "MAX_BYTES", 10_000)
+    monkeypatch.setattr(locating, "MAX_BYTES", 10_000)
     source = dataset.find_source(offline(mirrors=[mirror(npz_file).config]))
     assert source.name == "sample" and "more than 10,000 bytes" in source.notice
 

@@ -14,12 +14,11 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from mnist_exp.config.schema import Config
-from mnist_exp.data.dataset import TrainingData, find_source, load_training_data
-from mnist_exp.data.source import Images, LabelledImages
+from mnist_exp.data.dataset import Images, LabelledImages, TrainingData, find_source, load_training_data
 from mnist_exp.errors import ConfigError
 from mnist_exp.runs.records import EpochMetrics
-from mnist_exp.training import fitting
-from mnist_exp.training.best_epoch import BestWeights
+from mnist_exp.training import fitting, networks
+from mnist_exp.training.callbacks import BestWeights
 from mnist_exp.training.distillation import Teacher, distillation_loss
 from mnist_exp.training.reuse import ModelStore
 from mnist_exp.training.teachers import check_same_teacher, describe_again, load_teacher
@@ -84,10 +83,10 @@ def test_the_objective_is_the_divergence_of_softened_answers() -> None:
 
 def test_a_student_comes_nearer_to_its_teacher_than_without(finished_run: FinishedRun) -> None:
     teacher = keras.models.load_model(finished_run.path / "checkpoints" / "best.keras")
-    taught = fitting.predict_probabilities(teacher, HELD_OUT.images)
+    taught = networks.predict_probabilities(teacher, HELD_OUT.images)
 
     def distance(config: Config) -> float:
-        said = fitting.predict_probabilities(train(config)[0], HELD_OUT.images)
+        said = networks.predict_probabilities(train(config)[0], HELD_OUT.images)
         return float((taught * np.log(taught / np.maximum(said, 1e-7))).sum(axis=1).mean())
 
     options = ("training.epochs=15", "schedule=constant", "training.label_smoothing=0")

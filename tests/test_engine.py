@@ -8,13 +8,13 @@ import pytest
 import tensorflow as tf
 
 from mnist_exp.config.schema import AffineConfig, ElasticConfig, Engine, NoAugmentationConfig, ShiftConfig
-from mnist_exp.data.source import LabelledImages
+from mnist_exp.data.dataset import LabelledImages
 from mnist_exp.training import randomness
 from mnist_exp.training.augmentation import build_augmentation, shift, warp
-from mnist_exp.training.batches import shuffle
 from mnist_exp.training.callbacks import LayerSeeds
 from mnist_exp.training.engine import EpochModel, ExperimentModel, choose_engine
-from mnist_exp.training.random_layers import apply, rate_of
+from mnist_exp.training.model import shuffle
+from mnist_exp.training.randomness import apply, rate_of
 
 from .digits import sample_digits
 from .trainings import accepted, built

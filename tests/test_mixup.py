@@ -6,7 +6,7 @@ import tensorflow as tf
 from scipy.stats import beta
 
 from mnist_exp.training import randomness
-from mnist_exp.training.mixup import draw_shares, mix, share_quantiles
+from mnist_exp.training.augmentation import draw_shares, mix, share_quantiles
 from tests.test_engine import BATCH_SIZE, DIGITS, IMAGES, LABELS, build, train
 
 

@@ -14,11 +14,7 @@ from msgspec.structs import replace
 
 from mnist_exp.report.figures import fonts as plot_fonts
 from mnist_exp.report.figures.curves import plot_confusion_matrix, plot_learning_curves
-from mnist_exp.report.figures.image_plots import (
-    plot_first_layer_weights,
-    plot_mistakes,
-    plot_sample_predictions,
-)
+from mnist_exp.report.figures.images import plot_first_layer_weights, plot_mistakes, plot_sample_predictions
 from mnist_exp.report.figures.style import draw_plots, figure_png, shorten
 from mnist_exp.runs.records import EpochMetrics
 

@@ -20,7 +20,7 @@ from mnist_exp.comparison.labels import recipe
 from mnist_exp.config.parsing import parse_tree
 from mnist_exp.errors import ConfigError
 from mnist_exp.modes import evaluate
-from mnist_exp.training.fitting import predict_probabilities
+from mnist_exp.training.networks import predict_probabilities
 from mnist_exp.training.preprocessing import build_front, is_front, layers_behind, prepare_images
 from mnist_exp.training.reuse import ImageStore
 from tests.conftest import FinishedRun, Run, Start

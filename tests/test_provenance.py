@@ -7,10 +7,10 @@ import pytest
 from msgspec.structs import replace
 
 from mnist_exp.comparison.comparison import CompareOptions, examine
-from mnist_exp.comparison.verdicts import notes
+from mnist_exp.comparison.report import notes
 from mnist_exp.config.parsing import parse_tree
-from mnist_exp.processes.workplace import num_cores, num_threads
-from mnist_exp.runs import provenance, resumption
+from mnist_exp.runs import provenance
+from mnist_exp.runs.provenance import num_cores, num_threads
 from mnist_exp.runs.records import Change, EnvironmentRecord, Manifest, ResumeRecord
 from tests.comparison.run_makers import make_config, make_manifest, make_run
 
@@ -126,7 +126,7 @@ def test_who_resumes_with_other_variables_is_told(monkeypatch: pytest.MonkeyPatc
     own = replace(provenance.environment(), variables={})
     changes = provenance.changes_since(manifest(own, versions=provenance.versions()), threads=2, device="CPU")
     config = parse_tree(make_config({}))
-    assert resumption.caveats(config, config.training.epochs, changes) == [
+    assert provenance.caveats(config, config.training.epochs, changes) == [
         "It was begun under other circumstances (TF_ENABLE_ONEDNN_OPTS unset → 0): last bits may differ."
     ]
 

@@ -12,12 +12,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mnist_exp.config.parsing import parse_tree, read_config, resumed_tree
+from mnist_exp.config.parsing import parse_tree
 from mnist_exp.config.schema import AffineConfig, Config, ElasticConfig, ShiftConfig
-from mnist_exp.data.source import LabelledImages
+from mnist_exp.data.dataset import LabelledImages
+from mnist_exp.runs.run import read_config, resumed_tree
 from mnist_exp.training import fitting, randomness
 from mnist_exp.training.augmentation import build_augmentation, cut_out, flip
-from mnist_exp.training.best_epoch import BestWeights
+from mnist_exp.training.callbacks import BestWeights
 from mnist_exp.training.engine import ExperimentModel
 from mnist_exp.training.networks import build_network, for_use
 

@@ -18,14 +18,14 @@ from mnist_exp.config.schema import (
     PlateauScheduleConfig,
     StepScheduleConfig,
 )
-from mnist_exp.data.source import LabelledImages
+from mnist_exp.data.dataset import LabelledImages
 from mnist_exp.runs.records import EpochMetrics
 from mnist_exp.training import fitting
-from mnist_exp.training.batches import resident
-from mnist_exp.training.best_epoch import BestWeights
+from mnist_exp.training.callbacks import BestWeights
 from mnist_exp.training.engine import EpochModel, ExperimentModel
+from mnist_exp.training.model import resident
+from mnist_exp.training.optimizers import learning_rates
 from mnist_exp.training.reuse import ModelStore
-from mnist_exp.training.schedules import learning_rates
 
 from . import trainings
 from .digits import sample_digits

@@ -13,24 +13,26 @@ from rich.text import Text
 
 from mnist_exp.report.terminal import Terminal
 from mnist_exp.report.tuning import render_search_summary
-from mnist_exp.runs.records import ErrorRecord
-from mnist_exp.runs.trial_records import (
+from mnist_exp.runs.records import (
     CandidateRecord,
     ConfirmationRecord,
+    ErrorRecord,
     ExecutionRecord,
     SearchSummary,
     TrialRecord,
 )
-from mnist_exp.trial_words import describe_values
 from mnist_exp.tuning.screen import (
     DimensionRow,
+    RunningTrial,
     SearchPlan,
+    SearchStatus,
     render_confirmation,
     render_search_plan,
+    render_search_status,
     render_trial,
     render_trial_header,
 )
-from mnist_exp.tuning.search_status import RunningTrial, SearchStatus, render_search_status
+from mnist_exp.words import describe_values
 from tests.test_console import (
     DATA,
     HOSTILE,
@@ -424,7 +426,7 @@ def test_everything_shown_off_a_terminal_is_plain_and_100_wide():
 
 def test_the_console_of_a_search_does_not_import_tensorflow():
     code = (
-        "import sys, mnist_exp.tuning.screen, mnist_exp.tuning.search_status, mnist_exp.report.tuning\n"
+        "import sys, mnist_exp.tuning.screen, mnist_exp.tuning.screen, mnist_exp.report.tuning\n"
         "assert not {'tensorflow', 'keras', 'keras_tuner', 'matplotlib'} & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -15,7 +15,7 @@ from mnist_exp.report.figures.objective_axis import Objective
 from mnist_exp.report.figures.parallel_plot import plot_parallel_coordinates
 from mnist_exp.report.figures.search_progress_plots import plot_best_so_far, plot_search_curves
 from mnist_exp.report.figures.style import figure_png
-from mnist_exp.runs.trial_records import CandidateRecord
+from mnist_exp.runs.records import CandidateRecord
 from mnist_exp.statistics import mean_interval
 from tests.test_plots import assert_readable, texts
 from tests.trials import make_trial, study

@@ -20,7 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 from mnist_exp import CONF_DIR
 from mnist_exp.config.parsing import resolve
 from mnist_exp.errors import ConfigError
-from mnist_exp.tuning.blueprint import Blueprint, check, experiment_yaml, freeze
+from mnist_exp.tuning.definition import Blueprint, check, experiment_yaml, freeze
 from mnist_exp.tuning.search_space import Dimension, SearchSpace, assemble, describe, parse_search_space
 
 SHIPPED = sorted(path.stem for path in CONF_DIR.joinpath("search_space").glob("*.yaml"))
@@ -637,6 +637,6 @@ def test_a_written_experiment_keeps_interpolations() -> None:
 
 def test_reading_a_search_space_loads_neither_tensorflow_nor_keras_tuner() -> None:
     heavy = "{'tensorflow', 'keras', 'keras_tuner'}"
-    code = f"import sys, mnist_exp.tuning.blueprint; print({heavy} & sys.modules.keys())"
+    code = f"import sys, mnist_exp.tuning.definition; print({heavy} & sys.modules.keys())"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "set()"

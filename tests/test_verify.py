@@ -22,18 +22,18 @@ from mnist_exp.comparison.comparison import compare
 from mnist_exp.config.parsing import parse_tree
 from mnist_exp.data.dataset import SAMPLE_PATH
 from mnist_exp.errors import ConfigError
-from mnist_exp.evaluation.verification import Trained, Verification
+from mnist_exp.evaluation.verification import Verification
 from mnist_exp.evaluation.verification import verify as compare_trainings
 from mnist_exp.modes import verify
 from mnist_exp.modes.execution import execute
-from mnist_exp.processes.workplace import num_cores
 from mnist_exp.report.terminal import Terminal
 from mnist_exp.report.verification import word_verdict
-from mnist_exp.runs.choosing import choose_run
+from mnist_exp.runs.finding import choose_run
 from mnist_exp.runs.job import Job
+from mnist_exp.runs.provenance import num_cores
 from mnist_exp.runs.records import EngineRecord, GitRecord, ResumeRecord
 from mnist_exp.runs.run import DamagedRun, read_run
-from mnist_exp.runs.trained_files import read_trained
+from mnist_exp.runs.trained_files import Trained, read_trained
 from tests.comparison.run_makers import make_config, make_manifest, make_run, make_unfinished
 from tests.conftest import FinishedRun
 from tests.evaluation.asking import data_node

@@ -6,7 +6,7 @@ from hydra import compose, initialize_config_dir
 
 from mnist_exp.config.parsing import parse_tree, resolve
 from mnist_exp.config.schema import Config
-from mnist_exp.data.source import LabelledImages
+from mnist_exp.data.dataset import LabelledImages
 from mnist_exp.training import fitting
 from mnist_exp.training.device import start_fresh
 from mnist_exp.training.engine import ExperimentModel

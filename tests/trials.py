@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from mnist_exp.runs.records import EpochMetrics, ErrorRecord
-from mnist_exp.runs.trial_records import ExecutionRecord, TrialRecord
+from mnist_exp.runs.records import EpochMetrics, ErrorRecord, ExecutionRecord, TrialRecord
 
 
 def make_trial(number, score, values, status="completed", num_epochs=3):

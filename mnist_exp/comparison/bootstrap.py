@@ -5,7 +5,7 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from mnist_exp.significance import satterthwaite
+from mnist_exp.statistics import satterthwaite
 
 _NUM_RESAMPLES = 2000
 # Counts of one block of resamples that are held at a time.

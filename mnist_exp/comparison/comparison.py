@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mnist_exp.comparison import verdicts
+from mnist_exp.comparison import report
 from mnist_exp.comparison.columns import check_columns, sort_key, sorting_column
 from mnist_exp.comparison.grouping import (
     ComparableSet,
@@ -15,13 +15,13 @@ from mnist_exp.comparison.grouping import (
     without_contradictions,
 )
 from mnist_exp.comparison.measures import MEASURES, group_interval, run_interval, spread_of
-from mnist_exp.comparison.pair_tests import compare_with_leader
+from mnist_exp.comparison.pairs import compare_with_leader
 from mnist_exp.comparison.report import Comparison, GroupRow, RunRow, SearchRow, SetReport
-from mnist_exp.config.comparison_options import CompareOptions
+from mnist_exp.config.schema import CompareOptions
 from mnist_exp.runs.finding import find_runs
+from mnist_exp.runs.records import SearchSummary
 from mnist_exp.runs.run import DamagedRun, RunResult, read_run
-from mnist_exp.runs.trial_records import SearchSummary
-from mnist_exp.trial_words import candidate_name, one_line
+from mnist_exp.words import candidate_name, one_line
 
 _LONGEST_REASON = 300
 
@@ -119,9 +119,9 @@ def _report(found: ComparableSet, options: CompareOptions) -> SetReport:
         sort=sort,
         leader=leader.label if others else None,
         is_chosen_on_test=is_chosen_on_test,
-        verdict=verdicts.verdict(pairs, is_chosen_on_test),
+        verdict=report.verdict(pairs, is_chosen_on_test),
         pairs=pairs,
-        notes=verdicts.notes(found, options.sort),
+        notes=report.notes(found, options.sort),
     )
 
 

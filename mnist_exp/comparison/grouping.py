@@ -5,10 +5,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from mnist_exp.comparison.labels import Settings, differing_keys, fingerprint, label_recipes, recipe
-from mnist_exp.report.console import plural
 from mnist_exp.runs.records import DataRecord
 from mnist_exp.runs.run import DamagedRun, RunResult
-from mnist_exp.trial_words import one_line
+from mnist_exp.words import one_line, plural
 
 _VALIDATION = "data.validation"
 _DIGITS = 8

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mnist_exp.trial_words import one_line
+from mnist_exp.words import one_line
 
 # Neither a seed nor where things lie, nor what a mode or a whole sweep was asked for.
 _NO_PART_OF_A_RECIPE = frozenset(

@@ -4,7 +4,6 @@ from importlib.util import find_spec
 from typing import Any
 
 from mnist_exp.config import keras_names
-from mnist_exp.config.plain_values import shortened
 from mnist_exp.config.refusals import as_typed
 from mnist_exp.config.schema import (
     BayesianTunerConfig,
@@ -15,7 +14,7 @@ from mnist_exp.config.schema import (
     SequentialConfig,
 )
 from mnist_exp.errors import ConfigError, nearest
-from mnist_exp.words import direction_of
+from mnist_exp.words import direction_of, shortened
 
 _MAY_BE_NULL = {
     "weight_decay", "clipnorm", "clipvalue", "global_clipnorm", "loss_scale_factor",

@@ -17,7 +17,7 @@ from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from mnist_exp.config.overrides import parse_override
-from mnist_exp.config.plain_values import leaves
+from mnist_exp.config.trees import leaves
 
 
 @dataclass(frozen=True)

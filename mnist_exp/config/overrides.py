@@ -11,7 +11,7 @@ from hydra.core.override_parser.types import Override, Quote, QuotedString
 from hydra.errors import HydraException
 
 from mnist_exp.errors import ConfigError
-from mnist_exp.trial_words import one_line
+from mnist_exp.words import one_line
 
 _BARE = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*(?:[./][A-Za-z0-9_-]+)*")
 _RESERVED = {"true", "false", "null", "inf", "nan"}

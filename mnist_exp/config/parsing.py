@@ -1,34 +1,60 @@
-"""From what Hydra composed to a checked, typed `Config`; the only reader of `DictConfig`."""
+"""From what Hydra composed to typed configurations and requests."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
+from msgspec import Struct
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from mnist_exp.config.checks import check
-from mnist_exp.config.plain_values import find_odd, shortened
 from mnist_exp.config.refusals import explain_rejection
 from mnist_exp.config.schema import Config, SweepPlanConfig, SweepRequest
+from mnist_exp.config.trees import find_odd
 from mnist_exp.errors import ConfigError
-from mnist_exp.runs.folder import MAX_CONFIG_BYTES, DamagedRun, RunFolder
+from mnist_exp.words import shortened
 
+Question = TypeVar("Question", bound=Struct)
 SWEEP_KEYS = SweepRequest.__struct_fields__
 """Root keys that speak of a whole sweep, and are no part of any job's configuration."""
 
 NO_SWEEP = SweepRequest(plan=False, rerun="unfinished", on_fail="continue", sweep_plan=SweepPlanConfig())
 """What is asked of a single run."""
 
-SEARCH_BUDGET = ("tuner.max_trials", "tuner.max_minutes", "tuner.patience_trials")
-"""What ends a search."""
 
-_MAY_CHANGE = {
-    "train": ("training.epochs", "data.path", "training.teacher.run"),
-    "tune": (*SEARCH_BUDGET, "tuner.workers", "data.path"),
-}
+def refuse_unused(typed: Sequence[str], used: Collection[str], refusal: Callable[[str], ConfigError]) -> None:
+    """Makes sure that nothing was asked for that would not count.
+
+    Args:
+        typed: The overrides of the command line.
+        used: The root keys that count.
+        refusal: Says of another key why it is refused.
+
+    Raises:
+        ConfigError: `refusal`'s.
+    """
+    for override in typed:
+        key = override.partition("=")[0].lstrip("+~")
+        if key.partition(".")[0] not in used:
+            raise refusal(key)
+
+
+def read_question(tree: dict[str, Any], shape: type[Question]) -> Question:
+    """Gives a configuration the types of a question; keys that it has no field for are left out.
+
+    Args:
+        tree: The resolved configuration.
+        shape: The question's struct.
+
+    Raises:
+        ConfigError: A value is not accepted.
+    """
+    try:
+        return msgspec.convert(tree, shape)
+    except msgspec.ValidationError as error:
+        raise explain_rejection(str(error), tree, shape) from error
 
 
 @dataclass(frozen=True)
@@ -102,73 +128,6 @@ def refuse_outside_options(composed: DictConfig) -> None:
     for group, option in composed.hydra.runtime.choices.items():
         if ".." in str(option).split("/"):
             raise ConfigError(f"{group}: got {option}; a name without .. is needed.")
-
-
-def read_config(run_path: Path) -> Config:
-    """Reads the configuration that a run was started with.
-
-    Args:
-        run_path: The run's directory.
-
-    Raises:
-        ConfigError: Its `config.yaml` is missing, damaged, or not accepted any more.
-    """
-    tree = read_tree(run_path / "config.yaml")
-    try:
-        return parse_tree(tree)
-    except ConfigError as error:
-        raise ConfigError(f"{run_path / 'config.yaml'}: {error.message}", error.hint) from error
-
-
-def resumed_tree(run_path: Path, requested: dict[str, Any], typed: list[str]) -> dict[str, Any]:
-    """Reads a run's configuration to go on with it, other budgets included.
-
-    Args:
-        run_path: The run's directory.
-        requested: What was composed this time.
-        typed: The overrides that this came from.
-
-    Raises:
-        ConfigError: The run cannot be gone on with, or not with these overrides.
-    """
-    planned, tree = read_config(run_path), read_tree(run_path / "config.yaml")
-    accepted = _MAY_CHANGE[planned.mode]
-    for override in typed:
-        key = override.partition("=")[0].lstrip("+~")
-        if key in accepted:
-            _copy(key.split("."), requested, tree)
-        elif key != "resume" and override != f"mode={planned.mode}":
-            raise ConfigError(
-                f"{key}: {run_path} goes on with its own configuration; this cannot be changed.",
-                f"Accepted beside mode={planned.mode} resume=…: {', '.join(accepted)}.",
-            )
-    if tree["training"]["epochs"] < planned.training.epochs:
-        raise ConfigError(
-            f"training.epochs: got {tree['training']['epochs']}; {run_path} has {planned.training.epochs}.",
-            "They can be raised.",
-        )
-    return tree
-
-
-def _copy(parts: list[str], source: dict[str, Any], target: dict[str, Any]) -> None:
-    """Gives the key of these parts the value that it has in another tree."""
-    *groups, name = parts
-    for group in groups:
-        source, target = source[group], target[group]
-    target[name] = source[name]
-
-
-def read_tree(path: Path) -> dict[str, Any]:
-    """Reads a run's `config.yaml` as it stands.
-
-    Raises:
-        ConfigError: It is missing or damaged.
-    """
-    try:
-        with RunFolder(path.parent) as folder:
-            return folder.read_yaml(path.name, MAX_CONFIG_BYTES)
-    except DamagedRun as error:
-        raise ConfigError(f"{error}.") from error
 
 
 def parse_tree(tree: dict[str, Any]) -> Config:

@@ -15,10 +15,10 @@ from omegaconf import OmegaConf
 
 from mnist_exp import CONF_DIR
 from mnist_exp.config import keras_names
-from mnist_exp.config.meanings import likeliest, mode_meant
-from mnist_exp.config.plain_values import shortened
+from mnist_exp.config.arguments import likeliest, mode_meant
 from mnist_exp.config.schema import Config, SweepRequest
 from mnist_exp.errors import ConfigError, nearest
+from mnist_exp.words import shortened
 
 _LAUNCHERS = {"joblib": "joblib", "ray": "ray", "submitit_local": "slurm", "submitit_slurm": "slurm"}
 """Launchers of Hydra's, and the extra that installs each."""

@@ -14,7 +14,6 @@ from omegaconf.errors import OmegaConfBaseException
 
 from mnist_exp import CONF_DIR
 from mnist_exp.config.overrides import override_value
-from mnist_exp.config.plain_values import leaves
 from mnist_exp.config.schema import (
     Config,
     CosineScheduleConfig,
@@ -23,6 +22,7 @@ from mnist_exp.config.schema import (
     SequentialConfig,
     StepScheduleConfig,
 )
+from mnist_exp.config.trees import leaves
 from mnist_exp.errors import ConfigError
 
 _NOT_NUMBERS = ("family", "name", "layers")

@@ -1,26 +1,206 @@
-"""Where images come from: found or downloaded, checked, known by their content, split.
-
-`find_source` looks for the files and reads their headers; a `Source` reads the values of one
-split when asked, so that whoever never asks for the test images never sees them. What a reader
-must know about the whole source (the bundled digits stand in) is `Source.notice`; what only the
-values tell (these are not the canonical images) is `Images.notice`.
-"""
+"""A data set: its source, its parts, and the validation images that are set apart."""
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from mnist_exp.config.schema import DataConfig
-from mnist_exp.data import download
-from mnist_exp.data.formats import FILES_ACCEPTED, FormatError, open_arrays
+from mnist_exp.data import locating
+from mnist_exp.data.formats import FILES_ACCEPTED, FormatError, StoredArray, open_arrays
 from mnist_exp.data.locating import DOWNLOADED, Place, describe_search, existing_place, given_place, place_at
-from mnist_exp.data.poor_data import absent_classes, describe_absent
-from mnist_exp.data.source import Images, LabelledImages, Source, Split
 from mnist_exp.errors import ConfigError
+
+_MOST_NAMED = 8
+Split = Literal["train", "test"]
+SAMPLE_PATH = Path(__file__).with_name("sample") / "mnist_sample.npz"
+SAMPLE_NUM_TRAIN = 4000
+_DIGITS = ("mnist", "sample")
+_MNIST_NUM_TRAIN = 60_000
+_BUNDLED = Place("the bundled sample", SAMPLE_PATH, "5,000 digits bundled with mnist-exp")
+
+
+def absent_classes(labels: NDArray[np.uint8], class_names: Sequence[str]) -> list[str]:
+    """Names the classes that none of the labels, uint8 (N,), stands for."""
+    counts = np.bincount(labels, minlength=len(class_names))
+    return [name for name, count in zip(class_names, counts, strict=True) if count == 0]
+
+
+def describe_absent(kind: str, absent: Sequence[str]) -> str:
+    """Says which classes have no image.
+
+    Args:
+        kind: Of the images: `training`, `validation` or `test`.
+        absent: Names of one or more classes.
+    """
+    named = ", ".join(absent[:_MOST_NAMED])
+    others = len(absent) - _MOST_NAMED
+    more = f" and {others} more" if others > 0 else ""
+    return f"No {kind} image shows {named}{more}."
+
+
+def describe_split(
+    kind: str, images: NDArray[np.uint8], labels: NDArray[np.uint8], class_names: Sequence[str]
+) -> list[str]:
+    """Says in sentences why numbers from these images say little; none where they are as images should be.
+
+    Args:
+        kind: Of the images: `training` or `test`.
+        images: uint8 (N, height, width), N of 1 or more.
+        labels: uint8 (N,).
+        class_names: Name of each label.
+    """
+    sentences = []
+    if absent := absent_classes(labels, class_names):
+        sentences.append(describe_absent(kind, absent))
+    if len(images) > 1 and not (images[:100] != images[0]).any() and not (images != images[0]).any():
+        sentences.append(f"All {len(images):,} {kind} images are the same picture.")
+    return sentences
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledImages:
+    """Images and what they show.
+
+    Attributes:
+        images: uint8 (images, height, width), 0 to 255.
+        labels: uint8 (images,), 0 to one less than the number of classes.
+    """
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.uint8]
+
+    def __len__(self) -> int:
+        """Returns the number of images."""
+        return len(self.labels)
+
+
+@dataclass(frozen=True, eq=False)
+class Images(LabelledImages):
+    """A whole split of a data set, in the order of its file; its arrays are read-only.
+
+    Attributes:
+        sha256: SHA-256 of the images' bytes, then the labels'.
+        notice: How they differ from the canonical ones, and what they lack; null without anything to say.
+    """
+
+    sha256: str
+    notice: str | None
+
+
+@dataclass(frozen=True)
+class Source:
+    """A data set that has been found, its files' headers checked, its values not yet read.
+
+    Attributes:
+        name: The data set; `sample` when the bundled digits stand in for it.
+        notice: Why it is not the data set that was asked for; null when it is.
+        class_names: Name of each label, 0 upwards.
+        validation: Number of training images to set apart, or `test` for the test images.
+        split_seed: Seed of that choice.
+        place: Where it is, and the configuration's key that led there.
+        arrays: `x_train`, `y_train`, `x_test`, `y_test`, unread.
+        known_sha256: The canonical content of each split, where there is one.
+
+    Raises:
+        ConfigError: There are fewer than two classes, or `validation` leaves nothing to train on.
+    """
+
+    name: str
+    notice: str | None
+    class_names: tuple[str, ...]
+    validation: int | Literal["test"]
+    split_seed: int
+    place: Place = field(repr=False)
+    arrays: Mapping[str, StoredArray] = field(repr=False)
+    known_sha256: Mapping[Split, str | None] = field(repr=False)
+
+    def __post_init__(self) -> None:
+        if len(self.class_names) < 2:
+            raise ConfigError(
+                f"data.class_names: got {len(self.class_names)}; names of two classes or more are needed.",
+                "Name every class, those without images too.",
+            )
+        if self.validation != "test" and self.validation >= self.num_images("train"):
+            raise ConfigError(
+                f"data.validation={self.validation} leaves nothing to train on: there are "
+                f"{self.num_images('train'):,} training images in {self.description}.",
+                f"Accepted: 0 to {self.num_images('train') - 1:,}, or test.",
+            )
+
+    @property
+    def description(self) -> str:
+        """The file or folder; `~` stands for the home folder."""
+        return self.place.description
+
+    def num_images(self, split: Split) -> int:
+        """Says how many images a split has, without reading them."""
+        return self.arrays[f"x_{split}"].shape[0]
+
+    def load(self, split: Split) -> Images:
+        """Reads one split.
+
+        Args:
+            split: `train` or `test`.
+
+        Returns:
+            Its images and labels, checked.
+
+        Raises:
+            ConfigError: The file is damaged, a label has no name, or all training images have the same.
+        """
+        try:
+            images = self.arrays[f"x_{split}"].read()
+            labels = self.arrays[f"y_{split}"].read()
+        except FormatError as error:
+            raise self.place.refusal(str(error)) from error
+        if labels.max() >= len(self.class_names):
+            raise ConfigError(
+                f"{self.place.setting}: {self.description}: y_{split} has labels up to {labels.max()}, "
+                f"data.class_names has {len(self.class_names)} names.",
+                "Name every class in data.class_names, or correct the labels.",
+            )
+        if split == "train":
+            self.refuse_one_class(labels, "y_train")
+        sha256 = hashlib.sha256(images.data)
+        sha256.update(labels.data)
+        difference = self._difference(split, sha256.hexdigest())
+        kind = "training" if split == "train" else "test"
+        sentences = describe_split(kind, images, labels, self.class_names)
+        notice = " ".join(filter(None, (difference, *sentences))) or None
+        return Images(images, labels, sha256.hexdigest(), notice)
+
+    def refuse_one_class(self, labels: NDArray[np.uint8], what: str) -> None:
+        """Makes sure that there is something to tell apart.
+
+        Args:
+            labels: uint8 (N,), of the images to train on.
+            what: What messages call them.
+
+        Raises:
+            ConfigError: All are the same.
+        """
+        if labels.min() == labels.max():
+            raise ConfigError(
+                f"{self.place.setting}: {self.description}: {what} has the label {labels[0]} alone.",
+                "Training images of two classes or more are needed.",
+            )
+
+    def _difference(self, split: Split, sha256: str) -> str | None:
+        known = self.known_sha256[split]
+        if known is None or known == sha256:
+            return None
+        kind = "training" if split == "train" else "test"
+        return (
+            f"These are not the {kind} images of {self.name}: the {self.num_images(split):,} in "
+            f"{self.description} have the SHA-256 {sha256}, the known ones {known}."
+        )
+
 
 __all__ = [
     "Images",
@@ -32,12 +212,6 @@ __all__ = [
     "find_source",
     "load_training_data",
 ]
-
-SAMPLE_PATH = Path(__file__).with_name("sample") / "mnist_sample.npz"
-SAMPLE_NUM_TRAIN = 4000
-_DIGITS = ("mnist", "sample")
-_MNIST_NUM_TRAIN = 60_000
-_BUNDLED = Place("the bundled sample", SAMPLE_PATH, "5,000 digits bundled with mnist-exp")
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +238,7 @@ class TrainingData:
     notice: str | None
 
 
-def find_source(config: DataConfig, *, progress: download.Progress | None = None) -> Source:
+def find_source(config: DataConfig, *, progress: locating.Progress | None = None) -> Source:
     """Finds a data set: on disk, among earlier downloads, on a mirror, or the bundled digits.
 
     Args:
@@ -89,8 +263,8 @@ def find_source(config: DataConfig, *, progress: download.Progress | None = None
     if config.name == "sample":
         return _open_source(config, _BUNDLED)
     try:
-        path = download.fetch(config.name, config.mirrors, progress)
-    except download.DownloadError as error:
+        path = locating.fetch(config.name, config.mirrors, progress)
+    except locating.DownloadError as error:
         return _fall_back(config, f"{config.name} was not found ({describe_search(config)}; {error})")
     return _open_source(config, place_at(DOWNLOADED, path))
 

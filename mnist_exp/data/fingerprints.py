@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnist_exp.config.schema import DataConfig
-from mnist_exp.data import download
+from mnist_exp.data import locating
 from mnist_exp.data.dataset import SAMPLE_PATH, find_source, load_training_data
 from mnist_exp.errors import ExperimentError
 from mnist_exp.runs.run import RunResult
@@ -91,6 +91,6 @@ def _candidates(config: DataConfig) -> Iterator[DataConfig]:
         )
 
     yield at(config.path)
-    folder: Path = download.cache_folder(config.name)
+    folder: Path = locating.cache_folder(config.name)
     for path in (*sorted(folder.glob("*.npz")), folder, SAMPLE_PATH):
         yield at(str(path))

@@ -20,8 +20,8 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from mnist_exp.config.plain_values import shortened
-from mnist_exp.runs.archives import MOST_AT_ONCE, READING_ERRORS, open_archive
+from mnist_exp.runs.folder import MOST_AT_ONCE, READING_ERRORS, open_archive
+from mnist_exp.words import shortened
 
 MAX_BYTES = 2**30
 MIN_PIXELS, MAX_PIXELS = 8, 256

@@ -7,10 +7,9 @@ from pathlib import Path
 import msgspec
 
 from mnist_exp.config.parsing import parse_tree
-from mnist_exp.data.dataset import find_source
-from mnist_exp.data.source import Split
+from mnist_exp.data.dataset import Split, find_source
 from mnist_exp.errors import ConfigError
-from mnist_exp.runs.sweep_records import SweepJob
+from mnist_exp.runs.records import SweepJob
 from mnist_exp.sweeps.directory import SweepDirectory
 
 _SPLITS: tuple[Split, ...] = ("train", "test")

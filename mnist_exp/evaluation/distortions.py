@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from mnist_exp.data.dataset import choose_stratified
-from mnist_exp.data.source import LabelledImages
+from mnist_exp.data.dataset import LabelledImages, choose_stratified
 from mnist_exp.evaluation.records import Distorted, Robustness
 from mnist_exp.statistics import wilson_interval
 

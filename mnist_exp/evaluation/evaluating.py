@@ -1,5 +1,6 @@
 """Everything that is measured of one network on one split."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,22 +8,33 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from mnist_exp.config.evaluation_options import EvaluateOptions
+from mnist_exp.config.schema import EvaluateOptions
+from mnist_exp.data.dataset import LabelledImages
 from mnist_exp.data.overlap import TrainedOn
-from mnist_exp.data.source import LabelledImages
-from mnist_exp.evaluation.calibration import measure_calibration
-from mnist_exp.evaluation.class_scores import macro_mean, score_classes
+from mnist_exp.errors import ConfigError
 from mnist_exp.evaluation.distortions import choose_images, measure_robustness
 from mnist_exp.evaluation.latency import measure_latency
-from mnist_exp.evaluation.records import Evaluation, Robustness
-from mnist_exp.evaluation.sameness import compare_with_run
+from mnist_exp.evaluation.records import EnsembleEvaluation, Evaluation, MemberScores, Robustness, Sameness
+from mnist_exp.evaluation.scores import macro_mean, measure_calibration, score_classes
 from mnist_exp.evaluation.splits import ScoredSplit
+from mnist_exp.evaluation.verification import compare_with_run
 from mnist_exp.runs import provenance
-from mnist_exp.runs.moments import utc_now
+from mnist_exp.runs.members import Member
+from mnist_exp.runs.provenance import utc_now
 from mnist_exp.runs.run import RunResult
-from mnist_exp.statistics import accuracy, confusion_counts, wilson_interval
-from mnist_exp.training import fitting
+from mnist_exp.statistics import (
+    accuracy,
+    confusion_counts,
+    count_discordance,
+    cross_entropy,
+    paired_difference_interval,
+    wilson_interval,
+)
+from mnist_exp.training import networks
+from mnist_exp.training.checkpoints import check_fit, load_network
 from mnist_exp.training.device import device_name
+
+Probabilities = NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +70,7 @@ def evaluate(
         options: How.
         threads: Number of threads of one operation.
     """
-    probabilities = fitting.predict_probabilities(network, scored.seen.images)
+    probabilities = networks.predict_probabilities(network, scored.seen.images)
     measured, counts = measure(network, probabilities, scored, options, threads)
     record = Evaluation(
         run=str(run.path),
@@ -127,4 +139,134 @@ def _measure_robustness(network: keras.Model, seen: LabelledImages, most: int) -
     if most == 0:
         return []
     chosen = choose_images(seen, most)
-    return measure_robustness(chosen, lambda images: fitting.predict_probabilities(network, images))
+    return measure_robustness(chosen, lambda images: networks.predict_probabilities(network, images))
+
+
+@dataclass(frozen=True, eq=False)
+class Ensemble:
+    """Networks, and the one that averages them.
+
+    Attributes:
+        networks: In the order of the members.
+        average: A plain Keras model from images to the mean of their probabilities.
+    """
+
+    networks: list[keras.Model]
+    average: keras.Model
+
+
+def load_ensemble(
+    members: Sequence[Member], shape: Sequence[int] | None, class_names: Sequence[str], name: str
+) -> Ensemble:
+    """Loads every member's network and builds their mean.
+
+    Averaging probabilities: Lakshminarayanan, Pritzel and Blundell 2017, "Simple and scalable predictive
+    uncertainty estimation using deep ensembles".
+
+    Args:
+        members: One or more; one is its own mean.
+        shape: Height and width of the images that they will be asked about; None for the first one's.
+        class_names: Name of each class that the images may show.
+        name: What messages call the images.
+
+    Raises:
+        ConfigError: A file cannot be loaded, or does not fit the images.
+    """
+    networks = []
+    for number, (run, _) in enumerate(members):
+        network = load_network(run)
+        shape = tuple(shape or network.input_shape[1:])
+        try:
+            check_fit(network, shape, class_names, name)
+        except ConfigError as error:
+            raise ConfigError(f"{error.message} ({run.path})", error.hint) from error
+        # Keras wants the parts of a model to have names of their own.
+        network.name = f"member_{number}"
+        networks.append(network)
+    if len(networks) == 1:
+        return Ensemble(networks, networks[0])
+    pixels = keras.Input(shape)
+    mean = keras.layers.Average()([network(pixels) for network in networks])
+    return Ensemble(networks, keras.Model(pixels, mean, name="ensemble"))
+
+
+def evaluate_ensemble(
+    members: Sequence[Member],
+    ensemble: Ensemble,
+    scored: ScoredSplit,
+    options: EvaluateOptions,
+    threads: int,
+) -> Evaluated:
+    """Measures the mean of several networks on a split, and each of them beside it.
+
+    Args:
+        members: The runs.
+        ensemble: Theirs.
+        scored: The images.
+        options: How.
+        threads: Number of threads of one operation.
+    """
+    together = networks.predict_probabilities(ensemble.average, scored.seen.images)
+    trained_on = TrainedOn(scored.seen.images)
+    scores = [
+        _score_member(run, config.model.name, network, together, scored, threads, trained_on)
+        for (run, config), network in zip(members, ensemble.networks, strict=True)
+    ]
+    mean = float(np.mean([each.accuracy for each in scores]))
+    measured, counts = measure(ensemble.average, together, scored, options, threads)
+    record = EnsembleEvaluation(
+        run=f"the mean of {len(members)} runs",
+        run_id="ensemble",
+        model="ensemble",
+        num_trained_on=trained_on.count_any([run for run, _ in members]),
+        same_as_run=_sameness(scores),
+        members=scores,
+        num_params=sum(each.num_params for each in scores),
+        mean_member_accuracy=mean,
+        gain=measured["accuracy"] - mean,
+        **measured,
+    )
+    return Evaluated(record, together, counts)
+
+
+def _score_member(
+    run: RunResult,
+    model_name: str,
+    network: keras.Model,
+    together: Probabilities,
+    scored: ScoredSplit,
+    threads: int,
+    trained_on: TrainedOn,
+) -> MemberScores:
+    """Scores one network on its own, and the mean against it."""
+    labels = scored.seen.labels
+    alone = networks.predict_probabilities(network, scored.seen.images)
+    is_right = [said.argmax(axis=1) == labels for said in (together, alone)]
+    against = count_discordance(*is_right)
+    return MemberScores(
+        run=str(run.path),
+        run_id=run.manifest.run_id,
+        model=model_name,
+        seed=run.manifest.seed,
+        num_params=network.count_params(),
+        accuracy=accuracy(alone, labels),
+        accuracy_interval=wilson_interval(int(is_right[1].sum()), len(labels)),
+        loss=cross_entropy(alone, labels),
+        num_trained_on=trained_on.count(run),
+        selected_on_test=run.result.selected_on_test,
+        same_as_run=compare_with_run(run, scored, alone, threads, device_name()),
+        gain=against.difference,
+        gain_interval=paired_difference_interval(against),
+    )
+
+
+def _sameness(scores: Sequence[MemberScores]) -> Sameness:
+    """Says whether the members' own results came out again."""
+    found = [each.same_as_run.is_identical for each in scores]
+    # What is known to differ must not hide behind what nobody can compare.
+    for is_identical in (False, None):
+        if is_identical in found:
+            other = scores[found.index(is_identical)]
+            sentence = f"{other.run_id}: {other.same_as_run.sentence}"
+            return Sameness(is_identical=is_identical, sentence=sentence)
+    return Sameness(is_identical=True, sentence="every member's own result came out again")

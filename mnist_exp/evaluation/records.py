@@ -3,13 +3,11 @@
 Shares are fractions, durations milliseconds where the name says so, intervals 95%.
 """
 
-from typing import Literal
-
 from msgspec import Struct
 
+from mnist_exp.config.schema import SplitName
 from mnist_exp.runs.records import EnvironmentRecord
 
-SplitName = Literal["test", "validation", "train"]
 Interval = tuple[float, float]
 
 

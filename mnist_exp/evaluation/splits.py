@@ -7,12 +7,10 @@ from typing import Any
 import msgspec
 
 from mnist_exp.config.refusals import explain_rejection
-from mnist_exp.config.schema import DataConfig
-from mnist_exp.data.dataset import LabelledImages, Source, find_source, load_training_data
-from mnist_exp.data.download import Progress
-from mnist_exp.data.source import Images
+from mnist_exp.config.schema import DataConfig, SplitName
+from mnist_exp.data.dataset import Images, LabelledImages, Source, find_source, load_training_data
+from mnist_exp.data.locating import Progress
 from mnist_exp.errors import ConfigError
-from mnist_exp.evaluation.records import SplitName
 
 _DATA = "data"
 

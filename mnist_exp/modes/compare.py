@@ -10,9 +10,9 @@ from rich.text import Text
 
 from mnist_exp.comparison.comparison import Examined, examine
 from mnist_exp.comparison.report import Comparison
-from mnist_exp.config.comparison_options import CompareOptions
-from mnist_exp.config.questions import read_question, refuse_unused
+from mnist_exp.config.parsing import read_question, refuse_unused
 from mnist_exp.config.refusals import MODE_KEYS
+from mnist_exp.config.schema import CompareOptions
 from mnist_exp.errors import ConfigError, RunError
 from mnist_exp.report.comparison import render_comparison
 from mnist_exp.report.comparison_page import write_comparison_page

@@ -13,11 +13,11 @@ import numpy as np
 from msgspec import Struct
 
 from mnist_exp.config.commands import SEARCH_PATH, command, data_words, kept, portable, setting
-from mnist_exp.config.evaluation_options import EvaluateOptions
-from mnist_exp.config.questions import read_question, refuse_unused
+from mnist_exp.config.parsing import read_question, refuse_unused
 from mnist_exp.config.refusals import MODE_KEYS
+from mnist_exp.config.schema import EvaluateOptions, SplitName
 from mnist_exp.errors import ConfigError
-from mnist_exp.evaluation.records import EnsembleEvaluation, SplitName
+from mnist_exp.evaluation.records import EnsembleEvaluation
 from mnist_exp.evaluation.splits import choose_data, load_split
 from mnist_exp.evaluation.work import quietly
 from mnist_exp.report.terminal import Terminal
@@ -115,22 +115,22 @@ def answer(request: EvaluateRequest, terminal: Terminal, given: Path | None) -> 
         check_members(members, request.split, _names_data(request.typed))
     with quietly():
         # Imported here, as the network needs TensorFlow: a wrong request is refused before.
-        from mnist_exp.evaluation import ensemble as ensembles
+        from mnist_exp.evaluation import evaluating
         from mnist_exp.evaluation.evaluating import evaluate
-        from mnist_exp.training import network as networks
+        from mnist_exp.training import checkpoints
 
-        threads = networks.start_as(run, config)
+        threads = checkpoints.start_as(run, config)
         if is_alone:
-            network = networks.load_network(run)
+            network = checkpoints.load_network(run)
             names = scored.source.class_names
-            networks.check_fit(network, scored.seen.images.shape[1:], names, scored.source.name)
+            checkpoints.check_fit(network, scored.seen.images.shape[1:], names, scored.source.name)
             output_dir = claim_folder(Path(request.runs_dir), f"evaluate_{config.model.name}", given)
             evaluated = evaluate(run, config.model.name, network, scored, request.evaluate, threads)
         else:
             shape, source = scored.seen.images.shape[1:], scored.source
-            ensemble = ensembles.load_ensemble(members, shape, source.class_names, source.name)
+            ensemble = evaluating.load_ensemble(members, shape, source.class_names, source.name)
             output_dir = claim_folder(Path(request.runs_dir), "evaluate_ensemble", given)
-            evaluated = ensembles.evaluate_ensemble(members, ensemble, scored, request.evaluate, threads)
+            evaluated = evaluating.evaluate_ensemble(members, ensemble, scored, request.evaluate, threads)
         not_drawn = _write(evaluated, scored, output_dir)
     for sentence in not_drawn:
         terminal.print(sentence)
@@ -159,9 +159,8 @@ def _next_commands(
 
 def _write(evaluated: "Evaluated", scored: "ScoredSplit", output_dir: Path) -> list[str]:
     """Writes numbers, predictions and pictures; says which pictures could not be drawn."""
-    from mnist_exp.evaluation.class_scores import class_table
-    from mnist_exp.report.ensemble_console import member_table
-    from mnist_exp.report.evaluation_figures import evaluation_plots
+    from mnist_exp.evaluation.scores import class_table
+    from mnist_exp.report.evaluation import evaluation_plots, member_table
     from mnist_exp.report.figures.style import draw_plots
 
     record = msgspec.json.format(msgspec.json.encode(evaluated.record), indent=2)

@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from mnist_exp.config.questions import read_question, refuse_unused
+from mnist_exp.config.parsing import read_question, refuse_unused
 from mnist_exp.config.refusals import MODE_KEYS
 from mnist_exp.errors import ConfigError, RunError
 from mnist_exp.evaluation.work import quietly
@@ -80,9 +80,9 @@ def answer(request: PredictRequest, terminal: Terminal, given: Path | None) -> N
         RunError: An image could not be read; all others were predicted. Or a file could not be written.
     """
     # Imported here: pictures need Pillow and scipy, which a refused request need not wait for.
-    from mnist_exp.evaluation.backgrounds import choose_background
-    from mnist_exp.evaluation.image_files import find_images, find_passed_over
-    from mnist_exp.report.prediction_table import file_name
+    from mnist_exp.data.backgrounds import choose_background
+    from mnist_exp.evaluation.pictures import find_images, find_passed_over
+    from mnist_exp.report.tables import file_name
 
     patterns = [request.images] if isinstance(request.images, str) else request.images or []
     members = read_members(request.run or [], Path(request.runs_dir))
@@ -116,16 +116,16 @@ def _predict(
         The files that were skipped.
     """
     with quietly():
-        from mnist_exp.evaluation.ensemble import load_ensemble
+        from mnist_exp.evaluation.evaluating import load_ensemble
         from mnist_exp.evaluation.framing import frame_for
         from mnist_exp.evaluation.pictures import read_pictures
+        from mnist_exp.report.evaluation import render_predictions
         from mnist_exp.report.figures.fonts import drawable_names
-        from mnist_exp.report.prediction_console import render_predictions
-        from mnist_exp.report.prediction_table import prediction_table, top_choices
-        from mnist_exp.training import network as networks
+        from mnist_exp.report.tables import prediction_table, top_choices
+        from mnist_exp.training import checkpoints
 
         (run, config), names = members[0], members[0][1].data.class_names
-        networks.start_as(run, config)
+        checkpoints.start_as(run, config)
         network = load_ensemble(members, None, names, config.data.name).average
         shape = network.input_shape[1:]
         if shape[0] != shape[1]:
@@ -134,7 +134,7 @@ def _predict(
             )
         read, unread = read_pictures(paths, shape[0], frame_for(config.data.name), _MOST_DRAWN)
         shown = [255 - each.image if background == "light" else each.image for each in read]
-        probabilities = networks.predict(network, shown, shape)
+        probabilities = checkpoints.predict(network, shown, shape)
         choices = [top_choices(row, names) for row in probabilities]
         output_dir = claim()
         files.write_bytes(output_dir / _TABLE, prediction_table(read, choices, unread).encode())
@@ -150,7 +150,7 @@ def _predict(
 
 def _passed_over(paths: Sequence[Path]) -> list[str]:
     """Counts and names the files of folders that are no pictures."""
-    from mnist_exp.report.prediction_table import file_name
+    from mnist_exp.report.tables import file_name
 
     if not paths:
         return []
@@ -162,7 +162,7 @@ def _passed_over(paths: Sequence[Path]) -> list[str]:
 
 def _draw(read: Sequence[Any], choices: Sequence[Any], plots_dir: Path, background: Background) -> list[str]:
     """Draws the first pictures, so many a figure; says which figures could not be drawn."""
-    from mnist_exp.report.figures.prediction_plot import PICTURES_A_FIGURE, plot_predictions
+    from mnist_exp.report.figures.images import PICTURES_A_FIGURE, plot_predictions
     from mnist_exp.report.figures.style import Plot, draw_plots
 
     plots_dir.mkdir()

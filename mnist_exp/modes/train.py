@@ -14,15 +14,14 @@ from mnist_exp.config.commands import (
     relative_paths,
     setting,
 )
-from mnist_exp.config.parsing import read_config, read_tree
 from mnist_exp.config.schema import Config
 from mnist_exp.processes.signals import StopRequest
-from mnist_exp.processes.workplace import num_threads
 from mnist_exp.report import run_console
 from mnist_exp.report.figures.fonts import describe_numbered
 from mnist_exp.report.terminal import Terminal
-from mnist_exp.runs import files, moments, provenance, resumption
+from mnist_exp.runs import files, provenance
 from mnist_exp.runs.job import Job
+from mnist_exp.runs.provenance import num_threads
 from mnist_exp.runs.records import (
     DataRecord,
     EngineRecord,
@@ -31,9 +30,10 @@ from mnist_exp.runs.records import (
     Summary,
     TeacherRecord,
 )
+from mnist_exp.runs.run import read_config, read_tree
 from mnist_exp.runs.writer import RunDirectory
 from mnist_exp.training import fitting, scoring
-from mnist_exp.training.best_epoch import BestCheckpoint
+from mnist_exp.training.callbacks import BestCheckpoint
 from mnist_exp.training.checkpoints import Checkpoint, load_best, read_checkpoint, write_checkpoint
 from mnist_exp.training.device import device_name, set_threads
 from mnist_exp.training.engine import ExperimentModel
@@ -87,7 +87,7 @@ def prepare(job: Job, terminal: Terminal, earlier: RunDirectory | None) -> Exper
         ConfigError: The data or the model cannot be had as asked for, or are not what an earlier process
             trained with.
     """
-    config = job.config if earlier is None else resumption.as_begun(job.config, earlier.manifest)
+    config = job.config if earlier is None else provenance.as_begun(job.config, earlier.manifest)
     # Before the images: preprocessing them makes TensorFlow begin.
     set_threads(config.training.threads)
     images = _IMAGES.get(config.data, terminal.download_progress)
@@ -114,17 +114,17 @@ def prepare(job: Job, terminal: Terminal, earlier: RunDirectory | None) -> Exper
 
 def _find_checkpoint(earlier: RunDirectory, config: Config, found: DataRecord) -> Checkpoint | None:
     """Gives what an earlier process left; None where it had not finished an epoch."""
-    resumption.check_same_images(earlier.path, earlier.manifest.data, found)
+    provenance.check_same_images(earlier.path, earlier.manifest.data, found)
     checkpoint = read_checkpoint(earlier.last_checkpoint_path)
     if checkpoint is not None:
-        resumption.check_can_be_longer(earlier.path, config, len(checkpoint.state.rows))
+        provenance.check_can_be_longer(earlier.path, config, len(checkpoint.state.rows))
     return checkpoint
 
 
 def _caveats(earlier: RunDirectory, config: Config) -> list[str]:
     planned = read_config(earlier.path).training.epochs
     threads = num_threads(config.training.threads)
-    return resumption.caveats(
+    return provenance.caveats(
         config, planned, provenance.changes_since(earlier.manifest, threads, device_name())
     )
 
@@ -191,7 +191,7 @@ def _take_up(experiment: Experiment, run: RunDirectory, terminal: Terminal) -> N
     files.remove_drafts(run.path)
     run.write_metrics(rows)
     resumed = ResumeRecord(
-        at=moments.utc_now(),
+        at=provenance.utc_now(),
         epoch=len(rows),
         epochs=epochs,
         versions=provenance.versions(),

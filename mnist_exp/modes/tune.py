@@ -13,7 +13,7 @@ from mnist_exp.processes.signals import StopRequest
 from mnist_exp.processes.workplace import count_workers, find_workplace
 from mnist_exp.report.terminal import Terminal
 from mnist_exp.runs.job import Job
-from mnist_exp.runs.trial_records import SearchSummary
+from mnist_exp.runs.records import SearchSummary
 from mnist_exp.runs.writer import RunDirectory
 from mnist_exp.tuning.definition import Search, plan_search
 from mnist_exp.tuning.search_files import SearchFiles

@@ -8,21 +8,20 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from mnist_exp.config.parsing import parse_tree
-from mnist_exp.config.questions import read_question, refuse_unused
+from mnist_exp.config.parsing import parse_tree, read_question, refuse_unused
 from mnist_exp.config.refusals import MODE_KEYS
 from mnist_exp.config.schema import Config, DataConfig
 from mnist_exp.data.dataset import find_source, load_training_data
 from mnist_exp.errors import ConfigError
-from mnist_exp.evaluation.verification import Trained, Verification, verify
+from mnist_exp.evaluation.verification import Verification, verify
 from mnist_exp.modes.execution import execute
 from mnist_exp.report.terminal import Terminal
 from mnist_exp.report.verification import render_verdict
-from mnist_exp.runs import files, resumption
-from mnist_exp.runs.choosing import choose_run, read_finished
+from mnist_exp.runs import files, provenance
+from mnist_exp.runs.finding import choose_run, read_finished
 from mnist_exp.runs.job import Job
 from mnist_exp.runs.run import DamagedRun, RunResult, read_run
-from mnist_exp.runs.trained_files import read_trained
+from mnist_exp.runs.trained_files import Trained, read_trained
 
 _USED = ("mode", "runs_dir", *MODE_KEYS["verify"])
 _OWN = ("model", "optimizer", "schedule", "augmentation", "training", "data", "seed", "experiment")
@@ -137,7 +136,7 @@ def _read(run: RunResult) -> Trained:
 
 def _job(run: RunResult, config: Config, request: VerifyRequest, given: Path | None) -> Job:
     """Asks for what the run did, with nothing left to this machine: engine, threads, images."""
-    training = resumption.as_begun(config, run.manifest).training
+    training = provenance.as_begun(config, run.manifest).training
     tree = run.config | {
         "runs_dir": request.runs_dir,
         "sweep": None,

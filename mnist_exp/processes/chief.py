@@ -21,9 +21,8 @@ from keras_tuner.src import protos
 from keras_tuner.src.distribute.oracle_chief import OracleServicer
 
 from mnist_exp.errors import ExperimentError, RunError
-from mnist_exp.runs import moments, writer
-from mnist_exp.runs.records import ErrorRecord
-from mnist_exp.runs.trial_records import ConfirmationRecord, TrialRecord
+from mnist_exp.runs import provenance, writer
+from mnist_exp.runs.records import ConfirmationRecord, ErrorRecord, TrialRecord
 from mnist_exp.tuning.assignments import HINT, MESSAGE, RUN
 from mnist_exp.tuning.search_files import SearchFiles
 from mnist_exp.tuning.stages import Stage
@@ -48,7 +47,7 @@ class Running:
 
     worker: str
     values: dict[str, Any]
-    began: moments.Moment = field(default_factory=moments.Moment)
+    began: provenance.Moment = field(default_factory=provenance.Moment)
     heard: float = field(default_factory=time.monotonic)
     epoch: int = 0
     epochs: int = 0

@@ -11,9 +11,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from mnist_exp.errors import ExperimentError
-from mnist_exp.report.streams import without_control
-from mnist_exp.runs.moments import Moment
+from mnist_exp.runs.provenance import Moment
 from mnist_exp.runs.records import ErrorRecord
+from mnist_exp.words import without_control
 
 _DISMISSED = b"\0"
 _NOT_MEANT_FOR_IT = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)

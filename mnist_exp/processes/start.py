@@ -8,7 +8,6 @@ from pathlib import Path
 
 from mnist_exp import environment
 from mnist_exp.errors import ConfigError
-from mnist_exp.report.streams import open_missing
 
 
 def prepare() -> None:
@@ -52,3 +51,19 @@ def check_working_folder() -> None:
         )
         place = os.environ.get("PWD", "nobody knows where")
         raise ConfigError(f"The working folder ({place}) {reason}.", "Change to another one.") from error
+
+
+def open_missing() -> None:
+    """Puts the null device where a standard stream is closed.
+
+    The next file to be opened would take its number, and get what was meant for the stream.
+    """
+    for descriptor, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+            os.set_inheritable(descriptor, True)
+        if getattr(sys, name) is None:
+            mode = "r" if name == "stdin" else "w"
+            setattr(sys, name, os.fdopen(descriptor, mode, encoding="utf-8", closefd=False))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from mnist_exp.config.schema import Config
 from mnist_exp.errors import ConfigError
+from mnist_exp.runs.provenance import num_cores
 
 _BYTES_PER_WORKER = 2_000_000_000
 
@@ -76,22 +77,3 @@ def count_workers(config: Config, workplace: Workplace) -> int:
 def count_threads(config: Config, num_workers: int) -> int:
     """Says how many threads each worker gets: its share of the cores unless `training.threads` says."""
     return config.training.threads or max(num_cores() // max(num_workers, 1), 1)
-
-
-def num_threads(threads: int, variable: str = "TF_NUM_INTRAOP_THREADS") -> int:
-    """Says how many threads TensorFlow uses.
-
-    Args:
-        threads: As configured; 0 leaves it to the variable, and that to the number of cores.
-        variable: That of threads of one operation, or TF_NUM_INTEROP_THREADS.
-    """
-    try:
-        given = int(os.environ.get(variable, ""))
-    except ValueError:
-        given = 0
-    return threads or max(given, 0) or num_cores()
-
-
-def num_cores() -> int:
-    """Says how many cores this process may use."""
-    return len(os.sched_getaffinity(0))

@@ -14,8 +14,8 @@ from mnist_exp.comparison.columns import USUAL_COLUMNS, cell, heading, is_words
 from mnist_exp.comparison.pairs import DIFFERENCE_TO_SEE, MOST_SEEDS_WORTH_SAYING, Pair, p_value_text, points
 from mnist_exp.comparison.report import Comparison, GroupRow, SetReport
 from mnist_exp.report.console import columns as make_columns
-from mnist_exp.report.console import plural, render_facts, render_next
-from mnist_exp.words import percent
+from mnist_exp.report.console import render_facts, render_next
+from mnist_exp.words import percent, plural
 
 _MOST_GROUPS = 20
 _MOST_PAIRS = 8

@@ -12,9 +12,8 @@ from mnist_exp.comparison.report import Comparison, RunRow, SearchRow, SetReport
 from mnist_exp.config.commands import command, setting
 from mnist_exp.report import comparison_views, explanations
 from mnist_exp.report.comparison_views import Forest, PairRow, Table
-from mnist_exp.report.console import plural
-from mnist_exp.report.html import visible, write_page
-from mnist_exp.words import percent
+from mnist_exp.report.html import write_page
+from mnist_exp.words import percent, plural, visible
 
 _MOST_LISTED = 100
 _MOST_SETS = 20

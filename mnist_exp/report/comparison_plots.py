@@ -14,17 +14,16 @@ from mnist_exp.comparison.grouping import ComparableSet, SeedGroup
 from mnist_exp.comparison.measures import MEASURES, Spread, group_interval, spread_of
 from mnist_exp.comparison.report import SetReport
 from mnist_exp.data.fingerprints import load_test_images
-from mnist_exp.report.figures.atlas_plot import AtlasSection, AtlasTile, plot_atlas
 from mnist_exp.report.figures.class_plot import ClassDifference, plot_class_differences
 from mnist_exp.report.figures.cost_plot import CostPoint, plot_costs
 from mnist_exp.report.figures.curves_plot import GroupCurves, plot_group_curves
 from mnist_exp.report.figures.forest_plot import ForestRow, plot_forest
-from mnist_exp.report.figures.palette import MOST_COLOURS
-from mnist_exp.report.figures.style import Plot, shorten
+from mnist_exp.report.figures.images import AtlasSection, AtlasTile, plot_atlas
+from mnist_exp.report.figures.style import MOST_COLOURS, Plot, shorten
 from mnist_exp.runs.records import EpochMetrics
 from mnist_exp.runs.run import DamagedRun, RunResult
-from mnist_exp.significance import count_discordance, paired_difference_interval
-from mnist_exp.trial_words import one_line
+from mnist_exp.statistics import count_discordance, paired_difference_interval
+from mnist_exp.words import one_line
 
 _MOST_ROWS = 20
 _TILES_A_SECTION = 10

@@ -10,8 +10,7 @@ from mnist_exp.comparison.pairs import MOST_SEEDS_WORTH_SAYING, Pair, p_value_te
 from mnist_exp.comparison.report import Comparison, GroupRow, RunRow, SetReport
 from mnist_exp.report.charts.charts import percent_tick
 from mnist_exp.report.charts.scale import Scale
-from mnist_exp.report.html import visible
-from mnist_exp.words import percent
+from mnist_exp.words import percent, visible
 
 _MOST_ROWS = 200
 MOST_KEYS = 12

@@ -49,8 +49,3 @@ def render_next(commands: Sequence[str]) -> list[RenderableType]:
     # Longer than the screen rather than broken: a broken line is another command when pasted.
     lines = [Text(f"  {command}", style="cyan", no_wrap=True, overflow="ignore") for command in commands]
     return [Text(), Text("next", style="bright_black"), Group(*lines)]
-
-
-def plural(count: int, noun: str) -> str:
-    """Words a count: `1 epoch`, `20 epochs`."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

@@ -4,16 +4,24 @@ from dataclasses import dataclass, field
 from statistics import fmean, stdev
 from typing import Any
 
-from mnist_exp.page_words import count_text, interval_text, time_text, values_text
-from mnist_exp.report.console import plural
-from mnist_exp.report.html import visible
 from mnist_exp.report.run_material import RunMaterial
 from mnist_exp.report.settings_views import Fact
-from mnist_exp.runs.records import Manifest, Summary
-from mnist_exp.runs.trial_records import SearchSummary
+from mnist_exp.runs.records import Manifest, SearchSummary, Summary
 from mnist_exp.statistics import mean_interval
-from mnist_exp.trial_words import candidate_name, one_line
-from mnist_exp.words import duration, loss_text, percent, size
+from mnist_exp.words import (
+    accuracy_interval_text,
+    candidate_name,
+    count_text,
+    duration,
+    loss_text,
+    one_line,
+    percent,
+    plural,
+    size,
+    time_text,
+    values_text,
+    visible,
+)
 
 _LONGEST_NAME = 60
 _LONGEST_REASON = 2000
@@ -108,7 +116,7 @@ def _score(value: float, interval: tuple[float, float]) -> Score:
         round(100 * (high - start) / reach, 2),
     )
     ends = (percent(start, 1), percent(end, 1))
-    return Score(percent(value), "test accuracy", interval_text(interval), bar, ends)
+    return Score(percent(value), "test accuracy", accuracy_interval_text(interval), bar, ends)
 
 
 def _search_score(summary: SearchSummary) -> Score:

@@ -1,25 +1,25 @@
 """From a template and values to a page: everything escaped, nothing asked of a network."""
 
 import hashlib
-import re
+import struct
+import zlib
 from base64 import b64encode
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
+from numpy.typing import NDArray
 
 from mnist_exp.runs import files
+from mnist_exp.words import visible
 
 TEMPLATES_DIR = Path(__file__).with_name("templates")
 PAGE = "report.html"
-_MOST_CHARACTERS = 10_000
-# Characters that nobody sees, or that change the order in which others are read.
-_UNSEEN = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u115f\u1160\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164"
-    "\ufeff\uffa0\ufff9-\ufffc\ud800-\udfff\U000e0000-\U000e0fff]"
-)
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+MOST_BYTES = 3_000_000
 
 
 def write_page(folder: Path, template: str, **values: Any) -> None:
@@ -75,7 +75,33 @@ def _finish(value: Any) -> Any:
     return value if isinstance(value, Markup) else visible(str(value))
 
 
-def visible(text: str, most: int = _MOST_CHARACTERS) -> str:
-    r"""Writes unseen characters as `\u202e`, and cuts a text after so many characters."""
-    shown = text if len(text) <= most else f"{text[: most - 1]}…"
-    return _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", shown)
+def png_uri(content: bytes) -> Markup | None:
+    """Puts a PNG file in a URI; None for what is no PNG or too large for a page."""
+    if not content.startswith(_SIGNATURE) or len(content) > MOST_BYTES:
+        return None
+    return _uri(content)
+
+
+def image_uri(pixels: NDArray[np.uint8]) -> Markup:
+    """Puts an image in a URI, as dark ink on white paper.
+
+    Args:
+        pixels: uint8 (height, width), 0 background.
+    """
+    height, width = pixels.shape
+    # Each line of a PNG begins with the number of its filter: 0, none.
+    lines = np.zeros((height, width + 1), np.uint8)
+    lines[:, 1:] = 255 - pixels
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    parts = ((b"IHDR", header), (b"IDAT", zlib.compress(lines.tobytes(), 9)), (b"IEND", b""))
+    content = _SIGNATURE + b"".join(_chunk(kind, data) for kind, data in parts)
+    return _uri(content)
+
+
+def _uri(content: bytes) -> Markup:
+    # Base 64 has nothing to escape, and must not be cut as other long texts are.
+    return Markup(f"data:image/png;base64,{b64encode(content).decode()}")
+
+
+def _chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))

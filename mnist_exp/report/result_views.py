@@ -7,10 +7,9 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from mnist_exp.evaluation.calibration import NUM_BINS, calibration_error, equal_width_bins
-from mnist_exp.evaluation.class_scores import score_classes
 from mnist_exp.evaluation.records import ClassScores, ConfidenceBin
-from mnist_exp.report.inline_images import image_uri
+from mnist_exp.evaluation.scores import NUM_BINS, calibration_error, equal_width_bins, score_classes
+from mnist_exp.report.html import image_uri
 from mnist_exp.report.run_material import Answers
 from mnist_exp.statistics import confusion_counts
 from mnist_exp.words import confidence, percent

@@ -6,13 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from mnist_exp.report import headline, result_views, search_views, settings_views
+from mnist_exp.report import headline, result_views, settings_views, tuning
 from mnist_exp.report.charts.charts import Chart, Series, line_chart, percent_tick
-from mnist_exp.report.html import visible, write_page
+from mnist_exp.report.html import write_page
 from mnist_exp.report.run_material import RunMaterial, read_material
 from mnist_exp.runs.records import EpochMetrics
-from mnist_exp.trial_words import one_line
-from mnist_exp.words import duration, loss_text, percent, rate
+from mnist_exp.words import duration, loss_text, one_line, percent, rate, visible
 
 _MOST_EPOCHS_LISTED = 300
 _LONGEST_CLASS = 40
@@ -55,7 +54,7 @@ def page_values(material: RunMaterial) -> dict[str, Any]:
         "curves_hint": _word_curves(material),
         "epochs": [_epoch_cells(row, best_epoch) for row in material.rows[:_MOST_EPOCHS_LISTED]],
         "num_epochs": len(material.rows),
-        "search": search_views.search_view(material),
+        "search": tuning.search_view(material),
         **_answer_values(material),
         "pictures": material.pictures,
         "typed": settings_views.typed_settings(material),

@@ -15,10 +15,10 @@ from rich.panel import Panel
 from rich.text import Text
 
 from mnist_exp.config.schema import AugmentationConfig, OptimizerConfig, ScheduleConfig
-from mnist_exp.report.console import columns, plural, render_facts, render_next
+from mnist_exp.report.console import columns, render_facts, render_next
 from mnist_exp.report.digits import DigitStrip
 from mnist_exp.runs.records import DataRecord, EngineRecord, Summary
-from mnist_exp.words import duration, loss_text, percent, size
+from mnist_exp.words import duration, loss_text, percent, plural, size
 
 _PANEL_WIDTH = 80
 

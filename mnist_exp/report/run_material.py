@@ -13,12 +13,11 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from mnist_exp.data.fingerprints import load_test_images
-from mnist_exp.report.inline_images import MOST_BYTES, png_uri
+from mnist_exp.report.html import MOST_BYTES, png_uri
 from mnist_exp.runs import predictions
 from mnist_exp.runs.folder import RunFolder
-from mnist_exp.runs.records import EpochMetrics, Manifest
+from mnist_exp.runs.records import EpochMetrics, Manifest, TrialRecord
 from mnist_exp.runs.run import DamagedRun, RunResult, read_run
-from mnist_exp.runs.trial_records import TrialRecord
 
 _MAX_MANIFEST_BYTES = 1_000_000
 _MAX_CONFIG_BYTES = 5_000_000

@@ -17,11 +17,9 @@ from mnist_exp.config.commands import (
     sweep_place,
     without,
 )
-from mnist_exp.page_words import count_text, time_text
-from mnist_exp.report.html import visible
 from mnist_exp.report.run_material import RunMaterial
 from mnist_exp.runs.records import DataRecord, EnvironmentRecord, Manifest
-from mnist_exp.words import duration
+from mnist_exp.words import count_text, duration, time_text, visible
 
 _MOST_SETTINGS = 600
 _LONGEST_VALUE = 400

@@ -2,36 +2,13 @@
 
 import os
 import re
-import sys
 from contextlib import suppress
 from io import TextIOBase
 from typing import IO, TextIO
 
-_CONTROL = re.compile(
-    r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x1b\\)|.)?|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
-)
+from mnist_exp.words import without_control
+
 _PADDING = re.compile(r"[ \t]+\n")
-
-
-def without_control(text: str) -> str:
-    """Removes terminal sequences and every control character but newline and tab."""
-    return _CONTROL.sub("", text)
-
-
-def open_missing() -> None:
-    """Puts the null device where a standard stream is closed.
-
-    The next file to be opened would take its number, and get what was meant for the stream.
-    """
-    for descriptor, name in enumerate(("stdin", "stdout", "stderr")):
-        try:
-            os.fstat(descriptor)
-        except OSError:
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
-            os.set_inheritable(descriptor, True)
-        if getattr(sys, name) is None:
-            mode = "r" if name == "stdin" else "w"
-            setattr(sys, name, os.fdopen(descriptor, mode, encoding="utf-8", closefd=False))
 
 
 def silence(stream: IO[str]) -> None:

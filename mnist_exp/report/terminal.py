@@ -17,9 +17,9 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from mnist_exp.report.epoch_lines import EpochLines
-from mnist_exp.report.streams import Log, Output, PlainText, replace_unencodable, silence, without_control
+from mnist_exp.report.streams import Log, Output, PlainText, replace_unencodable, silence
 from mnist_exp.runs.records import EpochMetrics
-from mnist_exp.words import duration, size
+from mnist_exp.words import duration, size, without_control
 
 PLAIN_WIDTH = 100
 

@@ -7,9 +7,8 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from mnist_exp.evaluation.verification import Difference, Value, Verification
-from mnist_exp.report.console import plural
 from mnist_exp.runs import provenance
-from mnist_exp.trial_words import one_line
+from mnist_exp.words import one_line, plural
 
 
 def render_verdict(found: Verification) -> RenderableType:

@@ -1,15 +1,22 @@
-"""Files that are whole or not there: written under another name, flushed, then renamed."""
+"""Whole files: written beside, flushed and renamed; and locks on them."""
 
 import errno
+import fcntl
 import os
 import secrets
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from mnist_exp.errors import RunError
+from mnist_exp.words import one_line
 
 _DRAFT = ".draft-"
+_new_folders: list[Path] = []
+_PAUSES_S = (0.05, 0.1, 0.2)
+# What a spreadsheet takes for a formula.
+_FORMULA = ("=", "+", "-", "@")
 
 
 @contextmanager
@@ -36,9 +43,6 @@ def whole_file(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):  # of a folder that cannot be written to any more
             draft.unlink(missing_ok=True)
-
-
-_new_folders: list[Path] = []
 
 
 def note_new_folders(path: Path) -> None:
@@ -84,3 +88,62 @@ def _advice(error: OSError) -> str:
             return "Make the folder writable, or set runs_dir to another one."
         case _:
             return ""
+
+
+class Taken(Exception):  # noqa: N818 - not an error by itself
+    """Another process holds the lock."""
+
+
+def take(path: Path) -> int:
+    """Takes a lock for this process alone.
+
+    Args:
+        path: A log; made where it is missing.
+
+    Returns:
+        The descriptor to close.
+
+    Raises:
+        Taken: Another process holds it.
+        OSError: The file cannot be opened.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+    for pause_s in (*_PAUSES_S, None):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except BlockingIOError:
+            if pause_s is None:
+                os.close(descriptor)
+                raise Taken from None
+            # Someone may just be asking whether it is taken.
+            time.sleep(pause_s)
+        except OSError:
+            # Some network file systems have no locks; the work is worth more than its lock.
+            break
+    return descriptor
+
+
+def is_taken(path: Path) -> bool:
+    """Says whether some process holds a lock; where nobody can know, yes.
+
+    Args:
+        path: A log; nobody holds one that is missing.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def csv_cell(text: str) -> str:
+    """Puts a text on one line, and keeps spreadsheets from computing it."""
+    plain = one_line(text)
+    return f"'{plain}" if plain.startswith(_FORMULA) else plain

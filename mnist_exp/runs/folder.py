@@ -3,25 +3,36 @@
 import fcntl
 import os
 import stat
+import struct
 import sys
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, BinaryIO, TypeVar, cast
+from zipfile import BadZipFile, ZipFile
 
 import msgspec
 import msgspec.yaml
 import yaml
 
-from mnist_exp.config.plain_values import DEEPEST, MOST_LETTERS, MOST_NODES, find_odd, shortened
+from mnist_exp.config.trees import DEEPEST, MOST_LETTERS, MOST_NODES, find_odd
+from mnist_exp.words import shortened
 
 _Record = TypeVar("_Record")
-
 MAX_CONFIG_BYTES, MAX_MANIFEST_BYTES = 5_000_000, 1_000_000
 """How large a run's `config.yaml` and `manifest.json` may be."""
 
 _MOST_EVENTS = 3 * MOST_NODES
 _PIECE_BYTES = 2**22
+MOST_AT_ONCE = 2**20
+"""How many bytes a reader of a member may ask for at a time."""
+
+READING_ERRORS = (
+    OSError, EOFError, ValueError, RuntimeError, ArithmeticError, LookupError, BadZipFile, zlib.error,
+    struct.error,
+)  # fmt: skip
+"""What a damaged archive makes zipfile raise."""
 
 
 class DamagedRun(Exception):  # noqa: N818 - says what the run is, not that the reader failed
@@ -186,3 +197,33 @@ class RunFolder:
             return os.stat(name, dir_fd=self._descriptor, follow_symlinks=False).st_mode
         except OSError:
             return 0
+
+
+def open_archive(file: BinaryIO) -> ZipFile:
+    """Opens a zip file.
+
+    zipfile reads the list of contents in one piece, as long as the file itself says: millions of
+    entries, gigabytes of memory. Here it may be a megabyte, which is twenty thousand entries.
+
+    Args:
+        file: Open; stays open when the archive is closed.
+
+    Raises:
+        BadZipFile: It is none.
+        ValueError: Its list of contents is longer.
+    """
+    return ZipFile(cast("BinaryIO", _InPieces(file)))
+
+
+class _InPieces:
+    """A file that gives a megabyte at a time, and refuses to give more."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.seek, self.tell, self.seekable = file.seek, file.tell, file.seekable
+
+    def read(self, size: int = -1) -> bytes:
+        content = self._file.read(min(size, MOST_AT_ONCE + 1) if size >= 0 else MOST_AT_ONCE + 1)
+        if len(content) > MOST_AT_ONCE:
+            raise ValueError(f"its list of contents has more than {MOST_AT_ONCE:,} bytes")
+        return content

@@ -4,11 +4,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mnist_exp.config.parsing import SEARCH_BUDGET
 from mnist_exp.config.schema import Config
 from mnist_exp.errors import ConfigError, RunError
-from mnist_exp.runs import moments, provenance, writer
+from mnist_exp.runs import provenance, writer
 from mnist_exp.runs.records import Manifest, SweepPlace
+from mnist_exp.runs.run import SEARCH_BUDGET
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +68,7 @@ def open_run(job: Job) -> writer.RunDirectory:
             mode=job.mode,
             status="running",
             error=None,
-            started_at=moments.utc_now(),
+            started_at=provenance.utc_now(),
             finished_at=None,
             duration_s=None,
             argv=job.argv,

@@ -4,11 +4,9 @@ from collections.abc import Sequence
 from glob import has_magic
 from pathlib import Path
 
-from mnist_exp.config.schema import Config
+from mnist_exp.config.schema import Config, SplitName
 from mnist_exp.errors import ConfigError
-from mnist_exp.evaluation.records import SplitName
-from mnist_exp.runs.choosing import choose_run, read_finished
-from mnist_exp.runs.finding import find_runs
+from mnist_exp.runs.finding import choose_run, find_runs, read_finished
 from mnist_exp.runs.run import RunResult
 
 Member = tuple[RunResult, Config]

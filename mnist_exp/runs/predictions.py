@@ -9,7 +9,7 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from mnist_exp.runs.archives import open_archive
+from mnist_exp.runs.folder import open_archive
 
 NAME = "predictions.npz"
 MAX_BYTES = 500_000_000

@@ -1,16 +1,16 @@
-"""What a run leaves behind as data: one epoch, the summary, the manifest.
+"""What a run, a search and a sweep keep in their JSON files.
 
-The field names are the names in `metrics.jsonl`, `summary.json` and `manifest.json`;
-nothing else in the package spells them. Accuracies are fractions, durations seconds,
-sizes bytes, times UTC in ISO 8601.
+The field names are the names in the files; nothing else in the package spells them.
 """
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from msgspec import Struct
 
 Status = Literal["running", "completed", "failed", "interrupted"]
+Background = Literal["dark", "light"]
+TrialStatus = Literal["completed", "failed", "stopped"]
 
 
 class EpochMetrics(Struct, frozen=True, kw_only=True):
@@ -85,9 +85,6 @@ class GitRecord(Struct, frozen=True, kw_only=True):
 
     commit: str
     dirty: bool
-
-
-Background = Literal["dark", "light"]
 
 
 class DataRecord(Struct, frozen=True, kw_only=True):
@@ -243,3 +240,183 @@ class Manifest(Struct, frozen=True, kw_only=True):
     def folder(self) -> Path | None:
         """`working_dir`, unless it can be none."""
         return Path(self.working_dir) if self.working_dir and Path(self.working_dir).is_absolute() else None
+
+
+class ExecutionRecord(Struct, frozen=True, kw_only=True):
+    """One training of a trial's network.
+
+    Attributes:
+        seed: Of weights, shuffling, dropout and augmentation.
+        score: The objective at the best epoch.
+        best_epoch: 1-based.
+        train_s: Seconds of all epochs, validation included, compilation left out.
+        seconds_per_epoch: Median seconds of an epoch's training steps alone.
+        compile_s: Seconds spent tracing and compiling; 0 when a compiled function was used again.
+        metrics: A row an epoch, as in `metrics.jsonl`.
+    """
+
+    seed: int
+    score: float
+    best_epoch: int
+    train_s: float
+    seconds_per_epoch: float = 0.0
+    compile_s: float
+    metrics: list[EpochMetrics]
+
+
+class TrialRecord(Struct, frozen=True, kw_only=True):
+    """One line of `trials.jsonl`: a configuration that was tried, and what came of it.
+
+    Attributes:
+        trial: 0 for the first; in the order in which trials were started.
+        status: `failed` with an `error`; `stopped` when the budget ended it before its last epoch.
+        score: Mean of its executions' scores; null unless completed.
+        values: What was chosen, by the names of the search space, inactive ones left out: a
+            dotted path, `<list>.length`, or `<list>.<position>` for one entry of a list.
+        epochs: Number of epochs an execution.
+        num_params: Number of weights; null where no network could be built.
+        started_at: When.
+        finished_at: When.
+        duration_s: Seconds from one to the other.
+        worker: Name of the process that ran it.
+        executions: Its trainings, each with its own seed.
+        error: Why it failed; null unless it did.
+    """
+
+    trial: int
+    status: TrialStatus
+    score: float | None
+    values: dict[str, Any]
+    epochs: int
+    num_params: int | None
+    started_at: str
+    finished_at: str
+    duration_s: float
+    worker: str
+    executions: list[ExecutionRecord]
+    error: ErrorRecord | None
+
+
+class ConfirmationRecord(Struct, frozen=True, kw_only=True):
+    """One line of `confirmed.jsonl`: a candidate trained again on a fresh seed.
+
+    Attributes:
+        candidate: `default` for the untuned configuration, else `trial_<number>`.
+        seed: The fresh seed.
+        status: As of a trial.
+        num_params: Number of weights.
+        execution: The training; null where it failed.
+        error: Why it failed; null unless it did.
+    """
+
+    candidate: str
+    seed: int
+    status: TrialStatus
+    num_params: int | None
+    execution: ExecutionRecord | None
+    error: ErrorRecord | None
+
+
+class CandidateRecord(Struct, frozen=True, kw_only=True):
+    """A candidate's line in the report: what the search thought of it, and what held.
+
+    Attributes:
+        candidate: `default` for the untuned configuration, else `trial_<number>`.
+        values: As of the trial; empty for the default.
+        num_params: Number of weights.
+        search_score: The trial's score; null for the default.
+        search_interval: 95% Wilson interval of it; null unless it is an accuracy.
+        confirmed_scores: The objective at the best epoch, one for each fresh seed.
+        confirmed_score: Their mean; null without any.
+        confirmed_interval: 95% t interval of that mean; null with fewer than two seeds.
+        train_s: Median seconds of one training.
+    """
+
+    candidate: str
+    values: dict[str, Any]
+    num_params: int | None
+    search_score: float | None
+    search_interval: tuple[float, float] | None
+    confirmed_scores: list[float]
+    confirmed_score: float | None
+    confirmed_interval: tuple[float, float] | None
+    train_s: float
+
+
+class SearchSummary(Summary, frozen=True, kw_only=True):
+    """`summary.json` of a search: that of the winner's best network, and how it was found.
+
+    Attributes:
+        objective: The metric that was searched for.
+        num_trials: Number of trials of every status.
+        num_completed: Number of completed ones.
+        search_s: Seconds from the search's start to its last trial, interruptions left out.
+        ended_by: What ended the search, in words.
+        winner: The candidate that was confirmed best.
+        candidates: Best confirmed first.
+        winner_test_accuracies: The winner's accuracy on the test images, one for each fresh seed.
+        difference: Winner's confirmed mean minus the default's; null where the default won.
+        difference_interval: 95% interval of it (Welch), wider for the choice among several candidates
+            (Bonferroni); null with fewer than two seeds.
+        verdict: Whether the winner beats the default, in one sentence.
+    """
+
+    objective: str
+    num_trials: int
+    num_completed: int
+    search_s: float
+    ended_by: str
+    winner: str
+    candidates: list[CandidateRecord]
+    winner_test_accuracies: list[float]
+    difference: float | None
+    difference_interval: tuple[float, float] | None
+    verdict: str
+
+
+class SweepJob(Struct, frozen=True, kw_only=True):
+    """One job of a sweep.
+
+    Attributes:
+        number: 0 for the first.
+        name: Its directory in the sweep's: words of what tells it from the others, then a hash of its
+            configuration. Letters, digits, `_`, `.` and `-` only.
+        overrides: What would be typed to run it alone, the sweep's own keys left out.
+        varied: What tells it from the others: key to value, as composed.
+        config: Its whole configuration, resolved, as `config.yaml` holds it.
+        search: For `mode=tune`: what is searched, frozen; null otherwise.
+        num_params: Number of weights of its network, trained or not.
+    """
+
+    number: int
+    name: str
+    overrides: list[str]
+    varied: dict[str, Any]
+    config: dict[str, Any]
+    search: dict[str, Any] | None
+    num_params: int
+
+
+class SweepRecord(Struct, frozen=True, kw_only=True):
+    """`sweep.json`.
+
+    Attributes:
+        name: The sweep's, and its folder's.
+        created_at: UTC, ISO 8601.
+        argv: What was typed.
+        versions: Of Python and of what computes.
+        git: The code's commit; null outside a repository.
+        working_dir: The folder that relative paths of the configuration start from.
+        cores_per_job: How many cores each job may use, so that the bits do not depend on what runs
+            beside it; 0 for all of a machine's.
+        jobs: In order.
+    """
+
+    name: str
+    created_at: str
+    argv: list[str]
+    versions: dict[str, str]
+    git: GitRecord | None
+    working_dir: str
+    cores_per_job: int
+    jobs: list[SweepJob]

@@ -5,20 +5,28 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+from mnist_exp.config.parsing import parse_tree
+from mnist_exp.config.schema import Config
+from mnist_exp.errors import ConfigError
 from mnist_exp.runs import predictions
 from mnist_exp.runs.folder import MAX_CONFIG_BYTES, MAX_MANIFEST_BYTES, DamagedRun, RunFolder
 from mnist_exp.runs.predictions import Predictions, PredictionsError, read_predictions
-from mnist_exp.runs.records import DataRecord, EpochMetrics, Manifest, Summary
-from mnist_exp.runs.trial_records import SearchSummary
-
-__all__ = ["DamagedRun", "RunResult", "RunStatus", "read_run"]
+from mnist_exp.runs.records import DataRecord, EpochMetrics, Manifest, SearchSummary, Summary
 
 RunStatus = Literal["completed", "failed", "interrupted", "running", "lost"]
-
 _MAX_SUMMARY_BYTES = 5_000_000
 _MAX_METRICS_BYTES = 50_000_000
 _MOST = 10**15
 _METRICS, _LOG = "metrics.jsonl", "train.log"
+SEARCH_BUDGET = ("tuner.max_trials", "tuner.max_minutes", "tuner.patience_trials")
+"""What ends a search."""
+
+_MAY_CHANGE = {
+    "train": ("training.epochs", "data.path", "training.teacher.run"),
+    "tune": (*SEARCH_BUDGET, "tuner.workers", "data.path"),
+}
+
+__all__ = ["DamagedRun", "RunResult", "RunStatus", "read_run"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -177,3 +185,70 @@ def _read_metrics(folder: RunFolder) -> list[EpochMetrics]:
     if not rows:
         raise folder.damaged(_METRICS, "holds no epoch")
     return rows
+
+
+def read_config(run_path: Path) -> Config:
+    """Reads the configuration that a run was started with.
+
+    Args:
+        run_path: The run's directory.
+
+    Raises:
+        ConfigError: Its `config.yaml` is missing, damaged, or not accepted any more.
+    """
+    tree = read_tree(run_path / "config.yaml")
+    try:
+        return parse_tree(tree)
+    except ConfigError as error:
+        raise ConfigError(f"{run_path / 'config.yaml'}: {error.message}", error.hint) from error
+
+
+def resumed_tree(run_path: Path, requested: dict[str, Any], typed: list[str]) -> dict[str, Any]:
+    """Reads a run's configuration to go on with it, other budgets included.
+
+    Args:
+        run_path: The run's directory.
+        requested: What was composed this time.
+        typed: The overrides that this came from.
+
+    Raises:
+        ConfigError: The run cannot be gone on with, or not with these overrides.
+    """
+    planned, tree = read_config(run_path), read_tree(run_path / "config.yaml")
+    accepted = _MAY_CHANGE[planned.mode]
+    for override in typed:
+        key = override.partition("=")[0].lstrip("+~")
+        if key in accepted:
+            _copy(key.split("."), requested, tree)
+        elif key != "resume" and override != f"mode={planned.mode}":
+            raise ConfigError(
+                f"{key}: {run_path} goes on with its own configuration; this cannot be changed.",
+                f"Accepted beside mode={planned.mode} resume=…: {', '.join(accepted)}.",
+            )
+    if tree["training"]["epochs"] < planned.training.epochs:
+        raise ConfigError(
+            f"training.epochs: got {tree['training']['epochs']}; {run_path} has {planned.training.epochs}.",
+            "They can be raised.",
+        )
+    return tree
+
+
+def _copy(parts: list[str], source: dict[str, Any], target: dict[str, Any]) -> None:
+    """Gives the key of these parts the value that it has in another tree."""
+    *groups, name = parts
+    for group in groups:
+        source, target = source[group], target[group]
+    target[name] = source[name]
+
+
+def read_tree(path: Path) -> dict[str, Any]:
+    """Reads a run's `config.yaml` as it stands.
+
+    Raises:
+        ConfigError: It is missing or damaged.
+    """
+    try:
+        with RunFolder(path.parent) as folder:
+            return folder.read_yaml(path.name, MAX_CONFIG_BYTES)
+    except DamagedRun as error:
+        raise ConfigError(f"{error}.") from error

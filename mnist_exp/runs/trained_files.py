@@ -1,6 +1,8 @@
 """What a training left in its directory, which may be anybody's: rows, weights, predictions, result."""
 
 import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -9,17 +11,36 @@ from zipfile import BadZipFile, ZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from mnist_exp.evaluation.verification import Arrays, Trained
 from mnist_exp.runs import predictions
 from mnist_exp.runs.folder import RunFolder
+from mnist_exp.runs.records import EpochMetrics, Manifest, Summary
 from mnist_exp.runs.run import RunResult
 
 _FOLDER, _CHECKPOINTS = "checkpoints", ("best.keras", "last.keras")
 _WEIGHTS = "model.weights.h5"
 _MAX_BYTES = 2_000_000_000
-_READING_ERRORS = (
+_WEIGHTS_ERRORS = (
     OSError, EOFError, RuntimeError, ValueError, TypeError, KeyError, zlib.error, BadZipFile,
 )  # fmt: skip
+Arrays = Mapping[str, NDArray[Any]]
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """What a training left.
+
+    Attributes:
+        manifest: The run's.
+        rows: Its metrics, a row an epoch.
+        arrays: File to its arrays by their names, in the order to compare them in: checkpoints, then
+            `predictions.npz`. Files that are missing are left out.
+        summary: What it came to.
+    """
+
+    manifest: Manifest
+    rows: Sequence[EpochMetrics]
+    arrays: Mapping[str, Arrays]
+    summary: Summary
 
 
 def read_trained(run: RunResult) -> Trained:
@@ -54,7 +75,7 @@ def _read_checkpoint(path: Path, name: str) -> Arrays:
                     raise folder.damaged(name, f"unpacks to more than {_MAX_BYTES:,} bytes")
                 content = archive.read(_WEIGHTS)
             return _read_arrays(content)
-        except _READING_ERRORS as error:
+        except _WEIGHTS_ERRORS as error:
             raise folder.damaged(name, " ".join(str(error).split())[:200]) from error
 
 
@@ -90,5 +111,5 @@ def _read_predictions(run: RunResult) -> Arrays:
         try:
             with np.load(file, allow_pickle=False) as arrays:
                 return {name: arrays[name] for name in ("probabilities", "labels")}
-        except _READING_ERRORS as error:
+        except _WEIGHTS_ERRORS as error:
             raise folder.damaged(predictions.NAME, str(error)) from error

@@ -13,9 +13,9 @@ import msgspec
 import msgspec.yaml
 
 from mnist_exp.errors import ConfigError, ExperimentError, RunError, words_of
-from mnist_exp.runs import files, locks
+from mnist_exp.runs import files
 from mnist_exp.runs.folder import MAX_MANIFEST_BYTES, DamagedRun, RunFolder
-from mnist_exp.runs.moments import Moment, utc_now
+from mnist_exp.runs.provenance import Moment, utc_now
 from mnist_exp.runs.records import EpochMetrics, ErrorRecord, Manifest, Status, Summary
 
 if TYPE_CHECKING:
@@ -41,8 +41,8 @@ class RunDirectory:
         self.path = path
         self.manifest = manifest
         try:
-            self._lock = locks.take(path / _LOG)
-        except locks.Taken:
+            self._lock = files.take(path / _LOG)
+        except files.Taken:
             raise ConfigError(
                 f"resume: {path} is still running: another process is at work in it.",
                 "Wait for it, or stop it first.",
@@ -227,7 +227,7 @@ def open_run(path: Path) -> RunDirectory:
 
 def is_at_work(path: Path) -> bool:
     """Says whether some process is at work in a run's directory; where nobody can know, yes."""
-    return locks.is_taken(path / _LOG)
+    return files.is_taken(path / _LOG)
 
 
 @contextmanager

@@ -8,13 +8,11 @@ import msgspec
 from mnist_exp.config.parsing import parse_tree
 from mnist_exp.config.schema import Config
 from mnist_exp.processes.native_output import append, find_reason
-from mnist_exp.processes.workplace import num_cores
 from mnist_exp.runs import job as jobs
 from mnist_exp.runs import writer
 from mnist_exp.runs.job import Job
-from mnist_exp.runs.moments import Moment
-from mnist_exp.runs.records import ErrorRecord, SweepPlace
-from mnist_exp.runs.sweep_records import SweepJob
+from mnist_exp.runs.provenance import Moment, num_cores
+from mnist_exp.runs.records import ErrorRecord, SweepJob, SweepPlace
 from mnist_exp.sweeps.orders import Order
 
 

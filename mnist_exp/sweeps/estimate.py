@@ -8,11 +8,11 @@ from pathlib import Path
 
 import msgspec
 
-from mnist_exp.config.parsing import read_config
 from mnist_exp.config.schema import Config, TunerConfig
 from mnist_exp.errors import ConfigError
-from mnist_exp.processes.workplace import num_cores
+from mnist_exp.runs.provenance import num_cores
 from mnist_exp.runs.records import Manifest, Summary
+from mnist_exp.runs.run import read_config
 from mnist_exp.sweeps.checker import Checked
 
 _MOST_READ = 200

@@ -18,7 +18,7 @@ from mnist_exp.config.parsing import SWEEP_KEYS
 from mnist_exp.config.refusals import explain_hydra
 from mnist_exp.config.schema import SweepPlanConfig
 from mnist_exp.errors import ConfigError
-from mnist_exp.trial_words import one_line
+from mnist_exp.words import one_line
 
 MOST_JOBS = 100_000
 

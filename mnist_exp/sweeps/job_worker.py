@@ -23,7 +23,7 @@ from mnist_exp.processes.signals import STOPPING
 from mnist_exp.report.terminal import Terminal
 from mnist_exp.runs import writer
 from mnist_exp.runs.job import Job
-from mnist_exp.runs.moments import Moment
+from mnist_exp.runs.provenance import Moment
 from mnist_exp.runs.records import ErrorRecord
 from mnist_exp.sweeps.assignments import Answer, Assignment, job_of, record_failure
 

@@ -8,9 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mnist_exp.config.overrides import override_value
-from mnist_exp.report.console import plural
-from mnist_exp.runs.sweep_records import SweepJob, SweepRecord
-from mnist_exp.trial_words import one_line
+from mnist_exp.runs.records import SweepJob, SweepRecord
+from mnist_exp.words import one_line, plural
 
 _MOST_LETTERS = 80
 _FEWEST_DIGITS = 6

@@ -14,15 +14,14 @@ from mnist_exp.config.refusals import as_typed, explain_hydra
 from mnist_exp.config.schema import Config, SweepRequest
 from mnist_exp.config.unused import refuse_unused_values
 from mnist_exp.errors import ConfigError
-from mnist_exp.report.console import plural
-from mnist_exp.runs import moments, provenance
-from mnist_exp.runs.sweep_records import SweepJob, SweepRecord
+from mnist_exp.runs import provenance
+from mnist_exp.runs.records import SweepJob, SweepRecord
 from mnist_exp.sweeps.checker import Checked
 from mnist_exp.sweeps.estimate import JobEstimate, estimate_jobs
 from mnist_exp.sweeps.expansion import expand
 from mnist_exp.sweeps.names import canonical, find_varied, labels, name_jobs
-from mnist_exp.trial_words import one_line
 from mnist_exp.tuning.definition import plan_search
+from mnist_exp.words import one_line, plural
 
 Check = Callable[[Sequence[Config]], Sequence[Checked | ConfigError]]
 """Finds each job's images and builds its network; `Checker.check`."""
@@ -108,7 +107,7 @@ def plan_sweep(
     checked = [draft.checked for draft in kept if draft.checked is not None]
     record = SweepRecord(
         name=name,
-        created_at=moments.utc_now(),
+        created_at=provenance.utc_now(),
         argv=list(argv),
         versions=provenance.versions(),
         git=provenance.git_record(),

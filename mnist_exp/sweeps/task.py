@@ -17,8 +17,8 @@ from mnist_exp.config.parsing import parse_tree
 from mnist_exp.errors import ConfigError
 from mnist_exp.processes.job_process import JobProcess
 from mnist_exp.processes.signals import STOPPING
-from mnist_exp.runs.moments import Moment
-from mnist_exp.runs.sweep_records import SweepJob, SweepRecord
+from mnist_exp.runs.provenance import Moment
+from mnist_exp.runs.records import SweepJob, SweepRecord
 from mnist_exp.runs.writer import last_checkpoint
 from mnist_exp.sweeps.assignments import Answer, Assignment, explain_end, job_of, record_failure, share_cores
 from mnist_exp.sweeps.directory import SweepDirectory, read_sweep

@@ -13,6 +13,9 @@ from mnist_exp.training import randomness
 Augmentation = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 """From a uint32 key and float32 images (B, H, W) in [0, 1] to such images, changed."""
 
+NUM_QUANTILES = 1024
+"""Number of shares to draw from, each as likely; the usual samplers of Beta draw until they accept."""
+
 
 def build_augmentation(config: AugmentationConfig) -> Augmentation | None:
     """Makes the function that changes a batch of training images; None leaves them alone."""
@@ -181,3 +184,44 @@ def _sample(images: tf.Tensor, rows: tf.Tensor, columns: tf.Tensor) -> tf.Tensor
         tf.reshape(images, (batch, height * width)), tf.reshape(positions, (batch, -1)), batch_dims=1
     )
     return tf.where(inside, tf.reshape(pixels, (batch, height, width)), 0.0)
+
+
+def share_quantiles(alpha: float) -> NDArray[np.float32]:
+    """Gives the quantiles of the larger of two shares that follow Beta(alpha, alpha).
+
+    Args:
+        alpha: Small ones leave most images nearly alone, 1 makes every share as likely; 0 for no mixing.
+
+    Returns:
+        float32 (NUM_QUANTILES,), rising, 0.5 to 1; all 1 without mixing.
+    """
+    if alpha == 0:
+        return np.ones(NUM_QUANTILES, np.float32)
+    # Imported here: most trainings have no use for it.
+    from scipy.special import betaincinv
+
+    middles = (np.arange(NUM_QUANTILES) + 0.5) / NUM_QUANTILES
+    return np.asarray(betaincinv(alpha, alpha, 0.5 + 0.5 * middles), np.float32)
+
+
+def draw_shares(key: tf.Tensor, quantiles: tf.Tensor, batch_size: int | tf.Tensor) -> tf.Tensor:
+    """Draws how much of itself each image keeps, float32 (B,).
+
+    Args:
+        key: uint32 scalar.
+        quantiles: From `share_quantiles`.
+        batch_size: B.
+    """
+    places = randomness.uniform(key, (batch_size,), high=float(NUM_QUANTILES))
+    return tf.gather(quantiles, tf.cast(places, tf.int32))
+
+
+def mix(values: tf.Tensor, shares: tf.Tensor) -> tf.Tensor:
+    """Mixes each image, or each row of targets, with the one before it; the first with the last.
+
+    Args:
+        values: float32 (B, …).
+        shares: From `draw_shares`.
+    """
+    own = tf.reshape(shares, (-1, *[1] * (len(values.shape) - 1)))
+    return values * own + keras.ops.roll(values, 1, axis=0) * (1.0 - own)

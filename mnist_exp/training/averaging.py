@@ -17,12 +17,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from mnist_exp.data.source import LabelledImages
+from mnist_exp.data.dataset import LabelledImages
 from mnist_exp.errors import ConfigError
 from mnist_exp.training import randomness
-from mnist_exp.training.batches import resident, shuffle
-from mnist_exp.training.model import STATISTICS_STREAM, ExperimentModel
-from mnist_exp.training.tracing import forgotten_gradients
+from mnist_exp.training.engine import forgotten_gradients
+from mnist_exp.training.model import STATISTICS_STREAM, ExperimentModel, resident, shuffle
 
 BATCH_SIZE = 1000
 """Number of images whose statistics are taken at once."""

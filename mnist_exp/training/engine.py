@@ -1,44 +1,25 @@
-"""The compiled epoch: a Keras model whose `fit` runs a whole epoch in one graph.
-
-Stock `fit` pays about 1.5 ms a step for Python, data pipeline and kernel launches, which is
-most of an epoch of a small network. `EpochModel` keeps the images on the device as bytes and
-loops over the epoch's batches inside one graph, so that `fit` sees one step an epoch and
-callbacks, metrics, schedules and saving work as ever.
-
-Engines:
-    compiled: one XLA program; the fastest for dense layers.
-    graph: one TensorFlow graph with oneDNN kernels; the fastest for convolutions on a CPU.
-    keras: stock `fit`, batch by batch; the reference that the others are tested against.
-
-All three see the same batches and draw the same random numbers. Seed, learning rates, weight
-decay, label smoothing, mixup and the rates of dropout and noise are numbers that the graph reads, so
-that another value needs no new graph.
-"""
+"""Tracing a graph without keeping it alive for ever."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
+from tensorflow.python.framework.ops import gradient_registry
 
 from mnist_exp.config.schema import Engine
-from mnist_exp.data.source import LabelledImages
+from mnist_exp.data.dataset import LabelledImages
 from mnist_exp.runs.records import EngineRecord
-from mnist_exp.training.batches import epoch_numbers, resident, shuffle
-from mnist_exp.training.model import ExperimentModel, Feed
+from mnist_exp.training.model import ExperimentModel, Feed, epoch_numbers, resident, shuffle
+from mnist_exp.training.networks import EVALUATION_BATCH_SIZE
 from mnist_exp.training.optimizers import decaying_by
-from mnist_exp.training.tracing import forgotten_gradients
-
-__all__ = ["EVALUATION_BATCH_SIZE", "EpochModel", "ExperimentModel", "Feed", "choose_engine"]
-
-EVALUATION_BATCH_SIZE = 1000
 
 # XLA saves 0.3 ms (model=ann) to 0.8 ms (bn_dnn) a step of 128 images, and takes 2 s to 4 s longer to start.
 _WORTH_COMPILING = 5_000
-
 _CONVOLUTIONS = (
     keras.layers.Conv1D,
     keras.layers.Conv2D,
@@ -49,6 +30,26 @@ _CONVOLUTIONS = (
     keras.layers.MaxPooling2D,
     keras.layers.AveragePooling2D,
 )
+
+
+@contextmanager
+def forgotten_gradients() -> Iterator[None]:
+    """Within the block, TensorFlow's registry takes no gradient functions for good.
+
+    Each use of a custom gradient in a graph, one of which is in every Keras optimizer, leaves a
+    function there that holds the whole graph: 8 MB a model, whatever else is deleted
+    (TensorFlow 2.21). It is of no use once the graph's own gradients have been taken.
+    """
+    known = set(gradient_registry.list())
+    try:
+        yield
+    finally:
+        for name in set(gradient_registry.list()) - known:
+            # The registry has no way of its own to forget.
+            del gradient_registry._registry[name]
+
+
+__all__ = ["EVALUATION_BATCH_SIZE", "EpochModel", "ExperimentModel", "Feed", "choose_engine"]
 
 
 def choose_engine(

@@ -6,16 +6,15 @@ from functools import partial
 from typing import Any
 
 import keras
-import numpy as np
-from numpy.typing import NDArray
 
 from mnist_exp.config.schema import Config, Engine, PlateauScheduleConfig
-from mnist_exp.data.source import LabelledImages
+from mnist_exp.data.dataset import LabelledImages
 from mnist_exp.runs.records import EngineRecord, EpochMetrics
 from mnist_exp.training.augmentation import build_augmentation
 from mnist_exp.training.averaging import AveragedWeights
-from mnist_exp.training.best_epoch import EVALUATION, BestEpoch
 from mnist_exp.training.callbacks import (
+    EVALUATION,
+    BestEpoch,
     EpochRecorder,
     GoOn,
     LayerSeeds,
@@ -27,10 +26,10 @@ from mnist_exp.training.callbacks import (
 from mnist_exp.training.checkpoints import Checkpoint, TrainingState, restore
 from mnist_exp.training.device import device_name
 from mnist_exp.training.distillation import Teacher
-from mnist_exp.training.engine import EVALUATION_BATCH_SIZE, EpochModel, ExperimentModel, choose_engine
+from mnist_exp.training.engine import EpochModel, ExperimentModel, choose_engine
 from mnist_exp.training.model import Feed
-from mnist_exp.training.optimizers import build_optimizer
-from mnist_exp.training.schedules import LearningRates, learning_rates
+from mnist_exp.training.networks import EVALUATION_BATCH_SIZE
+from mnist_exp.training.optimizers import LearningRates, build_optimizer, learning_rates
 
 
 @dataclass(frozen=True)
@@ -242,17 +241,3 @@ def _watchers(config: Config) -> list[keras.callbacks.Callback]:
             )
         )
     return callbacks
-
-
-def predict_probabilities(model: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Computes class probabilities.
-
-    Args:
-        model: A plain network that takes float32 (B, H, W) in [0, 1].
-        images: uint8 (N, H, W).
-
-    Returns:
-        float32 (N, C).
-    """
-    pixels = images.astype(np.float32) * np.float32(1 / 255)
-    return np.asarray(model.predict(pixels, batch_size=EVALUATION_BATCH_SIZE, verbose=0), np.float32)

@@ -1,29 +1,96 @@
-"""A Keras model of an experiment: a network and what only its training needs.
+"""Which images make which batch: a function of the seed and the epoch alone."""
 
-What `fit` is given, and the numbers that a training graph reads: seed, weight decay, label
-smoothing, the shares of mixup and the rates of dropout and noise. Another value of them needs no
-new graph.
-"""
-
+from functools import lru_cache
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import keras
+import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
-from mnist_exp.data.source import LabelledImages
-from mnist_exp.training import mixup, random_layers, randomness
+from mnist_exp.data.dataset import LabelledImages
+from mnist_exp.training import augmentation, randomness
 from mnist_exp.training.augmentation import Augmentation
-from mnist_exp.training.batches import batches_of
 from mnist_exp.training.distillation import Teacher, distillation_loss
+from mnist_exp.training.optimizers import LearningRates
 from mnist_exp.training.preprocessing import layers_behind
-from mnist_exp.training.schedules import LearningRates
 
 if TYPE_CHECKING:
     from mnist_exp.training.averaging import BatchStatistics
 
 # Streams of random numbers of a step: 0 is the augmentation's, 1 upwards the layers', below 0 other uses.
 MIXUP_STREAM, STATISTICS_STREAM = -1, -2
+
+
+class Resident(NamedTuple):
+    """Images on the device.
+
+    Attributes:
+        images: uint8 (N, H, W).
+        labels: uint8 (N,).
+    """
+
+    images: tf.Tensor
+    labels: tf.Tensor
+
+
+@lru_cache(maxsize=2)
+def resident(data: LabelledImages) -> Resident:
+    """Puts images on the device, once for all models of the process.
+
+    The two that were used last are kept: what is trained on, and what is validated on.
+    """
+    return Resident(tf.constant(data.images), tf.constant(data.labels))
+
+
+def shuffle(seed: int, epoch: int, num_images: int) -> npt.NDArray[np.int32]:
+    """Orders the training images for one epoch.
+
+    Args:
+        seed: Of the run.
+        epoch: 0 for the first.
+        num_images: Number of training images.
+
+    Returns:
+        A permutation of 0 … num_images - 1, a function of the arguments alone.
+    """
+    return np.random.default_rng([seed, epoch]).permutation(num_images).astype(np.int32)
+
+
+def batches_of(data: LabelledImages, batch_size: int, seed: int, first_epoch: int = 0) -> tf.data.Dataset:
+    """Gives, batch by batch and without end, what `EpochModel` trains on: for stock `fit`.
+
+    Args:
+        data: To train on.
+        batch_size: Number of images a step; each epoch's last batch takes what remains.
+        seed: Of the run.
+        first_epoch: 0 for the first.
+    """
+    images, labels = resident(data)
+
+    def epoch_batches(epoch: tf.Tensor) -> tf.data.Dataset:
+        order = tf.numpy_function(lambda number: shuffle(seed, number, len(data)), [epoch], tf.int32)
+        order = tf.ensure_shape(order, (len(data),))
+        return tf.data.Dataset.from_tensor_slices(order).batch(batch_size)
+
+    def take(indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return tf.gather(images, indices), tf.gather(labels, indices)
+
+    return epoch_numbers(first_epoch).flat_map(epoch_batches).map(take).prefetch(2)
+
+
+def epoch_numbers(first_epoch: int) -> tf.data.Dataset:
+    """Counts epochs without end.
+
+    Not a Python generator: TensorFlow's dataset of one makes the process give memory back to the
+    system at every turn, which makes an XLA epoch twice as long. And nothing is fetched ahead: left to
+    itself, TensorFlow puts millions of numbers by during an epoch, and takes seconds to give them back.
+    """
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    options.experimental_optimization.inject_prefetch = False
+    return tf.data.Dataset.range(first_epoch, 2**31).with_options(options)
 
 
 class Feed(NamedTuple):
@@ -60,7 +127,7 @@ class GraphNumbers(NamedTuple):
         def variable(value: Any, dtype: tf.DType = tf.float64) -> tf.Variable:
             return tf.Variable(value, trainable=False, dtype=dtype)
 
-        shares = variable(mixup.share_quantiles(0), tf.float32)
+        shares = variable(augmentation.share_quantiles(0), tf.float32)
         rates, teaching = variable([0] * num_layers), variable([0, 1])
         return cls(variable(0, tf.int64), variable(0), variable(0), rates, shares, teaching)
 
@@ -78,7 +145,7 @@ class ExperimentModel(keras.Model):
         augmentation: Changes training images; None leaves them alone.
         label_smoothing: Share of each training target spread evenly over the classes
             (Szegedy et al. 2016). Validation and test losses are plain cross-entropy.
-        mixup_alpha: Mixes training images in pairs, see `mnist_exp.training.mixup`; 0 mixes none.
+        mixup_alpha: Mixes training images in pairs, see `mnist_exp.training.augmentation`; 0 mixes none.
         learning_rates: Gives each step's rate; None leaves the optimizer's alone.
         teacher: Who is learnt from, beside the labels; None for nobody.
         teaching: The teacher's share of the objective, and the temperature.
@@ -119,12 +186,12 @@ class ExperimentModel(keras.Model):
         key = self.step_key()
         pixels = self.augmented(images, randomness.derive(key, 0))
         if self.mixup_alpha:
-            pixels = mixup.mix(pixels, self._shares(images))
+            pixels = augmentation.mix(pixels, self._shares(images))
         if self.teacher is not None:
             self._shown.pixels = pixels
         for number, layer in enumerate(self.own_layers):
-            rate = self._numbers.rates[number] if random_layers.drawn_rate(layer) else 0.0
-            pixels = random_layers.apply(layer, pixels, randomness.derive(key, number + 1), rate)
+            rate = self._numbers.rates[number] if randomness.drawn_rate(layer) else 0.0
+            pixels = randomness.apply(layer, pixels, randomness.derive(key, number + 1), rate)
         return pixels
 
     @property
@@ -153,7 +220,7 @@ class ExperimentModel(keras.Model):
     def _shares(self, batch: tf.Tensor) -> tf.Tensor:
         """Draws how much of itself each of a batch keeps in this step: the same for images and targets."""
         key = randomness.derive(self.step_key(), MIXUP_STREAM)
-        return mixup.draw_shares(key, self._numbers.mixup_shares, keras.ops.shape(batch)[0])
+        return augmentation.draw_shares(key, self._numbers.mixup_shares, keras.ops.shape(batch)[0])
 
     def compute_loss(
         self,
@@ -170,7 +237,7 @@ class ExperimentModel(keras.Model):
         num_classes, smoothing = y_pred.shape[-1], self._numbers.label_smoothing
         sharp = tf.one_hot(tf.cast(y, tf.int32), num_classes)
         if self.mixup_alpha:
-            sharp = mixup.mix(sharp, self._shares(y))
+            sharp = augmentation.mix(sharp, self._shares(y))
         targets = sharp * tf.cast(1.0 - smoothing, tf.float32) + tf.cast(smoothing / num_classes, tf.float32)
         objective = keras.losses.CategoricalCrossentropy()(targets, y_pred)
         return tf.add_n([self._taught(objective, y_pred), *self.losses])
@@ -207,10 +274,10 @@ class ExperimentModel(keras.Model):
         numbers = self._numbers
         numbers.seed.assign(self.seed)
         numbers.label_smoothing.assign(self.label_smoothing)
-        numbers.mixup_shares.assign(mixup.share_quantiles(self.mixup_alpha))
+        numbers.mixup_shares.assign(augmentation.share_quantiles(self.mixup_alpha))
         numbers.teaching.assign(self.teaching)
         numbers.weight_decay.assign(self.optimizer.weight_decay or 0.0)
-        numbers.rates.assign([random_layers.rate_of(layer) for layer in self.own_layers])
+        numbers.rates.assign([randomness.rate_of(layer) for layer in self.own_layers])
 
     def seed_states(self) -> list[keras.Variable]:
         """Lists the states of Keras' own generators, wherever layers hold them; int64 (2,) each."""

@@ -4,10 +4,18 @@ from collections.abc import Iterable
 from typing import Any
 
 import keras
+import numpy as np
+from numpy.typing import NDArray
 
-from mnist_exp.config.schema import MlpConfig, ModelConfig, SequentialConfig
+from mnist_exp.config.schema import (
+    MlpConfig,
+    ModelConfig,
+    SequentialConfig,
+)
 from mnist_exp.errors import ConfigError, words_of
 from mnist_exp.training.preprocessing import Preprocessing, build_front
+
+EVALUATION_BATCH_SIZE = 1000
 
 
 def build_network(
@@ -104,3 +112,17 @@ def for_use(network: keras.Sequential) -> keras.Sequential:
     copy = keras.Sequential([keras.layers.Input(network.input_shape[1:]), *network.layers], name=network.name)
     copy.compile("sgd", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
     return copy
+
+
+def predict_probabilities(model: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Computes class probabilities.
+
+    Args:
+        model: A plain network that takes float32 (B, H, W) in [0, 1].
+        images: uint8 (N, H, W).
+
+    Returns:
+        float32 (N, C).
+    """
+    pixels = images.astype(np.float32) * np.float32(1 / 255)
+    return np.asarray(model.predict(pixels, batch_size=EVALUATION_BATCH_SIZE, verbose=0), np.float32)

@@ -14,8 +14,7 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from mnist_exp.data.dataset import TrainingData
-from mnist_exp.data.source import LabelledImages
+from mnist_exp.data.dataset import LabelledImages, TrainingData
 
 Preprocessing = Literal["none", "deskew"]
 

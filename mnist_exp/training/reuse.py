@@ -10,9 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnist_exp.config.schema import Config, DataConfig
-from mnist_exp.data.dataset import Images, Source, TrainingData, find_source, load_training_data
-from mnist_exp.data.download import Progress
-from mnist_exp.data.source import LabelledImages
+from mnist_exp.data.dataset import (
+    Images,
+    LabelledImages,
+    Source,
+    TrainingData,
+    find_source,
+    load_training_data,
+)
+from mnist_exp.data.locating import Progress
 from mnist_exp.runs.records import EngineRecord
 from mnist_exp.training import fitting
 from mnist_exp.training.device import start_fresh
@@ -20,7 +26,7 @@ from mnist_exp.training.distillation import Teacher
 from mnist_exp.training.engine import EpochModel, ExperimentModel
 from mnist_exp.training.networks import build_network
 from mnist_exp.training.preprocessing import prepare_training
-from mnist_exp.training.random_layers import drawn_rate, rate_of
+from mnist_exp.training.randomness import drawn_rate, rate_of
 
 
 class StoredImages(NamedTuple):

@@ -14,13 +14,13 @@ from mnist_exp.config.schema import Config, MlpConfig
 from mnist_exp.data.backgrounds import find_background
 from mnist_exp.data.dataset import Images, Source, TrainingData
 from mnist_exp.report.figures import curves as plots
-from mnist_exp.report.figures import image_plots
+from mnist_exp.report.figures import images
 from mnist_exp.report.figures.style import Plot, draw_plots
 from mnist_exp.runs.records import DataRecord, EpochMetrics, Summary
 from mnist_exp.runs.writer import RunDirectory
 from mnist_exp.statistics import accuracy, confusion_counts, cross_entropy, wilson_interval
-from mnist_exp.training import fitting as training
-from mnist_exp.training.engine import EVALUATION_BATCH_SIZE
+from mnist_exp.training import networks
+from mnist_exp.training.networks import EVALUATION_BATCH_SIZE
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,9 +54,9 @@ def score(
         images: uint8 (N, H, W).
     """
     # Compiled first, so that the clock sees predictions alone.
-    training.predict_probabilities(network, np.zeros_like(images[:EVALUATION_BATCH_SIZE]))
+    networks.predict_probabilities(network, np.zeros_like(images[:EVALUATION_BATCH_SIZE]))
     started = time.perf_counter()
-    probabilities = training.predict_probabilities(network, images)
+    probabilities = networks.predict_probabilities(network, images)
     return Scored(network, rows, best_epoch, probabilities, time.perf_counter() - started)
 
 
@@ -150,11 +150,11 @@ def draw(
     figures: dict[str, Plot] = {
         "learning_curves": curves,
         "confusion_matrix": partial(plots.plot_confusion_matrix, counts, class_names),
-        "sample_predictions": partial(image_plots.plot_sample_predictions, *seen),
-        "mistakes": partial(image_plots.plot_mistakes, *seen),
+        "sample_predictions": partial(images.plot_sample_predictions, *seen),
+        "mistakes": partial(images.plot_mistakes, *seen),
     }
     if isinstance(config.model, MlpConfig):
         kernel = next(variable for variable in scored.network.variables if variable.name == "kernel")
         shape = test.images.shape[1:]
-        figures["first_layer_weights"] = partial(image_plots.plot_first_layer_weights, kernel.numpy(), shape)
+        figures["first_layer_weights"] = partial(images.plot_first_layer_weights, kernel.numpy(), shape)
     return draw_plots(figures, run.plots_dir)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from mnist_exp.config.schema import Config
 from mnist_exp.errors import ConfigError
-from mnist_exp.runs.choosing import read_finished
+from mnist_exp.runs.finding import read_finished
 from mnist_exp.runs.run import RunResult
 
 TEACHER_KEY = "training.teacher.run"

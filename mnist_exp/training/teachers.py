@@ -7,14 +7,13 @@ from pathlib import Path
 import keras
 
 from mnist_exp.config.schema import Config, TeacherConfig
-from mnist_exp.data.dataset import TrainingData
+from mnist_exp.data.dataset import LabelledImages, TrainingData
 from mnist_exp.data.overlap import TrainedOn
-from mnist_exp.data.source import LabelledImages
 from mnist_exp.errors import ConfigError
 from mnist_exp.runs.records import TeacherRecord
 from mnist_exp.runs.run import RunResult
+from mnist_exp.training.checkpoints import check_fit, network_of, read_weights
 from mnist_exp.training.distillation import Teacher
-from mnist_exp.training.network import check_fit, network_of, read_checkpoint
 from mnist_exp.training.preprocessing import is_front
 from mnist_exp.training.teacher_runs import TEACHER_KEY, read_teacher
 
@@ -39,7 +38,7 @@ def load_teacher(
     if run is None:
         return None
     try:
-        content = read_checkpoint(run.path)
+        content = read_weights(run.path)
         network = _network(run.path, content)
         check_fit(network, shape, config.data.class_names, config.data.name)
     except ConfigError as error:
@@ -61,7 +60,7 @@ def describe_again(
     """
     try:
         run = read_teacher(config)
-        return None if run is None else _record(config, run, read_checkpoint(run.path), seen, test)
+        return None if run is None else _record(config, run, read_weights(run.path), seen, test)
     except ConfigError:
         return earlier
 

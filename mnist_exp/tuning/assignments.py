@@ -2,9 +2,8 @@
 
 from typing import Any
 
-from mnist_exp.runs.moments import Moment, utc_now
-from mnist_exp.runs.records import ErrorRecord
-from mnist_exp.runs.trial_records import TrialRecord
+from mnist_exp.runs.provenance import Moment, utc_now
+from mnist_exp.runs.records import ErrorRecord, TrialRecord
 from mnist_exp.tuning.definition import Search
 
 RUN = "tuner/run"

@@ -20,19 +20,16 @@ from mnist_exp.report.figures.search_progress_plots import plot_best_so_far, plo
 from mnist_exp.report.figures.style import Plot, draw_plots
 from mnist_exp.report.terminal import Terminal
 from mnist_exp.report.tuning import render_search_summary
-from mnist_exp.runs.records import TeacherRecord
-from mnist_exp.runs.trial_records import ConfirmationRecord, ExecutionRecord, SearchSummary
+from mnist_exp.runs.records import ConfirmationRecord, ExecutionRecord, SearchSummary, TeacherRecord
 from mnist_exp.runs.writer import RunDirectory
 from mnist_exp.statistics import accuracy
 from mnist_exp.training import scoring
 from mnist_exp.training.teachers import describe_again
-from mnist_exp.trial_words import candidate_name, score_text
-from mnist_exp.tuning.blueprint import experiment_yaml
 from mnist_exp.tuning.candidates import Candidates
-from mnist_exp.tuning.definition import DEFAULT, Search, tuner_name
+from mnist_exp.tuning.definition import DEFAULT, Search, experiment_yaml, tuner_name
 from mnist_exp.tuning.search_files import SearchFiles
 from mnist_exp.tuning.stages import SearchStage
-from mnist_exp.words import percent
+from mnist_exp.words import candidate_name, percent, score_text
 
 
 def conclude(

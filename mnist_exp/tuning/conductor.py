@@ -7,11 +7,16 @@ from mnist_exp.processes.chief import Chief, Running
 from mnist_exp.processes.local_workers import LocalWorkers
 from mnist_exp.processes.signals import StopRequest
 from mnist_exp.report.terminal import Terminal
-from mnist_exp.runs.trial_records import TrialRecord
+from mnist_exp.runs.records import TrialRecord
 from mnist_exp.tuning.assignments import CANDIDATE, SEED, plain_values
 from mnist_exp.tuning.definition import Search
-from mnist_exp.tuning.screen import render_confirmation, render_trial
-from mnist_exp.tuning.search_status import RunningTrial, SearchStatus, render_search_status
+from mnist_exp.tuning.screen import (
+    RunningTrial,
+    SearchStatus,
+    render_confirmation,
+    render_search_status,
+    render_trial,
+)
 from mnist_exp.tuning.stages import ConfirmationStage, SearchStage
 
 _TURN_S = 0.1

@@ -17,7 +17,6 @@ from mnist_exp.config.commands import (
     setting,
 )
 from mnist_exp.config.overrides import override_value
-from mnist_exp.config.parsing import read_tree
 from mnist_exp.config.schema import TunerConfig
 from mnist_exp.data.dataset import Source, TrainingData, find_source, load_training_data
 from mnist_exp.errors import RunError
@@ -28,10 +27,9 @@ from mnist_exp.processes.workplace import Workplace, count_threads, count_worker
 from mnist_exp.report.run_console import render_notice
 from mnist_exp.report.terminal import Terminal
 from mnist_exp.runs.files import remove_drafts
-from mnist_exp.runs.provenance import changes_since
-from mnist_exp.runs.records import EngineRecord, TeacherRecord
-from mnist_exp.runs.resumption import changed_circumstances
-from mnist_exp.runs.trial_records import SearchSummary
+from mnist_exp.runs.provenance import changed_circumstances, changes_since
+from mnist_exp.runs.records import EngineRecord, SearchSummary, TeacherRecord
+from mnist_exp.runs.run import read_tree
 from mnist_exp.runs.writer import RunDirectory
 from mnist_exp.training import fitting
 from mnist_exp.training.device import device_name, start_fresh

@@ -16,7 +16,7 @@ import msgspec.yaml
 
 from mnist_exp.errors import ConfigError
 from mnist_exp.runs import files
-from mnist_exp.runs.trial_records import ConfirmationRecord, TrialRecord
+from mnist_exp.runs.records import ConfirmationRecord, TrialRecord
 
 _Record = TypeVar("_Record")
 _COLUMNS = ("trial", "status", "score", "epochs", "best_epoch", "num_params", "duration_s")

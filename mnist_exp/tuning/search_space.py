@@ -12,9 +12,17 @@ from typing import Any
 import msgspec
 
 from mnist_exp.errors import ConfigError
-from mnist_exp.tuning.dimensions import Dimension, describe, is_among, written
+from mnist_exp.tuning.dimensions import (
+    FIELDS,
+    Dimension,
+    describe,
+    is_among,
+    nearest_field,
+    read_dimension,
+    refuse,
+    written,
+)
 from mnist_exp.tuning.space_conditions import arrange, requirements
-from mnist_exp.tuning.space_entries import FIELDS, nearest_field, read_dimension, refuse
 from mnist_exp.tuning.space_lists import expand_lists, list_of
 
 __all__ = ["Dimension", "SearchSpace", "assemble", "describe", "parse_search_space"]

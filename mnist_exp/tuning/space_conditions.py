@@ -5,8 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from mnist_exp.errors import nearest
-from mnist_exp.tuning.dimensions import Conditions, Dimension, is_among, written
-from mnist_exp.tuning.space_entries import refuse
+from mnist_exp.tuning.dimensions import Conditions, Dimension, is_among, refuse, written
 from mnist_exp.tuning.space_lists import list_of
 
 _MOST_CHOICES = 1000

@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mnist_exp.errors import nearest
-from mnist_exp.tuning.dimensions import written
-from mnist_exp.tuning.space_entries import read_dimension, refuse
+from mnist_exp.tuning.dimensions import read_dimension, refuse, written
 
 _MOST_ENTRIES = 100
 

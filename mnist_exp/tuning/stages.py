@@ -11,9 +11,8 @@ from typing import Any, Protocol
 import keras_tuner
 from keras_tuner.engine.trial import Trial, TrialStatus
 
-from mnist_exp.runs.moments import Moment
-from mnist_exp.runs.records import ErrorRecord
-from mnist_exp.runs.trial_records import ConfirmationRecord, TrialRecord
+from mnist_exp.runs.provenance import Moment
+from mnist_exp.runs.records import ConfirmationRecord, ErrorRecord, TrialRecord
 from mnist_exp.tuning.assignments import (
     CANDIDATE,
     SEED,

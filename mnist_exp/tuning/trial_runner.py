@@ -17,12 +17,11 @@ from msgspec import structs
 from mnist_exp.config.schema import Engine
 from mnist_exp.data.dataset import TrainingData
 from mnist_exp.errors import ConfigError, ExperimentError
-from mnist_exp.runs import files, moments, writer
-from mnist_exp.runs.records import EpochMetrics, ErrorRecord
-from mnist_exp.runs.trial_records import ConfirmationRecord, ExecutionRecord
-from mnist_exp.runs.trial_records import TrialStatus as Status
+from mnist_exp.runs import files, provenance, writer
+from mnist_exp.runs.records import ConfirmationRecord, EpochMetrics, ErrorRecord, ExecutionRecord
+from mnist_exp.runs.records import TrialStatus as Status
 from mnist_exp.training import fitting
-from mnist_exp.training.best_epoch import BestWeights
+from mnist_exp.training.callbacks import BestWeights
 from mnist_exp.training.networks import for_use
 from mnist_exp.training.reuse import ModelStore
 from mnist_exp.training.teachers import load_teacher
@@ -128,7 +127,7 @@ class TrialRunner:
 
     def _run(self, name: str, encoded: dict[str, Any]) -> str:
         """Runs a trial or a confirmation, writes it down, and says how it ended in Keras Tuner's words."""
-        began = moments.Moment()
+        began = provenance.Moment()
         values, epochs = plain_values(self.search, encoded), num_epochs(self.search, encoded)
         if CANDIDATE in encoded:
             outcome = self._train_all(name, values, [int(encoded[SEED])], None)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import msgspec
 from children import Child, run_child
 
-from mnist_exp.runs.trial_records import SearchSummary, TrialRecord
+from mnist_exp.runs.records import SearchSummary, TrialRecord
 from mnist_exp.tuning.search_files import SearchFiles
 
 

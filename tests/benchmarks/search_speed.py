@@ -19,7 +19,7 @@ from children import Child, run_child
 from comparison import Bar, Pair, Row, markdown
 from product_search import FinishedSearch, command, run_search
 
-from mnist_exp.runs.trial_records import TrialRecord
+from mnist_exp.runs.records import TrialRecord
 
 _SCRIPT = Path(__file__).resolve().parent / "stock_tuner.py"
 _SPEEDUP = 6

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mnist_exp.config.comparison_options import CompareOptions
+from mnist_exp.config.schema import CompareOptions
 from mnist_exp.errors import ConfigError
 from mnist_exp.modes.compare import compare_runs
 from mnist_exp.report.terminal import Terminal

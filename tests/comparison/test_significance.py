@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest, ttest_ind, ttest_rel
 
-from mnist_exp.significance import (
+from mnist_exp.statistics import (
     Discordance,
     count_discordance,
     holm,
@@ -19,8 +19,8 @@ from mnist_exp.significance import (
     pooled_variance,
     seeds_to_see,
     welch_t_test,
+    wilson_interval,
 )
-from mnist_exp.statistics import wilson_interval
 
 
 def enumerated_p_value(only_first: int, only_second: int) -> Fraction:

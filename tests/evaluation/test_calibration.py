@@ -6,14 +6,16 @@ from io import StringIO
 import numpy as np
 import pytest
 
-from mnist_exp.evaluation.calibration import (
+from mnist_exp.evaluation.scores import (
     brier_score,
     calibration_error,
+    class_table,
     equal_count_bins,
     equal_width_bins,
+    macro_mean,
     measure_calibration,
+    score_classes,
 )
-from mnist_exp.evaluation.class_scores import class_table, macro_mean, score_classes
 from mnist_exp.statistics import confusion_counts
 
 

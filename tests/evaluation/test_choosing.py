@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from mnist_exp.errors import ConfigError
-from mnist_exp.runs.choosing import choose_run, read_finished
+from mnist_exp.runs.finding import choose_run, read_finished
 from tests.comparison.run_makers import data_record, make_run, make_unfinished
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mnist_exp.data.source import LabelledImages
+from mnist_exp.data.dataset import LabelledImages
 from mnist_exp.evaluation.distortions import DISTORTIONS, choose_images, distort, measure_robustness
 from tests.evaluation.drawings import bundled_digits
 

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from mnist_exp.errors import ConfigError
-from mnist_exp.evaluation.image_files import UnreadableImage, find_images, read_grey
+from mnist_exp.evaluation.pictures import UnreadableImage, find_images, read_grey
 from tests.evaluation.drawings import TURNS, save
 
 PAGE = np.full((60, 40), 0.9, np.float32)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mnist_exp.evaluation.framing import BlankImage, frame
-from mnist_exp.evaluation.image_files import find_images, find_passed_over, read_grey
+from mnist_exp.evaluation.pictures import find_images, find_passed_over, read_grey
 from tests.evaluation.drawings import bundled_digits
 from tests.evaluation.scenes import BARE, FORMATS, SURROUNDED, blank_pages, page
 

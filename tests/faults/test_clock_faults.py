@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from mnist_exp.runs.choosing import choose_run, choose_stopped
+from mnist_exp.runs.finding import choose_run, choose_stopped
 from tests.conftest import Start
 from tests.sweeps.sweeping import (
     Ended,

@@ -23,9 +23,9 @@ from PIL import Image, PngImagePlugin
 
 from mnist_exp.config.schema import DataConfig, MirrorConfig
 from mnist_exp.data.dataset import find_source, load_training_data
-from mnist_exp.data.download import fetch
+from mnist_exp.data.locating import fetch
 from mnist_exp.errors import ConfigError
-from mnist_exp.evaluation.image_files import UnreadableImage, find_images, read_grey
+from mnist_exp.evaluation.pictures import UnreadableImage, find_images, read_grey
 from tests.fuzzing import bounded, cases, changed, changes
 
 IDX_NAMES = {

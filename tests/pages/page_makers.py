@@ -10,8 +10,17 @@ import numpy as np
 
 from mnist_exp.data.dataset import SAMPLE_PATH
 from mnist_exp.data.formats import open_arrays
-from mnist_exp.runs.records import DataRecord, EngineRecord, ErrorRecord, GitRecord, SweepPlace
-from mnist_exp.runs.trial_records import CandidateRecord, ExecutionRecord, SearchSummary, TrialRecord
+from mnist_exp.runs.records import (
+    CandidateRecord,
+    DataRecord,
+    EngineRecord,
+    ErrorRecord,
+    ExecutionRecord,
+    GitRecord,
+    SearchSummary,
+    SweepPlace,
+    TrialRecord,
+)
 from tests.comparison.run_makers import data_record, make_rows, make_run, write_json
 
 HOSTILE = (

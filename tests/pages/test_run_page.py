@@ -16,7 +16,7 @@ from mnist_exp.errors import RunError
 from mnist_exp.report.html import TEMPLATES_DIR, render
 from mnist_exp.report.run import write_run_page
 from mnist_exp.report.run_material import read_material
-from mnist_exp.report.search_views import search_view
+from mnist_exp.report.tuning import search_view
 from mnist_exp.runs.folder import DamagedRun
 from mnist_exp.runs.records import SweepPlace
 from tests.comparison.run_makers import make_run, make_unfinished

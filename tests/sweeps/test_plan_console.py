@@ -7,12 +7,12 @@ from msgspec.structs import replace
 
 from mnist_exp.config.parsing import NO_SWEEP
 from mnist_exp.report.terminal import Terminal
-from mnist_exp.runs.sweep_records import SweepJob, SweepRecord
+from mnist_exp.runs.records import SweepJob, SweepRecord
 from mnist_exp.sweeps.checker import Checked, DataFacts
 from mnist_exp.sweeps.estimate import JobEstimate
 from mnist_exp.sweeps.network_facts import NetworkFacts
-from mnist_exp.sweeps.plan_console import render_plan
 from mnist_exp.sweeps.planning import Duplicate, PlannedSweep
+from mnist_exp.sweeps.screen import render_plan
 
 HOSTILE = "[red]x[/red] \x1b[31m\n:smile: [/]"
 

@@ -21,15 +21,14 @@ from mnist_exp.report.charts.charts import (
     point_chart,
 )
 from mnist_exp.report.comparison_views import Forest, difference_forest
-from mnist_exp.report.figures.atlas_plot import AtlasSection
 from mnist_exp.report.figures.cost_plot import pareto_front
 from mnist_exp.report.figures.curves_plot import mean_curve
-from mnist_exp.report.figures.palette import MOST_COLOURS
-from mnist_exp.report.html import visible
-from mnist_exp.report.inline_images import image_uri
+from mnist_exp.report.figures.images import AtlasSection
+from mnist_exp.report.figures.style import MOST_COLOURS
+from mnist_exp.report.html import image_uri
 from mnist_exp.report.result_views import Digit
 from mnist_exp.runs.records import EpochMetrics
-from mnist_exp.words import loss_text, percent
+from mnist_exp.words import loss_text, percent, visible
 
 _LONGEST_LABEL = 60
 # As many as stand side by side on a wide screen.

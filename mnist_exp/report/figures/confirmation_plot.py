@@ -21,7 +21,7 @@ from mnist_exp.report.figures.style import (
     style_axes,
     write_beside,
 )
-from mnist_exp.runs.trial_records import CandidateRecord
+from mnist_exp.runs.records import CandidateRecord
 
 _SEARCH_SCORE: dict[str, Any] = {
     "markersize": 9,

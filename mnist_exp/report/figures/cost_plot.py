@@ -9,9 +9,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import NDArray
 
-from mnist_exp.report.figures.palette import COLOURS, LONGEST_LABEL, MOST_COLOURS
 from mnist_exp.report.figures.style import (
+    COLOURS,
     INK,
+    LONGEST_LABEL,
+    MOST_COLOURS,
     QUIET,
     add_title,
     new_figure,

@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from mnist_exp.report.figures.curves import metric_values
 from mnist_exp.report.figures.objective_axis import Objective
-from mnist_exp.report.figures.palette import LONGEST_LABEL, line_style
 from mnist_exp.report.figures.style import (
     INK,
+    LONGEST_LABEL,
     QUIET,
     add_title,
+    line_style,
     new_figure,
     say_in_words,
     shorten,

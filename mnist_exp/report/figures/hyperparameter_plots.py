@@ -32,7 +32,7 @@ from mnist_exp.report.figures.style import (
     style_axes,
     write_beside,
 )
-from mnist_exp.runs.trial_records import TrialRecord
+from mnist_exp.runs.records import TrialRecord
 from mnist_exp.words import percent
 
 _MAX_COLUMNS = 4

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnist_exp.report.figures.importance import are_numbers, value_text
-from mnist_exp.runs.trial_records import TrialRecord
+from mnist_exp.runs.records import TrialRecord
 
 MAX_HYPERPARAMETERS = 16  # in one figure
 _MAX_CATEGORIES = 12

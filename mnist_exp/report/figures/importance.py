@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mnist_exp.runs.trial_records import TrialRecord
+from mnist_exp.runs.records import TrialRecord
 
 MIN_TRIALS = 8
 _MAX_NUMBERS = 6  # distinct ones that stay groups of their own

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from mnist_exp.report.figures.style import set_round_ticks
-from mnist_exp.runs.trial_records import TrialRecord
+from mnist_exp.runs.records import TrialRecord
 from mnist_exp.words import is_accuracy, loss_text, percent
 
 _METRICS = {"val_accuracy": "Validation accuracy", "val_loss": "Validation loss"}

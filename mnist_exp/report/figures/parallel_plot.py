@@ -30,7 +30,7 @@ from mnist_exp.report.figures.style import (
     say_in_words,
     shorten,
 )
-from mnist_exp.runs.trial_records import TrialRecord
+from mnist_exp.runs.records import TrialRecord
 
 _RANKS = LinearSegmentedColormap.from_list("ranks", ["#c4c4c4", PALE_BLUE, BLUE, "#00406b"])
 _NONE_HEIGHT = -0.13

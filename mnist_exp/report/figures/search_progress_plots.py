@@ -23,7 +23,7 @@ from mnist_exp.report.figures.style import (
     say_in_words,
     style_axes,
 )
-from mnist_exp.runs.trial_records import TrialRecord
+from mnist_exp.runs.records import TrialRecord
 
 
 def plot_best_so_far(

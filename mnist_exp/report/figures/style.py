@@ -4,15 +4,20 @@ Colours are Okabe and Ito's (https://jfly.uni-koeln.de/color/), which people wit
 colour blindness tell apart; every figure also works without them.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import PatchCollection
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter, MaxNLocator
+from numpy.typing import NDArray
 
 from mnist_exp.errors import words_of
 from mnist_exp.report.figures.fonts import fit_fonts, width_of
@@ -23,10 +28,8 @@ if TYPE_CHECKING:
     from matplotlib.axis import Axis
 
 Plot = Callable[[], Figure]
-
 WIDTH_INCHES = 8.0
 DPI = 150
-
 BLUE = "#0072B2"
 VERMILION = "#D55E00"
 DARK_VERMILION = "#a63603"
@@ -35,6 +38,12 @@ QUIET = "#6b6b6b"
 FAINT = "#d9d9d9"
 PALE_BLUE = "#bcd9ec"
 PALE_VERMILION = "#f6c9a8"
+_MARGIN_INCHES = 0.16
+# Okabe and Ito's (https://jfly.uni-koeln.de/color/), without their yellow, too pale on white.
+COLOURS = (BLUE, VERMILION, "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8c8c8c")
+_DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (6, 1.5, 1.5, 1.5)))
+MOST_COLOURS = len(COLOURS)
+LONGEST_LABEL = 46
 
 
 def new_figure(height_inches: float) -> Figure:
@@ -146,3 +155,97 @@ def shorten(text: str, length: int) -> str:
     while width_of(kept) > length - 1:
         kept = kept[:-1]
     return f"{kept}…"
+
+
+class TileGrid(NamedTuple):
+    """Where tiles stand, in inches from the upper left corner of full-width axes.
+
+    Attributes:
+        columns: Number of tiles side by side.
+        rows: Number of rows of tiles.
+        tile: Width and height of a tile.
+        gap: Room between two tiles of a row.
+        above: Room over each row, for captions.
+        below: Room under each row, for captions.
+        text_size: Size in points that fits captions to tiles.
+    """
+
+    columns: int
+    rows: int
+    tile: float
+    gap: float
+    above: float
+    below: float
+    text_size: float
+
+    @property
+    def capacity(self) -> int:
+        """The number of tiles that fit."""
+        return self.columns * self.rows
+
+    @property
+    def height(self) -> float:
+        """Height of all rows in inches."""
+        return self.rows * (self.above + self.tile + self.below)
+
+    def corner(self, index: int) -> tuple[float, float]:
+        """Returns the upper left corner (x, y) of a tile in inches, y downwards."""
+        row, column = divmod(index, self.columns)
+        x = _MARGIN_INCHES + self.gap / 2 + column * (self.tile + self.gap)
+        return x, row * (self.above + self.tile + self.below) + self.above
+
+
+def plan_grid(columns: int, rows: int, width_inches: float, gap: float, **captions: float) -> TileGrid:
+    """Plans a grid that fills a width.
+
+    Args:
+        columns: Number of tiles side by side.
+        rows: Number of rows.
+        width_inches: Width to fill, margins included.
+        gap: Inches between two tiles.
+        **captions: `above`, `below` and `text_size` where tiles have captions.
+    """
+    tile = (width_inches - 2 * _MARGIN_INCHES) / columns - gap
+    return TileGrid(columns, rows, tile, gap, **({"above": 0.0, "below": gap, "text_size": 9.0} | captions))
+
+
+def plan_captioned_grid(
+    num_tiles: int, max_rows: int, class_names: Sequence[str], above: float, below: float
+) -> TileGrid:
+    """Plans a full-width grid whose tiles are wide enough for class names beneath them."""
+    longest = max(map(width_of, class_names))
+    columns, gap = 8 if longest <= 3 else 5, 0.14
+    rows = max(1, min(max_rows, -(-num_tiles // columns)))
+    tile = (WIDTH_INCHES - 2 * _MARGIN_INCHES) / columns - gap
+    # A character of DejaVu Sans is about 0.6 of its size wide; a caption has 8 beside the name.
+    text_size = min(9.0, 72 * tile / (0.6 * (longest + 8)))
+    return plan_grid(columns, rows, WIDTH_INCHES, gap, above=above, below=below, text_size=text_size)
+
+
+def draw_tiles(axes: Axes, grid: TileGrid, tiles: NDArray[np.uint8]) -> None:
+    """Draws tiles uint8 RGB (N, height, width, 3) as one picture, each pixel a crisp square."""
+    side = round(grid.tile * DPI)
+    width = round(WIDTH_INCHES * DPI)
+    canvas = np.full((round(grid.height * DPI), width, 3), 255, dtype=np.uint8)
+    down, across = (np.arange(side) * size // side for size in tiles.shape[1:3])
+    for index, tile in enumerate(tiles):
+        x, y = (round(inches * DPI) for inches in grid.corner(index))
+        canvas[y : y + side, x : x + side] = tile[down][:, across]
+    axes.imshow(canvas, extent=(0, WIDTH_INCHES, grid.height, 0), aspect="auto", interpolation="nearest")
+
+
+def draw_frames(axes: Axes, grid: TileGrid, strong: NDArray[np.bool_]) -> None:
+    """Frames each tile: thin and pale, or thick and coloured where `strong` (N,) is true."""
+    frames = [
+        Rectangle(
+            grid.corner(index), grid.tile, grid.tile, fill=False,
+            edgecolor=VERMILION if chosen else FAINT, linewidth=2.5 if chosen else 0.6,
+        )
+        for index, chosen in enumerate(strong)
+    ]  # fmt: skip
+    axes.add_collection(PatchCollection(frames, match_original=True, zorder=3, clip_on=False), autolim=False)
+
+
+def line_style(place: int) -> dict[str, Any]:
+    """Returns colour and dashes of the group at a place, 0 for the best on validation."""
+    return {"color": COLOURS[place % MOST_COLOURS], "linestyle": _DASHES[place % len(_DASHES)]}

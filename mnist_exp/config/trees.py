@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from itertools import chain
 from typing import Any
 
+from mnist_exp.words import shortened
+
 DEEPEST, MOST_NODES, MOST_LETTERS = 50, 10_000, 4096
 """Of lists and mappings within each other, of values, and of a text; more is no configuration."""
 
@@ -30,11 +32,6 @@ def find_odd(tree: dict[str, Any]) -> tuple[str, str] | None:
         if problem := next(filter(None, map(_problem, chain([value], inner))), None):
             return key, problem
     return None
-
-
-def shortened(text: str, most: int = 80) -> str:
-    """Cuts a text that is too long for a message."""
-    return text if len(text) <= most else f"{text[: most - 3]}..."
 
 
 def leaves(node: Any, key: str = "") -> Iterator[tuple[str, Any]]:

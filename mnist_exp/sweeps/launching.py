@@ -2,13 +2,19 @@
 
 import contextlib
 import os
+import statistics
+import threading
 import time
-from collections.abc import Iterator, Sequence
-from typing import Literal
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal
 
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
-from omegaconf import DictConfig
+from hydra.types import HydraContext
+from omegaconf import DictConfig, OmegaConf, open_dict
 from rich.text import Text
 
 from mnist_exp.config.overrides import to_override
@@ -16,21 +22,163 @@ from mnist_exp.errors import ConfigError, RunError
 from mnist_exp.processes.native_output import NativeOutput, diverted_stderr
 from mnist_exp.processes.signals import Interrupted, StopRequest, stop_request
 from mnist_exp.report.terminal import Terminal
-from mnist_exp.runs import locks
-from mnist_exp.runs.moments import utc_now
-from mnist_exp.runs.records import Manifest
-from mnist_exp.runs.sweep_records import SweepJob
+from mnist_exp.runs import files
+from mnist_exp.runs.provenance import num_cores, utc_now
+from mnist_exp.runs.records import Manifest, SweepJob
 from mnist_exp.sweeps import task
 from mnist_exp.sweeps.directory import JobStatus as Status
 from mnist_exp.sweeps.directory import SweepDirectory
-from mnist_exp.sweeps.launchers import build_launcher
 from mnist_exp.sweeps.orders import Launch, Order, open_launch
-from mnist_exp.sweeps.status import render_ended, render_header, render_status
-from mnist_exp.sweeps.watch import Watch
+from mnist_exp.sweeps.screen import RunningJob, SweepStatus, render_ended, render_header, render_status
 
+JOB_CONFIG = "sweep_job"
+"""The primary configuration of what a launcher runs: `conf/sweep_job.yaml`."""
+
+_LOOK_S = 0.5
+_FINAL = ("completed", "failed", "interrupted")
 _PENDING = ("pending", "interrupted")
 _MOST_IDLE_LAUNCHES = 2
 _PATIENCE_S, _POLL_S = 5.0, 0.25
+
+
+def build_launcher(config: DictConfig, sweep_path: Path, task: Callable[[DictConfig], Any]) -> Launcher:
+    """Sets up the launcher that the configuration names.
+
+    Args:
+        config: The sweep's, with Hydra's own node.
+        sweep_path: The sweep's folder; launchers keep their own files below it.
+        task: What to call for each job; has to be importable by name.
+    """
+    # Imported late: it imports every module of Hydra's.
+    from hydra._internal.callbacks import Callbacks
+
+    # Ray would start its workers through `uv run`, too, in an environment without this package.
+    os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
+    config = config.copy()
+    with open_dict(config):
+        config.hydra.sweep.dir = str(sweep_path)
+        config.hydra.job.config_name = JOB_CONFIG
+        # What was typed for Hydra has done its work, and YAML files may have changed since.
+        config.hydra.overrides.hydra = []
+    context = HydraContext(config_loader=GlobalHydra.instance().config_loader(), callbacks=Callbacks())
+    return Plugins.instance().instantiate_launcher(hydra_context=context, task_function=task, config=config)
+
+
+def count_at_once(config: DictConfig, num_jobs: int) -> int:
+    """Says how many jobs a launcher runs at the same time on one machine.
+
+    Args:
+        config: The sweep's, with Hydra's own node.
+        num_jobs: How many there are to run.
+    """
+    launcher = config.hydra.launcher
+    name = str(launcher.get("_target_", "")).rpartition(".")[2]
+    return max(min(_capacity(name, OmegaConf.to_container(launcher, resolve=False)), num_jobs), 1)
+
+
+def _capacity(name: str, settings: Any) -> int:
+    """Reads how many jobs a launcher may run at once on this machine; a cluster's are one a machine."""
+    match name:
+        case "JoblibLauncher":
+            num_jobs = settings.get("n_jobs")
+            return 1 if num_jobs is None else num_jobs if num_jobs > 0 else num_cores() + 1 + num_jobs
+        case "RayLauncher":
+            ray = settings.get("ray") or {}
+            if (ray.get("init") or {}).get("address"):
+                return 1
+            total = (ray.get("init") or {}).get("num_cpus") or num_cores()
+            return int(total / max((ray.get("remote") or {}).get("num_cpus") or 1, 0.01))
+        case "LocalLauncher":
+            return 2**31
+        case _:
+            return 1
+
+
+class Watch:
+    """What is known of the jobs of one launch.
+
+    Args:
+        sweep: Whose.
+        jobs: Those that are to run.
+        jobs_at_once: How many run at the same time.
+        report: Called with each job that ended, its manifest, and how many have ended.
+    """
+
+    def __init__(
+        self,
+        sweep: SweepDirectory,
+        jobs: Sequence[SweepJob],
+        jobs_at_once: int,
+        report: Callable[[SweepJob, Manifest, int], None],
+    ) -> None:
+        self._sweep, self._jobs_at_once, self._report = sweep, jobs_at_once, report
+        self._waiting = list(jobs)
+        self._before = {job.name: _end_of(sweep.state(job).manifest) for job in jobs}
+        self._num_jobs = len(jobs)
+        self._ended: list[Manifest] = []
+        self._began = time.monotonic()
+        self._is_over = threading.Event()
+        self._thread = threading.Thread(target=self._follow, daemon=True)
+        self.status = SweepStatus(self._num_jobs, 0, 0, 0, 0.0, None, [])
+
+    def __enter__(self) -> "Watch":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._is_over.set()
+        self._thread.join()
+
+    def _follow(self) -> None:
+        while not self._is_over.wait(_LOOK_S):
+            self._look()
+        self._look()
+
+    def _look(self) -> None:
+        """Reports what has ended since the last look, and notes what is running."""
+        running = []
+        for job in list(self._waiting):
+            state = self._sweep.state(job)
+            if state.manifest is None or _end_of(state.manifest) == self._before[job.name] is not None:
+                continue
+            if state.status == "running":
+                running.append(self._running(job))
+            elif state.manifest.status in _FINAL:
+                self._waiting.remove(job)
+                self._ended.append(state.manifest)
+                self._report(job, state.manifest, len(self._ended))
+        self._note(running)
+
+    def _running(self, job: SweepJob) -> RunningJob:
+        row = self._sweep.last_epoch(job)
+        return RunningJob(
+            number=job.number,
+            varied=job.varied,
+            epoch=row.epoch if row else 0,
+            epochs=job.config["training"]["epochs"],
+            val_accuracy=row.val_accuracy if row else None,
+        )
+
+    def _note(self, running: list[RunningJob]) -> None:
+        durations = [manifest.duration_s for manifest in self._ended if manifest.duration_s]
+        left_s = None
+        if durations:
+            each = statistics.median(durations)
+            left_s = each * len(self._waiting) / min(self._jobs_at_once, max(len(self._waiting), 1))
+        statuses = [manifest.status for manifest in self._ended]
+        self.status = SweepStatus(
+            num_jobs=self._num_jobs,
+            num_completed=statuses.count("completed"),
+            num_failed=statuses.count("failed"),
+            num_interrupted=statuses.count("interrupted"),
+            elapsed_s=time.monotonic() - self._began,
+            left_s=left_s,
+            running=running,
+        )
+
+
+def _end_of(manifest: Manifest | None) -> str | None:
+    return manifest.finished_at if manifest else None
 
 
 @contextlib.contextmanager
@@ -41,8 +189,8 @@ def held(sweep: SweepDirectory) -> Iterator[None]:
         ConfigError: Another process is running it, or its folder cannot be written.
     """
     try:
-        lock = locks.take(sweep.log_path)
-    except locks.Taken:
+        lock = files.take(sweep.log_path)
+    except files.Taken:
         raise ConfigError(
             f"sweep: {sweep.path} is being run by another process.", "Wait for it, or stop it first."
         ) from None

@@ -1,6 +1,8 @@
-"""Images as figures: what a network predicts, where it errs, what its first layer looks for."""
+"""Figures made of images: predictions, mistakes, first-layer weights, the atlas of disagreements."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from matplotlib import colormaps
@@ -12,29 +14,31 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
+from mnist_exp.evaluation.pictures import Picture
+from mnist_exp.evaluation.side_by_side import shows_several
 from mnist_exp.report.figures.fonts import drawable_names, note_inches, write_note
 from mnist_exp.report.figures.style import (
     BLUE,
     DARK_VERMILION,
+    FAINT,
     INK,
     PALE_BLUE,
     PALE_VERMILION,
     QUIET,
     VERMILION,
     WIDTH_INCHES,
+    TileGrid,
     add_title,
     blank_axes,
-    new_figure,
-    shorten,
-)
-from mnist_exp.report.figures.tile_grid import (
-    TileGrid,
     draw_frames,
     draw_tiles,
+    new_figure,
     plan_captioned_grid,
     plan_grid,
+    shorten,
 )
-from mnist_exp.words import confidence
+from mnist_exp.report.tables import Choice, file_name
+from mnist_exp.words import confidence, one_line
 
 # Negative ends darker than positive: the signs stay apart in grey.
 _SIGNED = LinearSegmentedColormap.from_list("signed", ["#00294a", BLUE, "#ffffff", "#f5b27c", VERMILION])
@@ -42,6 +46,13 @@ _TITLE_INCHES = 0.55
 _SCALE_INCHES = 0.75
 _MAX_UNITS = 60
 _LONGEST_NAME = 14
+_ATLAS_TITLE_INCHES, _HEADING_INCHES = 0.5, 0.36
+_COLUMNS = 10
+_LONGEST_TILE_NAME, _LONGEST_LINE = 9, 12
+_LINE_INCHES = 0.14
+PICTURES_A_FIGURE = 12
+_ROW_INCHES, _TILE = 1.5, 1.08
+_COLUMN_INCHES = 3.95
 
 
 def plot_sample_predictions(
@@ -203,3 +214,149 @@ def _rgb(colours: NDArray[np.floating]) -> NDArray[np.uint8]:
 def _write(axes: Axes, x: float, y: float, text: str, size: float, **style: str) -> None:
     """Writes text with its upper left (or right) corner at a place; dollar signs stay dollar signs."""
     axes.text(x, y, text, size=size, va="top", parse_math=False, **style)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class AtlasTile:
+    """One image.
+
+    Attributes:
+        index: Its place among the test images.
+        true: Name of its class.
+        caption: Who takes it for what.
+    """
+
+    index: int
+    true: str
+    caption: str
+
+
+@dataclass(frozen=True)
+class AtlasSection:
+    """Images that have something in common.
+
+    Attributes:
+        title: What.
+        count: How many there are.
+        tiles: The clearest of them.
+    """
+
+    title: str
+    count: int
+    tiles: Sequence[AtlasTile]
+
+
+def plot_atlas(sections: Sequence[AtlasSection], images: NDArray[np.uint8]) -> Figure:
+    """Draws each section's images in rows, with their class above and what they are taken for below.
+
+    Args:
+        sections: One or more.
+        images: All test images, uint8 (N, height, width), 0 background.
+    """
+    lines = max((len(_lines(tile)) for section in sections for tile in section.tiles), default=1)
+    below = 0.11 + _LINE_INCHES * lines
+    grids = [
+        plan_grid(_COLUMNS, _num_rows(section), WIDTH_INCHES, gap=0.1, above=0.2, below=below)
+        for section in sections
+    ]
+    heights = [grid.height if section.tiles else 0.3 for grid, section in zip(grids, sections, strict=True)]
+    figure = new_figure(_ATLAS_TITLE_INCHES + sum(heights) + _HEADING_INCHES * len(sections))
+    top = _ATLAS_TITLE_INCHES
+    for section, grid, height in zip(sections, grids, heights, strict=True):
+        place = 1 - (top + 0.1) / figure.get_figheight()
+        words = f"{section.title}: {section.count:,}"
+        figure.text(0.02, place, words, size=10, va="top", weight="bold", color=INK, parse_math=False)
+        top += _HEADING_INCHES
+        _draw_section(blank_axes(figure, height, top), section, grid, images)
+        top += height
+    add_title(figure, "Error atlas", "the clearest first")
+    return figure
+
+
+def _num_rows(section: AtlasSection) -> int:
+    return max(1, -(-len(section.tiles) // _COLUMNS))
+
+
+def _lines(tile: AtlasTile) -> list[str]:
+    """Breaks a caption that is wider than its image before its brackets."""
+    if len(tile.caption) <= _LONGEST_LINE:
+        return [tile.caption]
+    words, bracket, rest = tile.caption.partition(" (")
+    return [words, f"({rest}"] if bracket else [words]
+
+
+def _draw_section(axes: Axes, section: AtlasSection, grid: TileGrid, images: NDArray[np.uint8]) -> None:
+    """Draws a section's images with the words above and below each."""
+    if not section.tiles:
+        axes.text(0.16, 0.05, "none", va="top", size=9, color=QUIET)
+        return
+    chosen = images[[tile.index for tile in section.tiles]]
+    draw_tiles(axes, grid, np.repeat((255 - chosen)[..., np.newaxis], 3, axis=3))
+    draw_frames(axes, grid, np.zeros(len(chosen), dtype=bool))
+    for number, tile in enumerate(section.tiles):
+        x, y = grid.corner(number)
+        name = shorten(tile.true, _LONGEST_TILE_NAME)
+        axes.text(x, y - 0.17, f"true {name}", size=8.5, va="top", color=INK, parse_math=False)
+        axes.text(x, y + grid.tile + 0.04, "\n".join(_lines(tile)), size=8, va="top", color=QUIET,
+                  parse_math=False)  # fmt: skip
+
+
+def plot_predictions(
+    pictures: Sequence[Picture], choices: Sequence[Sequence[Choice]], remark: str = ""
+) -> Figure:
+    """Draws pictures in two columns: the original, what the network saw, and bars of probability.
+
+    Args:
+        pictures: One to twelve, with thumbnails.
+        choices: The likeliest classes of each.
+        remark: What stands at the upper right.
+    """
+    rows = -(-len(pictures) // 2)
+    total = 0.5 + _ROW_INCHES * rows
+    figure = new_figure(total)
+    for place, (picture, found) in enumerate(zip(pictures, choices, strict=True)):
+        row, column = divmod(place, 2)
+        corner = (0.16 + _COLUMN_INCHES * column, total - 0.5 - _ROW_INCHES * (row + 1) + 0.12)
+        _draw_picture(figure, total, corner, picture)
+        _draw_choices(_axes(figure, total, (corner[0] + 2.36, corner[1]), 1.35), found)
+    add_title(figure, "Predictions", remark)
+    return figure
+
+
+def _axes(figure: Figure, total: float, corner: tuple[float, float], width: float) -> Axes:
+    """Adds axes without ticks, their place in inches."""
+    axes = figure.add_axes((corner[0] / 8, corner[1] / total, width / 8, _TILE / total))
+    axes.set(xticks=[], yticks=[])
+    axes.spines[:].set(color=FAINT, linewidth=0.8)
+    return axes
+
+
+def _draw_picture(figure: Figure, total: float, corner: tuple[float, float], picture: Picture) -> None:
+    """Draws the original and, as dark ink, what the network saw."""
+    original = _axes(figure, total, corner, _TILE)
+    if picture.thumbnail is not None:
+        original.imshow(picture.thumbnail, cmap="gray", vmin=0, vmax=1)
+    seen = _axes(figure, total, (corner[0] + _TILE + 0.1, corner[1]), _TILE)
+    seen.imshow(colormaps["Greys"](Normalize(-12, 255)(picture.image)), interpolation="nearest")
+    is_doubtful = shows_several(picture.image) or picture.has_surroundings
+    name = shorten(one_line(file_name(picture.path).rpartition("/")[2]), 18 if is_doubtful else 34)
+    doubt = "several?" if shows_several(picture.image) else "something else?"
+    words, colour = (f"{name}: {doubt}", DARK_VERMILION) if is_doubtful else (name, QUIET)
+    top = (corner[1] + _TILE + 0.05) / total
+    figure.text(corner[0] / 8, top, words, size=8.5, color=colour, parse_math=False, va="bottom")
+
+
+def _draw_choices(axes: Axes, choices: Sequence[Choice]) -> None:
+    """Draws a bar for each class, its name and probability on it."""
+    places = np.arange(len(choices))
+    shares = [choice.probability for choice in choices]
+    axes.barh(places, shares, 0.78, color=[BLUE, *[PALE_BLUE] * (len(choices) - 1)], alpha=0.45)
+    for place, choice in enumerate(choices):
+        style: dict[str, Any] = {"va": "center", "size": 10 if place == 0 else 9, "color": INK}
+        weight = "bold" if place == 0 else "normal"
+        name = shorten(one_line(choice.name), 11)
+        axes.text(0.03, place, name, parse_math=False, weight=weight, **style)
+        axes.text(0.98, place, confidence(choice.probability), ha="right", weight=weight, **style)
+    axes.set(xlim=(0, 1), ylim=(2.5, -0.5))
+    axes.spines[["top", "right", "bottom"]].set_visible(False)
+    axes.spines["left"].set_color(QUIET)

@@ -1,0 +1,455 @@
+"""The shape of every configuration: which keys there are, their types, units and bounds."""
+
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, Struct
+
+Seed = Annotated[int, Meta(ge=0, lt=2**31)]
+Count = Annotated[int, Meta(ge=0, le=10_000_000)]
+PositiveCount = Annotated[int, Meta(ge=1, le=10_000_000)]
+Fraction = Annotated[float, Meta(ge=0, le=1)]
+Rate = Annotated[float, Meta(ge=0, lt=1)]
+LearningRate = Annotated[float, Meta(gt=0, le=1000)]
+Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+SplitName = Literal["test", "validation", "train"]
+_Entries = list[dict[str, Any]]
+
+
+class Node(Struct, frozen=True, forbid_unknown_fields=True):
+    """A node of the configuration: immutable, and without room for unknown keys."""
+
+
+class MirrorConfig(Node, frozen=True):
+    """A public place to download a data set from.
+
+    Attributes:
+        url: The folder's address, with a slash at its end.
+        files: File name to `algorithm:hex digest`.
+    """
+
+    url: str
+    files: dict[str, str]
+
+
+class DataConfig(Node, frozen=True):
+    """Which images, where they come from, and how the validation images are set apart.
+
+    Attributes:
+        name: The data set's name in manifests and messages.
+        path: An `.npz` file with Keras' keys or a folder with the four IDX files;
+            null looks at the environment variable `path_variable`, then at `places`.
+        path_variable: Environment variable that stands in for `path`; null for none.
+        places: Files or folders to look at when no path is given; `~` is the home
+            folder, `{keras}` is Keras' own folder.
+        mirrors: Where to download from when nothing is found, tried in order.
+        on_missing: `sample` falls back to the bundled digits, `error` refuses.
+        validation: Number of training images set apart for validation (0 for none), or
+            `test` to validate on the test images, as the original study did: every number
+            that comes out of such a run is then marked as chosen on test images.
+        split_seed: Seed of the stratified choice of validation images.
+        class_names: Name of each label, 0 upwards.
+        train_sha256: Fingerprint of the canonical training images and labels; null when
+            there is none.
+        test_sha256: The same for the test images and labels.
+        preprocessing: `deskew` makes slanted things upright; see `mnist_exp.training.preprocessing`.
+            Runs from before there was such a key are read as `none`.
+    """
+
+    name: Name
+    path: str | None
+    path_variable: str | None
+    places: list[str]
+    mirrors: list[MirrorConfig]
+    on_missing: Literal["sample", "error"]
+    validation: Count | Literal["test"]
+    split_seed: Seed
+    class_names: list[str]
+    train_sha256: str | None
+    test_sha256: str | None
+    preprocessing: Literal["none", "deskew"] = "none"
+
+
+class MlpConfig(Node, frozen=True, tag="mlp", tag_field="family"):
+    """A multilayer perceptron: Flatten, hidden layers, softmax.
+
+    Attributes:
+        name: The model's name in run directories and tables.
+        units: Number of units of each hidden layer, first to last.
+        activation: A Keras activation, for all hidden layers or one for each.
+        batch_norm: Whether BatchNormalization follows each hidden layer's activation.
+        dropout: Dropout rate after hidden layers, for all or one for each.
+        input_dropout: Dropout rate on the pixels.
+        input_noise: Standard deviation of Gaussian noise on the pixels, which go from 0 to 1; 0 for none.
+        max_norm: Largest norm of the weights into a hidden unit (Srivastava et al. 2014); 0 for no limit.
+            Averages of weights (`training.ema_momentum`) may lie a little above it.
+    """
+
+    name: Name
+    units: list[Annotated[int, Meta(ge=1, le=1_000_000)]]
+    activation: str | list[str]
+    batch_norm: bool
+    dropout: Rate | list[Rate]
+    input_dropout: Rate
+    input_noise: Fraction = 0.0
+    max_norm: Annotated[float, Meta(ge=0, le=1000)] = 0.0
+
+
+class SequentialConfig(Node, frozen=True, tag="sequential", tag_field="family"):
+    """Any stack of Keras layers, named in YAML.
+
+    Attributes:
+        name: The model's name in run directories and tables.
+        layers: Each a layer's name, or a mapping of one layer's name to its arguments.
+        numbers: The file's own keys, for `layers` to refer to by interpolation.
+    """
+
+    name: Name
+    layers: list[str | dict[str, dict[str, Any] | None]]
+    numbers: dict[str, Any]
+
+
+ModelConfig = MlpConfig | SequentialConfig
+
+
+class OptimizerConfig(Node, frozen=True):
+    """A Keras optimizer.
+
+    Attributes:
+        name: Any optimizer that Keras registers, such as `adamw`.
+        learning_rate: The rate that the schedule starts from or rises to.
+        arguments: Everything else in the YAML file, as Keras names it.
+    """
+
+    name: str
+    learning_rate: LearningRate
+    arguments: dict[str, Any]
+
+
+class ConstantScheduleConfig(Node, frozen=True, tag="constant", tag_field="name"):
+    """The optimizer's learning rate throughout."""
+
+
+class CosineScheduleConfig(Node, frozen=True, tag="cosine", tag_field="name"):
+    """A linear warm-up, then half a cosine down (Loshchilov and Hutter 2017).
+
+    Attributes:
+        warmup_fraction: Share of all training steps spent rising from zero.
+        final_fraction: The last learning rate as a share of the highest.
+    """
+
+    warmup_fraction: Fraction
+    final_fraction: Fraction
+
+
+class StepScheduleConfig(Node, frozen=True, tag="step", tag_field="name"):
+    """The learning rate times `factor` after every `every_epochs` epochs."""
+
+    every_epochs: PositiveCount
+    factor: Annotated[float, Meta(gt=0, le=1)]
+
+
+class PlateauScheduleConfig(Node, frozen=True, tag="plateau", tag_field="name"):
+    """The learning rate times `factor` when `training.monitor` stops improving.
+
+    Attributes:
+        patience: Number of epochs without improvement that are borne.
+        factor: What the learning rate is multiplied by.
+        min_learning_rate: The rate never falls below this.
+    """
+
+    patience: PositiveCount
+    factor: Annotated[float, Meta(gt=0, lt=1)]
+    min_learning_rate: Annotated[float, Meta(ge=0, le=1000)]
+
+
+ScheduleConfig = ConstantScheduleConfig | CosineScheduleConfig | StepScheduleConfig | PlateauScheduleConfig
+
+
+class NoAugmentationConfig(Node, frozen=True, tag="none", tag_field="name"):
+    """Training images as they are."""
+
+
+class _AugmentationConfig(Node, frozen=True, kw_only=True):
+    """What every change of the training images may begin and end with.
+
+    Attributes:
+        horizontal_flip: Whether half of the images, drawn at random, are mirrored left to right.
+        cutout_pixels: Side of a square that is set to background, at a random place (DeVries and
+            Taylor 2017); 0 for none.
+    """
+
+    horizontal_flip: bool = False
+    cutout_pixels: Annotated[int, Meta(ge=0, le=28)] = 0
+
+
+class ShiftConfig(_AugmentationConfig, frozen=True, tag="shift", tag_field="name"):
+    """Each training image moved by a whole number of pixels on both axes.
+
+    Attributes:
+        max_pixels: The farthest move in each direction.
+    """
+
+    max_pixels: Annotated[int, Meta(ge=1, le=8)]
+
+
+class AffineConfig(_AugmentationConfig, frozen=True, tag="affine", tag_field="name"):
+    """Each training image rotated, scaled, sheared and moved at random.
+
+    Attributes:
+        rotation_degrees: The largest rotation either way.
+        scale_fraction: The largest change in size, as a share of the image, each axis apart.
+        shear_degrees: The largest shear either way.
+        translation_pixels: The farthest move in each direction.
+    """
+
+    rotation_degrees: Annotated[float, Meta(ge=0, le=180)]
+    scale_fraction: Annotated[float, Meta(ge=0, le=0.9)]
+    shear_degrees: Annotated[float, Meta(ge=0, le=60)]
+    translation_pixels: Annotated[float, Meta(ge=0, le=14)]
+
+
+class ElasticConfig(AffineConfig, frozen=True, tag="elastic", tag_field="name"):
+    """What `affine` does, and each part of the image pulled another way, smoothly (Simard et al. 2003).
+
+    Attributes:
+        elastic_pixels: Standard deviation of how far a node of the grid is pulled on each axis.
+        elastic_grid: Number of nodes of the grid on each axis: few bend the image, many crumple it.
+    """
+
+    elastic_pixels: Annotated[float, Meta(ge=0, le=14)]
+    elastic_grid: Annotated[int, Meta(ge=2, le=28)]
+
+
+AugmentationConfig = NoAugmentationConfig | ShiftConfig | AffineConfig | ElasticConfig
+
+
+class Engine(StrEnum):
+    """How an epoch is executed: see `mnist_exp.training.engine`."""
+
+    AUTO = "auto"
+    COMPILED = "compiled"
+    GRAPH = "graph"
+    KERAS = "keras"
+
+
+class EarlyStoppingConfig(Node, frozen=True):
+    """When to stop before the last epoch.
+
+    Attributes:
+        patience: Number of epochs without improvement that are borne; 0 never stops early.
+        min_delta: The smallest change of `training.monitor` that counts as improvement.
+    """
+
+    patience: Count
+    min_delta: Annotated[float, Meta(ge=0, le=1000)]
+
+
+class TeacherConfig(Node, frozen=True):
+    """Who is learnt from, beside the labels; see `mnist_exp.training.distillation`.
+
+    Attributes:
+        run: Directory of a finished run; null for nobody.
+        weight: Share of the teacher's answers in the objective; the rest is that of the labels.
+        temperature: What logits are divided by: above 1, the less likely classes count for more.
+    """
+
+    run: Annotated[str, Meta(min_length=1)] | None = None
+    weight: Annotated[float, Meta(gt=0, le=1)] = 0.9
+    temperature: Annotated[float, Meta(gt=0, le=1000)] = 2.0
+
+
+class TrainingConfig(Node, frozen=True):
+    """How long, in which batches, and by which engine a network is trained.
+
+    Attributes:
+        epochs: Number of passes over the training images.
+        batch_size: Number of images a step.
+        label_smoothing: Share of each target spread evenly over all classes.
+        ema_momentum: Momentum of the moving average of the weights; 0 keeps none.
+        mixup: Alpha of the Beta distribution by which images mix in pairs (Zhang et al. 2018); 0: none.
+        monitor: The metric that chooses the best epoch.
+        direction: Whether a larger (`max`) or a smaller (`min`) monitor is better.
+        early_stopping: When to stop before the last epoch.
+        engine: How an epoch is executed.
+        threads: Number of threads of one operation; 0 uses every core.
+        teacher: Who is learnt from, beside the labels.
+    """
+
+    epochs: Annotated[int, Meta(ge=1, le=100_000)]
+    batch_size: Annotated[int, Meta(ge=1, le=1_000_000)]
+    label_smoothing: Rate
+    ema_momentum: Rate
+    monitor: Literal["accuracy", "loss", "val_accuracy", "val_loss"]
+    direction: Literal["max", "min"]
+    early_stopping: EarlyStoppingConfig
+    engine: Engine
+    threads: Annotated[int, Meta(ge=0, le=1024)]
+    mixup: Annotated[float, Meta(ge=0, le=1000)] = 0.0
+    teacher: TeacherConfig = TeacherConfig()
+
+
+class ConfirmConfig(Node, frozen=True):
+    """How the best trials are checked once the search is over.
+
+    Attributes:
+        top: Number of trials that are trained again, beside the untuned default.
+        seeds: Number of fresh seeds for each; 0 skips the confirmation.
+    """
+
+    top: Annotated[int, Meta(ge=1, le=1000)]
+    seeds: Annotated[int, Meta(ge=0, le=1000)]
+
+
+class _TunerConfig(Node, frozen=True):
+    """What every way of searching has: a goal and a budget.
+
+    Attributes:
+        objective: The metric whose value at a training's best epoch is its score.
+        max_trials: The search ends after so many trials; null for no limit.
+        max_minutes: It ends after so many minutes; null for no limit.
+        patience_trials: It ends after so many trials without a better score, failed ones counted; null never.
+        epochs: Number of epochs of a trial.
+        executions_per_trial: Number of trainings of a trial, each on a seed of its own.
+        workers: Number of trials at once on this machine; 0 for one a core.
+        keep: Number of trials whose weights are kept.
+        confirm: How the best trials are checked once the search is over.
+    """
+
+    objective: Literal["val_accuracy", "val_loss"]
+    max_trials: PositiveCount | None
+    max_minutes: Annotated[float, Meta(gt=0, le=1_000_000)] | None
+    patience_trials: PositiveCount | None
+    epochs: Annotated[int, Meta(ge=1, le=100_000)]
+    executions_per_trial: Annotated[int, Meta(ge=1, le=1000)]
+    workers: Annotated[int, Meta(ge=0, le=1024)]
+    keep: Annotated[int, Meta(ge=1, le=1000)]
+    confirm: ConfirmConfig
+
+
+class RandomTunerConfig(_TunerConfig, frozen=True, tag="random", tag_field="name"):
+    """Values drawn at random."""
+
+
+class GridTunerConfig(_TunerConfig, frozen=True, tag="grid", tag_field="name"):
+    """Every combination in order."""
+
+
+class HyperbandTunerConfig(_TunerConfig, frozen=True, tag="hyperband", tag_field="name"):
+    """Many short trials, the best of them again with more epochs (Li et al. 2018).
+
+    Attributes:
+        factor: Of each round, one in `factor` goes on, with `factor` times the epochs.
+        iterations: How often the whole procedure is gone through.
+    """
+
+    factor: Annotated[int, Meta(ge=2, le=100)]
+    iterations: PositiveCount
+
+
+class BayesianTunerConfig(_TunerConfig, frozen=True, tag="bayesian", tag_field="name"):
+    """A Gaussian process over the trials so far proposes the next one (Snoek et al. 2012).
+
+    Attributes:
+        initial_trials: Number of random trials before the first proposal.
+        alpha: Variance of the scores' noise, as the process assumes.
+        beta: How much an uncertain region is worth exploring.
+    """
+
+    initial_trials: PositiveCount
+    alpha: Annotated[float, Meta(gt=0, le=1)]
+    beta: Annotated[float, Meta(ge=0, le=1000)]
+
+
+TunerConfig = RandomTunerConfig | GridTunerConfig | HyperbandTunerConfig | BayesianTunerConfig
+
+
+class SweepPlanConfig(Node, frozen=True):
+    """Which jobs a sweep has, beyond what the command line sweeps over.
+
+    A job takes one combination of `grid`, one row of `zip` and one entry of `list`. Keys are dotted
+    paths, or groups, whose values are names of their files. What is not given is empty.
+
+    Attributes:
+        grid: Every combination of these values.
+        zip: The first values together, the second ones together, and so on: lists of one length.
+        list: Each entry a mapping of keys to values.
+        exclude: Jobs that have all values of one of these entries are left out.
+        seeds: Number of seeds of each job, counted from `seed`; null for `seed` alone.
+    """
+
+    grid: dict[str, list[Any]] = {}
+    zip: dict[str, list[Any]] = {}
+    list: _Entries = []
+    exclude: _Entries = []
+    seeds: Annotated[int, Meta(ge=1, le=100_000)] | None = None
+
+
+class SweepRequest(Node, frozen=True):
+    """What is asked of a whole sweep (`-m`), and no part of any job's configuration.
+
+    Attributes:
+        plan: Whether to list the jobs and run nothing.
+        rerun: Of a sweep that was begun: `unfinished` runs what is not completed, `failed` only what
+            failed, `all` everything again.
+        on_fail: `stop` starts no more jobs after one has failed.
+        sweep_plan: The jobs.
+    """
+
+    plan: bool
+    rerun: Literal["unfinished", "failed", "all"]
+    on_fail: Literal["continue", "stop"]
+    sweep_plan: SweepPlanConfig
+
+
+class Config(Node, frozen=True):
+    """Everything that decides what a run does.
+
+    Attributes:
+        mode: What to do.
+        seed: Seed of the initial weights, the shuffling, dropout, augmentation and the search.
+        runs_dir: The folder that runs are made in.
+        sweep: Name of the folder in `runs_dir` for runs that belong together; null for none.
+        resume: The directory of an interrupted run to go on with; null for a new run.
+        tuner: How to search; null unless `mode` is `tune`.
+        search_space: What to search, by dotted path; see `mnist_exp.tuning.search_space`.
+    """
+
+    mode: Literal["train", "tune"]
+    seed: Seed
+    runs_dir: Annotated[str, Meta(min_length=1)]
+    sweep: Name | None
+    resume: str | None
+    data: DataConfig
+    model: ModelConfig
+    optimizer: OptimizerConfig
+    schedule: ScheduleConfig
+    augmentation: AugmentationConfig
+    training: TrainingConfig
+    tuner: TunerConfig | None = None
+    search_space: dict[str, Any] | None = None
+
+
+class CompareOptions(Struct, frozen=True, forbid_unknown_fields=True):
+    """How runs are compared.
+
+    Attributes:
+        sort: The column that sorts the table, best first: a column of `results.csv`, or a key that
+            differs between the runs, such as `optimizer.learning_rate`.
+        columns: The columns to show; null for those that say most.
+        format: `table` for people, `markdown`, or `csv` and `json` for programs.
+    """
+
+    sort: str = "val_accuracy"
+    columns: list[str] | None = None
+    format: Literal["table", "csv", "json", "markdown"] = "table"
+
+
+class EvaluateOptions(Struct, frozen=True, forbid_unknown_fields=True):
+    """How a run is evaluated.
+
+    Attributes:
+        robustness_images: At most so many images are made harder; 0 for none.
+    """
+
+    robustness_images: Annotated[int, Meta(ge=0, le=10_000_000)] = 2000
