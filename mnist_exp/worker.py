@@ -17,6 +17,7 @@ import msgspec
 
 from mnist_exp.config.schema import DataConfig
 from mnist_exp.data.dataset import TrainingData, find_source, load_training_data
+from mnist_exp.data.fingerprints import Part, find_other_images
 from mnist_exp.errors import ConfigError
 from mnist_exp.processes.local_workers import MAKES_WAY, Assignment
 from mnist_exp.processes.signals import STOPPING
@@ -82,11 +83,10 @@ def employ(assignment: Assignment, data: DataConfig | None) -> TrialRunner:
 def _check_same_images(path: Path, images: TrainingData) -> None:
     manifest = msgspec.json.decode((path / "manifest.json").read_bytes(), type=Manifest)
     assert manifest.data is not None
-    expected = (manifest.data.train_sha256, manifest.data.split_sha256)
-    if (images.train_sha256, images.split_sha256) != expected:
+    found: dict[Part, str | None] = {"train": images.train_sha256, "split": images.split_sha256}
+    if (other := find_other_images(manifest.data, found)) is not None:
         raise ConfigError(
-            f"data: the images here have the SHA-256 {images.train_sha256}, those of {path} "
-            f"{manifest.data.train_sha256}.",
+            f"data: the {other} ({path}).",
             "Give every machine the same images (data.path), set apart in the same way.",
         )
 

@@ -1,8 +1,11 @@
-"""The images that runs were scored and trained on, if they are on this machine; nothing is downloaded."""
+"""Whether images are those that a run saw, and the images themselves where they are at hand.
 
-from collections.abc import Iterable, Iterator, Sequence
+Nothing is downloaded.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 import numpy as np
@@ -12,9 +15,52 @@ from mnist_exp.config.schema import DataConfig
 from mnist_exp.data import locating
 from mnist_exp.data.dataset import SAMPLE_PATH, find_source, load_training_data
 from mnist_exp.errors import ExperimentError
+from mnist_exp.runs.records import DataRecord
 from mnist_exp.runs.run import RunResult
 
+Part = Literal["train", "test", "split"]
+
 _MOST_CONFIGS = 3
+_PARTS: dict[Part, str] = {"train": "training images", "test": "test images", "split": "validation split"}
+
+
+class OtherImages(NamedTuple):
+    """Images that are not those that a run saw.
+
+    Attributes:
+        name: `training images`, `test images` or `validation split`.
+        was: Their SHA-256 in the run; null where it had none.
+        now: That of what is here; null where there are none.
+    """
+
+    name: str
+    was: str | None
+    now: str | None
+
+    def __str__(self) -> str:
+        """Returns the difference as the end of a sentence."""
+        return f"{self.name} have the SHA-256 {self.now or 'none'}, the run's {self.was or 'none'}"
+
+
+def find_other_images(seen: DataRecord, found: Mapping[Part, str | None]) -> OtherImages | None:
+    """Compares images with those that a run saw.
+
+    Args:
+        seen: What the run recorded.
+        found: SHA-256 of each part that is here, null where there is none; only these parts are compared.
+
+    Returns:
+        The first part that differs; None where all are the same.
+    """
+    saw: dict[Part, str | None] = {
+        "train": seen.train_sha256,
+        "test": seen.test_sha256,
+        "split": seen.split_sha256,
+    }
+    for part, sha256 in found.items():
+        if sha256 != saw[part]:
+            return OtherImages(_PARTS[part], saw[part], sha256)
+    return None
 
 
 def load_test_images(runs: Sequence[RunResult]) -> NDArray[np.uint8] | None:

@@ -31,8 +31,8 @@ from mnist_exp.statistics import (
     wilson_interval,
 )
 from mnist_exp.training import networks
-from mnist_exp.training.checkpoints import check_fit, load_network
 from mnist_exp.training.device import device_name
+from mnist_exp.training.loading import check_fit, load_network
 
 Probabilities = NDArray[np.float32]
 

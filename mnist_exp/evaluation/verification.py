@@ -8,6 +8,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from mnist_exp.data.fingerprints import Part, find_other_images
 from mnist_exp.evaluation.records import Sameness
 from mnist_exp.evaluation.splits import ScoredSplit
 from mnist_exp.runs import predictions, provenance
@@ -212,16 +213,18 @@ def compare_with_run(
 
 def _other_images(run: RunResult, scored: ScoredSplit) -> str | None:
     """Says that these are not the images that the run saw; None when they are."""
-    data = run.data
-    own, kind = (data.test_sha256, "test") if scored.is_test else (data.train_sha256, "training")
-    if own != scored.sha256:
-        return (
-            f"not the run's own {kind} images: {scored.source.name} with SHA-256 {scored.sha256[:_HASH]}… "
-            f"instead of {data.name} with {(own or 'none')[:_HASH]}…"
-        )
-    if not scored.is_test and data.split_sha256 != scored.split_sha256:
+    found: dict[Part, str | None] = {"test": scored.sha256}
+    if not scored.is_test:
+        found = {"train": scored.sha256, "split": scored.split_sha256}
+    other = find_other_images(run.data, found)
+    if other is None:
+        return None
+    if other.name == "validation split":
         return "not the run's own validation split: other images of the same training set are set apart"
-    return None
+    return (
+        f"not the run's own {other.name}: {scored.source.name} with SHA-256 {scored.sha256[:_HASH]}… "
+        f"instead of {run.data.name} with {(other.was or 'none')[:_HASH]}…"
+    )
 
 
 def _compare_test(run: RunResult, labels: NDArray[np.uint8], probabilities: Probabilities) -> Sameness:

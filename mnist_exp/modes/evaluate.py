@@ -117,13 +117,13 @@ def answer(request: EvaluateRequest, terminal: Terminal, given: Path | None) -> 
         # Imported here, as the network needs TensorFlow: a wrong request is refused before.
         from mnist_exp.evaluation import evaluating
         from mnist_exp.evaluation.evaluating import evaluate
-        from mnist_exp.training import checkpoints
+        from mnist_exp.training import loading
 
-        threads = checkpoints.start_as(run, config)
+        threads = loading.start_as(run, config)
         if is_alone:
-            network = checkpoints.load_network(run)
+            network = loading.load_network(run)
             names = scored.source.class_names
-            checkpoints.check_fit(network, scored.seen.images.shape[1:], names, scored.source.name)
+            loading.check_fit(network, scored.seen.images.shape[1:], names, scored.source.name)
             output_dir = claim_folder(Path(request.runs_dir), f"evaluate_{config.model.name}", given)
             evaluated = evaluate(run, config.model.name, network, scored, request.evaluate, threads)
         else:

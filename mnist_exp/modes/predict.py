@@ -122,10 +122,10 @@ def _predict(
         from mnist_exp.report.evaluation import render_predictions
         from mnist_exp.report.figures.fonts import drawable_names
         from mnist_exp.report.tables import prediction_table, top_choices
-        from mnist_exp.training import checkpoints
+        from mnist_exp.training import loading
 
         (run, config), names = members[0], members[0][1].data.class_names
-        checkpoints.start_as(run, config)
+        loading.start_as(run, config)
         network = load_ensemble(members, None, names, config.data.name).average
         shape = network.input_shape[1:]
         if shape[0] != shape[1]:
@@ -134,7 +134,7 @@ def _predict(
             )
         read, unread = read_pictures(paths, shape[0], frame_for(config.data.name), _MOST_DRAWN)
         shown = [255 - each.image if background == "light" else each.image for each in read]
-        probabilities = checkpoints.predict(network, shown, shape)
+        probabilities = loading.predict(network, shown, shape)
         choices = [top_choices(row, names) for row in probabilities]
         output_dir = claim()
         files.write_bytes(output_dir / _TABLE, prediction_table(read, choices, unread).encode())

@@ -15,9 +15,12 @@ from mnist_exp.config.commands import (
     setting,
 )
 from mnist_exp.config.schema import Config
+from mnist_exp.data.fingerprints import Part, find_other_images
+from mnist_exp.errors import ConfigError
 from mnist_exp.processes.signals import StopRequest
 from mnist_exp.report import run_console
 from mnist_exp.report.figures.fonts import describe_numbered
+from mnist_exp.report.figures.training import draw_training
 from mnist_exp.report.terminal import Terminal
 from mnist_exp.runs import files, provenance
 from mnist_exp.runs.job import Job
@@ -114,11 +117,28 @@ def prepare(job: Job, terminal: Terminal, earlier: RunDirectory | None) -> Exper
 
 def _find_checkpoint(earlier: RunDirectory, config: Config, found: DataRecord) -> Checkpoint | None:
     """Gives what an earlier process left; None where it had not finished an epoch."""
-    provenance.check_same_images(earlier.path, earlier.manifest.data, found)
+    _refuse_other_images(earlier, found)
     checkpoint = read_checkpoint(earlier.last_checkpoint_path)
     if checkpoint is not None:
         provenance.check_can_be_longer(earlier.path, config, len(checkpoint.state.rows))
     return checkpoint
+
+
+def _refuse_other_images(earlier: RunDirectory, found: DataRecord) -> None:
+    """Makes sure that a run is resumed with the images that it began with."""
+    seen = earlier.manifest.data
+    if seen is None:
+        return
+    now: dict[Part, str | None] = {
+        "train": found.train_sha256,
+        "test": found.test_sha256,
+        "split": found.split_sha256,
+    }
+    if (other := find_other_images(seen, now)) is not None:
+        raise ConfigError(
+            f"resume: {earlier.path} saw other images: in {found.source}, the {other}.",
+            "Give it its images again (data.path, MNIST_EXP_DATA), or begin a new run.",
+        )
 
 
 def _caveats(earlier: RunDirectory, config: Config) -> list[str]:
@@ -174,7 +194,7 @@ def run(experiment: Experiment, run: RunDirectory, terminal: Terminal, request: 
         data_notice=" ".join(filter(None, (experiment.record.notice, about_teacher))) or None,
     )
     run.write_predictions(scored.probabilities, test.labels)
-    not_drawn = scoring.draw(run, config, scored, test, class_names)
+    not_drawn = draw_training(run, config, scored, test, class_names)
     run.update_manifest(not_drawn=not_drawn)
     run.write_summary(summary)
     for notice in filter(None, [*not_drawn, describe_numbered(class_names)]):

@@ -12,6 +12,7 @@ from mnist_exp.config.parsing import parse_tree, read_question, refuse_unused
 from mnist_exp.config.refusals import MODE_KEYS
 from mnist_exp.config.schema import Config, DataConfig
 from mnist_exp.data.dataset import find_source, load_training_data
+from mnist_exp.data.fingerprints import Part, find_other_images
 from mnist_exp.errors import ConfigError
 from mnist_exp.evaluation.verification import Verification, verify
 from mnist_exp.modes.execution import execute
@@ -169,18 +170,17 @@ def _data_node(run: RunResult, request: VerifyRequest) -> dict[str, Any]:
 def _refuse_other_images(run: RunResult, config: DataConfig, terminal: Terminal) -> None:
     """Compares the images that are found now with those that the run saw."""
     source = find_source(config, progress=terminal.download_progress)
-    seen, own = load_training_data(source), run.data
-    for name, was, now in (
-        ("training images", own.train_sha256, seen.train_sha256),
-        ("test images", own.test_sha256, source.load("test").sha256),
-        ("validation split", own.split_sha256, seen.split_sha256),
-    ):
-        if was != now:
-            raise ConfigError(
-                f"data: the {name} in {source.description} have the SHA-256 {now or 'none'}, those of "
-                f"{run.path} {was or 'none'}.",
-                f"Say where the run's images are: {_DATA_PATH}=…",
-            )
+    seen, test = load_training_data(source), source.load("test")
+    found: dict[Part, str | None] = {
+        "train": seen.train_sha256,
+        "test": test.sha256,
+        "split": seen.split_sha256,
+    }
+    if (other := find_other_images(run.data, found)) is not None:
+        raise ConfigError(
+            f"data: in {source.description}, the {other} ({run.path}).",
+            f"Say where the run's images are: {_DATA_PATH}=…",
+        )
 
 
 def _write(found: Verification, path: Path) -> None:

@@ -11,10 +11,17 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from mnist_exp.comparison.columns import USUAL_COLUMNS, cell, heading, is_words
+from mnist_exp.comparison.comparison import Examined, examine
 from mnist_exp.comparison.pairs import DIFFERENCE_TO_SEE, MOST_SEEDS_WORTH_SAYING, Pair, p_value_text, points
 from mnist_exp.comparison.report import Comparison, GroupRow, SetReport
+from mnist_exp.config.schema import CompareOptions
+from mnist_exp.errors import RunError
+from mnist_exp.report.comparison_page import write_comparison_page
 from mnist_exp.report.console import columns as make_columns
 from mnist_exp.report.console import render_facts, render_next
+from mnist_exp.report.tables import markdown_table, results_csv, to_json
+from mnist_exp.report.terminal import Terminal
+from mnist_exp.runs import files
 from mnist_exp.words import percent, plural
 
 _MOST_GROUPS = 20
@@ -25,6 +32,7 @@ _NARROW = (0, 1, 0, 0)
 _MOST_LEFT_OUT = 5
 _SEVERAL_SEEDS = "± is the standard deviation over seeds, the interval that of their mean (t)."
 _ONE_SEED = "With one seed the interval is that of the one network (Wilson)."
+_RESULTS, _COMPARISON, _PLOTS = "results.csv", "comparison.json", "plots"
 
 
 def render_comparison(
@@ -205,3 +213,83 @@ def _left_out(comparison: Comparison) -> list[tuple[str, Text]]:
         if count > _MOST_LEFT_OUT:
             facts.append(("", Text(f"and {count - _MOST_LEFT_OUT:,} more", style="bright_black")))
     return facts
+
+
+def compare_runs(
+    patterns: Sequence[str | Path], options: CompareOptions, terminal: Terminal, output_dir: Path | None
+) -> Comparison:
+    """Compares runs, shows what came of it and, where asked to, writes it down.
+
+    Args:
+        patterns: Run directories, sweeps' folders, globs.
+        options: How.
+        terminal: Where the table is shown.
+        output_dir: Where `results.csv`, `comparison.json` and `plots/` go; made where it is missing.
+            None writes nothing.
+
+    Raises:
+        ConfigError: A path is not there, or there is no such column.
+        RunError: A file could not be written.
+    """
+    examined = examine(patterns, options)
+    _present(examined, options, terminal, output_dir)
+    return examined.comparison
+
+
+def _present(
+    examined: Examined, options: CompareOptions, terminal: Terminal, output_dir: Path | None
+) -> None:
+    """Shows a comparison and, given a folder, writes it down."""
+    _show(examined.comparison, options, terminal, output_dir)
+    notes, not_drawn = _write(examined, output_dir) if output_dir is not None else ([], [])
+    if options.format == "table":
+        terminal.print(*(Text(note, style="bright_black") for note in [*notes, *not_drawn]))
+        return
+    for sentence in not_drawn:  # apart from lines that programs read
+        terminal.error(sentence)
+
+
+def _show(
+    comparison: Comparison, options: CompareOptions, terminal: Terminal, output_dir: Path | None
+) -> None:
+    """Prints a comparison in the form that was asked for."""
+    match options.format:
+        case "csv":
+            _print_plain(results_csv(comparison, options.columns), terminal)
+        case "json":
+            _print_plain(to_json(comparison), terminal)
+        case "markdown":
+            _print_plain(markdown_table(comparison), terminal)
+        case "table":
+            path = None if output_dir is None else str(output_dir / _RESULTS)
+            terminal.print(render_comparison(comparison, path))
+
+
+def _print_plain(text: str, terminal: Terminal) -> None:
+    """Prints lines that programs read: whole, however narrow the screen."""
+    # In a group: printed alone, a Text would lose its no_wrap.
+    terminal.print(Group(Text(text.rstrip("\n"), no_wrap=True, overflow="ignore")))
+
+
+def _write(examined: Examined, output_dir: Path) -> tuple[list[str], list[str]]:
+    """Writes tables and pictures.
+
+    Returns:
+        A sentence for each picture that has nothing to show, and for each that could not be drawn.
+    """
+    plots_dir = output_dir / _PLOTS
+    try:
+        plots_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"{plots_dir}: cannot be made: {error.strerror or error}.") from error
+    files.write_bytes(output_dir / _RESULTS, results_csv(examined.comparison).encode())
+    files.write_bytes(output_dir / _COMPARISON, to_json(examined.comparison).encode())
+    write_comparison_page(examined, output_dir)
+    if not examined.sets:
+        return [], []
+    # Imported here: matplotlib takes half a second, which a table alone need not wait for.
+    from mnist_exp.report.comparison_plots import comparison_plots
+    from mnist_exp.report.figures.style import draw_plots
+
+    plots, notes = comparison_plots(examined)
+    return notes, draw_plots(plots, plots_dir)

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from mnist_exp.config.schema import Config, CosineScheduleConfig, Engine
 from mnist_exp.errors import ConfigError
 from mnist_exp.runs import provenance
-from mnist_exp.runs.records import Change, DataRecord, EnvironmentRecord, GitRecord, Manifest
+from mnist_exp.runs.records import Change, EnvironmentRecord, GitRecord, Manifest
 from mnist_exp.runs.run import read_config
 from mnist_exp.words import one_line
 
@@ -232,29 +232,6 @@ def _engine(name: str) -> Engine:
         return Engine(name)
     except ValueError as error:
         raise ConfigError(f'resume: "{name[:50]}" in manifest.json is no engine.') from error
-
-
-def check_same_images(path: Path, seen: DataRecord | None, found: DataRecord) -> None:
-    """Makes sure that a run goes on with the images that it began with.
-
-    Args:
-        path: The run's directory.
-        seen: The data that its manifest names; None where it had not come that far.
-        found: What is there now.
-
-    Raises:
-        ConfigError: They are others, or set apart differently.
-    """
-    if seen is None:
-        return
-    for name in ("train_sha256", "test_sha256", "split_sha256"):
-        was, now = getattr(seen, name), getattr(found, name)
-        if was != now:
-            raise ConfigError(
-                f"resume: {path} saw other images: its data.{name} is {was}, "
-                f"that of {found.source} is {now}.",
-                "Give it its images again (data.path, MNIST_EXP_DATA), or begin a new run.",
-            )
 
 
 def check_can_be_longer(path: Path, config: Config, num_finished: int) -> None:

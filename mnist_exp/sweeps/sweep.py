@@ -15,9 +15,8 @@ from mnist_exp.config.commands import command, portable, sweep_place
 from mnist_exp.config.overrides import plain_key
 from mnist_exp.config.parsing import SWEEP_KEYS, parse_sweep_request
 from mnist_exp.config.schema import CompareOptions, SweepRequest
-from mnist_exp.data.same_images import check_same_images
 from mnist_exp.errors import ConfigError
-from mnist_exp.modes.compare import compare_runs
+from mnist_exp.report.comparison import compare_runs
 from mnist_exp.report.console import render_next
 from mnist_exp.report.run_console import render_notice
 from mnist_exp.report.terminal import Terminal
@@ -35,6 +34,7 @@ from mnist_exp.sweeps.directory import (
 from mnist_exp.sweeps.launching import count_at_once, held, new_order, run_jobs
 from mnist_exp.sweeps.names import diff_words
 from mnist_exp.sweeps.planning import PlannedSweep, plan_again, plan_sweep
+from mnist_exp.sweeps.same_images import check_same_images
 from mnist_exp.sweeps.screen import render_plan
 from mnist_exp.words import describe_values, one_line, plural
 

@@ -6,31 +6,19 @@ reader finds both of one epoch or neither, whenever the process is killed.
 """
 
 import os
-import tempfile
 import warnings
 import zipfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 import keras
 import msgspec
-import numpy as np
 from msgspec import Struct
-from numpy.typing import NDArray
 
-from mnist_exp.config.schema import Config
 from mnist_exp.errors import ConfigError
 from mnist_exp.runs import files
-from mnist_exp.runs.folder import MOST_AT_ONCE, READING_ERRORS, DamagedRun, RunFolder, open_archive
-from mnist_exp.runs.provenance import num_threads
+from mnist_exp.runs.folder import MOST_AT_ONCE, READING_ERRORS, open_archive
 from mnist_exp.runs.records import EpochMetrics
-from mnist_exp.runs.run import RunResult
-from mnist_exp.training.device import start_fresh
-from mnist_exp.training.networks import predict_probabilities
-from mnist_exp.words import shortened
 
 if TYPE_CHECKING:
     import keras
@@ -41,10 +29,6 @@ Remembered = bool | int | float | list[bytes] | None
 _ENTRY = "mnist_exp_training.json"
 _MOST_BYTES = 100_000_000
 _UNFIT = "Skipping variable loading for optimizer"
-_FOLDER, _NAME = "checkpoints", "best.keras"
-_MAX_BYTES = 2_000_000_000
-# What Keras packs; an archive with anything else in it was packed by someone else.
-_MEMBERS = {"metadata.json", "config.json", "model.weights.h5"}
 
 
 class TrainingState(Struct, frozen=True, kw_only=True):
@@ -163,141 +147,3 @@ def restore(checkpoint: Checkpoint, network: "keras.Sequential") -> None:
         raise ConfigError(
             f"resume: {checkpoint.path} cannot be loaded: it is damaged, or of another network or optimizer."
         ) from error
-
-
-def load_network(run: RunResult) -> keras.Model:
-    """Loads the network of a run's best epoch.
-
-    Keras' safe mode is on: a network that holds code is refused.
-
-    Args:
-        run: Completed.
-
-    Returns:
-        A network from float32 (B, H, W) in [0, 1] to probabilities float32 (B, C).
-
-    Raises:
-        ConfigError: The file is missing, a link, too large, or no network that Keras can load.
-    """
-    return network_of(run.path, read_weights(run.path))
-
-
-def network_of(run_path: Path, content: bytes) -> keras.Model:
-    """Loads a network from what `read_weights` gave; see `load_network`.
-
-    Args:
-        run_path: The run's directory, for messages.
-        content: Of `best.keras`.
-
-    Raises:
-        ConfigError: It holds no network that Keras can load.
-    """
-    try:
-        with _copied(content) as path:
-            network = keras.models.load_model(path, safe_mode=True)
-        _check(network)
-        return network
-    except Exception as error:  # what a hostile or outdated file makes Keras raise is not known beforehand
-        words = " ".join(str(error).split())[:200] or type(error).__name__
-        raise ConfigError(f"run: {run_path / _FOLDER / _NAME}: Keras cannot load it: {words}") from error
-
-
-def start_as(run: RunResult, config: Config) -> int:
-    """Sets random generators and threads as they were in a run, whose bits depend on them.
-
-    Returns:
-        The number of threads of one operation.
-    """
-    recorded = run.manifest.threads
-    is_usual = recorded is None or recorded == num_threads(config.training.threads)
-    threads = config.training.threads if is_usual or recorded is None else recorded
-    start_fresh(config.seed, threads)
-    return num_threads(threads)
-
-
-def check_fit(network: keras.Model, shape: Sequence[int], class_names: Sequence[str], name: str) -> None:
-    """Makes sure that a network can be asked about such images.
-
-    Args:
-        network: From `load_network`.
-        shape: Height and width of the images.
-        class_names: Name of each class that they may show.
-        name: What messages call the data.
-
-    Raises:
-        ConfigError: It takes images of another size, or knows another number of classes.
-    """
-    known_shape, num_classes = tuple(network.input_shape[1:]), network.output_shape[-1]
-    if known_shape != tuple(shape):
-        sides, own = (" × ".join(map(str, each)) for each in (shape, known_shape))
-        raise ConfigError(f"data: {name} has images of {sides} pixels; the run's network takes {own}.")
-    if num_classes != len(class_names):
-        raise ConfigError(
-            f"data: {name} has {len(class_names)} classes; the run's network knows {num_classes}."
-        )
-
-
-def read_weights(path: Path) -> bytes:
-    """Reads `best.keras` of a run's directory, without following a link.
-
-    Raises:
-        ConfigError: The file is missing, a link, too large, or holds what Keras does not write.
-    """
-    try:
-        with RunFolder(path) as folder:
-            if folder.size_of(_FOLDER, _NAME) is None:
-                raise folder.damaged(f"{_FOLDER}/{_NAME}", "missing, or a link, which is not followed")
-        with RunFolder(path / _FOLDER) as folder:
-            content = folder.read(_NAME, _MAX_BYTES)
-        _check_archive(path, content)
-        return content
-    except DamagedRun as error:
-        raise ConfigError(f"run: {error}.") from error
-
-
-def _check_archive(path: Path, content: bytes) -> None:
-    """Refuses an archive that unpacks to more than Keras would have packed."""
-    name = f"{_FOLDER}/{_NAME}"
-    try:
-        with open_archive(BytesIO(content)) as archive:
-            members = archive.infolist()
-    except READING_ERRORS as error:
-        raise DamagedRun(path, f"{name}: {shortened(str(error), 200)}") from error
-    if not {member.filename for member in members} <= _MEMBERS:
-        raise DamagedRun(path, f"{name}: holds files that Keras does not write")
-    if sum(member.file_size for member in members) > _MAX_BYTES:
-        raise DamagedRun(path, f"{name}: unpacks to more than {_MAX_BYTES:,} bytes")
-
-
-@contextmanager
-def _copied(content: bytes) -> Iterator[Path]:
-    """Gives what was checked as a file of one's own, which nobody changes in between."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, _NAME)
-        path.write_bytes(content)
-        yield path
-
-
-def _check(network: keras.Model) -> None:
-    """Refuses what is no classifier of images."""
-    takes, gives = getattr(network, "input_shape", None), getattr(network, "output_shape", None)
-    if not isinstance(takes, tuple) or not isinstance(gives, tuple) or (len(takes), len(gives)) != (3, 2):
-        raise ValueError(f"it goes from {takes} to {gives}, not from images to class probabilities")
-
-
-def predict(
-    network: keras.Model, images: Sequence[NDArray[np.uint8]], shape: Sequence[int]
-) -> NDArray[np.float32]:
-    """Computes class probabilities of any number of images, none included.
-
-    Args:
-        network: From `load_network`.
-        images: uint8 (H, W) each.
-        shape: Their height and width.
-
-    Returns:
-        float32 (N, C).
-    """
-    if not images:
-        return np.zeros((0, network.output_shape[-1]), np.float32)
-    return predict_probabilities(network, np.stack(images))

@@ -4,21 +4,15 @@ import resource
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from mnist_exp.config.schema import Config, MlpConfig
 from mnist_exp.data.backgrounds import find_background
 from mnist_exp.data.dataset import Images, Source, TrainingData
-from mnist_exp.report.figures import curves as plots
-from mnist_exp.report.figures import images
-from mnist_exp.report.figures.style import Plot, draw_plots
 from mnist_exp.runs.records import DataRecord, EpochMetrics, Summary
-from mnist_exp.runs.writer import RunDirectory
-from mnist_exp.statistics import accuracy, confusion_counts, cross_entropy, wilson_interval
+from mnist_exp.statistics import accuracy, cross_entropy, wilson_interval
 from mnist_exp.training import networks
 from mnist_exp.training.networks import EVALUATION_BATCH_SIZE
 
@@ -119,42 +113,3 @@ def peak_memory() -> int:
     """Says the largest resident set so far, in bytes: of this process or any of its children."""
     who = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
     return max(resource.getrusage(each).ru_maxrss for each in who) * 1024
-
-
-def draw(
-    run: RunDirectory, config: Config, scored: Scored, test: Images, class_names: tuple[str, ...]
-) -> list[str]:
-    """Draws every picture of a trained network.
-
-    Args:
-        run: Where the pictures go.
-        config: What it was trained with.
-        scored: On the test images.
-        test: Those.
-        class_names: Name of each label.
-
-    Returns:
-        A sentence for each that could not be drawn.
-    """
-    seen = (test.images, test.labels, scored.probabilities, class_names)
-    counts = confusion_counts(scored.probabilities, test.labels, len(class_names))
-    training = config.training
-    curves = partial(
-        plots.plot_learning_curves,
-        scored.rows,
-        scored.best_epoch,
-        training.label_smoothing,
-        training.mixup,
-        training.teacher.run is not None,
-    )
-    figures: dict[str, Plot] = {
-        "learning_curves": curves,
-        "confusion_matrix": partial(plots.plot_confusion_matrix, counts, class_names),
-        "sample_predictions": partial(images.plot_sample_predictions, *seen),
-        "mistakes": partial(images.plot_mistakes, *seen),
-    }
-    if isinstance(config.model, MlpConfig):
-        kernel = next(variable for variable in scored.network.variables if variable.name == "kernel")
-        shape = test.images.shape[1:]
-        figures["first_layer_weights"] = partial(images.plot_first_layer_weights, kernel.numpy(), shape)
-    return draw_plots(figures, run.plots_dir)

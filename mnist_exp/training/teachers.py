@@ -12,8 +12,8 @@ from mnist_exp.data.overlap import TrainedOn
 from mnist_exp.errors import ConfigError
 from mnist_exp.runs.records import TeacherRecord
 from mnist_exp.runs.run import RunResult
-from mnist_exp.training.checkpoints import check_fit, network_of, read_weights
 from mnist_exp.training.distillation import Teacher
+from mnist_exp.training.loading import check_fit, network_of, read_weights
 from mnist_exp.training.preprocessing import is_front
 from mnist_exp.training.teacher_runs import TEACHER_KEY, read_teacher
 

@@ -18,6 +18,7 @@ from mnist_exp.report.figures.objective_axis import Objective
 from mnist_exp.report.figures.parallel_plot import plot_parallel_coordinates
 from mnist_exp.report.figures.search_progress_plots import plot_best_so_far, plot_search_curves
 from mnist_exp.report.figures.style import Plot, draw_plots
+from mnist_exp.report.figures.training import draw_training
 from mnist_exp.report.terminal import Terminal
 from mnist_exp.report.tuning import render_search_summary
 from mnist_exp.runs.records import ConfirmationRecord, ExecutionRecord, SearchSummary, TeacherRecord
@@ -74,7 +75,7 @@ def conclude(
     teacher = describe_again(run.manifest.teacher, config, data, test)
     summary = _summarise(found, scored, accuracies, execution, test, run, teacher)
     files.write_experiment(_write_experiment(found, summary))
-    not_drawn = [*scoring.draw(run, config, scored, test, source.class_names), *_draw(found, run)]
+    not_drawn = [*draw_training(run, config, scored, test, source.class_names), *_draw(found, run)]
     run.update_manifest(teacher=teacher, not_drawn=not_drawn)
     run.write_summary(summary)
     for notice in filter(None, [*not_drawn, describe_numbered(source.class_names)]):

@@ -18,7 +18,7 @@ from mnist_exp.evaluation.framing import DIGITS, BlankImage, frame
 from mnist_exp.evaluation.pictures import read_pictures
 from mnist_exp.evaluation.side_by_side import shows_several
 from mnist_exp.runs.run import read_run
-from mnist_exp.training import checkpoints
+from mnist_exp.training import loading
 from tests.evaluation.scenes import KINDS, Scene, blank_pages
 
 
@@ -29,10 +29,10 @@ def main() -> None:
     parser.add_argument("--digits", type=int, default=100, help="the first so many test images")
     parser.add_argument("--scenes", default="", help="only those whose name holds this")
     chosen = parser.parse_args()
-    network = checkpoints.load_network(read_run(chosen.run))
+    network = loading.load_network(read_run(chosen.run))
     with np.load(chosen.data, allow_pickle=False) as arrays:
         images, labels = arrays["x_test"][: chosen.digits], arrays["y_test"][: chosen.digits]
-    right = int((checkpoints.predict(network, list(images), (28, 28)).argmax(axis=1) == labels).sum())
+    right = int((loading.predict(network, list(images), (28, 28)).argmax(axis=1) == labels).sum())
     print(f"unaltered: {right} of {len(labels)} read rightly\n")
     print("| scene | read rightly | flagged | called blank | unreadable | wrong in silence |")
     print("|---|--:|--:|--:|--:|--:|")
@@ -56,9 +56,7 @@ def measure(
         read, unread = read_pictures(paths, 28, DIGITS, 0)
     blank = sum("blank" in each.reason for each in unread)
     flagged = right = silent = 0
-    found = (
-        checkpoints.predict(network, [each.image for each in read], (28, 28)).argmax(axis=1) if read else []
-    )
+    found = loading.predict(network, [each.image for each in read], (28, 28)).argmax(axis=1) if read else []
     for picture, answer in zip(read, found, strict=True):
         is_right = answer == labels[int(picture.path.stem)]
         is_flagged = picture.has_surroundings or shows_several(picture.image)

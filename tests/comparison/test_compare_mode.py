@@ -9,7 +9,7 @@ import pytest
 
 from mnist_exp.config.schema import CompareOptions
 from mnist_exp.errors import ConfigError
-from mnist_exp.modes.compare import compare_runs
+from mnist_exp.report.comparison import compare_runs
 from mnist_exp.report.terminal import Terminal
 from tests.comparison.test_comparison import make_study
 

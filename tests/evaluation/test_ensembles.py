@@ -18,7 +18,7 @@ from mnist_exp.evaluation.records import EnsembleEvaluation
 from mnist_exp.modes import evaluate
 from mnist_exp.report.terminal import Terminal
 from mnist_exp.runs.run import read_run
-from mnist_exp.training.checkpoints import load_network
+from mnist_exp.training.loading import load_network
 from mnist_exp.training.networks import predict_probabilities
 from tests.comparison.run_makers import edited, make_unfinished
 from tests.conftest import Run

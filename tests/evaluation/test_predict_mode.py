@@ -19,7 +19,7 @@ from mnist_exp.evaluation.pictures import read_pictures
 from mnist_exp.modes import predict
 from mnist_exp.runs.run import read_run
 from mnist_exp.statistics import accuracy
-from mnist_exp.training.checkpoints import load_network
+from mnist_exp.training.loading import load_network
 from mnist_exp.training.networks import predict_probabilities
 from tests.conftest import FinishedRun
 from tests.evaluation.asking import ask_predict, newest

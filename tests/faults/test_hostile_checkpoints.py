@@ -19,7 +19,7 @@ from hypothesis import given
 
 from mnist_exp.errors import ConfigError
 from mnist_exp.runs.run import RunResult, read_run
-from mnist_exp.training.checkpoints import load_network
+from mnist_exp.training.loading import load_network
 from tests.comparison.run_makers import make_run
 from tests.fuzzing import bounded, cases, changed, changes
 

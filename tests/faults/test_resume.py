@@ -177,7 +177,7 @@ def test_a_run_can_be_made_longer_while_it_is_stopped(outcome_of: Outcomes) -> N
     [
         (2, ("training.epochs: got 10", "has 50", "can be raised")),
         (3, ("optimizer.learning_rate", "cannot be changed", "training.epochs")),
-        (4, ("train_sha256 is", "that of", "data.path")),
+        (4, ("training images have the SHA-256", "data.path")),
     ],
 )
 def test_what_would_change_the_result_is_refused_in_one_line(

@@ -1,0 +1,54 @@
+"""Every picture of a trained network."""
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from mnist_exp.config.schema import Config, MlpConfig
+from mnist_exp.data.dataset import Images
+from mnist_exp.report.figures import curves as plots
+from mnist_exp.report.figures import images
+from mnist_exp.report.figures.style import Plot, draw_plots
+from mnist_exp.runs.writer import RunDirectory
+from mnist_exp.statistics import confusion_counts
+
+if TYPE_CHECKING:
+    from mnist_exp.training.scoring import Scored
+
+
+def draw_training(
+    run: RunDirectory, config: Config, scored: "Scored", test: Images, class_names: tuple[str, ...]
+) -> list[str]:
+    """Draws every picture of a trained network.
+
+    Args:
+        run: Where the pictures go.
+        config: What it was trained with.
+        scored: On the test images.
+        test: Those.
+        class_names: Name of each label.
+
+    Returns:
+        A sentence for each that could not be drawn.
+    """
+    seen = (test.images, test.labels, scored.probabilities, class_names)
+    counts = confusion_counts(scored.probabilities, test.labels, len(class_names))
+    training = config.training
+    curves = partial(
+        plots.plot_learning_curves,
+        scored.rows,
+        scored.best_epoch,
+        training.label_smoothing,
+        training.mixup,
+        training.teacher.run is not None,
+    )
+    figures: dict[str, Plot] = {
+        "learning_curves": curves,
+        "confusion_matrix": partial(plots.plot_confusion_matrix, counts, class_names),
+        "sample_predictions": partial(images.plot_sample_predictions, *seen),
+        "mistakes": partial(images.plot_mistakes, *seen),
+    }
+    if isinstance(config.model, MlpConfig):
+        kernel = next(variable for variable in scored.network.variables if variable.name == "kernel")
+        shape = test.images.shape[1:]
+        figures["first_layer_weights"] = partial(images.plot_first_layer_weights, kernel.numpy(), shape)
+    return draw_plots(figures, run.plots_dir)
