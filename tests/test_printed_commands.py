@@ -142,7 +142,6 @@ def status_of(run: Path) -> Any:
     return json.loads((run / "manifest.json").read_text())["status"]
 
 
-@pytest.mark.xfail(reason="some of the eight commands are still refused elsewhere: a plan's")
 @pytest.mark.slow
 def test_what_a_run_prints_works_elsewhere(shells: Shells) -> None:
     done = shells.run(*OWN, "training.epochs=1")

@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 from msgspec import Struct
 
-from mnist_exp.config.commands import SEARCH_PATH, command, data_words, kept, portable, setting
+from mnist_exp.config.commands import SEARCH_PATH, command, data_words, kept, portable, setting, with_runs_dir
 from mnist_exp.config.evaluation_options import EvaluateOptions
 from mnist_exp.config.questions import read_question, refuse_unused
 from mnist_exp.config.refusals import MODE_KEYS
@@ -149,6 +149,7 @@ def _next_commands(
     """Suggests what else to ask of these runs, `run` being the first of them."""
     here = Path.cwd()
     around = portable(kept(argv, [SEARCH_PATH, "runs_dir", *(["run"] if is_ensemble else [])]), here)
+    around = with_runs_dir(around, {"runs_dir": request.runs_dir}, here)
     asked = around if is_ensemble else [*around, setting("run", str(run.path.absolute()))]
     data = portable(kept(request.typed, ["data"]), here)
     if not _names_data(request.typed):

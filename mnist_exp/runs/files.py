@@ -39,6 +39,7 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 
 _new_folders: list[Path] = []
+_new_files: list[Path] = []
 
 
 def note_new_folders(path: Path) -> None:
@@ -47,13 +48,22 @@ def note_new_folders(path: Path) -> None:
     _new_folders.extend(reversed(missing))
 
 
+def note_new_file(path: Path) -> None:
+    """Notes a file that is not there yet, before someone writes it."""
+    if not os.path.lexists(path):
+        _new_files.append(path)
+
+
 def note_made_folder(path: Path) -> None:
     """Notes a folder that was just made."""
     _new_folders.append(path)
 
 
-def remove_new_folders() -> None:
-    """Removes what was noted and is empty: a refused request leaves nothing behind."""
+def remove_new() -> None:
+    """Removes noted files, and noted folders that are empty: a refused request leaves nothing behind."""
+    while _new_files:
+        with suppress(OSError):
+            _new_files.pop().unlink()
     while _new_folders:
         with suppress(OSError):
             _new_folders.pop().rmdir()

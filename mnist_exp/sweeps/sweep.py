@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from omegaconf import DictConfig
 from rich.text import Text
 
-from mnist_exp.config.commands import command, portable, sweep_place
+from mnist_exp.config.commands import command, portable, sweep_place, variables_of
 from mnist_exp.config.overrides import plain_key
 from mnist_exp.config.parsing import SWEEP_KEYS, parse_sweep_request
 from mnist_exp.config.schema import SweepRequest
@@ -130,7 +130,11 @@ def _resume_command(sweep: SweepDirectory, config: DictConfig) -> str:
         for word in sys.argv[1:]
         if word.startswith(_KEPT) or (word not in typed and not word.startswith("hydra.sweep.dir="))
     ]
-    return command(*portable(kept, Path.cwd()), *sweep_place(sweep.path, sweep.record.name))
+    variables: dict[str, str] = {}
+    for job in sweep.record.jobs:
+        variables |= variables_of(job.config)
+    place = sweep_place(sweep.path, sweep.record.name)
+    return command(*portable(kept, Path.cwd()), *place, **variables)
 
 
 def _names_only(config: DictConfig) -> bool:
