@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,11 +12,14 @@ import numpy as np
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
+from omegaconf import OmegaConf
 
 from mnist_exp import CONF_DIR, cli
 from mnist_exp.config.overrides import override_value
 from mnist_exp.config.parsing import parse
 from mnist_exp.config.unused import refuse_unused_values
+from mnist_exp.runs.choosing import choose_run
+from mnist_exp.runs.finding import find_runs
 from tests.comparison.run_makers import make_run
 
 Refuse = Callable[..., str]
@@ -465,6 +469,25 @@ def test_the_version_is_our_own(run_command: Callable, tmp_path: Path) -> None:
 def test_a_path_given_as_a_word_is_asked_about(refuse: Refuse, tmp_path: Path) -> None:
     make_run(tmp_path / "runs", "a b")
     assert "mnist-exp mode=evaluate 'run=runs/a b'" in refuse("runs/a b")
+
+
+@pytest.mark.parametrize("mode", ["evaluate", "predict", "verify", "compare"])
+@pytest.mark.parametrize("place", ["runs", "my runs"])
+def test_an_example_of_a_question_can_be_pasted(
+    refuse: Refuse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str, place: str
+) -> None:
+    make_run(tmp_path / place, "a")
+    if place != "runs":
+        monkeypatch.setenv("MNIST_EXP_RUNS", place)
+    line = refuse(f"mode={mode}")
+    monkeypatch.delenv("MNIST_EXP_RUNS", raising=False)
+    name, *words = shlex.split(line.partition("such as: ")[2])
+    with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
+        tree = OmegaConf.to_container(compose("config", words), resolve=True)
+    assert name == "mnist-exp" and isinstance(tree, dict)
+    folder = Path(tree["runs_dir"])
+    found = find_runs([tree["runs"]]) if mode == "compare" else [choose_run(tree["run"], folder)]
+    assert [Path(path).resolve().parent for path in found] == [tmp_path / place]
 
 
 def test_letters_in_quotes_are_nobodys_business(refuse: Refuse) -> None:

@@ -1,11 +1,13 @@
 """Questions to finished runs: what a mode that trains nothing reads of a configuration."""
 
 from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Struct
 
+from mnist_exp.config.commands import command, with_runs_dir
 from mnist_exp.config.refusals import explain_rejection
 from mnist_exp.errors import ConfigError
 
@@ -27,6 +29,18 @@ def refuse_unused(typed: Sequence[str], used: Collection[str], refusal: Callable
         key = override.partition("=")[0].lstrip("+~")
         if key.partition(".")[0] not in used:
             raise refusal(key)
+
+
+def none_given(key: str, runs_dir: str, *example: str) -> ConfigError:
+    """Says that a question names no runs, with a command that does.
+
+    Args:
+        key: What was not given.
+        runs_dir: Where runs are looked for.
+        example: The command's words.
+    """
+    words = with_runs_dir(example, {"runs_dir": runs_dir}, Path.cwd())
+    return ConfigError(f"{key}: got none.", f"Say which, such as: {command(*words)}")
 
 
 def read_question(tree: dict[str, Any], shape: type[Question]) -> Question:

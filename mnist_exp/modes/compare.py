@@ -1,6 +1,7 @@
 """`mode=compare`: runs side by side, from their files alone; TensorFlow is not loaded."""
 
 from collections.abc import Sequence
+from glob import escape
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,9 @@ from rich.text import Text
 
 from mnist_exp.comparison.comparison import Examined, examine
 from mnist_exp.comparison.report import Comparison
+from mnist_exp.config.commands import setting
 from mnist_exp.config.comparison_options import CompareOptions
-from mnist_exp.config.questions import read_question, refuse_unused
+from mnist_exp.config.questions import none_given, read_question, refuse_unused
 from mnist_exp.config.refusals import MODE_KEYS
 from mnist_exp.errors import ConfigError, RunError
 from mnist_exp.report.comparison import render_comparison
@@ -52,7 +54,8 @@ def accept(tree: dict[str, Any], typed: Sequence[str]) -> CompareRequest:
     refuse_unused(typed, _USED, _refusal)
     request = read_question(tree, CompareRequest)
     if not request.runs:
-        raise ConfigError("runs: got none.", "Say which, such as: mnist-exp mode=compare runs='runs/study/*'")
+        everything = setting("runs", str(Path(escape(request.runs_dir), "*")))
+        raise none_given("runs", request.runs_dir, "mode=compare", everything)
     return request
 
 

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from mnist_exp.config.commands import SEARCH_PATH, command, data_words, kept, portable, setting, with_runs_dir
 from mnist_exp.config.evaluation_options import EvaluateOptions
-from mnist_exp.config.questions import read_question, refuse_unused
+from mnist_exp.config.questions import none_given, read_question, refuse_unused
 from mnist_exp.config.refusals import MODE_KEYS
 from mnist_exp.errors import ConfigError
 from mnist_exp.evaluation.records import EnsembleEvaluation, SplitName
@@ -74,7 +74,7 @@ def accept(tree: dict[str, Any], typed: Sequence[str]) -> EvaluateRequest:
         raise ConfigError(f"{_PREPROCESSING}: the run's network has its own in front.", "Leave it out.")
     request = read_question({**tree, "typed": list(typed)}, EvaluateRequest)
     if not request.run:
-        raise ConfigError("run: got none.", "Say which, such as: mnist-exp mode=evaluate run=latest")
+        raise none_given("run", request.runs_dir, "mode=evaluate", "run=latest")
     choose_data({}, request.data, ["data="])
     return request
 
