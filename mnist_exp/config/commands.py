@@ -89,18 +89,23 @@ def relative_paths(tree: Mapping[str, Any], folder: Path | None) -> dict[str, st
     for path in variables_of(tree).values():
         found["data.path"] = path
     for key in ("data.path", "training.teacher.run"):
-        node: Any = tree
-        for part in key.split("."):
-            node = node.get(part) if isinstance(node, dict) else None
+        node = value_at(tree, key)
         if folder is not None and isinstance(node, str) and _absolute(node, folder) != node:
             found[key] = str(_absolute(node, folder))
     return found
 
 
+def value_at(tree: Mapping[str, Any], key: str) -> Any:
+    """Looks a dotted key up; None where it is not there."""
+    node: Any = tree
+    for part in key.split("."):
+        node = node.get(part) if isinstance(node, Mapping) else None
+    return node
+
+
 def variables_of(tree: Mapping[str, Any]) -> dict[str, str]:
     """Names the environment variable that names a configuration's images, and their absolute path."""
-    data = tree.get("data")
-    name = data.get("path_variable") if isinstance(data, dict) and data.get("path") is None else None
+    name = value_at(tree, "data.path_variable") if value_at(tree, "data.path") is None else None
     value = os.environ.get(name, "") if isinstance(name, str) else ""
     return {name: str(_absolute(value, Path.cwd()))} if name and value else {}
 
@@ -127,9 +132,10 @@ def data_words(typed: Sequence[str], tree: Mapping[str, Any], folder: Path | Non
         tree: Its configuration.
         folder: Where it was begun; None where nothing tells.
     """
-    moved = relative_paths(tree, folder).get("data.path")
+    # A run that was gone on with may have its images elsewhere than its overrides say.
+    path = relative_paths(tree, folder).get("data.path", value_at(tree, "data.path"))
     words = portable(kept(typed, ["data"]), folder)
-    return words if moved is None else [*without(words, ["data.path"]), setting("data.path", moved)]
+    return words if path is None else [*without(words, ["data.path"]), setting("data.path", path)]
 
 
 def sweep_place(path: Path, name: str) -> list[str]:

@@ -12,7 +12,15 @@ import msgspec
 import numpy as np
 from msgspec import Struct
 
-from mnist_exp.config.commands import SEARCH_PATH, command, data_words, kept, portable, setting, with_runs_dir
+from mnist_exp.config.commands import (
+    SEARCH_PATH,
+    command,
+    kept,
+    portable,
+    relative_paths,
+    setting,
+    with_runs_dir,
+)
 from mnist_exp.config.evaluation_options import EvaluateOptions
 from mnist_exp.config.questions import none_given, read_question, refuse_unused
 from mnist_exp.config.refusals import MODE_KEYS
@@ -153,7 +161,8 @@ def _next_commands(
     asked = around if is_ensemble else [*around, setting("run", str(run.path.absolute()))]
     data = portable(kept(request.typed, ["data"]), here)
     if not _names_data(request.typed):
-        data = data_words([], run.config, run.manifest.folder or here)
+        moved = relative_paths(run.config, run.manifest.folder or here)
+        data = [setting(key, path) for key, path in moved.items() if key == "data.path"]
     found = [] if request.split != "test" else [command("mode=evaluate", *asked, *data, "split=validation")]
     return found if is_ensemble else [*found, command("mode=predict", *asked, "images=digit.png")]
 

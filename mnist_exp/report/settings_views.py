@@ -15,6 +15,7 @@ from mnist_exp.config.commands import (
     resume_command,
     setting,
     sweep_place,
+    value_at,
     variables_of,
     with_runs_dir,
     without,
@@ -119,6 +120,9 @@ def _words(material: RunMaterial) -> list[str]:
         words = [*kept(words, [SEARCH_PATH, "runs_dir"]), *material.overrides]
     is_again = manifest.mode == "verify"  # whose configuration is that of another run
     moved = relative_paths(material.config, None if is_again else manifest.folder)
+    images = value_at(material.config, "data.path")
+    if manifest.resumed and images is not None:  # which going on with it may have set
+        moved.setdefault("data.path", images)
     words = portable(without(words, ["hydra.run.dir", *moved]), manifest.folder)
     return [
         *with_runs_dir(words, material.config, manifest.folder),

@@ -166,9 +166,6 @@ def _next_commands(search: Search, run: RunDirectory, files: SearchFiles) -> lis
     folder = run.manifest.folder
     tree = read_tree(run.path / "config.yaml")
     words = with_runs_dir([], tree, folder) + data_words(run.read_overrides(), tree, folder)
-    path = search.config.data.path
-    if path is not None and not any(word.startswith("data.path=") for word in words):
-        words.append(setting("data.path", path))
     if teacher := relative_paths(tree, folder).get(TEACHER_KEY):
         words.append(setting(TEACHER_KEY, teacher))
     folders = _search_path(portable(run.manifest.argv, folder))
