@@ -14,7 +14,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
 from mnist_exp import CONF_DIR
-from mnist_exp.config.arguments import check_arguments
+from mnist_exp.config.arguments import accepted_arguments
 from mnist_exp.config.parsing import (
     Composition,
     own_keys,
@@ -42,6 +42,8 @@ _READING = {
     "predict": "mnist_exp.modes.predict",
     "verify": "mnist_exp.modes.verify",
 }
+_HYDRA_FILES = ("config.yaml", "hydra.yaml", "overrides.yaml")
+"""What Hydra writes to `hydra.output_subdir` before a job begins."""
 _FULL_ERROR = "HYDRA_FULL_ERROR"
 _SHOW_TRACEBACK = os.environ.get(_FULL_ERROR) == "1"
 
@@ -54,7 +56,10 @@ class TakeOver(Callback):
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Refuses a bad configuration of a single run."""
-        files.note_new_folders(Path(config.hydra.run.dir))
+        folder = Path(config.hydra.run.dir, config.hydra.output_subdir or "")
+        files.note_new_folders(folder)
+        for name in _HYDRA_FILES if config.hydra.output_subdir else ():
+            files.note_new_file(folder / name)
         with closing(Terminal()) as terminal:
             status = _status_of(terminal, lambda: _check(config))
         if status:
@@ -98,7 +103,7 @@ def main() -> None:
         _run_command_line()
     except SystemExit as ended:
         if ended.code == ConfigError.exit_status:
-            files.remove_new_folders()
+            files.remove_new()
         raise
 
 
@@ -113,7 +118,7 @@ def _run_command_line() -> None:
 
     application = hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name="config")(job)
     try:
-        check_arguments(sys.argv[1:])
+        sys.argv[1:] = accepted_arguments(sys.argv[1:])
         check_working_folder()
         with bearing_lost_output():
             application()

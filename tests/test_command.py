@@ -18,10 +18,11 @@ from matplotlib.image import imread
 from omegaconf import OmegaConf
 from scipy.stats import binomtest
 
+from mnist_exp.config.arguments import accepted_arguments
 from mnist_exp.config.parsing import parse
 from mnist_exp.config.schema import Config
 from mnist_exp.data.dataset import SAMPLE_PATH
-from tests.conftest import COMMAND, FinishedRun, clean_environment
+from tests.conftest import COMMAND, FinishedRun, Run, clean_environment
 
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 NOISE = re.compile(r"absl|oneDNN|cuda|cpu_feature_guard|UserWarning|^[IWE]0000", re.MULTILINE)
@@ -447,3 +448,26 @@ def test_output_cut_short_by_a_pager_is_no_error(tmp_path: Path) -> None:
         check=False,
     )
     assert "Traceback" not in done.stderr
+
+
+FLAGS_BEHIND = [
+    ("data=sample -m model=ann,bn_dnn", "-m data=sample model=ann,bn_dnn"),
+    ("seed=1 --cfg job", "--cfg job seed=1"),
+    ("seed=1 --cfg=job model=cnn -p model", "--cfg=job -p model seed=1 model=cnn"),
+    ("data=sample --config-dir mine -m seed=0,1", "--config-dir mine -m data=sample seed=0,1"),
+    ("seed=1 --info", "--info=all seed=1"),
+    ("seed=1 --info searchpath", "--info searchpath seed=1"),
+    ("--info seed=1", "--info=all seed=1"),
+    ("-m seed=0,1 plan=true", "-m seed=0,1 plan=true"),
+]
+
+
+@pytest.mark.parametrize(("typed", "expected"), FLAGS_BEHIND)
+def test_a_flag_may_stand_behind_overrides(typed: str, expected: str) -> None:
+    assert accepted_arguments(typed.split(" ")) == expected.split(" ")
+
+
+def test_a_flag_between_overrides_is_obeyed(run_command: Run, tmp_path: Path) -> None:
+    done = run_command("seed=7", "--cfg", "job", "data=sample", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "\nseed: 7\n" in f"\n{done.stdout}" and "name: sample" in done.stdout

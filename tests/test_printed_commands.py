@@ -86,10 +86,11 @@ class Shells:
             check=False,
         )
 
-    def stop(self, *words: str, epochs: int = 2) -> str:
+    def stop(self, *words: str, epochs: int = 2, **variables: str) -> str:
         """Interrupts a command after some epochs, and returns what it says."""
         process = subprocess.Popen(
-            [str(COMMAND), *words], cwd=self.here, env=clean_environment(MNIST_EXP_RUNS=RUNS),
+            [str(COMMAND), *words], cwd=self.here,
+            env=clean_environment(MNIST_EXP_RUNS=RUNS, **variables),
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
         before = set(self.here.glob(f"{RUNS}/**/metrics.jsonl"))
@@ -142,7 +143,6 @@ def status_of(run: Path) -> Any:
     return json.loads((run / "manifest.json").read_text())["status"]
 
 
-@pytest.mark.xfail(reason="some of the eight commands are still refused elsewhere: a plan's")
 @pytest.mark.slow
 def test_what_a_run_prints_works_elsewhere(shells: Shells) -> None:
     done = shells.run(*OWN, "training.epochs=1")
@@ -176,6 +176,34 @@ def test_what_a_stopped_training_prints_completes_it_elsewhere(shells: Shells, w
     done = shells.paste(text)
     assert (done.returncode, done.stderr, status_of(run)) == (0, "", "completed")
     assert "Goes on" not in read_page(run).text
+
+
+@pytest.mark.slow
+def test_images_that_a_variable_named_are_found_elsewhere(shells: Shells) -> None:
+    variables = {"MNIST_EXP_DATA": "our digits/it's.npz"}
+    words = ("data.on_missing=error", "data.validation=500", "training.epochs=100")
+    before = set(shells.here.glob(f"{RUNS}/*/manifest.json"))
+    told = shells.stop(*words, **variables).partition("go on with: ")[2]
+    run = new_run(shells, before)
+    images = setting("data.path", str(shells.here / "our digits" / "it's.npz"))
+    assert images in shlex.split(told) and images in shlex.split(on_page(run, "Makes this run again"))
+    done = shells.paste(told)
+    assert (done.returncode, done.stderr, status_of(run)) == (0, "", "completed")
+    planned = shells.run("-m", *words, "seed=0,1", "plan=true", **variables)
+    for text in (*suggested(done.stdout), *suggested(planned.stdout)):
+        assert {images, setting("runs_dir", str(shells.here / RUNS))} <= {*shlex.split(text)}, text
+    again = shells.paste(f"{suggested(planned.stdout)[0]} plan=true")
+    assert (again.returncode, again.stderr) == (0, "")
+
+
+@pytest.mark.slow
+def test_a_sweep_goes_on_with_the_images_that_a_variable_named(shells: Shells) -> None:
+    words = ("data.on_missing=error", "data.validation=500", "training.epochs=100", "sweep=named", "seed=0,1")
+    told = shells.stop("-m", *words, MNIST_EXP_DATA="our digits/it's.npz").partition("go on with: ")[2]
+    path = shlex.quote(str(shells.here / "our digits" / "it's.npz"))
+    assert told.startswith(f"MNIST_EXP_DATA={path} mnist-exp -m ")
+    done = shells.paste(told)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.slow

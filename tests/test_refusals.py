@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,11 +12,13 @@ import numpy as np
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
+from omegaconf import OmegaConf
 
 from mnist_exp import CONF_DIR, cli
 from mnist_exp.config.overrides import override_value
 from mnist_exp.config.parsing import parse
 from mnist_exp.config.unused import refuse_unused_values
+from mnist_exp.runs.finding import choose_run, find_runs
 from tests.comparison.run_makers import make_run
 
 Refuse = Callable[..., str]
@@ -30,6 +33,14 @@ REFUSED = [
     ("mode=trian", "mode:", '"trian"', '"train"'),
     ("data=mnst", "data:", '"mnst"', '"mnist"'),
     # what Hydra's grammar does not take
+    ("sweep=😀", "sweep: 😀 (character 7 of sweep=😀) needs quotes", """'sweep="😀"'"""),
+    ("runs_dir=größe", "runs_dir: ö", """'runs_dir="größe"'"""),
+    ("+model.name=a;b", "+model.name: ; (character 14", """'+model.name="a;b"'"""),
+    ("-m sweep=x seed=0,😀", "seed: 😀 (character 8", "Put that text in quotes"),
+    ("model.activation=[relu,a!b]", "model.activation: !", "Put that text in quotes of its own"),
+    ("model.name=it's", "model.name: '", "needs quotes"),
+    ('model.name="ann', 'model.name: "', "opens quotes that nothing closes"),
+    ("mödel=ann", "mödel: ö (character 2 of mödel=ann) cannot be part of a key"),
     ("training.epochs=3)", "training.epochs=3)", """'training.epochs="3)"'"""),
     # misspelt keys, at every depth
     ("sed=3", "sed:", '"seed"'),
@@ -219,6 +230,9 @@ REFUSED_LATE = [
     ("mode=compare runs=nowhere hydra.run.dir=x", "runs:"),
     ("mode=predict run=nowhere images=x.png hydra.run.dir=x/y/z", "run:"),
     ("resume=nowhere hydra.run.dir=x", "resume:"),
+    ("mode=compare runs=nowhere hydra.output_subdir=x", "runs:"),
+    ("mode=evaluate run=nowhere hydra.run.dir=x/y hydra.output_subdir=z/w", "run:"),
+    ("data.path=nowhere.npz hydra.output_subdir=x", "data.path:"),
     ("data.path=nowhere.npz hydra.run.dir=x/y runs_dir=a", "data.path:"),
     ("-m seed=-1,0 hydra.sweep.dir=s/t", "seed:"),
 ]
@@ -268,6 +282,15 @@ MEANT = [
     ("--experimental-rerun=x.pickle", "unpickle"),
     ("--config-dir", "expected one argument"),
     ("--cfg nothing", "invalid choice"),
+    # flags behind overrides
+    ("seed=1 --cfg", "--cfg/-c: expected one argument"),
+    ("seed=1 -p", "--package/-p: expected one argument"),
+    ("seed=1 --cfg nothing", "invalid choice: 'nothing'"),
+    ("seed=1 --multirun=3", "--multirun/-m: ignored explicit argument '3'"),
+    ("plan=true -m seed=-1,0", "seed: got -1"),
+    ("seed=1 --resolve", "--resolve flag can only be used"),
+    ("data=sample --hlep", "no such flag", '"--help"'),
+    ("data=sample -m model=an,bn_dnn", 'model: there is no "an"'),
     # words without =
     ("train", "Write mode=train."),
     ("ann", "Write model=ann."),
@@ -447,6 +470,25 @@ def test_a_path_given_as_a_word_is_asked_about(refuse: Refuse, tmp_path: Path) -
     assert "mnist-exp mode=evaluate 'run=runs/a b'" in refuse("runs/a b")
 
 
+@pytest.mark.parametrize("mode", ["evaluate", "predict", "verify", "compare"])
+@pytest.mark.parametrize("place", ["runs", "my runs"])
+def test_an_example_of_a_question_can_be_pasted(
+    refuse: Refuse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str, place: str
+) -> None:
+    make_run(tmp_path / place, "a")
+    if place != "runs":
+        monkeypatch.setenv("MNIST_EXP_RUNS", place)
+    line = refuse(f"mode={mode}")
+    monkeypatch.delenv("MNIST_EXP_RUNS", raising=False)
+    name, *words = shlex.split(line.partition("such as: ")[2])
+    with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
+        tree = OmegaConf.to_container(compose("config", words), resolve=True)
+    assert name == "mnist-exp" and isinstance(tree, dict)
+    folder = Path(tree["runs_dir"])
+    found = find_runs([tree["runs"]]) if mode == "compare" else [choose_run(tree["run"], folder)]
+    assert [Path(path).resolve().parent for path in found] == [tmp_path / place]
+
+
 def test_letters_in_quotes_are_nobodys_business(refuse: Refuse) -> None:
     line = refuse("mode=evaluate", "run='Bob’s – study'")
     assert "does not exist" in line and "character" not in line
@@ -517,6 +559,34 @@ def test_a_run_directory_in_use_is_refused(refuse: Refuse, tmp_path: Path) -> No
     line = refuse("data=sample", "hydra.run.dir=mine")
     assert "hydra.run.dir" in line and "mine" in line and "already holds files" in line
     assert [path.name for path in (tmp_path / "mine").iterdir()] == ["precious.txt"]
+
+
+# Numbers of images and the labels that they have in turn, overrides, and what the one line must contain.
+REFUSED_IMAGES = [
+    ("hydra.run.dir=x/y", 20, range(10), ("5000", "0 to 19")),
+    ("data.validation=20 hydra.run.dir=x/y hydra.output_subdir=z", 20, range(10), ("data.validation=20",)),
+    ("data.validation=5 hydra.output_subdir=z runs_dir=a/b", 20, range(1), ("label 0 alone",)),
+    ("data.validation=5 hydra.run.dir=empty", 20, range(1), ("label 0 alone",)),
+    ("data.validation=5 hydra.run.dir=empty hydra.output_subdir=z", 20, range(1), ("label 0 alone",)),
+    ("data.validation=1 hydra.run.dir=x", 0, range(10), ("images",)),
+    ("data.validation=1 runs_dir=x/y", 1, range(10), ("data",)),
+    ("mode=tune data.validation=5 hydra.run.dir=empty", 20, range(1), ("label 0 alone",)),
+]
+
+
+@pytest.mark.parametrize(("request_text", "num_images", "labels", "words"), REFUSED_IMAGES)
+def test_images_refused_when_they_are_read_leave_folders_as_they_were(
+    refuse: Refuse, tmp_path: Path, request_text: str, num_images: int, labels: range, words: tuple[str, ...]
+) -> None:
+    (tmp_path / "empty").mkdir()
+    images, given = (
+        np.zeros((num_images, 28, 28), np.uint8),
+        np.resize(np.array(labels, np.uint8), num_images),
+    )
+    np.savez(tmp_path / "digits.npz", x_train=images, y_train=given, x_test=images, y_test=given)
+    line = refuse("data.path=digits.npz", *request_text.split(" "))
+    assert [word for word in words if word not in line] == [], line
+    assert list((tmp_path / "empty").iterdir()) == []
 
 
 def test_a_refused_sweep_leaves_no_folder(refuse: Refuse) -> None:

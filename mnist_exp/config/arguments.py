@@ -10,7 +10,7 @@ from pathlib import Path
 from hydra._internal.utils import get_args_parser
 
 from mnist_exp import CONF_DIR
-from mnist_exp.config.commands import command, setting
+from mnist_exp.config.commands import command, flags_first, setting
 from mnist_exp.errors import ConfigError, nearest
 from mnist_exp.words import shortened
 
@@ -123,11 +123,14 @@ def likeliest(key: str) -> str:
     return f"Did you mean {quoted}?{more}"
 
 
-def check_arguments(typed: Sequence[str]) -> None:
+def accepted_arguments(typed: Sequence[str]) -> list[str]:
     """Refuses what Hydra would take for something else, or has no words for.
 
     Args:
         typed: The command line's arguments.
+
+    Returns:
+        The same, in the order that Hydra reads.
 
     Raises:
         ConfigError: An argument is no override and no flag; says what was most likely meant.
@@ -143,7 +146,7 @@ def check_arguments(typed: Sequence[str]) -> None:
         if re.match(r"-[a-z]{3}", word):  # else `-model` would be `-m` with something behind it
             raise _no_flag(word, typed, parser)
     try:
-        given, unknown = parser.parse_known_args(list(typed))
+        given, unknown = parser.parse_known_args(flags_first(typed))
     except ArgumentError as error:
         raise ConfigError(f"{error.argument_name}: {error.message}.", "--hydra-help lists flags.") from error
     if given.experimental_rerun is not None:
@@ -158,6 +161,7 @@ def check_arguments(typed: Sequence[str]) -> None:
     overrides = given.overrides + [word for word in unknown if not word.startswith("-")]
     for place, word in enumerate(overrides):
         _check_word(word, overrides[place + 1 :], overrides[:place])
+    return flags_first(typed)
 
 
 def _check_letters(word: str) -> None:

@@ -1,5 +1,6 @@
 """Commands as they are printed: pasted into a shell, in whatever folder, they do what is meant."""
 
+import os
 import re
 import shlex
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -21,17 +22,24 @@ _PATHS = {
 }  # fmt: skip
 _FOLDER_FLAGS = ("--config-dir", "-cd")
 _YAML_FLAGS = (*_FOLDER_FLAGS, "--config-path", "-cp", "--config-name", "-cn")
+_VALUE_FLAGS = (*_YAML_FLAGS, "--cfg", "-c", "--package", "-p")
+_INFO_FLAGS = ("--info", "-i")
+_RUNS = "runs"
+"""`runs_dir` where nothing names another."""
+
 _NO_PATHS = ("latest", "best", "")
 _ELSEWHERE = re.compile(r"~|.*(\$\{|://)", re.DOTALL)
 
 
-def command(*words: str) -> str:
+def command(*words: str, **variables: str) -> str:
     """Writes a command for a POSIX shell.
 
     Args:
         words: Flags, and overrides as Hydra reads them.
+        variables: Environment variables to set for it.
     """
-    return shlex.join(["mnist-exp", *words])
+    before = "".join(f"{name}={shlex.quote(value)} " for name, value in variables.items())
+    return before + shlex.join(["mnist-exp", *flags_first(words)])
 
 
 def setting(key: str, value: Any) -> str:
@@ -68,23 +76,52 @@ def resume_command(path: Path, tree: Mapping[str, Any], folder: Path | None) -> 
 
 
 def relative_paths(tree: Mapping[str, Any], folder: Path | None) -> dict[str, str]:
-    """Finds the relative paths in a configuration that its images and its teacher are read from.
+    """Finds what a configuration reads from a place that depends on the folder or the environment.
 
     Args:
         tree: The configuration, as far as it is known.
-        folder: Where they start from; None where nothing tells.
+        folder: Where relative paths start from; None where nothing tells.
 
     Returns:
-        Dotted key to absolute path.
+        Dotted key of the images or the teacher to absolute path.
     """
-    found = {}
+    found: dict[str, str] = {}
+    for path in variables_of(tree).values():
+        found["data.path"] = path
     for key in ("data.path", "training.teacher.run"):
-        node: Any = tree
-        for part in key.split("."):
-            node = node.get(part) if isinstance(node, dict) else None
+        node = value_at(tree, key)
         if folder is not None and isinstance(node, str) and _absolute(node, folder) != node:
             found[key] = str(_absolute(node, folder))
     return found
+
+
+def value_at(tree: Mapping[str, Any], key: str) -> Any:
+    """Looks a dotted key up; None where it is not there."""
+    node: Any = tree
+    for part in key.split("."):
+        node = node.get(part) if isinstance(node, Mapping) else None
+    return node
+
+
+def variables_of(tree: Mapping[str, Any]) -> dict[str, str]:
+    """Names the environment variable that names a configuration's images, and their absolute path."""
+    name = value_at(tree, "data.path_variable") if value_at(tree, "data.path") is None else None
+    value = os.environ.get(name, "") if isinstance(name, str) else ""
+    return {name: str(_absolute(value, Path.cwd()))} if name and value else {}
+
+
+def with_runs_dir(words: Sequence[str], tree: Mapping[str, Any], folder: Path | None) -> list[str]:
+    """Adds where runs go, where the environment or YAML named it and the words do not.
+
+    Args:
+        words: Arguments of a command.
+        tree: Its configuration.
+        folder: Where it was typed; None where nothing tells.
+    """
+    place = tree.get("runs_dir", _RUNS)
+    if folder is None or place == _RUNS or without(words, ["runs_dir"]) != list(words):
+        return list(words)
+    return [*words, setting("runs_dir", _absolute(place, folder))]
 
 
 def data_words(typed: Sequence[str], tree: Mapping[str, Any], folder: Path | None) -> list[str]:
@@ -95,9 +132,10 @@ def data_words(typed: Sequence[str], tree: Mapping[str, Any], folder: Path | Non
         tree: Its configuration.
         folder: Where it was begun; None where nothing tells.
     """
-    moved = relative_paths(tree, folder).get("data.path")
+    # A run that was gone on with may have its images elsewhere than its overrides say.
+    path = relative_paths(tree, folder).get("data.path", value_at(tree, "data.path"))
     words = portable(kept(typed, ["data"]), folder)
-    return words if moved is None else [*without(words, ["data.path"]), setting("data.path", moved)]
+    return words if path is None else [*without(words, ["data.path"]), setting("data.path", path)]
 
 
 def sweep_place(path: Path, name: str) -> list[str]:
@@ -141,12 +179,29 @@ def without(words: Sequence[str], keys: Collection[str]) -> list[str]:
     return [word for word in words if plain_key(word.partition("=")[0]) not in keys]
 
 
+def flags_first(words: Sequence[str]) -> list[str]:
+    """Puts flags before overrides: Hydra's parser takes no overrides on both sides of one."""
+    groups = sorted(_groups(words), key=_rank)
+    # Alone, it would take the override that follows for its value.
+    named = (["--info=all"] if len(group) == 1 and group[0] in _INFO_FLAGS else group for group in groups)
+    return [word for group in named for word in group]
+
+
+def _rank(group: Sequence[str]) -> int:
+    """Orders flags, then overrides, then a flag whose value was forgotten: it must not take an override."""
+    if not group[0].startswith("-"):
+        return 1
+    return 2 if group[0] in _VALUE_FLAGS and len(group) == 1 else 0
+
+
 def _groups(words: Sequence[str]) -> Iterator[list[str]]:
-    """Yields each word, the flags that say where YAML is together with what follows them."""
-    rest = iter(words)
-    for word in rest:
-        following = next(rest, None) if word in _YAML_FLAGS else None
-        yield [word] if following is None else [word, following]
+    """Yields each word, the flags that take a value together with theirs."""
+    rest = list(words)
+    while rest:
+        is_info = rest[0] in _INFO_FLAGS and rest[1:] and not re.search("^-|=", rest[1])
+        length = 2 if rest[0] in _VALUE_FLAGS or is_info else 1
+        yield rest[:length]
+        del rest[:length]
 
 
 def _portable(group: Sequence[str], folder: Path) -> list[str]:

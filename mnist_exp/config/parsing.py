@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
@@ -10,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from mnist_exp.config.checks import check
+from mnist_exp.config.commands import command, with_runs_dir
 from mnist_exp.config.refusals import explain_rejection
 from mnist_exp.config.schema import Config, SweepPlanConfig, SweepRequest
 from mnist_exp.config.trees import find_odd
@@ -39,6 +41,18 @@ def refuse_unused(typed: Sequence[str], used: Collection[str], refusal: Callable
         key = override.partition("=")[0].lstrip("+~")
         if key.partition(".")[0] not in used:
             raise refusal(key)
+
+
+def none_given(key: str, runs_dir: str, *example: str) -> ConfigError:
+    """Says that a question names no runs, with a command that does.
+
+    Args:
+        key: What was not given.
+        runs_dir: Where runs are looked for.
+        example: The command's words.
+    """
+    words = with_runs_dir(example, {"runs_dir": runs_dir}, Path.cwd())
+    return ConfigError(f"{key}: got none.", f"Say which, such as: {command(*words)}")
 
 
 def read_question(tree: dict[str, Any], shape: type[Question]) -> Question:

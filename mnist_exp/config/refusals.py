@@ -16,6 +16,7 @@ from omegaconf import OmegaConf
 from mnist_exp import CONF_DIR
 from mnist_exp.config import keras_names
 from mnist_exp.config.arguments import likeliest, mode_meant
+from mnist_exp.config.commands import setting
 from mnist_exp.config.schema import Config, SweepRequest
 from mnist_exp.errors import ConfigError, nearest
 from mnist_exp.words import shortened
@@ -33,6 +34,7 @@ MODE_KEYS = {
 """Root keys that only some modes have."""
 
 _FREE_NODES = (".arguments", ".numbers")
+_LEXER = "LexerNoViableAltException: "
 _MOST_LETTERS = 500
 _WORDS = {
     "int": "a whole number",
@@ -127,6 +129,8 @@ def _explain_hydra(error: Exception, typed: Sequence[str]) -> ConfigError:
         return ConfigError(f'{group}: there is no "{shortened(option)}".', hint)
     text = str(error)
     if isinstance(error, OverrideParseException):
+        if answer := _explain_letter(error):
+            return answer
         override = shortened(error.override or "")
         # Hydra repeats the override in its own way of saying so.
         problem = shortened(text.splitlines()[0].removesuffix(f": {error.override}"), 200)
@@ -216,6 +220,25 @@ def _explain_mode(key: str, modes: Sequence[str], chosen: str) -> ConfigError:
     near = nearest(key, MODE_KEYS[chosen]) if chosen else ""
     hint = near if near.startswith("Did you mean") else f"Add {choices}."
     return ConfigError(f"{key}: belongs to {choices}.", hint)
+
+
+def _explain_letter(error: OverrideParseException) -> ConfigError | None:
+    """Names a character that Hydra's grammar does not take without quotes; None for other errors."""
+    text, override = str(error), error.override or ""
+    if not text.startswith(f"{_LEXER}{override}\n"):
+        return None
+    place = text.removeprefix(f"{_LEXER}{override}\n").index("^") - len(_LEXER)  # under the character
+    key, equals, value = override.partition("=")
+    letter = ascii(override[place]) if not override[place].isprintable() else override[place]
+    message = f"{shortened(key)}: {letter} (character {place + 1} of {shortened(override)}) "
+    if not equals or place < len(key):
+        return ConfigError(f"{message}cannot be part of a key.", "Keys are letters, digits, _ and dots.")
+    if letter in "'\"" and value.count(letter) == 1 and value.startswith(letter):
+        return ConfigError(f"{message}opens quotes that nothing closes.", f"Close them: {letter}…{letter}.")
+    if re.search(r"^[\[{]|,", value):
+        return ConfigError(f"{message}needs quotes.", 'Put that text in quotes of its own: "…".')
+    quoted = shlex.quote(setting(key, value))
+    return ConfigError(f"{message}needs quotes.", f"Put the value in quotes of its own: {shortened(quoted)}")
 
 
 def _advise_quotes(override: str) -> str:

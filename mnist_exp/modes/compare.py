@@ -1,13 +1,15 @@
 """`mode=compare`: runs side by side, from their files alone; TensorFlow is not loaded."""
 
 from collections.abc import Sequence
+from glob import escape
 from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
 
 from mnist_exp.comparison.comparison import examine
-from mnist_exp.config.parsing import read_question, refuse_unused
+from mnist_exp.config.commands import setting
+from mnist_exp.config.parsing import none_given, read_question, refuse_unused
 from mnist_exp.config.refusals import MODE_KEYS
 from mnist_exp.config.schema import CompareOptions
 from mnist_exp.errors import ConfigError
@@ -45,7 +47,8 @@ def accept(tree: dict[str, Any], typed: Sequence[str]) -> CompareRequest:
     refuse_unused(typed, _USED, _refusal)
     request = read_question(tree, CompareRequest)
     if not request.runs:
-        raise ConfigError("runs: got none.", "Say which, such as: mnist-exp mode=compare runs='runs/study/*'")
+        everything = setting("runs", str(Path(escape(request.runs_dir), "*")))
+        raise none_given("runs", request.runs_dir, "mode=compare", everything)
     return request
 
 

@@ -12,8 +12,16 @@ import msgspec
 import numpy as np
 from msgspec import Struct
 
-from mnist_exp.config.commands import SEARCH_PATH, command, data_words, kept, portable, setting
-from mnist_exp.config.parsing import read_question, refuse_unused
+from mnist_exp.config.commands import (
+    SEARCH_PATH,
+    command,
+    kept,
+    portable,
+    relative_paths,
+    setting,
+    with_runs_dir,
+)
+from mnist_exp.config.parsing import none_given, read_question, refuse_unused
 from mnist_exp.config.refusals import MODE_KEYS
 from mnist_exp.config.schema import EvaluateOptions, SplitName
 from mnist_exp.errors import ConfigError
@@ -74,7 +82,7 @@ def accept(tree: dict[str, Any], typed: Sequence[str]) -> EvaluateRequest:
         raise ConfigError(f"{_PREPROCESSING}: the run's network has its own in front.", "Leave it out.")
     request = read_question({**tree, "typed": list(typed)}, EvaluateRequest)
     if not request.run:
-        raise ConfigError("run: got none.", "Say which, such as: mnist-exp mode=evaluate run=latest")
+        raise none_given("run", request.runs_dir, "mode=evaluate", "run=latest")
     choose_data({}, request.data, ["data="])
     return request
 
@@ -149,10 +157,12 @@ def _next_commands(
     """Suggests what else to ask of these runs, `run` being the first of them."""
     here = Path.cwd()
     around = portable(kept(argv, [SEARCH_PATH, "runs_dir", *(["run"] if is_ensemble else [])]), here)
+    around = with_runs_dir(around, {"runs_dir": request.runs_dir}, here)
     asked = around if is_ensemble else [*around, setting("run", str(run.path.absolute()))]
     data = portable(kept(request.typed, ["data"]), here)
     if not _names_data(request.typed):
-        data = data_words([], run.config, run.manifest.folder or here)
+        moved = relative_paths(run.config, run.manifest.folder or here)
+        data = [setting(key, path) for key, path in moved.items() if key == "data.path"]
     found = [] if request.split != "test" else [command("mode=evaluate", *asked, *data, "split=validation")]
     return found if is_ensemble else [*found, command("mode=predict", *asked, "images=digit.png")]
 

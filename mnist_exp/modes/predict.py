@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from mnist_exp.config.parsing import read_question, refuse_unused
+from mnist_exp.config.parsing import none_given, read_question, refuse_unused
 from mnist_exp.config.refusals import MODE_KEYS
 from mnist_exp.errors import ConfigError, RunError
 from mnist_exp.evaluation.work import quietly
@@ -55,8 +55,7 @@ def accept(tree: dict[str, Any], typed: Sequence[str]) -> PredictRequest:
     request = read_question(tree, PredictRequest)
     for key, value in (("run", request.run), ("images", request.images)):
         if not value:
-            hint = "Say which, such as: mnist-exp mode=predict run=latest images=7.png"
-            raise ConfigError(f"{key}: got none.", hint)
+            raise none_given(key, request.runs_dir, "mode=predict", "run=latest", "images=7.png")
     return request
 
 

@@ -13,6 +13,7 @@ from mnist_exp.config.commands import (
     portable,
     relative_paths,
     setting,
+    with_runs_dir,
 )
 from mnist_exp.config.schema import Config
 from mnist_exp.data.fingerprints import Part, find_other_images
@@ -278,7 +279,7 @@ def _next_commands(run: RunDirectory, config: Config) -> list[str]:
     """Suggests what to try after this run, with the same YAML and images."""
     typed, folder, name = run.read_overrides(), run.manifest.folder, config.model.name
     tree = read_tree(run.path / "config.yaml")
-    around = portable(kept(run.manifest.argv, [SEARCH_PATH, "runs_dir"]), folder)
+    around = with_runs_dir(portable(kept(run.manifest.argv, [SEARCH_PATH, "runs_dir"]), folder), tree, folder)
     around += data_words(typed, tree, folder)
     if config.data.name != "mnist" and not kept(typed, ["data", "experiment"]):
         around.append(setting("data", config.data.name))

@@ -15,6 +15,9 @@ from mnist_exp.config.commands import (
     resume_command,
     setting,
     sweep_place,
+    value_at,
+    variables_of,
+    with_runs_dir,
     without,
 )
 from mnist_exp.report.run_material import RunMaterial
@@ -101,7 +104,7 @@ def _goes_on(material: RunMaterial) -> list[tuple[str, str]]:
     if manifest.sweep is not None:
         launcher = portable(kept(manifest.argv, ["hydra/launcher", "hydra.launcher"]), manifest.folder)
         place = sweep_place(path.absolute().parent, manifest.sweep.name)
-        return [("Goes on with its sweep", command("-m", *launcher, *place))]
+        return [("Goes on with its sweep", command("-m", *launcher, *place, **variables_of(material.config)))]
     what = {"train": "training", "tune": "search"}.get(manifest.mode)
     if what is None:
         return []
@@ -113,9 +116,16 @@ def _words(material: RunMaterial) -> list[str]:
     manifest, words = material.run.manifest, material.run.manifest.argv
     if manifest.sweep is not None and material.overrides:
         words = [*kept(words, [SEARCH_PATH, "runs_dir"]), *material.overrides]
-    moved = {} if manifest.mode == "verify" else relative_paths(material.config, manifest.folder)
+    is_again = manifest.mode == "verify"  # whose configuration is that of another run
+    moved = relative_paths(material.config, None if is_again else manifest.folder)
+    images = value_at(material.config, "data.path")
+    if manifest.resumed and images is not None:  # which going on with it may have set
+        moved.setdefault("data.path", images)
     words = portable(without(words, ["hydra.run.dir", *moved]), manifest.folder)
-    return [*words, *starmap(setting, moved.items())]
+    return [
+        *with_runs_dir(words, material.config, manifest.folder),
+        *starmap(setting, moved.items()),
+    ]
 
 
 def provenance(material: RunMaterial) -> list[Fact]:

@@ -14,6 +14,7 @@ from mnist_exp.words import one_line
 
 _DRAFT = ".draft-"
 _new_folders: list[Path] = []
+_new_files: list[Path] = []
 _PAUSES_S = (0.05, 0.1, 0.2)
 # What a spreadsheet takes for a formula.
 _FORMULA = ("=", "+", "-", "@")
@@ -51,13 +52,22 @@ def note_new_folders(path: Path) -> None:
     _new_folders.extend(reversed(missing))
 
 
+def note_new_file(path: Path) -> None:
+    """Notes a file that is not there yet, before someone writes it."""
+    if not os.path.lexists(path):
+        _new_files.append(path)
+
+
 def note_made_folder(path: Path) -> None:
     """Notes a folder that was just made."""
     _new_folders.append(path)
 
 
-def remove_new_folders() -> None:
-    """Removes what was noted and is empty: a refused request leaves nothing behind."""
+def remove_new() -> None:
+    """Removes noted files, and noted folders that are empty: a refused request leaves nothing behind."""
+    while _new_files:
+        with suppress(OSError):
+            _new_files.pop().unlink()
     while _new_folders:
         with suppress(OSError):
             _new_folders.pop().rmdir()

@@ -14,7 +14,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from mnist_exp.config.commands import command, portable, relative_paths, setting, without
+from mnist_exp.config.commands import command, portable, relative_paths, setting, with_runs_dir, without
 from mnist_exp.config.schema import SweepRequest
 from mnist_exp.report.console import columns, cropped, render_facts, render_next
 from mnist_exp.runs.records import Manifest, Summary, SweepJob
@@ -47,8 +47,9 @@ def render_plan(planned: PlannedSweep, request: SweepRequest, jobs_at_once: int)
     record = planned.record
     title = Text.assemble((f"sweep {one_line(record.name)}", "bold"), f"  {plural(len(record.jobs), 'job')}")
     folder = Path(record.working_dir)
-    typed = portable(without(record.argv, ["plan"]), folder)
-    moved = relative_paths(record.jobs[0].config, folder)
+    config = record.jobs[0].config
+    typed = with_runs_dir(portable(without(record.argv, ["plan"]), folder), config, folder)
+    moved = relative_paths(config, folder)
     typed += [setting(*each) for each in moved.items() if without(typed, each[:1]) == typed]
     return Group(
         title,

@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from mnist_exp.config.commands import command, portable, sweep_place
+from mnist_exp.config.commands import command, portable, sweep_place, variables_of
 from mnist_exp.config.overrides import plain_key
 from mnist_exp.config.parsing import SWEEP_KEYS, parse_sweep_request
 from mnist_exp.config.schema import CompareOptions, SweepRequest
@@ -199,7 +199,11 @@ def _resume_command(sweep: SweepDirectory, config: DictConfig) -> str:
         for word in sys.argv[1:]
         if word.startswith(_KEPT) or (word not in typed and not word.startswith("hydra.sweep.dir="))
     ]
-    return command(*portable(kept, Path.cwd()), *sweep_place(sweep.path, sweep.record.name))
+    variables: dict[str, str] = {}
+    for job in sweep.record.jobs:
+        variables |= variables_of(job.config)
+    place = sweep_place(sweep.path, sweep.record.name)
+    return command(*portable(kept, Path.cwd()), *place, **variables)
 
 
 def _names_only(config: DictConfig) -> bool:

@@ -15,6 +15,7 @@ from mnist_exp.config.commands import (
     relative_paths,
     resume_command,
     setting,
+    with_runs_dir,
 )
 from mnist_exp.config.overrides import override_value
 from mnist_exp.config.schema import TunerConfig
@@ -162,10 +163,7 @@ def _next_commands(search: Search, run: RunDirectory, files: SearchFiles) -> lis
     """Suggests how to train the winner, on the same images and with the user's own YAML."""
     folder = run.manifest.folder
     tree = read_tree(run.path / "config.yaml")
-    words = data_words(run.read_overrides(), tree, folder)
-    path = search.config.data.path
-    if path is not None and not any(word.startswith("data.path=") for word in words):
-        words.append(setting("data.path", path))
+    words = with_runs_dir([], tree, folder) + data_words(run.read_overrides(), tree, folder)
     if teacher := relative_paths(tree, folder).get(TEACHER_KEY):
         words.append(setting(TEACHER_KEY, teacher))
     folders = _search_path(portable(run.manifest.argv, folder))
