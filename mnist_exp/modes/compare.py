@@ -13,7 +13,7 @@ from mnist_exp.config.parsing import none_given, read_question, refuse_unused
 from mnist_exp.config.refusals import MODE_KEYS
 from mnist_exp.config.schema import CompareOptions
 from mnist_exp.errors import ConfigError
-from mnist_exp.report.comparison import _present
+from mnist_exp.report.comparison import present_comparison
 from mnist_exp.report.terminal import Terminal
 from mnist_exp.runs.writer import claim_folder
 
@@ -76,4 +76,4 @@ def answer(request: CompareRequest, terminal: Terminal, given: Path | None) -> N
     output_dir = None
     if request.compare.format == "table":
         output_dir = claim_folder(Path(request.runs_dir), "compare", given)
-    _present(examined, request.compare, terminal, output_dir)
+    present_comparison(examined, request.compare, terminal, output_dir)

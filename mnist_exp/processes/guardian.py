@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from mnist_exp.errors import ExperimentError
+from mnist_exp.processes.last_words import append, drain, find_reason
 from mnist_exp.runs.provenance import Moment
 from mnist_exp.runs.records import ErrorRecord
 from mnist_exp.words import without_control
@@ -105,9 +106,6 @@ def _report(log_path: Path | None, held: int, console: int, began: Moment, is_me
 
     One that was killed without a word is known by its lock, and stays running in its manifest.
     """
-    # Imported here: it imports this module.
-    from mnist_exp.processes.native_output import append, drain, find_reason
-
     text = drain(held)
     reason = find_reason(text)
     message, hint = "the process was killed.", _IF_MEMORY_RAN_OUT

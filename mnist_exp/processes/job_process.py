@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from mnist_exp.processes.native_output import HeldOutput
+from mnist_exp.processes.last_words import HeldOutput
 from mnist_exp.sweeps.assignments import Answer, Assignment
 
 _POLL_S = 0.2

@@ -10,7 +10,7 @@ from typing import Protocol
 import msgspec
 
 from mnist_exp.errors import RunError
-from mnist_exp.processes.native_output import HeldOutput, append, find_reason
+from mnist_exp.processes.last_words import HeldOutput, append, find_reason
 from mnist_exp.runs.records import ErrorRecord
 from mnist_exp.tuning.search_files import SearchFiles
 

@@ -232,11 +232,11 @@ def compare_runs(
         RunError: A file could not be written.
     """
     examined = examine(patterns, options)
-    _present(examined, options, terminal, output_dir)
+    present_comparison(examined, options, terminal, output_dir)
     return examined.comparison
 
 
-def _present(
+def present_comparison(
     examined: Examined, options: CompareOptions, terminal: Terminal, output_dir: Path | None
 ) -> None:
     """Shows a comparison and, given a folder, writes it down."""

@@ -4,12 +4,12 @@ import csv
 from collections.abc import Sequence
 from functools import partial
 from io import StringIO
+from typing import TYPE_CHECKING
 
 import numpy as np
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.text import Text
 
-from mnist_exp.evaluation.evaluating import Evaluated
 from mnist_exp.evaluation.pictures import Picture, Unread
 from mnist_exp.evaluation.records import ClassScores, EnsembleEvaluation, Evaluation, Latency, Robustness
 from mnist_exp.evaluation.side_by_side import shows_several
@@ -25,6 +25,9 @@ from mnist_exp.report.tables import Choice, file_name
 from mnist_exp.runs.files import csv_cell
 from mnist_exp.words import confidence, loss_text, one_line, percent, plural
 
+if TYPE_CHECKING:
+    from mnist_exp.evaluation.evaluating import Evaluated
+
 _MOST_MEMBERS = 20
 _COLUMNS = (
     "run_id", "model", "seed", "num_params", "accuracy", "loss", "num_trained_on", "selected_on_test", "gain",
@@ -36,7 +39,7 @@ _MOST_DRAWN = 12
 _MOST_LISTED, _MOST_UNREAD = 30, 10
 
 
-def evaluation_plots(evaluated: Evaluated, scored: ScoredSplit) -> dict[str, Plot]:
+def evaluation_plots(evaluated: "Evaluated", scored: ScoredSplit) -> dict[str, Plot]:
     """Names every picture of an evaluation.
 
     Args:

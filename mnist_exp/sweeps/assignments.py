@@ -7,7 +7,7 @@ import msgspec
 
 from mnist_exp.config.parsing import parse_tree
 from mnist_exp.config.schema import Config
-from mnist_exp.processes.native_output import append, find_reason
+from mnist_exp.processes.last_words import append, find_reason
 from mnist_exp.runs import job as jobs
 from mnist_exp.runs import writer
 from mnist_exp.runs.job import Job

@@ -13,7 +13,7 @@ from mnist_exp.config.schema import Config, DataConfig, ModelConfig, OptimizerCo
 from mnist_exp.data.dataset import find_source
 from mnist_exp.data.locating import Progress
 from mnist_exp.errors import ConfigError, ExperimentError
-from mnist_exp.processes.native_output import HeldOutput, find_reason
+from mnist_exp.processes.last_words import HeldOutput, find_reason
 from mnist_exp.sweeps.network_facts import NetworkFacts, known_facts
 from mnist_exp.training.teacher_runs import read_teacher
 
