@@ -1,4 +1,4 @@
-"""What a key that there is not was meant for: the words of other tools, and keys by their last part."""
+"""What was typed, before Hydra reads it, and what it most likely meant: the words of other tools."""
 
 import importlib.metadata
 import re

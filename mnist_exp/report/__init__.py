@@ -1,1 +1,1 @@
-"""Pages: one self-contained HTML file about a run or a comparison, which opens from disk."""
+"""What is told to people: console, pages, tables, figures."""

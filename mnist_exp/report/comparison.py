@@ -1,7 +1,4 @@
-"""A comparison as a rich renderable: tables of groups, verdicts, and what was left out.
-
-Nothing here prints; `mnist_exp.report.terminal.Terminal` does.
-"""
+"""A comparison on the console and as files: tables of groups, verdicts, and what was left out."""
 
 from collections import Counter
 from collections.abc import Sequence

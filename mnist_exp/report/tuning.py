@@ -1,7 +1,4 @@
-"""What a search came to as a rich renderable: candidates side by side, the verdict, the test accuracy.
-
-Nothing here prints; `mnist_exp.report.terminal.Terminal` does.
-"""
+"""A search's result: candidates side by side, the verdict, the test accuracy; on the console and its page."""
 
 import statistics
 from collections.abc import Sequence

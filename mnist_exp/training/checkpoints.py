@@ -11,7 +11,6 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
-import keras
 import msgspec
 from msgspec import Struct
 

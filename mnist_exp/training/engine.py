@@ -1,4 +1,19 @@
-"""Tracing a graph without keeping it alive for ever."""
+"""The compiled epoch: a Keras model whose `fit` runs a whole epoch in one graph.
+
+Stock `fit` pays about 1.5 ms a step for Python, data pipeline and kernel launches, which is
+most of an epoch of a small network. `EpochModel` keeps the images on the device as bytes and
+loops over the epoch's batches inside one graph, so that `fit` sees one step an epoch and
+callbacks, metrics, schedules and saving work as ever.
+
+Engines:
+    compiled: one XLA program; the fastest for dense layers.
+    graph: one TensorFlow graph with oneDNN kernels; the fastest for convolutions on a CPU.
+    keras: stock `fit`, batch by batch; the reference that the others are tested against.
+
+All three see the same batches and draw the same random numbers. Seed, learning rates, weight
+decay, label smoothing, mixup and the rates of dropout and noise are numbers that the graph reads, so
+that another value needs no new graph.
+"""
 
 import time
 from collections.abc import Callable, Iterator, Sequence

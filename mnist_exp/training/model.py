@@ -1,4 +1,9 @@
-"""Which images make which batch: a function of the seed and the epoch alone."""
+"""A Keras model of an experiment: a network and what only its training needs.
+
+What `fit` is given, and the numbers that a training graph reads: seed, weight decay, label
+smoothing, the shares of mixup and the rates of dropout and noise. Another value of them needs no
+new graph.
+"""
 
 from functools import lru_cache
 from types import SimpleNamespace

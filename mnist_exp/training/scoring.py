@@ -1,4 +1,4 @@
-"""What a trained network is worth: its test accuracy, its summary and its pictures."""
+"""What a trained network is worth: its test accuracy and its summary."""
 
 import resource
 import time

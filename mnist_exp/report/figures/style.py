@@ -24,7 +24,6 @@ from mnist_exp.report.figures.fonts import fit_fonts, width_of
 from mnist_exp.runs import files
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.axis import Axis
 
 Plot = Callable[[], Figure]

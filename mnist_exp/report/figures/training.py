@@ -1,4 +1,4 @@
-"""Every picture of a trained network."""
+"""Every picture of a trained network, drawn and written."""
 
 from functools import partial
 from typing import TYPE_CHECKING
