@@ -20,7 +20,7 @@ FLOORS = (
     {"tuning"},
     {"sweeps"},
     {"modes"},
-    {"worker"},
+    {"worker", "job_worker", "network_worker"},
     {"cli"},
     {"__main__"},
 )
@@ -31,8 +31,8 @@ GROUND = FLOORS[0]
 HEAVY = ("tensorflow", "keras", "keras_tuner")
 
 HEAVY_ROOMS = (
-    "training", "evaluation.evaluating", "evaluation.latency", "tuning.proposals", "tuning.stages",
-    "tuning.trial_runner", "tuning.conclusion",
+    "training", "evaluation.evaluating", "evaluation.latency", "tuning.chief", "tuning.proposals",
+    "tuning.stages", "tuning.trial_runner", "tuning.conclusion", "network_worker",
 )  # fmt: skip
 """What may import TensorFlow when it is imported itself."""
 
@@ -48,18 +48,13 @@ LOADED_ON_REQUEST = ("modes.train",)
 PART_2, PART_3 = "the one kind of worker", "documents, figures and deletions"
 
 UPWARD = {
-    ("processes.chief", "tuning.assignments"): PART_2,
-    ("processes.chief", "tuning.search_files"): PART_2,
-    ("processes.chief", "tuning.stages"): PART_2,
     ("processes.job_process", "sweeps.assignments"): PART_2,
     ("processes.local_workers", "tuning.search_files"): PART_2,
     ("modes.tune_worker", "worker"): PART_2,
-    ("sweeps.job_worker", "modes.execution"): PART_2,
 }
 """Imports that go up, with the part of the rebuilding that takes them away."""
 
 REACHING_TENSORFLOW = {
-    "processes.chief": PART_2,
     "modes.tune_worker": PART_2,
 }
 """Light modules that load TensorFlow all the same, with the part that ends it."""
@@ -74,7 +69,7 @@ LATE = {
     ("report.comparison", "report.comparison_plots"): "a table alone does not wait for Matplotlib",
     ("report.comparison", "report.figures.style"): "a table alone does not wait for Matplotlib",
     ("report.comparison_page", "report.charts.comparison_figures"): PART_3,
-    ("sweeps.job_worker", "modes.train"): PART_2,
+    ("job_worker", "modes.train"): PART_2,
 }
 """Imports within functions, but for those of modes, with the reason or the part that ends them."""
 
@@ -178,11 +173,7 @@ def test_imports_go_down_only() -> None:
 
 def test_tensorflow_is_imported_in_its_rooms_only() -> None:
     heavy = {module for module in MODULES if loads_tensorflow(module)}
-    assert {module for module in heavy if not is_in(module, HEAVY_ROOMS)} == {
-        "modes.tune_worker",
-        "processes.chief",
-        "sweeps.networks",
-    }
+    assert {module for module in heavy if not is_in(module, HEAVY_ROOMS)} == set()
 
 
 def test_command_plans_comparisons_and_pages_load_no_tensorflow() -> None:

@@ -4,7 +4,6 @@ import sys
 from pathlib import Path
 
 import grpc
-from keras_tuner.src.distribute.oracle_client import OracleClient
 
 from mnist_exp import worker
 from mnist_exp.config.schema import Config
@@ -28,6 +27,8 @@ def join(config: Config, workplace: Workplace, terminal: Terminal) -> None:
         ConfigError: The chief's run directory or its images are not here.
         RunError: The chief does not answer.
     """
+    from keras_tuner.src.distribute.oracle_client import OracleClient
+
     terminal.print(f"{workplace.name}: asking {workplace.host}:{workplace.port} for work")
     try:
         run_path = Path(OracleClient(None).get_space().values[RUN])

@@ -15,13 +15,13 @@ _POLL_S = 0.2
 
 
 class JobProcess:
-    """One process of `mnist_exp.sweeps.job_worker`."""
+    """One process of `mnist_exp.job_worker`."""
 
     def __init__(self) -> None:
         self._words = HeldOutput()
         # `-P`: nothing in the folder that the user happens to be in is imported.
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "mnist_exp.environment", "mnist_exp.sweeps.job_worker"],
+            [sys.executable, "-P", "-m", "mnist_exp.environment", "mnist_exp.job_worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._words.descriptor,

@@ -39,7 +39,7 @@ class Assignment(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Employer(Protocol):
-    """Who has to know that a worker is gone: `mnist_exp.processes.chief.Chief`."""
+    """Who has to know that a worker is gone: `mnist_exp.tuning.chief.Chief`."""
 
     def running_of(self, worker: str) -> str | None:
         """Names what a worker is at."""

@@ -87,7 +87,7 @@ class Checker:
         self._words = HeldOutput()
         # `-P`: nothing in the folder that the user happens to be in is imported.
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "mnist_exp.environment", "mnist_exp.sweeps.networks"],
+            [sys.executable, "-P", "-m", "mnist_exp.environment", "mnist_exp.network_worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._words.descriptor,

@@ -3,12 +3,12 @@
 import time
 
 from mnist_exp.config.schema import TunerConfig
-from mnist_exp.processes.chief import Chief, Running
 from mnist_exp.processes.local_workers import LocalWorkers
 from mnist_exp.processes.signals import StopRequest
 from mnist_exp.report.terminal import Terminal
 from mnist_exp.runs.records import TrialRecord
 from mnist_exp.tuning.assignments import CANDIDATE, SEED, plain_values
+from mnist_exp.tuning.chief import Chief, Running
 from mnist_exp.tuning.definition import Search
 from mnist_exp.tuning.screen import (
     RunningTrial,

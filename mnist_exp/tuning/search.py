@@ -21,7 +21,6 @@ from mnist_exp.config.overrides import override_value
 from mnist_exp.config.schema import TunerConfig
 from mnist_exp.data.dataset import Source, TrainingData, find_source, load_training_data
 from mnist_exp.errors import RunError
-from mnist_exp.processes.chief import Chief, serving
 from mnist_exp.processes.local_workers import LocalWorkers
 from mnist_exp.processes.signals import StopRequest
 from mnist_exp.processes.workplace import Workplace, count_threads, count_workers, find_workplace
@@ -39,6 +38,7 @@ from mnist_exp.training.scoring import data_record
 from mnist_exp.training.teacher_runs import TEACHER_KEY
 from mnist_exp.training.teachers import describe_teacher, load_teacher
 from mnist_exp.tuning.assignments import trial_name
+from mnist_exp.tuning.chief import Chief, serving
 from mnist_exp.tuning.conclusion import conclude
 from mnist_exp.tuning.conductor import Conductor
 from mnist_exp.tuning.definition import DEFAULT, Search, tuner_name

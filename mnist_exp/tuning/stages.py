@@ -1,7 +1,7 @@
 """The two stages of a search: trials that an oracle proposes, then the best of them once more.
 
 A stage hands out work and takes results; it knows nothing of processes. Nothing here is safe to
-call from two threads at once: `mnist_exp.processes.chief` sees to that.
+call from two threads at once: `mnist_exp.tuning.chief` sees to that.
 """
 
 import time

@@ -1,4 +1,4 @@
-"""Builds networks to see whether they can be: `python -m mnist_exp.sweeps.networks`, fed by a planner.
+"""Builds networks to see whether they can be: `python -m mnist_exp.network_worker`, fed by a planner.
 
 For each line of JSON with questions it answers with one line. It ends with its input, so a planner that
 is killed leaves nobody behind.

@@ -1,4 +1,4 @@
-"""A process that runs jobs of a sweep, one after another: `python -m mnist_exp.sweeps.job_worker`.
+"""A process that runs jobs of a sweep, one after another: `python -m mnist_exp.job_worker`.
 
 It imports TensorFlow once, loads the images once, and uses compiled models again. Each job is a line
 of JSON on its standard input, and each answer a line on its standard output. When its input ends, so
