@@ -16,7 +16,6 @@ from msgspec.structs import replace
 
 from mnist_exp.config.schema import Config, CosineScheduleConfig, Engine
 from mnist_exp.errors import ConfigError
-from mnist_exp.runs import provenance
 from mnist_exp.runs.records import Change, EnvironmentRecord, GitRecord, Manifest
 from mnist_exp.runs.run import read_config
 from mnist_exp.words import one_line
@@ -274,5 +273,5 @@ def changed_circumstances(changes: Sequence[Change]) -> list[str]:
     """Says in a sentence under what other circumstances a run was begun; none where there are none."""
     if not changes:
         return []
-    words = ", ".join(provenance.word(change) for change in changes)
+    words = ", ".join(word(change) for change in changes)
     return [f"It was begun under other circumstances ({words}): last bits may differ."]

@@ -15,8 +15,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from mnist_exp.training import randomness
-
 Shape = tuple[int | tf.Tensor, ...]
 """As `keras.ops.shape` gives it: integers, and scalar tensors where a size is not known yet."""
 
@@ -140,13 +138,13 @@ def apply(layer: keras.Layer, inputs: tf.Tensor, key: tf.Tensor, rate: float | t
     match layer:
         case keras.layers.SpatialDropout1D() | keras.layers.SpatialDropout2D():
             mask_shape = (shape[0], *[1] * (len(inputs.shape) - 2), inputs.shape[-1])
-            return randomness.dropout(key, inputs, rate, mask_shape)
+            return dropout(key, inputs, rate, mask_shape)
         case keras.layers.Dropout():
-            return randomness.dropout(key, inputs, rate, shape)
+            return dropout(key, inputs, rate, shape)
         case keras.layers.GaussianDropout():
             deviation = (rate / (1.0 - rate)) ** 0.5
-            factors = 1.0 + tf.cast(deviation, tf.float32) * randomness.normal(key, shape)
+            factors = 1.0 + tf.cast(deviation, tf.float32) * normal(key, shape)
             return inputs * tf.cast(factors, inputs.dtype)
         case _:
-            noise = tf.cast(rate, tf.float32) * randomness.normal(key, shape)
+            noise = tf.cast(rate, tf.float32) * normal(key, shape)
             return inputs + tf.cast(noise, inputs.dtype)
