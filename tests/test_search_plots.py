@@ -187,7 +187,7 @@ def test_one_candidate_can_be_drawn_for_a_loss():
 def test_neither_tensorflow_nor_scipy_is_loaded_with_the_plots():
     modules = "confirmation_plot, hyperparameter_plots, parallel_plot, search_progress_plots"
     loaded = "{'tensorflow', 'scipy'} & {*sys.modules}"
-    code = f"import sys; from mnist_exp import {modules}; sys.exit(bool({loaded}))"
+    code = f"import sys; from mnist_exp.report.figures import {modules}; sys.exit(bool({loaded}))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

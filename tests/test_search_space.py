@@ -2,8 +2,6 @@
 
 import contextlib
 import json
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -633,10 +631,3 @@ def test_a_written_experiment_keeps_interpolations() -> None:
     _, blueprint = shipped("cnn")
     text = experiment_yaml(blueprint, {"model.filters.0": 24}, ["The winner."])
     assert "${model.filters.0}" in text and yaml.safe_load(text)["model"]["filters"] == [24, 32, 64]
-
-
-def test_reading_a_search_space_loads_neither_tensorflow_nor_keras_tuner() -> None:
-    heavy = "{'tensorflow', 'keras', 'keras_tuner'}"
-    code = f"import sys, mnist_exp.tuning.definition; print({heavy} & sys.modules.keys())"
-    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert ran.stdout.strip() == "set()"

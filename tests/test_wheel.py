@@ -61,7 +61,7 @@ def test_the_wheel_carries_every_file_of_conf_and_the_sample(wheel: Path) -> Non
 def test_the_wheel_carries_nothing_else(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     assert {name.split("/")[0].split("-")[0] for name in names} == {"mnist_exp"}
-    assert [name for name in names if "__pycache__" in name or "/runs/" in name or "/tests/" in name] == []
+    assert [name for name in names if "__pycache__" in name or "/gallery/" in name or "/tests/" in name] == []
     assert wheel.stat().st_size < 3e6
 
 

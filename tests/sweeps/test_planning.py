@@ -189,12 +189,6 @@ def test_the_checker_ends_with_its_parent() -> None:
         time.sleep(0.2)
 
 
-def test_planning_imports_no_tensorflow() -> None:
-    modules = "plan_console, planning, checker, expansion, composing, names, estimate"
-    code = f"import sys; from mnist_exp.sweeps import {modules}; sys.exit('tensorflow' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-
-
 def test_three_hundred_jobs_are_planned_in_seconds(checker: Checker) -> None:
     started = time.monotonic()
     rates = "optimizer.learning_rate=1e-3,2e-3,3e-3,4e-3,5e-3"
