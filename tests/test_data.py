@@ -565,7 +565,7 @@ def test_lzma_members_are_refused(tmp_path):
 
 BOMB_SCRIPT = """
 import resource, sys
-from mnist_exp import formats
+from mnist_exp.data import formats
 from pathlib import Path
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 try:

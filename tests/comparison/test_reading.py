@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from mnist_exp.runs.records import DataRecord, EngineRecord, Manifest
-from mnist_exp.runs.run import DamagedRun, RunResult, read_run
+from mnist_exp.runs.run import DamagedRun, Run, read_run
 from mnist_exp.runs.writer import RunDirectory
 from tests.comparison.run_makers import data_record, make_labels, make_manifest, make_run, make_unfinished
 
@@ -326,7 +326,7 @@ def test_whatever_bytes_are_in_a_file_the_answer_is_a_run_or_a_reason(tmp_path: 
         (path / name).write_bytes(content[: int(generator.integers(1, len(content) + 1))])
         try:
             run = read_run(path)
-            assert isinstance(run, RunResult)
+            assert isinstance(run, Run)
             _ = run.is_training and run.predictions
         except DamagedRun as error:
             assert error.reason
