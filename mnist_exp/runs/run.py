@@ -33,7 +33,7 @@ from mnist_exp.words import shortened
 RunStatus = Literal["completed", "failed", "interrupted", "running", "lost"]
 Arrays = Mapping[str, NDArray[Any]]
 _Record = TypeVar("_Record")
-_MAX_SUMMARY_BYTES, _MAX_LINES_BYTES, _MAX_OVERRIDES_BYTES = 5_000_000, 50_000_000, 100_000
+_MAX_SUMMARY_BYTES, _MAX_LINES_BYTES = 5_000_000, 50_000_000
 _MAX_PREDICTIONS_BYTES, _MAX_CHECKPOINT_BYTES = 500_000_000, 2_000_000_000
 _MOST = 10**15
 _MOST_IMAGES, _MOST_CLASSES = 5_000_000, 256
@@ -200,7 +200,7 @@ class Run:
     def read_answers(self) -> Answers | None:
         """Reads what a completed run said of the test images; None without a `predictions.npz`.
 
-        The file is no larger than manifest and summary say, and tells of the same test.
+        Arrays, manifest and summary tell of the same test; else the file counts as damaged.
         """
         if self.summary is None or not self.has_predictions:
             return None
@@ -209,18 +209,22 @@ class Run:
                 arrays = read_npz(file, _KINDS, _MAX_PREDICTIONS_BYTES)
             except FormatError as error:
                 raise self.damaged(folder.PREDICTIONS, str(error)) from error
-        probabilities, labels = arrays["probabilities"], arrays["labels"]
-        if problem := _find_no_predictions(probabilities, labels):
-            raise self.damaged(folder.PREDICTIONS, problem)
+        probabilities = arrays["probabilities"]
         predicted = probabilities.argmax(axis=1).astype(np.uint8)
-        found = Answers(labels, predicted, probabilities.shape[1], probabilities)
-        if problem := self._find_contradiction(found):
+        found = Answers(arrays["labels"], predicted, probabilities.shape[1], probabilities)
+        if problem := self._find_problem(found):
             raise self.damaged(folder.PREDICTIONS, problem)
         return found
 
-    def _find_contradiction(self, found: Predictions) -> str:
-        """Says where predictions tell of another test than manifest and summary."""
-        count = len(found.labels)
+    def _find_problem(self, found: Answers) -> str:
+        """Says why these are no predictions, or not those that manifest and summary tell of."""
+        count, num_classes = found.probabilities.shape
+        if count != len(found.labels):
+            return f"probabilities of {count:,} images with {len(found.labels):,} labels"
+        if not np.isfinite(found.probabilities).all():
+            return "probabilities that are no finite numbers"
+        if found.labels.max() >= num_classes:
+            return f"labels up to {found.labels.max()} with {num_classes} classes"
         if count != self.data.num_test:
             return f"{count:,} images, {self.data.num_test:,} in manifest.json"
         measured = float(found.correct.mean())
@@ -251,7 +255,7 @@ class Run:
         if not self.has(folder.OVERRIDES):
             return None
         with RunFolder(self.path) as files:
-            content = files.read(folder.OVERRIDES, _MAX_OVERRIDES_BYTES)
+            content = files.read(folder.OVERRIDES, folder.MAX_CONFIG_BYTES)
         try:
             # Looked at first, and no further than needed: the parser may not survive what is nested deeply.
             starts = (yaml.CollectionStartEvent, yaml.AliasEvent)
@@ -329,16 +333,6 @@ def _find_impossible(summary: Summary) -> str:
     if not 1 <= summary.best_epoch <= max(summary.epochs, 1):
         return "best_epoch is none of the epochs"
     return ""
-
-
-def _find_no_predictions(probabilities: NDArray[np.float32], labels: NDArray[np.uint8]) -> str:
-    """Says why arrays are no predictions; empty where they are."""
-    if len(probabilities) != len(labels):
-        return f"probabilities of {len(probabilities):,} images with {len(labels):,} labels"
-    if not np.isfinite(probabilities).all():
-        return "probabilities that are no finite numbers"
-    num_classes = probabilities.shape[1]
-    return f"labels up to {labels.max()} with {num_classes} classes" if labels.max() >= num_classes else ""
 
 
 def _read_arrays(content: bytes) -> dict[str, NDArray[Any]]:
@@ -421,7 +415,8 @@ def resumed_tree(run_path: Path, requested: dict[str, Any], typed: list[str]) ->
     Raises:
         ConfigError: The run cannot be gone on with, or not with these overrides.
     """
-    planned, tree = read_config(run_path), read_tree(run_path)
+    run = Run(run_path)
+    planned, tree = parse_config(run), run.config
     accepted = _MAY_CHANGE[planned.mode]
     for override in typed:
         key = override.partition("=")[0].lstrip("+~")
