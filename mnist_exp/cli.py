@@ -33,8 +33,9 @@ from mnist_exp.modes.execution import describe, execute
 from mnist_exp.processes.start import check_working_folder, prepare
 from mnist_exp.report.terminal import Terminal, bearing_lost_output
 from mnist_exp.runs import files, writer
-from mnist_exp.runs.job import Job
-from mnist_exp.runs.run import read_config, resumed_tree
+from mnist_exp.runs.folder import PAGE
+from mnist_exp.runs.job import Job, resumed_tree
+from mnist_exp.runs.run import read_config
 
 _READING = {
     "compare": "mnist_exp.modes.compare",
@@ -184,8 +185,6 @@ def _go_on(path: Path, requested: dict[str, Any], typed: list[str], terminal: Te
     earlier = writer.open_run(path)
     tree = _go_on_with(earlier, requested, typed)
     if tree is None:
-        from mnist_exp.report.html import PAGE
-
         if not (path / PAGE).exists():  # the disk was full when it was written
             describe(path, terminal)
         terminal.print(f"{path} is completed; there is nothing to go on with.")

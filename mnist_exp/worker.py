@@ -21,8 +21,7 @@ from mnist_exp.data.fingerprints import Part, find_other_images
 from mnist_exp.errors import ConfigError
 from mnist_exp.processes.local_workers import MAKES_WAY, Assignment
 from mnist_exp.processes.signals import STOPPING
-from mnist_exp.runs.records import Manifest
-from mnist_exp.runs.run import read_config
+from mnist_exp.runs.run import Run, read_config
 from mnist_exp.training.device import start_fresh
 from mnist_exp.training.preprocessing import prepare_training
 from mnist_exp.tuning.definition import Search
@@ -81,7 +80,7 @@ def employ(assignment: Assignment, data: DataConfig | None) -> TrialRunner:
 
 
 def _check_same_images(path: Path, images: TrainingData) -> None:
-    manifest = msgspec.json.decode((path / "manifest.json").read_bytes(), type=Manifest)
+    manifest = Run(path).manifest
     assert manifest.data is not None
     found: dict[Part, str | None] = {"train": images.train_sha256, "split": images.split_sha256}
     if (other := find_other_images(manifest.data, found)) is not None:

@@ -60,7 +60,6 @@ REACHING_TENSORFLOW = {
 """Light modules that load TensorFlow all the same, with the part that ends it."""
 
 LATE = {
-    ("cli", "report.html"): "--help waits for nothing",
     ("cli", "runs.finding"): "--help waits for nothing",
     ("cli", "sweeps.sweep"): "--help waits for nothing",
     ("config.arguments", "config.refusals"): PART_3,

@@ -15,7 +15,8 @@ import tensorflow as tf
 from mnist_exp.config.parsing import parse_tree
 from mnist_exp.config.schema import AffineConfig, Config, ElasticConfig, ShiftConfig
 from mnist_exp.data.dataset import LabelledImages
-from mnist_exp.runs.run import read_config, resumed_tree
+from mnist_exp.runs.job import resumed_tree
+from mnist_exp.runs.run import read_config
 from mnist_exp.training import fitting, randomness
 from mnist_exp.training.augmentation import build_augmentation, cut_out, flip
 from mnist_exp.training.callbacks import BestWeights

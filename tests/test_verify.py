@@ -31,9 +31,8 @@ from mnist_exp.report.verification import word_verdict
 from mnist_exp.runs.finding import choose_run
 from mnist_exp.runs.job import Job
 from mnist_exp.runs.provenance import num_cores
-from mnist_exp.runs.records import EngineRecord, GitRecord, ResumeRecord
-from mnist_exp.runs.run import DamagedRun, read_run
-from mnist_exp.runs.trained_files import Trained, read_trained
+from mnist_exp.runs.records import EngineRecord, GitRecord, Manifest, ResumeRecord
+from mnist_exp.runs.run import DamagedRun, Run, read_run
 from tests.comparison.run_makers import make_config, make_manifest, make_run, make_unfinished
 from tests.conftest import FinishedRun
 from tests.evaluation.asking import data_node
@@ -132,8 +131,11 @@ def change_predictions(run: Path, place: tuple[int, int]) -> None:
     np.savez(path, probabilities=probabilities, labels=labels)
 
 
-def trained(path: Path) -> Trained:
-    return read_trained(read_run(path))
+def with_manifest(path: Path, manifest: Manifest) -> Run:
+    """Reads a run as if its manifest were another one."""
+    run = read_run(path)
+    run.manifest = manifest
+    return run
 
 
 @pytest.fixture
@@ -269,7 +271,7 @@ def test_a_changed_run_is_told_from_its_repetition(own_copy: Path, tmp_path: Pat
 def differing(own_copy: Path, now: Path, change: Callable[[Path], Any]) -> Verification:
     """Compares a changed run with one that is not."""
     change(own_copy)
-    return compare_trainings(trained(own_copy), trained(now))
+    return compare_trainings(read_run(own_copy), read_run(now))
 
 
 @pytest.mark.parametrize("name", ["loss", "accuracy", "val_loss", "val_accuracy", "learning_rate"])
@@ -316,7 +318,7 @@ def test_minus_zero_is_not_zero(own_copy: Path, finished_run: FinishedRun, tmp_p
     now = Path(shutil.copytree(finished_run.path, tmp_path / "now"))
     for run, zero in ((own_copy, -0.0), (now, 0.0)):
         change_array(run / BEST, KERNEL, (0, 0), zero)
-    found = compare_trainings(trained(own_copy), trained(now)).first_difference
+    found = compare_trainings(read_run(own_copy), read_run(now)).first_difference
     assert found is not None and (str(found.was), str(found.now)) == ("-0.0", "0.0")
 
 
@@ -360,7 +362,7 @@ def test_what_the_run_has_lost_is_not_compared_and_named(own_copy: Path, finishe
     assert words.endswith(f"not compared, as the run does not have it: {LAST}, predictions.npz")
 
 
-def test_what_has_changed_is_listed(finished_run: FinishedRun) -> None:
+def test_what_has_changed_is_listed(own_copy: Path, finished_run: FinishedRun) -> None:
     now = make_manifest("now", 0, versions={"keras": "3.15.0", "tensorflow": "2.21.0"}, git=COMMIT)
     was = msgspec.structs.replace(
         now,
@@ -373,11 +375,9 @@ def test_what_has_changed_is_listed(finished_run: FinishedRun) -> None:
             ResumeRecord(at="", epoch=3, epochs=10, versions={"keras": "3.15.0", "tensorflow": "2.20.1"})
         ],
     )
-    own = trained(finished_run.path)
-    later = [msgspec.structs.replace(own.rows[0], loss=9.0), *own.rows[1:]]
-    found = compare_trainings(
-        Trained(was, own.rows, own.arrays, own.summary), Trained(now, later, own.arrays, own.summary)
-    )
+    change_rows(own_copy, lambda rows: rows[0].update(loss=9.0))
+    before, after = with_manifest(finished_run.path, was), with_manifest(own_copy, now)
+    found = compare_trainings(before, after)
     assert [(each.what, each.was, each.now) for each in found.changed] == [
         ("tensorflow", "2.20.0, then 2.20.1", "2.21.0"),
         ("threads", "4", "2"),
@@ -388,9 +388,7 @@ def test_what_has_changed_is_listed(finished_run: FinishedRun) -> None:
     ]
     words = "changed since: tensorflow 2.20.0, then 2.20.1 → 2.21.0, threads 4 → 2, device GPU → CPU"
     assert words in word_verdict(found)
-    same = compare_trainings(
-        Trained(was, own.rows, own.arrays, own.summary), Trained(now, own.rows, own.arrays, own.summary)
-    )
+    same = compare_trainings(before, with_manifest(finished_run.path, now))
     assert same.identical and f"bit for bit, though {words}" in word_verdict(same)
 
 
@@ -403,13 +401,11 @@ def test_what_has_changed_is_listed(finished_run: FinishedRun) -> None:
     ],
 )
 def test_where_nothing_has_changed_that_is_said(
-    finished_run: FinishedRun, git: GitRecord | None, words: str
+    own_copy: Path, finished_run: FinishedRun, git: GitRecord | None, words: str
 ) -> None:
-    manifest, own = make_manifest("a", 0, git=git), trained(finished_run.path)
-    later = [msgspec.structs.replace(own.rows[0], loss=9.0), *own.rows[1:]]
-    found = compare_trainings(
-        *(Trained(manifest, rows, own.arrays, own.summary) for rows in (own.rows, later))
-    )
+    change_rows(own_copy, lambda rows: rows[0].update(loss=9.0))
+    manifest = make_manifest("a", 0, git=git)
+    found = compare_trainings(*(with_manifest(path, manifest) for path in (finished_run.path, own_copy)))
     assert found.changed == [] and word_verdict(found).endswith(words)
 
 
@@ -433,10 +429,10 @@ def test_a_checkpoint_shows_nothing_but_itself(own_copy: Path, tmp_path: Path, k
             file.create_dataset("zeros", (10**10,), np.float32, chunks=(10**6,), compression="gzip")
     write_checkpoint(own_copy / BEST, {"model.weights.h5": weights.getvalue()})
     if kind == "link":
-        assert trained(own_copy).arrays[BEST] == {}
+        assert read_run(own_copy).arrays[BEST] == {}
     else:
         with pytest.raises(DamagedRun, match=r"best\.keras: "):
-            trained(own_copy)
+            _ = read_run(own_copy).arrays
 
 
 def test_a_run_without_metrics_is_refused(own_copy: Path, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from mnist_exp.comparison.report import Comparison, GroupRow, RunRow, SearchRow,
 from mnist_exp.config.schema import CompareOptions
 from mnist_exp.runs.finding import find_runs
 from mnist_exp.runs.records import SearchSummary
-from mnist_exp.runs.run import DamagedRun, RunResult, read_run
+from mnist_exp.runs.run import DamagedRun, Run, read_run
 from mnist_exp.words import candidate_name, one_line
 
 _LONGEST_REASON = 300
@@ -79,9 +79,9 @@ def examine(paths: Sequence[str | Path], options: CompareOptions) -> Examined:
     return Examined(comparison, sets)
 
 
-def _read_all(paths: Iterable[Path]) -> tuple[list[RunResult], list[DamagedRun]]:
+def _read_all(paths: Iterable[Path]) -> tuple[list[Run], list[DamagedRun]]:
     """Reads runs, setting aside those that cannot be believed."""
-    runs: list[RunResult] = []
+    runs: list[Run] = []
     damaged: list[DamagedRun] = []
     for path in paths:
         try:
@@ -149,7 +149,7 @@ def _set_rows(sets: Sequence[ComparableSet]) -> list[RunRow]:
 
 
 def _row(
-    run: RunResult,
+    run: Run,
     number: int | None = None,
     group: SeedGroup | None = None,
     settings: dict[str, object] | None = None,
@@ -174,7 +174,7 @@ def _row(
     )
 
 
-def _word_absence(run: RunResult) -> str:
+def _word_absence(run: Run) -> str:
     """Says why a run is not compared; nothing where it is, or could be."""
     if run.status == "completed" and run.manifest.mode == "verify":
         return "mode=verify repeats another run"
@@ -203,7 +203,7 @@ def _damaged_row(error: DamagedRun) -> RunRow:
     )
 
 
-def _search_row(run: RunResult, summary: SearchSummary) -> SearchRow:
+def _search_row(run: Run, summary: SearchSummary) -> SearchRow:
     return SearchRow(
         run=str(run.path),
         winner=candidate_name(summary.winner),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from mnist_exp.comparison.labels import Settings, differing_keys, fingerprint, label_recipes, recipe
 from mnist_exp.runs.records import DataRecord
-from mnist_exp.runs.run import DamagedRun, RunResult
+from mnist_exp.runs.run import DamagedRun, Run
 from mnist_exp.words import one_line, plural
 
 _VALIDATION = "data.validation"
@@ -27,8 +27,8 @@ class SeedGroup:
 
     label: str
     settings: Settings
-    runs: list[RunResult]
-    duplicates: list[RunResult]
+    runs: list[Run]
+    duplicates: list[Run]
     is_optimistic: bool
 
     @property
@@ -59,13 +59,13 @@ class ComparableSet:
         return sum(len(group.runs) for group in self.groups)
 
 
-def comparable_sets(runs: Iterable[RunResult]) -> list[ComparableSet]:
+def comparable_sets(runs: Iterable[Run]) -> list[ComparableSet]:
     """Sorts completed trainings by the images they saw, the largest set first.
 
     Args:
         runs: Completed trainings.
     """
-    by_data: dict[tuple[str, str | None, str | None], list[RunResult]] = {}
+    by_data: dict[tuple[str, str | None, str | None], list[Run]] = {}
     for run in runs:
         data = run.data
         by_data.setdefault((data.train_sha256, data.test_sha256, data.split_sha256), []).append(run)
@@ -73,9 +73,9 @@ def comparable_sets(runs: Iterable[RunResult]) -> list[ComparableSet]:
     return [_make_set(part, parts[0][0].data) for part in parts]
 
 
-def _make_set(runs: Sequence[RunResult], usual: DataRecord) -> ComparableSet:
+def _make_set(runs: Sequence[Run], usual: DataRecord) -> ComparableSet:
     """Groups the runs of one set."""
-    by_recipe: dict[str, tuple[Settings, list[RunResult]]] = {}
+    by_recipe: dict[str, tuple[Settings, list[Run]]] = {}
     for run in runs:
         settings = _recipe_of(run)
         by_recipe.setdefault(fingerprint(settings), (settings, []))[1].append(run)
@@ -93,14 +93,14 @@ def _make_set(runs: Sequence[RunResult], usual: DataRecord) -> ComparableSet:
     )
 
 
-def _recipe_of(run: RunResult) -> Settings:
+def _recipe_of(run: Run) -> Settings:
     """Returns a run's recipe; with no images set apart, whether test images validate it is part of that."""
     if run.data.split_sha256 is not None:
         return recipe(run.config)
     return recipe(run.config) | {_VALIDATION: "test" if run.validates_on_test else "none"}
 
 
-def _make_group(label: str, settings: Settings, runs: Sequence[RunResult]) -> SeedGroup:
+def _make_group(label: str, settings: Settings, runs: Sequence[Run]) -> SeedGroup:
     """Keeps the latest run of each seed; of those that began together, the one named last."""
     ordered = sorted(runs, key=lambda run: (run.manifest.seed, run.manifest.started_at, run.path))
     latest = {run.manifest.seed: run for run in ordered}
@@ -138,7 +138,7 @@ def describe_data(data: DataRecord) -> str:
     return f"{one_line(data.name)}: {counts}"
 
 
-def count_looks(runs: Iterable[RunResult]) -> list[str]:
+def count_looks(runs: Iterable[Run]) -> list[str]:
     """Says for each set of test images how often the compared runs have looked at them."""
     num_runs, num_looks, names = Counter[str](), Counter[str](), dict[str, str]()
     for run in runs:
@@ -157,7 +157,7 @@ def _times(count: int) -> str:
     return "once" if count == 1 else f"{count:,} times"
 
 
-def looks(run: RunResult) -> int:
+def looks(run: Run) -> int:
     """Counts how often a completed run scored a network on the test images."""
     if run.validates_on_test:
         return run.result.epochs + 1
@@ -171,8 +171,8 @@ def _warning(num_looks: int) -> str:
 
 
 def without_contradictions(
-    groups: Sequence[RunResult],
-) -> tuple[list[RunResult], list[DamagedRun]]:
+    groups: Sequence[Run],
+) -> tuple[list[Run], list[DamagedRun]]:
     """Passes over runs whose predictions cannot be those of their test images.
 
     Args:

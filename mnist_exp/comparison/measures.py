@@ -6,7 +6,7 @@ from statistics import fmean, stdev
 from typing import Literal
 
 from mnist_exp.comparison.grouping import SeedGroup
-from mnist_exp.runs.run import RunResult
+from mnist_exp.runs.run import Run
 from mnist_exp.statistics import mean_interval, wilson_interval
 from mnist_exp.words import duration, loss_text, percent, size
 
@@ -25,7 +25,7 @@ class Measure:
 
     name: str
     heading: str
-    value: Callable[[RunResult], float | int | None]
+    value: Callable[[Run], float | int | None]
     text: Callable[[float], str]
     better: Literal["max", "min"]
 
@@ -73,7 +73,7 @@ MEASURES = {
 }  # fmt: skip
 
 
-def spread_of(measure: Measure, runs: Sequence[RunResult]) -> Spread | None:
+def spread_of(measure: Measure, runs: Sequence[Run]) -> Spread | None:
     """Sums up a measure over a group's runs; None where no run has it."""
     values = [value for run in runs if (value := measure.value(run)) is not None]
     if not values:
@@ -94,7 +94,7 @@ def group_interval(group: SeedGroup) -> tuple[float, float]:
     return max(interval[0], 0.0), min(interval[1], 1.0)
 
 
-def run_interval(run: RunResult) -> tuple[float, float]:
+def run_interval(run: Run) -> tuple[float, float]:
     """Bounds one run's test accuracy, at 95% (Wilson)."""
     num_test = run.data.num_test
     return wilson_interval(round(run.result.test_accuracy * num_test), num_test)

@@ -8,7 +8,7 @@ import numpy as np
 
 from mnist_exp.comparison.bootstrap import bootstrap_interval
 from mnist_exp.comparison.grouping import SeedGroup
-from mnist_exp.runs.run import RunResult
+from mnist_exp.runs.run import Run
 from mnist_exp.statistics import (
     Discordance,
     MeanTest,
@@ -245,7 +245,7 @@ def _compare_networks(first: SeedGroup, second: SeedGroup, variance: float | Non
     )
 
 
-def _match_seeds(first: SeedGroup, second: SeedGroup) -> tuple[list[RunResult], list[RunResult], bool]:
+def _match_seeds(first: SeedGroup, second: SeedGroup) -> tuple[list[Run], list[Run], bool]:
     """Puts runs of the same seeds side by side, where few runs are lost by that."""
     shared = sorted(set(first.seeds) & set(second.seeds))
     is_all = len(shared) == len(first.runs) == len(second.runs)
@@ -258,13 +258,11 @@ def _match_seeds(first: SeedGroup, second: SeedGroup) -> tuple[list[RunResult], 
     return [one[seed] for seed in shared], [other[seed] for seed in shared], True
 
 
-def _scores(runs: Sequence[RunResult]) -> list[float]:
+def _scores(runs: Sequence[Run]) -> list[float]:
     return [run.result.test_accuracy for run in runs]
 
 
-def _resample(
-    one: Sequence[RunResult], other: Sequence[RunResult], is_paired: bool
-) -> tuple[float, float] | None:
+def _resample(one: Sequence[Run], other: Sequence[Run], is_paired: bool) -> tuple[float, float] | None:
     """Resamples seeds and images; None where a run has no predictions."""
     sides = []
     for runs in (one, other):

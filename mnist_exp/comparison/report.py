@@ -9,7 +9,7 @@ from mnist_exp.comparison.measures import Spread
 from mnist_exp.comparison.pairs import Pair
 from mnist_exp.runs.provenance import differences
 from mnist_exp.runs.records import DataRecord
-from mnist_exp.runs.run import RunResult, RunStatus
+from mnist_exp.runs.run import Run, RunStatus
 from mnist_exp.words import one_line, plural
 
 _MOST_NAMED = 3
@@ -62,14 +62,14 @@ def notes(found: ComparableSet, sort: str) -> list[str]:
     ]
 
 
-def _word_notices(runs: Iterable[RunResult]) -> list[str]:
+def _word_notices(runs: Iterable[Run]) -> list[str]:
     """Repeats what a run itself says of its images; runs on the same images say much the same."""
     return list(dict.fromkeys(one_line(run.result.data_notice) for run in runs if run.result.data_notice))[
         :_MOST_NAMED
     ]
 
 
-def _word_choice(groups: Sequence[SeedGroup], runs: Sequence[RunResult], sort: str) -> list[str]:
+def _word_choice(groups: Sequence[SeedGroup], runs: Sequence[Run], sort: str) -> list[str]:
     """Says where test images had a part in a choice."""
     found = []
     optimistic = [group.label for group in groups if group.is_optimistic]
@@ -106,7 +106,7 @@ def _word_values(what: str, values: Sequence[str]) -> str:
     return one_line(f"{what} ({words})" if len(words) <= _LONGEST_VALUES else what)
 
 
-def _word_surroundings(runs: Sequence[RunResult]) -> list[str]:
+def _word_surroundings(runs: Sequence[Run]) -> list[str]:
     """Says where seconds, code or test results were not got alike."""
     found = []
     beside = sum(1 for run in runs if run.manifest.sweep and run.manifest.sweep.jobs_at_once > 1)

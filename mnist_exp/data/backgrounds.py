@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from mnist_exp.data.fingerprints import load_training_images
 from mnist_exp.errors import ConfigError
 from mnist_exp.runs.records import Background
-from mnist_exp.runs.run import RunResult
+from mnist_exp.runs.run import Run
 
 _MOST_IMAGES = 2000
 _AGREEING = 0.8
@@ -36,7 +36,7 @@ def find_background(images: NDArray[np.uint8]) -> Background | None:
     return None
 
 
-def choose_background(runs: Sequence[RunResult]) -> tuple[Background, str]:
+def choose_background(runs: Sequence[Run]) -> tuple[Background, str]:
     """Says which background pictures are given, and how that is known.
 
     Args:
@@ -61,7 +61,7 @@ def choose_background(runs: Sequence[RunResult]) -> tuple[Background, str]:
     return name, f"pictures are made {_WORDS[name]}, as the run's own images are"
 
 
-def _background(run: RunResult) -> Background | None:
+def _background(run: Run) -> Background | None:
     """Reads what was recorded; of an older run, measures its images where they are at hand."""
     if run.data.background is not None:
         return run.data.background

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from mnist_exp.config.schema import DataConfig
 from mnist_exp.data import locating
-from mnist_exp.data.formats import FILES_ACCEPTED, FormatError, StoredArray, open_arrays
+from mnist_exp.data.formats import FILES_ACCEPTED, StoredArray, open_arrays
 from mnist_exp.data.locating import DOWNLOADED, Place, describe_search, existing_place, given_place, place_at
 from mnist_exp.errors import ConfigError
+from mnist_exp.runs.archives import FormatError
 
 _MOST_NAMED = 8
 Split = Literal["train", "test"]

@@ -16,7 +16,7 @@ from mnist_exp.data import locating
 from mnist_exp.data.dataset import SAMPLE_PATH, find_source, load_training_data
 from mnist_exp.errors import ExperimentError
 from mnist_exp.runs.records import DataRecord
-from mnist_exp.runs.run import RunResult
+from mnist_exp.runs.run import Run
 
 Part = Literal["train", "test", "split"]
 
@@ -63,7 +63,7 @@ def find_other_images(seen: DataRecord, found: Mapping[Part, str | None]) -> Oth
     return None
 
 
-def load_test_images(runs: Sequence[RunResult]) -> NDArray[np.uint8] | None:
+def load_test_images(runs: Sequence[Run]) -> NDArray[np.uint8] | None:
     """Reads the test images of runs, known by their fingerprint.
 
     Args:
@@ -84,7 +84,7 @@ def load_test_images(runs: Sequence[RunResult]) -> NDArray[np.uint8] | None:
     return None
 
 
-def load_training_images(run: RunResult) -> NDArray[np.uint8] | None:
+def load_training_images(run: Run) -> NDArray[np.uint8] | None:
     """Reads the images that a run was trained on, those set apart left out; known by fingerprints.
 
     Args:
@@ -107,7 +107,7 @@ def load_training_images(run: RunResult) -> NDArray[np.uint8] | None:
     return None
 
 
-def _data_configs(runs: Iterable[RunResult]) -> list[DataConfig]:
+def _data_configs(runs: Iterable[Run]) -> list[DataConfig]:
     """Returns the runs' ways to their data, a few different ones."""
     found: dict[str, DataConfig] = {}
     for run in runs:

@@ -5,23 +5,28 @@ header promises. Nothing is unpickled.
 """
 
 import gzip
-import io
 import math
 import struct
-import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Literal, NamedTuple, cast
-from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile
+from typing import IO, cast
+from zipfile import BadZipFile, ZipFile
 
 import numpy as np
-from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from mnist_exp.runs.folder import MOST_AT_ONCE, READING_ERRORS, open_archive
-from mnist_exp.words import shortened
+from mnist_exp.runs.archives import (
+    HEAD_BYTES,
+    FormatError,
+    Header,
+    explained,
+    open_archive,
+    open_array,
+    parse_npy,
+    read_exactly,
+)
 
 MAX_BYTES = 2**30
 MIN_PIXELS, MAX_PIXELS = 8, 256
@@ -36,25 +41,6 @@ FILES_ACCEPTED = (
     "Accepted: an .npz file with x_train, y_train, x_test and y_test (uint8), "
     "or a folder with the four IDX files of MNIST, gzipped or not."
 )
-_HEAD_BYTES = 1024
-
-
-class FormatError(ValueError):
-    """A file does not hold what it should; the message says what came and what is accepted."""
-
-
-class Header(NamedTuple):
-    """What the first bytes of an array's file say.
-
-    Attributes:
-        shape: As claimed; nothing about it has been checked.
-        order: `F` for column-major values.
-        offset: Number of bytes before the values.
-    """
-
-    shape: tuple[int, ...]
-    order: Literal["C", "F"]
-    offset: int
 
 
 @dataclass(frozen=True)
@@ -85,9 +71,9 @@ class StoredArray:
         Raises:
             FormatError: The file is damaged, or longer or shorter than its header says.
         """
-        with _explained(self.key or self.path.name), _opened(self.path, self.key) as (stream, _):
+        with explained(self.key or self.path.name), _opened(self.path, self.key) as (stream, _):
             stream.read(self.header.offset)
-            content = _read_exactly(stream, math.prod(self.shape))
+            content = read_exactly(stream, math.prod(self.shape))
         values = np.frombuffer(content, np.uint8).reshape(self.shape, order=self.header.order)
         array = np.ascontiguousarray(values)
         array.flags.writeable = False
@@ -107,7 +93,7 @@ def open_arrays(path: Path) -> Mapping[str, StoredArray]:
     Raises:
         FormatError: Something is missing, damaged, or of another type or shape than accepted.
     """
-    with _explained("it"):
+    with explained("it"):
         if not (path.is_file() or path.is_dir()):
             raise FormatError("is neither a file nor a folder" if path.exists() else "does not exist")
     arrays = _open_idx(path) if path.is_dir() else _open_npz(path)
@@ -126,34 +112,6 @@ def open_arrays(path: Path) -> Mapping[str, StoredArray]:
 def missing_files(folder: Path) -> list[str]:
     """Names the IDX files that a folder lacks, gzipped or not."""
     return [_idx_names(key)[0] for key in ARRAYS if _find_idx(folder, key) is None]
-
-
-def parse_npy(head: bytes) -> Header:
-    """Reads the header of an `.npy` file.
-
-    Args:
-        head: The file's first bytes, a kilobyte at most.
-
-    Returns:
-        What it claims.
-
-    Raises:
-        FormatError: It is not an `.npy` file's, or that of something other than unsigned bytes.
-    """
-    stream = io.BytesIO(head)
-    try:
-        readers = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
-        with warnings.catch_warnings():
-            # Files written by Python 2 are read all the same.
-            warnings.simplefilter("ignore")
-            shape, is_fortran, dtype = readers[npy.read_magic(stream)](stream)
-    except Exception as error:  # numpy's parser lets out whatever a hostile header makes it raise
-        raise FormatError("has no readable .npy header") from error
-    if dtype.hasobject:
-        raise FormatError("holds pickled Python objects, which are never loaded; accepted: uint8")
-    if dtype != np.uint8:
-        raise FormatError(f"holds {dtype}; accepted: uint8")
-    return Header(tuple(int(side) for side in shape), "F" if is_fortran else "C", stream.tell())
 
 
 def parse_idx(head: bytes, num_dimensions: int) -> Header:
@@ -179,7 +137,7 @@ def parse_idx(head: bytes, num_dimensions: int) -> Header:
 
 
 def _open_npz(path: Path) -> dict[str, StoredArray]:
-    with _explained("it"):
+    with explained("it"):
         try:
             with _opened_archive(path) as archive:
                 names = archive.namelist()
@@ -213,9 +171,9 @@ def _find_idx(folder: Path, key: str) -> Path | None:
 
 def _open_array(path: Path, member: str | None, key: str) -> StoredArray:
     num_dimensions = ARRAYS[key][1]
-    with _explained(member or path.name), _opened(path, member) as (stream, num_bytes):
-        head = stream.read(_HEAD_BYTES)
-        header = parse_idx(head, num_dimensions) if member is None else parse_npy(head)
+    with explained(member or path.name), _opened(path, member) as (stream, num_bytes):
+        head = stream.read(HEAD_BYTES)
+        header = parse_idx(head, num_dimensions) if member is None else parse_npy(head, np.uint8)
         _check_shape(header.shape, num_dimensions)
         promised = header.offset + math.prod(header.shape)
         if num_bytes is not None and num_bytes != promised:
@@ -241,11 +199,8 @@ def _opened(path: Path, key: str | None) -> Iterator[tuple[IO[bytes], int | None
     with ExitStack() as stack:
         if key is not None:
             archive = stack.enter_context(_opened_archive(path))
-            member = archive.getinfo(f"{key}.npy")
-            # zipfile bounds what it unpacks of these two only, and numpy writes no other.
-            if member.compress_type not in (ZIP_STORED, ZIP_DEFLATED):
-                raise FormatError("is compressed as numpy never does; accepted: deflated or stored")
-            yield stack.enter_context(archive.open(member)), member.file_size
+            num_bytes = archive.getinfo(f"{key}.npy").file_size
+            yield stack.enter_context(open_array(archive, key)), num_bytes
             return
         file = stack.enter_context(path.open("rb"))
         if file.peek(2)[:2] == b"\x1f\x8b":
@@ -260,26 +215,3 @@ def _opened(path: Path, key: str | None) -> Iterator[tuple[IO[bytes], int | None
 def _opened_archive(path: Path) -> Iterator[ZipFile]:
     with path.open("rb") as file, open_archive(file) as archive:
         yield archive
-
-
-@contextmanager
-def _explained(name: str) -> Iterator[None]:
-    try:
-        yield
-    except FormatError as error:
-        raise FormatError(f"{name} {error}") from error
-    except READING_ERRORS as error:
-        problem = shortened(str(getattr(error, "strerror", None) or error), 200)
-        raise FormatError(f"{name} cannot be read: {problem}") from error
-
-
-def _read_exactly(stream: IO[bytes], size: int) -> bytearray:
-    # In pieces: what is allocated follows what has arrived, not what a header claims.
-    content = bytearray()
-    while len(content) < size and (piece := stream.read(min(MOST_AT_ONCE, size - len(content)))):
-        content += piece
-    if len(content) < size:
-        raise FormatError(f"ends after {len(content):,} of the {size:,} bytes its header promises")
-    if stream.read(1):
-        raise FormatError(f"goes on after the {size:,} bytes its header promises")
-    return content

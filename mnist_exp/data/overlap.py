@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnist_exp.data.fingerprints import load_training_images
-from mnist_exp.runs.run import RunResult
+from mnist_exp.runs.run import Run
 
 Pixels = NDArray[np.uint8]
 Flags = NDArray[np.bool_]
@@ -23,7 +23,7 @@ class TrainedOn:
         self.images = images
         self._found: dict[tuple[str, str | None], Flags | None] = {}
 
-    def count(self, run: RunResult) -> int | None:
+    def count(self, run: Run) -> int | None:
         """Counts the images that a run was trained on.
 
         Args:
@@ -35,13 +35,13 @@ class TrainedOn:
         flags = self._flags(run)
         return None if flags is None else int(flags.sum())
 
-    def count_any(self, runs: Sequence[RunResult]) -> int | None:
+    def count_any(self, runs: Sequence[Run]) -> int | None:
         """Counts the images that at least one of several runs was trained on; see `count`."""
         flags = [known for known in map(self._flags, runs) if known is not None]
         count = int(np.any(flags, axis=0).sum()) if flags else 0
         return count if count or len(flags) == len(runs) else None
 
-    def _flags(self, run: RunResult) -> Flags | None:
+    def _flags(self, run: Run) -> Flags | None:
         key = run.data.train_sha256, run.data.split_sha256
         if key not in self._found:
             own = load_training_images(run)

@@ -21,7 +21,7 @@ from mnist_exp.evaluation.verification import compare_with_run
 from mnist_exp.runs import provenance
 from mnist_exp.runs.members import Member
 from mnist_exp.runs.provenance import utc_now
-from mnist_exp.runs.run import RunResult
+from mnist_exp.runs.run import Run
 from mnist_exp.statistics import (
     accuracy,
     confusion_counts,
@@ -53,7 +53,7 @@ class Evaluated:
 
 
 def evaluate(
-    run: RunResult,
+    run: Run,
     model_name: str,
     network: keras.Model,
     scored: ScoredSplit,
@@ -230,7 +230,7 @@ def evaluate_ensemble(
 
 
 def _score_member(
-    run: RunResult,
+    run: Run,
     model_name: str,
     network: keras.Model,
     together: Probabilities,

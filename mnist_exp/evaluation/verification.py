@@ -1,7 +1,6 @@
 """Whether a run that was trained again came out as before, and if not, where it parts and what changed."""
 
 from collections.abc import Iterator, Sequence
-from io import BytesIO
 from typing import Any
 
 import numpy as np
@@ -11,12 +10,10 @@ from numpy.typing import NDArray
 from mnist_exp.data.fingerprints import Part, find_other_images
 from mnist_exp.evaluation.records import Sameness
 from mnist_exp.evaluation.splits import ScoredSplit
-from mnist_exp.runs import predictions, provenance
-from mnist_exp.runs.folder import RunFolder
-from mnist_exp.runs.predictions import PredictionsError, read_predictions
+from mnist_exp.runs import provenance
+from mnist_exp.runs.folder import PREDICTIONS
 from mnist_exp.runs.records import Change, EpochMetrics, GitRecord, Manifest
-from mnist_exp.runs.run import DamagedRun, RunResult
-from mnist_exp.runs.trained_files import Arrays, Trained
+from mnist_exp.runs.run import Arrays, DamagedRun, Run
 from mnist_exp.statistics import accuracy, cross_entropy
 from mnist_exp.words import percent, plural
 
@@ -26,6 +23,7 @@ _RESULTS = ("best_epoch", "test_accuracy")
 _SHORT = 7
 _HASH = 8
 Probabilities = NDArray[np.float32]
+Rows = Sequence[EpochMetrics]
 
 
 class Difference(Struct, frozen=True, kw_only=True, rename={"now": "is"}):
@@ -70,40 +68,44 @@ class Verification(Struct, frozen=True, kw_only=True):
     is_code_known: bool
 
 
-def verify(was: Trained, now: Trained) -> Verification:
+def verify(was: Run, now: Run) -> Verification:
     """Compares a training with its repetition, bit for bit; how long anything took does not count.
 
     Args:
         was: The run that is verified.
         now: The training that repeats it; has every file.
+
+    Raises:
+        DamagedRun: One of them is damaged.
     """
-    first = next(_differences(was, now), None)
-    sizes = {file: len(arrays) for file, arrays in was.arrays.items() if file != predictions.NAME}
+    rows = was.read_metrics(), now.read_metrics()
+    first = next(_differences(was, now, rows), None)
+    sizes = {file: len(arrays) for file, arrays in was.arrays.items() if file != PREDICTIONS}
     return Verification(
         of=was.manifest.run_id,
         identical=first is None,
         first_difference=first,
-        num_epochs=min(len(was.rows), len(now.rows)),
+        num_epochs=min(map(len, rows)),
         num_arrays=sum(sizes.values()),
-        num_predictions=len(was.arrays.get(predictions.NAME, {}).get("labels", ())),
+        num_predictions=len(was.arrays.get(PREDICTIONS, {}).get("labels", ())),
         not_compared=[file for file in now.arrays if file not in was.arrays],
         changed=list(_changes(was.manifest, now.manifest)),
         is_code_known=_is_known(was.manifest.git) and _is_known(now.manifest.git),
     )
 
 
-def _differences(was: Trained, now: Trained) -> Iterator[Difference]:
+def _differences(was: Run, now: Run, rows: tuple[Rows, Rows]) -> Iterator[Difference]:
     """Yields what differs, the earliest first."""
-    yield from _row_differences(was.rows, now.rows)
+    yield from _row_differences(*rows)
     for file, arrays in was.arrays.items():
         yield from _array_differences(file, arrays, now.arrays[file])
     for name in _RESULTS:
-        before, after = getattr(was.summary, name), getattr(now.summary, name)
+        before, after = getattr(was.result, name), getattr(now.result, name)
         if before != after:
             yield Difference(epoch=None, quantity=f"summary.json {name}", was=before, now=after)
 
 
-def _row_differences(was: Sequence[EpochMetrics], now: Sequence[EpochMetrics]) -> Iterator[Difference]:
+def _row_differences(was: Rows, now: Rows) -> Iterator[Difference]:
     for number, (old, new) in enumerate(zip(was, now, strict=False), 1):
         for name in _COMPARED:
             before, after = getattr(old, name), getattr(new, name)
@@ -179,7 +181,7 @@ def _is_known(git: GitRecord | None) -> bool:
 
 
 def compare_with_run(
-    run: RunResult,
+    run: Run,
     scored: ScoredSplit,
     probabilities: Probabilities,
     threads: int,
@@ -211,7 +213,7 @@ def compare_with_run(
     return same
 
 
-def _other_images(run: RunResult, scored: ScoredSplit) -> str | None:
+def _other_images(run: Run, scored: ScoredSplit) -> str | None:
     """Says that these are not the images that the run saw; None when they are."""
     found: dict[Part, str | None] = {"test": scored.sha256}
     if not scored.is_test:
@@ -227,7 +229,7 @@ def _other_images(run: RunResult, scored: ScoredSplit) -> str | None:
     )
 
 
-def _compare_test(run: RunResult, labels: NDArray[np.uint8], probabilities: Probabilities) -> Sameness:
+def _compare_test(run: Run, labels: NDArray[np.uint8], probabilities: Probabilities) -> Sameness:
     """Compares with `summary.json` and, where there is one, with `predictions.npz`."""
     now = accuracy(probabilities, labels), cross_entropy(probabilities, labels)
     then = run.result.test_accuracy, run.result.test_loss
@@ -246,7 +248,7 @@ def _compare_test(run: RunResult, labels: NDArray[np.uint8], probabilities: Prob
     )
 
 
-def _compare_validation(run: RunResult, labels: NDArray[np.uint8], probabilities: Probabilities) -> Sameness:
+def _compare_validation(run: Run, labels: NDArray[np.uint8], probabilities: Probabilities) -> Sameness:
     """Compares with the best epoch's validation accuracy, of which only the share is known."""
     then = run.result.val_accuracy
     if then is None:
@@ -259,21 +261,17 @@ def _compare_validation(run: RunResult, labels: NDArray[np.uint8], probabilities
     return Sameness(is_identical=False, sentence=f"{now:,} right; the run's best epoch had {own:,}")
 
 
-def _read_probabilities(run: RunResult, labels: NDArray[np.uint8], num_classes: int) -> Probabilities | str:
+def _read_probabilities(run: Run, labels: NDArray[np.uint8], num_classes: int) -> Probabilities | str:
     """Reads what the run said of the same images; why not, where that cannot be had."""
-    if not run.has_predictions:
-        return "missing"
     try:
-        with RunFolder(run.path) as folder:
-            content = folder.read(predictions.NAME, predictions.MAX_BYTES)
-        own = read_predictions(BytesIO(content))
-    except (DamagedRun, PredictionsError) as error:
-        return str(error)
+        own = run.read_answers()
+    except DamagedRun as error:
+        return error.reason.removeprefix(f"{PREDICTIONS}: ")
+    if own is None:
+        return "missing"
     if own.num_classes != num_classes or not np.array_equal(own.labels, labels):
         return "holds other images' labels"
-    # Its arrays are now known to be as large as these.
-    with np.load(BytesIO(content), allow_pickle=False) as arrays:
-        return np.asarray(arrays["probabilities"], np.float32)
+    return own.probabilities
 
 
 def _word_accuracies(now: tuple[float, float], then: tuple[float, float]) -> str:

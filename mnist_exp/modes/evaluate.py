@@ -30,8 +30,9 @@ from mnist_exp.evaluation.splits import choose_data, load_split
 from mnist_exp.evaluation.work import quietly
 from mnist_exp.report.terminal import Terminal
 from mnist_exp.runs import files
+from mnist_exp.runs.folder import PLOTS, PREDICTIONS
 from mnist_exp.runs.members import check_members, read_members
-from mnist_exp.runs.run import RunResult
+from mnist_exp.runs.run import Run
 from mnist_exp.runs.writer import claim_folder
 
 if TYPE_CHECKING:
@@ -41,9 +42,7 @@ if TYPE_CHECKING:
 _USED = ("mode", "runs_dir", "data", *MODE_KEYS["evaluate"])
 _OWN = ("model", "optimizer", "schedule", "augmentation", "training", "seed", "experiment")
 _PREPROCESSING = "data.preprocessing"
-_EVALUATION, _CLASSES, _MEMBERS, _PREDICTIONS, _PLOTS = (
-    "evaluation.json", "per_class.csv", "members.csv", "predictions.npz", "plots",
-)  # fmt: skip
+_EVALUATION, _CLASSES, _MEMBERS = "evaluation.json", "per_class.csv", "members.csv"
 
 
 class EvaluateRequest(Struct, frozen=True, kw_only=True):
@@ -151,9 +150,7 @@ def _names_data(typed: Sequence[str]) -> bool:
     return any(override.partition("=")[0].lstrip("+~").partition(".")[0] == "data" for override in typed)
 
 
-def _next_commands(
-    request: EvaluateRequest, run: RunResult, is_ensemble: bool, argv: Sequence[str]
-) -> list[str]:
+def _next_commands(request: EvaluateRequest, run: Run, is_ensemble: bool, argv: Sequence[str]) -> list[str]:
     """Suggests what else to ask of these runs, `run` being the first of them."""
     here = Path.cwd()
     around = portable(kept(argv, [SEARCH_PATH, "runs_dir", *(["run"] if is_ensemble else [])]), here)
@@ -180,10 +177,10 @@ def _write(evaluated: "Evaluated", scored: "ScoredSplit", output_dir: Path) -> l
         files.write_bytes(output_dir / _MEMBERS, member_table(evaluated.record).encode())
     said, labels = evaluated.probabilities, scored.seen.labels
     files.write_with(
-        output_dir / _PREDICTIONS, lambda draft: np.savez(draft, probabilities=said, labels=labels)
+        output_dir / PREDICTIONS, lambda draft: np.savez(draft, probabilities=said, labels=labels)
     )
-    (output_dir / _PLOTS).mkdir()
-    return draw_plots(evaluation_plots(evaluated, scored), output_dir / _PLOTS)
+    (output_dir / PLOTS).mkdir()
+    return draw_plots(evaluation_plots(evaluated, scored), output_dir / PLOTS)
 
 
 def _show(

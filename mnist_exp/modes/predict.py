@@ -16,12 +16,13 @@ from mnist_exp.errors import ConfigError, RunError
 from mnist_exp.evaluation.work import quietly
 from mnist_exp.report.terminal import Terminal
 from mnist_exp.runs import files
+from mnist_exp.runs.folder import PLOTS
 from mnist_exp.runs.members import Member, check_classes, read_members
 from mnist_exp.runs.records import Background
 from mnist_exp.runs.writer import claim_folder
 
 _USED = ("mode", "runs_dir", *MODE_KEYS["predict"])
-_TABLE, _PLOTS = "predictions.csv", "plots"
+_TABLE = "predictions.csv"
 _MOST_DRAWN = 48
 _MOST_NAMED = 5
 
@@ -139,7 +140,7 @@ def _predict(
         files.write_bytes(output_dir / _TABLE, prediction_table(read, choices, unread).encode())
         drawable = drawable_names(names)
         drawn = [top_choices(row, drawable) for row in probabilities]
-        not_drawn = _draw(read, drawn, output_dir / _PLOTS, background)
+        not_drawn = _draw(read, drawn, output_dir / PLOTS, background)
     for sentence in not_drawn:
         terminal.print(sentence)
     asked = [str(member.path) for member, _ in members]

@@ -34,7 +34,7 @@ from mnist_exp.runs.records import (
     Summary,
     TeacherRecord,
 )
-from mnist_exp.runs.run import read_config, read_tree
+from mnist_exp.runs.run import Run, read_config, read_tree
 from mnist_exp.runs.writer import RunDirectory
 from mnist_exp.training import fitting, scoring
 from mnist_exp.training.callbacks import BestCheckpoint
@@ -277,8 +277,8 @@ def _plan(experiment: Experiment, run: RunDirectory) -> run_console.Plan:
 
 def _next_commands(run: RunDirectory, config: Config) -> list[str]:
     """Suggests what to try after this run, with the same YAML and images."""
-    typed, folder, name = run.read_overrides(), run.manifest.folder, config.model.name
-    tree = read_tree(run.path / "config.yaml")
+    typed, folder, name = Run(run.path).read_overrides() or [], run.manifest.folder, config.model.name
+    tree = read_tree(run.path)
     around = with_runs_dir(portable(kept(run.manifest.argv, [SEARCH_PATH, "runs_dir"]), folder), tree, folder)
     around += data_words(typed, tree, folder)
     if config.data.name != "mnist" and not kept(typed, ["data", "experiment"]):

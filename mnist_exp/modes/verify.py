@@ -20,9 +20,9 @@ from mnist_exp.report.terminal import Terminal
 from mnist_exp.report.verification import render_verdict
 from mnist_exp.runs import files, provenance
 from mnist_exp.runs.finding import choose_run, read_finished
+from mnist_exp.runs.folder import LOG
 from mnist_exp.runs.job import Job
-from mnist_exp.runs.run import DamagedRun, RunResult, read_run
-from mnist_exp.runs.trained_files import Trained, read_trained
+from mnist_exp.runs.run import Run, read_run, refused
 
 _USED = ("mode", "runs_dir", *MODE_KEYS["verify"])
 _OWN = ("model", "optimizer", "schedule", "augmentation", "training", "data", "seed", "experiment")
@@ -104,38 +104,34 @@ def answer(request: VerifyRequest, terminal: Terminal, given: Path | None) -> in
     """
     run, config = read_finished(choose_run(str(request.run), Path(request.runs_dir)))
     _refuse_other_modes(run)
-    was, job = _read(run), _job(run, config, request, given)
+    with refused("run: "):
+        # Before anything is trained, so that a damaged run is refused at once.
+        _ = run.arrays
+    job = _job(run, config, request, given)
     _refuse_other_images(run, job.config.data, terminal)
     terminal.print(f"training again: {run.path}")
     path = execute(job, terminal)
     assert path is not None
-    found = verify(was, _read(read_run(path)))
+    with refused("run: "):
+        found = verify(run, read_run(path))
     _write(found, path)
     terminal.print(render_verdict(found))
     return 0 if found.identical else 1
 
 
-def _refuse_other_modes(run: RunResult) -> None:
+def _refuse_other_modes(run: Run) -> None:
     """Makes sure that one training made the run."""
     mode = run.manifest.mode
     if mode == "tune":
         raise ConfigError(
             f"run: {run.path} is a search (mode=tune), not one training.",
-            f"Train its winner by the command that ends {run.path / 'train.log'}, then verify that run.",
+            f"Train its winner by the command that ends {run.path / LOG}, then verify that run.",
         )
     if mode != "train":
         raise ConfigError(f"run: {run.path} was made by mode={mode}.", "Name a run of mode=train.")
 
 
-def _read(run: RunResult) -> Trained:
-    """Reads what is compared; before anything is trained, so that a damaged run is refused at once."""
-    try:
-        return read_trained(run)
-    except DamagedRun as error:
-        raise ConfigError(f"run: {error}.") from error
-
-
-def _job(run: RunResult, config: Config, request: VerifyRequest, given: Path | None) -> Job:
+def _job(run: Run, config: Config, request: VerifyRequest, given: Path | None) -> Job:
     """Asks for what the run did, with nothing left to this machine: engine, threads, images."""
     training = provenance.as_begun(config, run.manifest).training
     tree = run.config | {
@@ -156,7 +152,7 @@ def _job(run: RunResult, config: Config, request: VerifyRequest, given: Path | N
     )
 
 
-def _data_node(run: RunResult, request: VerifyRequest) -> dict[str, Any]:
+def _data_node(run: Run, request: VerifyRequest) -> dict[str, Any]:
     """Says where the run's images are looked for."""
     node = run.config["data"]
     if request.names_images:
@@ -167,7 +163,7 @@ def _data_node(run: RunResult, request: VerifyRequest) -> dict[str, Any]:
     return node
 
 
-def _refuse_other_images(run: RunResult, config: DataConfig, terminal: Terminal) -> None:
+def _refuse_other_images(run: Run, config: DataConfig, terminal: Terminal) -> None:
     """Compares the images that are found now with those that the run saw."""
     source = find_source(config, progress=terminal.download_progress)
     seen, test = load_training_data(source), source.load("test")

@@ -13,6 +13,7 @@ from mnist_exp.config.commands import command, setting
 from mnist_exp.report import comparison_views, explanations
 from mnist_exp.report.comparison_views import Forest, PairRow, Table
 from mnist_exp.report.html import write_page
+from mnist_exp.runs.folder import MANIFEST
 from mnist_exp.words import percent, plural, visible
 
 _MOST_LISTED = 100
@@ -214,7 +215,7 @@ def _command(comparison: Comparison) -> str:
     if not paths or sum(map(len, paths)) > _LONGEST_COMMAND:
         return ""
     parent = Path(paths[0]).parent
-    is_whole = {str(path.parent) for path in parent.glob("*/manifest.json")} == set(paths)
+    is_whole = {str(path.parent) for path in parent.glob(f"*/{MANIFEST}")} == set(paths)
     runs = str(Path(escape(str(parent)), "*")) if is_whole and len(paths) > 1 else paths
     again = command("mode=compare", setting("runs", runs))
     return again if len(again) <= _LONGEST_COMMAND and visible(again, len(again)) == again else ""

@@ -21,7 +21,7 @@ from mnist_exp.report.figures.forest_plot import ForestRow, plot_forest
 from mnist_exp.report.figures.images import AtlasSection, AtlasTile, plot_atlas
 from mnist_exp.report.figures.style import MOST_COLOURS, Plot, shorten
 from mnist_exp.runs.records import EpochMetrics
-from mnist_exp.runs.run import DamagedRun, RunResult
+from mnist_exp.runs.run import DamagedRun, Run
 from mnist_exp.statistics import count_discordance, paired_difference_interval
 from mnist_exp.words import one_line
 
@@ -68,7 +68,7 @@ def _draw_curves(found: ComparableSet) -> Figure:
     return plot_group_curves(groups, len(found.groups))
 
 
-def read_curves(runs: Sequence[RunResult]) -> list[list[EpochMetrics]]:
+def read_curves(runs: Sequence[Run]) -> list[list[EpochMetrics]]:
     """Reads learning curves, leaving out what has been damaged since the comparison began."""
     found = []
     for run in runs:
@@ -144,7 +144,7 @@ def class_differences(
     return found
 
 
-def class_names(run: RunResult, num_classes: int) -> list[str]:
+def class_names(run: Run, num_classes: int) -> list[str]:
     """Names the classes as the run's configuration does, or by their numbers."""
     data = run.config.get("data")
     names = data.get("class_names") if isinstance(data, dict) else None
@@ -193,7 +193,7 @@ def _missed_section(found: ComparableSet) -> AtlasSection:
     return AtlasSection(title, len(chosen), _tiles(runs, chosen[:_MANY_TILES]))
 
 
-def _choices(runs: Sequence[RunResult], index: int) -> list[tuple[int, int]]:
+def _choices(runs: Sequence[Run], index: int) -> list[tuple[int, int]]:
     """Counts which wrong classes runs take an image for, the most common first."""
     wrong = Counter[int]()
     for run in runs:
@@ -210,7 +210,7 @@ def _word_share(count: int, num_runs: int) -> str:
     return f" (all {num_runs})" if count == num_runs else f" ({count} of {num_runs})"
 
 
-def _tiles(runs: Sequence[RunResult], chosen: NDArray[np.int64]) -> list[AtlasTile]:
+def _tiles(runs: Sequence[Run], chosen: NDArray[np.int64]) -> list[AtlasTile]:
     """Captions images by what most of the runs that miss them take them for."""
     predictions = runs[0].predictions
     assert predictions is not None

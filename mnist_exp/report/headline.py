@@ -75,10 +75,10 @@ class Headline:
 
 def headline(material: RunMaterial) -> Headline:
     """Words a run's result, and what was run."""
-    manifest, summary = material.run.manifest, material.run.summary
+    manifest, summary = material.run.manifest, material.summary
     kind = {"train": "training", "tune": "search"}.get(manifest.mode, manifest.mode)
     when = time_text(manifest.started_at)
-    kicker = f"{visible(kind, _LONGEST_NAME)} · {material.run.status} · {when}"
+    kicker = f"{visible(kind, _LONGEST_NAME)} · {material.status} · {when}"
     if summary is None:
         return Headline(kicker, _title(material), None, [_word_attempt(material)])
     if isinstance(summary, SearchSummary):
@@ -194,8 +194,8 @@ def _size_text(num_bytes: int) -> str:
 
 def banners(material: RunMaterial) -> list[Banner]:
     """Lists what a reader must not miss, the worst first."""
-    found = [*_status_banner(material.run.manifest, material.run.status)]
-    summary, data = material.run.summary, material.run.manifest.data
+    found = [*_status_banner(material.run.manifest, material.status)]
+    summary, data = material.summary, material.run.manifest.data
     if summary is not None and summary.selected_on_test:
         words = (
             "The test images themselves had a part in choosing its epoch or its teacher: on other images "

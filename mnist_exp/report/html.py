@@ -14,10 +14,10 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from mnist_exp.runs import files
+from mnist_exp.runs.folder import PAGE
 from mnist_exp.words import visible
 
 TEMPLATES_DIR = Path(__file__).with_name("templates")
-PAGE = "report.html"
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 MOST_BYTES = 3_000_000
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from mnist_exp.evaluation.records import ClassScores, ConfidenceBin
 from mnist_exp.evaluation.scores import NUM_BINS, calibration_error, equal_width_bins, score_classes
 from mnist_exp.report.html import image_uri
-from mnist_exp.report.run_material import Answers
+from mnist_exp.runs.run import Answers
 from mnist_exp.statistics import confusion_counts
 from mnist_exp.words import confidence, percent
 
@@ -103,7 +103,7 @@ def mistakes(answers: Answers, images: NDArray[np.uint8] | None, names: Sequence
     """Shows the wrong answers, the most confident first; none where images are not at hand."""
     if images is None or len(images) != len(answers.labels):
         return []
-    wrong = np.flatnonzero(answers.predicted != answers.labels)
+    wrong = np.flatnonzero(~answers.correct)
     order = np.argsort(-answers.probabilities[wrong].max(axis=1), kind="stable")
     return [_mistake(answers, int(index), images, names) for index in wrong[order[:_MOST_MISTAKES]]]
 
@@ -125,14 +125,14 @@ def _mistake(answers: Answers, index: int, images: NDArray[np.uint8], names: Seq
 def confidence_bins(answers: Answers) -> list[ConfidenceBin]:
     """Sorts images by how sure the network was, as `mode=evaluate` does; empty bins are left out."""
     sure = answers.probabilities.max(axis=1).astype(np.float64)
-    bins = equal_width_bins(sure, answers.predicted == answers.labels)
+    bins = equal_width_bins(sure, answers.correct)
     return [each for each in bins if each.count]
 
 
 def word_confidence(answers: Answers, bins: Sequence[ConfidenceBin]) -> str:
     """Says in a sentence whether the network's confidence can be believed."""
     sure = float(answers.probabilities.max(axis=1).astype(np.float64).mean())
-    right = float((answers.predicted == answers.labels).mean())
+    right = float(answers.correct.mean())
     tendency = "about as sure as it should be"
     if abs(sure - right) >= _NOTABLE_GAP:
         tendency = "surer than it should be" if sure > right else "less sure than it could be"

@@ -45,7 +45,7 @@ def write_run_page(run_path: Path) -> None:
 
 def page_values(material: RunMaterial) -> dict[str, Any]:
     """Gives a template everything that a run's page shows."""
-    summary = material.run.summary
+    summary = material.summary
     best_epoch = summary.best_epoch if summary is not None else None
     return {
         "headline": headline.headline(material),
@@ -75,7 +75,7 @@ def _answer_values(material: RunMaterial) -> dict[str, Any]:
         "confusions": result_views.confusions(answers, names),
         "classes": result_views.class_scores(answers, names),
         "digits": result_views.mistakes(answers, material.images, names),
-        "num_wrong": int((answers.predicted != answers.labels).sum()),
+        "num_wrong": int((~answers.correct).sum()),
         "num_images": len(answers.labels),
         "bins": bins,
         "confidence": result_views.word_confidence(answers, bins),
@@ -108,7 +108,7 @@ def _word_curves(material: RunMaterial) -> str:
     """Says what validation images are, and which epoch is ringed and why."""
     data, training = (material.config.get(name) for name in ("data", "training"))
     monitor = training.get("monitor") if isinstance(training, dict) else None
-    is_finished = material.run.summary is not None
+    is_finished = material.summary is not None
     if all(row.val_accuracy is None for row in material.rows):
         return "No images were set apart for validation." + (
             " The ringed epoch’s weights were kept." if is_finished else ""

@@ -93,7 +93,7 @@ def commands(material: RunMaterial) -> list[tuple[str, str]]:
         What each is for, and the command; none where it would be too long to be right.
     """
     found = [("Makes this run again", command(*_words(material)))]
-    if material.run.status in ("failed", "interrupted", "lost"):
+    if material.status in ("failed", "interrupted", "lost"):
         found = _goes_on(material) + found
     return [(what, words) for what, words in found if len(words) <= _LONGEST_COMMAND]
 

@@ -214,7 +214,7 @@ def search_view(material: RunMaterial) -> SearchView | None:
     """Puts a search together; None for a run that is none."""
     if material.run.manifest.mode != "tune":
         return None
-    summary = material.run.summary if isinstance(material.run.summary, SearchSummary) else None
+    summary = material.summary if isinstance(material.summary, SearchSummary) else None
     objective = summary.objective if summary is not None else _objective(material.config)
     sign = 1 if direction_of(objective) == "max" else -1
     trials = [trial for trial in material.trials if trial.score is not None]

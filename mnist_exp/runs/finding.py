@@ -9,18 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from mnist_exp.config.commands import resume_command
-from mnist_exp.config.parsing import parse_tree
 from mnist_exp.config.schema import Config
 from mnist_exp.errors import ConfigError, nearest
-from mnist_exp.runs.run import DamagedRun, RunResult, read_run, read_tree
+from mnist_exp.runs.folder import MANIFEST
+from mnist_exp.runs.run import DamagedRun, Run, parse_config, read_run, read_tree, refused
 from mnist_exp.words import shortened
 
-_MANIFEST, _SWEEP, _EARLIER = "manifest.json", "sweep.json", "earlier"
+_SWEEP, _EARLIER = "sweep.json", "earlier"
 # A run lies in its sweep's folder, or in an experiment's in there; `runs` holds sweeps.
 _DEPTH = 3
 _ANY_DEPTH = "**"
 LATEST, BEST = "latest", "best"
-_MANIFEST_NAME = "manifest.json"
 _ACCEPTED = f"Accepted: {LATEST}, {BEST}, or a run's directory."
 
 
@@ -93,7 +92,7 @@ def _runs_matched(path: Path) -> Iterator[Path]:
 def _runs_below(folder: Path, depth: int | None) -> Iterator[Path]:
     """Yields the runs in a folder, itself included, links to folders not followed."""
     for place, folders, files in os.walk(folder):
-        if _MANIFEST in files or _is_run(Path(place)):
+        if MANIFEST in files or _is_run(Path(place)):
             folders.clear()
             yield Path(place)
             continue
@@ -116,7 +115,7 @@ def _parts_match(parts: Sequence[str], patterns: Sequence[str]) -> bool:
 
 
 def _is_run(path: Path) -> bool:
-    return os.path.lexists(path / _MANIFEST)
+    return os.path.lexists(path / MANIFEST)
 
 
 def _missing(path: Path) -> ConfigError:
@@ -187,7 +186,7 @@ def choose_stopped(text: str, runs_dir: Path) -> Path:
     return max(stopped, key=lambda run: run.manifest.started_at).path
 
 
-def _can_go_on(run: RunResult) -> bool:
+def _can_go_on(run: Run) -> bool:
     manifest = run.manifest
     return (
         run.status in ("interrupted", "lost", "failed")
@@ -196,7 +195,7 @@ def _can_go_on(run: RunResult) -> bool:
     )
 
 
-def read_finished(path: Path) -> tuple[RunResult, Config]:
+def read_finished(path: Path) -> tuple[Run, Config]:
     """Reads a completed training or search, which may be anybody's.
 
     Args:
@@ -208,28 +207,23 @@ def read_finished(path: Path) -> tuple[RunResult, Config]:
     Raises:
         ConfigError: It is not completed, or a file is missing, damaged or not accepted any more.
     """
-    try:
+    with refused("run: "):
         run = read_run(path)
-    except DamagedRun as error:
-        raise ConfigError(f"run: {error}.") from error
     if run.summary is None:
         raise ConfigError(
             f"run: {path} is {run.status} (mode={run.manifest.mode}).",
             f"A completed training or search is needed.{_way_on(run)}",
         )
-    try:
-        return run, parse_tree(run.config)
-    except ConfigError as error:
-        raise ConfigError(f"run: {path / 'config.yaml'}: {error.message}", error.hint) from error
+    return run, parse_config(run, "run: ")
 
 
-def _way_on(run: RunResult) -> str:
+def _way_on(run: Run) -> str:
     """Says how a run that was stopped comes to its end."""
     if run.manifest.mode == "verify" or run.status not in ("interrupted", "lost"):
         return ""
     tree: dict[str, Any] = {}
     with suppress(ConfigError):
-        tree = read_tree(run.path / "config.yaml")
+        tree = read_tree(run.path)
     return f" Go on with it: {resume_command(run.path, tree, run.manifest.folder)}"
 
 
@@ -256,18 +250,18 @@ def _choose_training(text: str, runs_dir: Path) -> Path:
     return max(scored, key=lambda run: run.result.val_accuracy or 0.0).path
 
 
-def _images(run: RunResult) -> tuple[str, str | None]:
+def _images(run: Run) -> tuple[str, str | None]:
     return run.data.train_sha256, run.data.split_sha256
 
 
-def _completed_trainings(runs_dir: Path) -> Iterator[RunResult]:
+def _completed_trainings(runs_dir: Path) -> Iterator[Run]:
     """Yields the trainings in a folder that can be asked."""
     for run in _readable_runs(runs_dir):
         if run.is_training and run.best_checkpoint_bytes is not None:
             yield run
 
 
-def _readable_runs(runs_dir: Path) -> Iterator[RunResult]:
+def _readable_runs(runs_dir: Path) -> Iterator[Run]:
     """Yields what is readable in a folder; damaged runs are passed over."""
     if not runs_dir.is_dir():
         return
@@ -290,8 +284,8 @@ def _only_run(place: Path) -> Path:
     if len(found) == 1:
         return found[0]
     if not found:
-        run = next((parent for parent in place.parents if (parent / _MANIFEST_NAME).exists()), None)
-        hint = f"Name the directory {run}." if run else f"A run's directory has a {_MANIFEST_NAME}."
+        run = next((parent for parent in place.parents if (parent / MANIFEST).exists()), None)
+        hint = f"Name the directory {run}." if run else f"A run's directory has a {MANIFEST}."
         raise ConfigError(f"run: {place} is no run's directory.", hint)
     raise ConfigError(f"run: {place} holds {len(found):,} runs.", f"Name one, such as {found[0]}.")
 

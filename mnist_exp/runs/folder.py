@@ -3,14 +3,11 @@
 import fcntl
 import os
 import stat
-import struct
 import sys
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar, cast
-from zipfile import BadZipFile, ZipFile
+from typing import Any, BinaryIO, TypeVar
 
 import msgspec
 import msgspec.yaml
@@ -20,19 +17,18 @@ from mnist_exp.config.trees import DEEPEST, MOST_LETTERS, MOST_NODES, find_odd
 from mnist_exp.words import shortened
 
 _Record = TypeVar("_Record")
+
+MANIFEST, CONFIG, OVERRIDES, LOG = "manifest.json", "config.yaml", "overrides.yaml", "train.log"
+METRICS, SUMMARY, PREDICTIONS, TRIALS = "metrics.jsonl", "summary.json", "predictions.npz", "trials.jsonl"
+CHECKPOINTS, PLOTS, PAGE = "checkpoints", "plots", "report.html"
+BEST, LAST = f"{CHECKPOINTS}/best.keras", f"{CHECKPOINTS}/last.keras"
+"""What is in a run's directory."""
+
 MAX_CONFIG_BYTES, MAX_MANIFEST_BYTES = 5_000_000, 1_000_000
 """How large a run's `config.yaml` and `manifest.json` may be."""
 
 _MOST_EVENTS = 3 * MOST_NODES
 _PIECE_BYTES = 2**22
-MOST_AT_ONCE = 2**20
-"""How many bytes a reader of a member may ask for at a time."""
-
-READING_ERRORS = (
-    OSError, EOFError, ValueError, RuntimeError, ArithmeticError, LookupError, BadZipFile, zlib.error,
-    struct.error,
-)  # fmt: skip
-"""What a damaged archive makes zipfile raise."""
 
 
 class DamagedRun(Exception):  # noqa: N818 - says what the run is, not that the reader failed
@@ -49,7 +45,7 @@ class DamagedRun(Exception):  # noqa: N818 - says what the run is, not that the 
 
 
 class RunFolder:
-    """An open run directory.
+    """An open run directory; its files are named by their path in it, such as `checkpoints/best.keras`.
 
     Args:
         path: The directory.
@@ -82,9 +78,11 @@ class RunFolder:
         # A link is not followed, and a pipe that nobody writes to does not keep anyone waiting.
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
         try:
-            descriptor = os.open(name, flags, dir_fd=self._descriptor)
+            with self._parent(name) as (parent, last):
+                descriptor = os.open(last, flags, dir_fd=parent)
         except OSError as error:
-            is_link = stat.S_ISLNK(self._mode(name))
+            known = self._stat(name)
+            is_link = known is not None and stat.S_ISLNK(known.st_mode)
             reason = "a link, which is not followed" if is_link else error.strerror or str(error)
             raise self.damaged(name, reason) from error
         found = os.fstat(descriptor)
@@ -153,20 +151,10 @@ class RunFolder:
             if depth > DEEPEST or number > _MOST_EVENTS:
                 raise self.damaged(name, "larger or nested deeper than any configuration")
 
-    def size_of(self, folder: str, name: str) -> int | None:
-        """Says how many bytes a file in a folder of this directory has; None for no plain file."""
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY
-        try:
-            inner = os.open(folder, flags, dir_fd=self._descriptor)
-        except OSError:
-            return None
-        try:
-            found = os.stat(name, dir_fd=inner, follow_symlinks=False)
-        except OSError:
-            return None
-        finally:
-            os.close(inner)
-        return found.st_size if stat.S_ISREG(found.st_mode) else None
+    def size_of(self, name: str) -> int | None:
+        """Says how many bytes a file has; None for no plain file."""
+        found = self._stat(name)
+        return found.st_size if found is not None and stat.S_ISREG(found.st_mode) else None
 
     def refuse_links(self) -> None:
         """Makes sure that nothing in this directory leads out of it, before anyone writes in it."""
@@ -177,7 +165,7 @@ class RunFolder:
 
     def has(self, name: str) -> bool:
         """Says whether there is anything of that name."""
-        return self._mode(name) != 0
+        return self._stat(name) is not None
 
     def is_locked(self, name: str) -> bool:
         """Says whether some process holds the lock on a file, as `locks.is_taken` does for one's own."""
@@ -192,38 +180,23 @@ class RunFolder:
                 return True
         return False
 
-    def _mode(self, name: str) -> int:
+    def _stat(self, name: str) -> os.stat_result | None:
         try:
-            return os.stat(name, dir_fd=self._descriptor, follow_symlinks=False).st_mode
+            with self._parent(name) as (parent, last):
+                return os.stat(last, dir_fd=parent, follow_symlinks=False)
         except OSError:
-            return 0
+            return None
 
-
-def open_archive(file: BinaryIO) -> ZipFile:
-    """Opens a zip file.
-
-    zipfile reads the list of contents in one piece, as long as the file itself says: millions of
-    entries, gigabytes of memory. Here it may be a megabyte, which is twenty thousand entries.
-
-    Args:
-        file: Open; stays open when the archive is closed.
-
-    Raises:
-        BadZipFile: It is none.
-        ValueError: Its list of contents is longer.
-    """
-    return ZipFile(cast("BinaryIO", _InPieces(file)))
-
-
-class _InPieces:
-    """A file that gives a megabyte at a time, and refuses to give more."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self.seek, self.tell, self.seekable = file.seek, file.tell, file.seekable
-
-    def read(self, size: int = -1) -> bytes:
-        content = self._file.read(min(size, MOST_AT_ONCE + 1) if size >= 0 else MOST_AT_ONCE + 1)
-        if len(content) > MOST_AT_ONCE:
-            raise ValueError(f"its list of contents has more than {MOST_AT_ONCE:,} bytes")
-        return content
+    @contextmanager
+    def _parent(self, name: str) -> Iterator[tuple[int, str]]:
+        """Opens the folder that a file is in, unless it is a link; yields it and the file's own name."""
+        folder, _, last = name.rpartition("/")
+        if not folder:
+            yield self._descriptor, last
+            return
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY
+        inner = os.open(folder, flags, dir_fd=self._descriptor)
+        try:
+            yield inner, last
+        finally:
+            os.close(inner)

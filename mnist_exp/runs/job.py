@@ -7,8 +7,19 @@ from typing import Any
 from mnist_exp.config.schema import Config
 from mnist_exp.errors import ConfigError, RunError
 from mnist_exp.runs import provenance, writer
-from mnist_exp.runs.records import Manifest, SweepPlace
-from mnist_exp.runs.run import SEARCH_BUDGET
+from mnist_exp.runs.records import (
+    Manifest,
+    SweepPlace,
+)
+from mnist_exp.runs.run import Run, parse_config
+
+SEARCH_BUDGET = ("tuner.max_trials", "tuner.max_minutes", "tuner.patience_trials")
+"""What ends a search."""
+
+_MAY_CHANGE = {
+    "train": ("training.epochs", "data.path", "training.teacher.run"),
+    "tune": (*SEARCH_BUDGET, "tuner.workers", "data.path"),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,3 +103,42 @@ def open_run(job: Job) -> writer.RunDirectory:
         run.remove()
         raise ConfigError(f"runs_dir: {error.message}", error.hint) from error
     return run
+
+
+def resumed_tree(run_path: Path, requested: dict[str, Any], typed: list[str]) -> dict[str, Any]:
+    """Reads a run's configuration to go on with it, other budgets included.
+
+    Args:
+        run_path: The run's directory.
+        requested: What was composed this time.
+        typed: The overrides that this came from.
+
+    Raises:
+        ConfigError: The run cannot be gone on with, or not with these overrides.
+    """
+    run = Run(run_path)
+    planned, tree = parse_config(run), run.config
+    accepted = _MAY_CHANGE[planned.mode]
+    for override in typed:
+        key = override.partition("=")[0].lstrip("+~")
+        if key in accepted:
+            _copy(key.split("."), requested, tree)
+        elif key != "resume" and override != f"mode={planned.mode}":
+            raise ConfigError(
+                f"{key}: {run_path} goes on with its own configuration; this cannot be changed.",
+                f"Accepted beside mode={planned.mode} resume=…: {', '.join(accepted)}.",
+            )
+    if tree["training"]["epochs"] < planned.training.epochs:
+        raise ConfigError(
+            f"training.epochs: got {tree['training']['epochs']}; {run_path} has {planned.training.epochs}.",
+            "They can be raised.",
+        )
+    return tree
+
+
+def _copy(parts: list[str], source: dict[str, Any], target: dict[str, Any]) -> None:
+    """Gives the key of these parts the value that it has in another tree."""
+    *groups, name = parts
+    for group in groups:
+        source, target = source[group], target[group]
+    target[name] = source[name]

@@ -7,9 +7,9 @@ from pathlib import Path
 from mnist_exp.config.schema import Config, SplitName
 from mnist_exp.errors import ConfigError
 from mnist_exp.runs.finding import choose_run, find_runs, read_finished
-from mnist_exp.runs.run import RunResult
+from mnist_exp.runs.run import Run
 
-Member = tuple[RunResult, Config]
+Member = tuple[Run, Config]
 
 
 def read_members(asked: str | Sequence[str], runs_dir: Path) -> list[Member]:
@@ -44,9 +44,9 @@ def _paths(word: str, runs_dir: Path) -> list[Path]:
         raise ConfigError(f"run: {error.message.removeprefix('runs: ')}", error.hint) from error
 
 
-def _refuse_twice(runs: Sequence[RunResult]) -> None:
+def _refuse_twice(runs: Sequence[Run]) -> None:
     """Refuses a run that is named twice, or a copy of one: it would count twice."""
-    seen: dict[tuple[str, str], RunResult] = {}
+    seen: dict[tuple[str, str], Run] = {}
     for run in runs:
         other = seen.setdefault((run.manifest.run_id, run.manifest.started_at), run)
         if other is not run:
@@ -54,7 +54,7 @@ def _refuse_twice(runs: Sequence[RunResult]) -> None:
             raise ConfigError(f"run: {run.path} is named twice{also}.", "Name each run once.")
 
 
-def _refuse_repetitions(runs: Sequence[RunResult]) -> None:
+def _refuse_repetitions(runs: Sequence[Run]) -> None:
     for run in runs:
         if run.manifest.mode == "verify":
             raise ConfigError(

@@ -1,55 +1,151 @@
-"""One run, read from its directory: what it was, how it ended, what it came to."""
+"""One run, read from its directory, which may be anybody's: what it was, how it ended, what it came to."""
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from io import BytesIO
+from itertools import islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
+
+import msgspec
+import numpy as np
+import yaml
+from numpy.typing import NDArray
 
 from mnist_exp.config.parsing import parse_tree
 from mnist_exp.config.schema import Config
 from mnist_exp.errors import ConfigError
-from mnist_exp.runs import predictions
-from mnist_exp.runs.folder import MAX_CONFIG_BYTES, MAX_MANIFEST_BYTES, DamagedRun, RunFolder
-from mnist_exp.runs.predictions import Predictions, PredictionsError, read_predictions
-from mnist_exp.runs.records import DataRecord, EpochMetrics, Manifest, SearchSummary, Summary
+from mnist_exp.runs import folder
+from mnist_exp.runs.archives import (
+    READING_ERRORS,
+    ArrayKind,
+    FormatError,
+    open_archive,
+    read_member,
+    read_npz,
+)
+from mnist_exp.runs.folder import BEST, LAST, DamagedRun, RunFolder
+from mnist_exp.runs.records import DataRecord, EpochMetrics, Manifest, SearchSummary, Summary, TrialRecord
+from mnist_exp.words import shortened
 
 RunStatus = Literal["completed", "failed", "interrupted", "running", "lost"]
-_MAX_SUMMARY_BYTES = 5_000_000
-_MAX_METRICS_BYTES = 50_000_000
+Arrays = Mapping[str, NDArray[Any]]
+_Record = TypeVar("_Record")
+_MAX_SUMMARY_BYTES, _MAX_LINES_BYTES = 5_000_000, 50_000_000
+_MAX_PREDICTIONS_BYTES, _MAX_CHECKPOINT_BYTES = 500_000_000, 2_000_000_000
 _MOST = 10**15
-_METRICS, _LOG = "metrics.jsonl", "train.log"
-SEARCH_BUDGET = ("tuner.max_trials", "tuner.max_minutes", "tuner.patience_trials")
-"""What ends a search."""
-
-_MAY_CHANGE = {
-    "train": ("training.epochs", "data.path", "training.teacher.run"),
-    "tune": (*SEARCH_BUDGET, "tuner.workers", "data.path"),
+_MOST_IMAGES, _MOST_CLASSES = 5_000_000, 256
+_KINDS = {
+    "probabilities": ArrayKind(np.float32, (_MOST_IMAGES, _MOST_CLASSES)),
+    "labels": ArrayKind(np.uint8, (_MOST_IMAGES,)),
 }
+_WEIGHTS = "model.weights.h5"
 
-__all__ = ["DamagedRun", "RunResult", "RunStatus", "read_run"]
+__all__ = ["DamagedRun", "Run", "RunStatus", "read_run"]
 
 
 @dataclass(frozen=True, eq=False)
-class RunResult:
-    """One run's directory.
+class Predictions:
+    """A network's choices: two bytes an image, so that those of a thousand runs can be kept.
 
     Attributes:
-        path: As it was named.
-        manifest: What was run, on what, and how it ended.
-        status: The manifest's; `lost` where it says running and no process is at work.
-        config: The whole configuration, resolved; empty unless completed.
-        summary: What it came to; a `SearchSummary` with `mode=tune`; null unless completed.
-        best_checkpoint_bytes: Size of `checkpoints/best.keras`; null without one.
-        has_predictions: Whether there is a `predictions.npz`.
+        labels: True classes, uint8 (N,).
+        predicted: The most probable classes, uint8 (N,).
+        num_classes: Number of classes that it chose from.
     """
 
-    path: Path
-    manifest: Manifest
-    status: RunStatus
-    config: dict[str, Any]
-    summary: Summary | None
-    best_checkpoint_bytes: int | None
-    has_predictions: bool
+    labels: NDArray[np.uint8]
+    predicted: NDArray[np.uint8]
+    num_classes: int
+
+    @property
+    def correct(self) -> NDArray[np.bool_]:
+        """Whether each choice is right (N,)."""
+        return self.labels == self.predicted
+
+
+@dataclass(frozen=True, eq=False)
+class Answers(Predictions):
+    """A network's choices and what they came from.
+
+    Attributes:
+        probabilities: float32 (N, C).
+    """
+
+    probabilities: NDArray[np.float32]
+
+
+class Run:
+    """One run's directory, of which nothing is read before it is asked for.
+
+    What is large is read anew each time, by a method called `read_…`; all else is kept.
+
+    Args:
+        path: The directory, as it was named.
+
+    Raises:
+        DamagedRun: So does whatever reads: a file is missing, damaged, too large or a link, or two
+            contradict each other.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def damaged(self, name: str, reason: str) -> DamagedRun:
+        """Makes the error that says what is wrong with a file."""
+        return DamagedRun(self.path, f"{name}: {reason}")
+
+    @cached_property
+    def manifest(self) -> Manifest:
+        """What was run, on what, and how it ended."""
+        return self._read_json(folder.MANIFEST, Manifest, folder.MAX_MANIFEST_BYTES)
+
+    @cached_property
+    def status(self) -> RunStatus:
+        """The manifest's; `lost` where it says running and no process is at work."""
+        if self.manifest.status != "running":
+            return self.manifest.status
+        with RunFolder(self.path) as files:
+            if files.is_locked(folder.LOG):
+                return "running"
+        # It may have ended between the two looks.
+        del self.manifest
+        return "lost" if self.manifest.status == "running" else self.manifest.status
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """The whole configuration, resolved."""
+        with RunFolder(self.path) as files:
+            return files.read_yaml(folder.CONFIG, folder.MAX_CONFIG_BYTES)
+
+    @cached_property
+    def summary(self) -> Summary | None:
+        """What it came to; a `SearchSummary` with `mode=tune`; None unless a network was completed."""
+        if self.status != "completed" or self.manifest.mode not in ("train", "tune", "verify"):
+            return None
+        data = self.manifest.data
+        if data is None or data.test_sha256 is None or not 1 <= data.num_test <= _MOST_IMAGES:
+            raise self.damaged(folder.MANIFEST, "completed, and it does not say on which test images")
+        if not (0 <= data.num_train < _MOST and 0 <= data.num_validation < _MOST):
+            raise self.damaged(folder.MANIFEST, "its numbers of images are none")
+        kind = SearchSummary if self.manifest.mode == "tune" else Summary
+        summary = self._read_json(folder.SUMMARY, kind, _MAX_SUMMARY_BYTES)
+        if problem := _find_impossible(summary):
+            raise self.damaged(folder.SUMMARY, problem)
+        return summary
+
+    @cached_property
+    def best_checkpoint_bytes(self) -> int | None:
+        """Size of `checkpoints/best.keras`; None without one."""
+        with RunFolder(self.path) as files:
+            return files.size_of(BEST)
+
+    @cached_property
+    def has_predictions(self) -> bool:
+        """Whether there is a `predictions.npz`."""
+        return self.has(folder.PREDICTIONS)
 
     @property
     def is_training(self) -> bool:
@@ -75,44 +171,130 @@ class RunResult:
 
     @cached_property
     def predictions(self) -> Predictions | None:
-        """What it said of the test images; None without a `predictions.npz`.
+        """What it said of the test images; see `read_answers`."""
+        found = self.read_answers()
+        return None if found is None else Predictions(found.labels, found.predicted, found.num_classes)
 
-        Raises:
-            DamagedRun: The file is damaged or contradicts the summary.
-        """
-        if not self.has_predictions:
-            return None
-        with RunFolder(self.path) as folder:
-            with folder.open(predictions.NAME, predictions.MAX_BYTES) as file:
-                try:
-                    found = read_predictions(file)
-                except PredictionsError as error:
-                    raise folder.damaged(predictions.NAME, str(error)) from error
-            self._check_predictions(folder, found)
+    @cached_property
+    def arrays(self) -> Mapping[str, Arrays]:
+        """File to its arrays by their names: checkpoints, then `predictions.npz`; of those that are there."""
+        with RunFolder(self.path) as files:
+            names = [name for name in (BEST, LAST) if files.size_of(name) is not None]
+        found: dict[str, Arrays] = {name: self.read_weights(name) for name in names}
+        if (answers := self.read_answers()) is not None:
+            found[folder.PREDICTIONS] = {"probabilities": answers.probabilities, "labels": answers.labels}
         return found
 
-    def _check_predictions(self, folder: RunFolder, found: Predictions) -> None:
-        """Makes sure that predictions, manifest and summary tell of the same test."""
-        count = len(found.labels)
+    def has(self, name: str) -> bool:
+        """Says whether there is a file of that name."""
+        with RunFolder(self.path) as files:
+            return files.has(name)
+
+    def read_answers(self) -> Answers | None:
+        """Reads what a completed run said of the test images; None without a `predictions.npz`.
+
+        Arrays, manifest and summary tell of the same test; else the file counts as damaged.
+        """
+        if self.summary is None or not self.has_predictions:
+            return None
+        with RunFolder(self.path) as files, files.open(folder.PREDICTIONS, _MAX_PREDICTIONS_BYTES) as file:
+            try:
+                arrays = read_npz(file, _KINDS, _MAX_PREDICTIONS_BYTES)
+            except FormatError as error:
+                raise self.damaged(folder.PREDICTIONS, str(error)) from error
+        probabilities = arrays["probabilities"]
+        predicted = probabilities.argmax(axis=1).astype(np.uint8)
+        found = Answers(arrays["labels"], predicted, probabilities.shape[1], probabilities)
+        if problem := self._find_problem(found):
+            raise self.damaged(folder.PREDICTIONS, problem)
+        return found
+
+    def _find_problem(self, found: Answers) -> str:
+        """Says why these are no predictions, or not those that manifest and summary tell of."""
+        count, num_classes = found.probabilities.shape
+        if count != len(found.labels):
+            return f"probabilities of {count:,} images with {len(found.labels):,} labels"
+        if not np.isfinite(found.probabilities).all():
+            return "probabilities that are no finite numbers"
+        if found.labels.max() >= num_classes:
+            return f"labels up to {found.labels.max()} with {num_classes} classes"
         if count != self.data.num_test:
-            reason = f"{count:,} images, {self.data.num_test:,} in manifest.json"
-            raise folder.damaged(predictions.NAME, reason)
+            return f"{count:,} images, {self.data.num_test:,} in manifest.json"
         measured = float(found.correct.mean())
         if abs(measured - self.result.test_accuracy) > 0.5 / count:
-            reason = f"an accuracy of {measured:.4%}, {self.result.test_accuracy:.4%} in summary.json"
-            raise folder.damaged(predictions.NAME, reason)
+            return f"an accuracy of {measured:.4%}, {self.result.test_accuracy:.4%} in summary.json"
+        return ""
 
     def read_metrics(self) -> list[EpochMetrics]:
-        """Reads the rows of `metrics.jsonl`.
+        """Reads the rows of `metrics.jsonl`, at least one."""
+        rows = self._read_lines(folder.METRICS, EpochMetrics)
+        if not rows:
+            raise self.damaged(folder.METRICS, "holds no epoch")
+        if not all(0 <= row.epoch < _MOST for row in rows):
+            raise self.damaged(folder.METRICS, "an epoch that none can be")
+        return rows
 
-        Raises:
-            DamagedRun: The file is damaged, too large, or has no rows.
+    def read_trials(self) -> list[TrialRecord]:
+        """Reads a search's `trials.jsonl`; none without one."""
+        if not self.has(folder.TRIALS):
+            return []
+        trials = self._read_lines(folder.TRIALS, TrialRecord)
+        if not all(0 <= trial.trial < _MOST for trial in trials):
+            raise self.damaged(folder.TRIALS, "a number of a trial that none can be")
+        return trials
+
+    def read_overrides(self) -> list[str] | None:
+        """Reads what was typed, a flat list of texts; None without an `overrides.yaml`."""
+        if not self.has(folder.OVERRIDES):
+            return None
+        with RunFolder(self.path) as files:
+            content = files.read(folder.OVERRIDES, folder.MAX_CONFIG_BYTES)
+        try:
+            # Looked at first, and no further than needed: the parser may not survive what is nested deeply.
+            starts = (yaml.CollectionStartEvent, yaml.AliasEvent)
+            found = (isinstance(event, starts) for event in yaml.parse(content, Loader=yaml.CSafeLoader))
+            if sum(islice(filter(None, found), 2)) > 1:
+                raise self.damaged(folder.OVERRIDES, "no flat list")
+            return msgspec.yaml.decode(content, type=list[str])
+        except (msgspec.DecodeError, yaml.YAMLError, ValueError, TypeError) as error:
+            words = " ".join(str(error).split())
+            raise self.damaged(folder.OVERRIDES, f"not readable as YAML: {words}") from error
+
+    def read_checkpoint(self, name: str) -> bytes:
+        """Reads a checkpoint, `BEST` or `LAST`: an archive that unpacks to no more than two gigabytes."""
+        with RunFolder(self.path) as files:
+            if files.size_of(name) is None:
+                raise self.damaged(name, "missing, or a link, which is not followed")
+            content = files.read(name, _MAX_CHECKPOINT_BYTES)
+        try:
+            open_archive(BytesIO(content), _MAX_CHECKPOINT_BYTES).close()
+        except READING_ERRORS as error:
+            raise self.damaged(name, shortened(str(error), 200)) from error
+        return content
+
+    def read_weights(self, name: str) -> Arrays:
+        """Reads every array of a checkpoint's weights; neither Keras is loaded nor anything run.
+
+        Returns:
+            From the array's path in the file, such as `layers/dense/vars/0`, to the array.
         """
-        with RunFolder(self.path) as folder:
-            return _read_metrics(folder)
+        content = self.read_checkpoint(name)
+        try:
+            with open_archive(BytesIO(content)) as archive:
+                return _read_arrays(read_member(archive, _WEIGHTS))
+        except (*READING_ERRORS, TypeError) as error:
+            raise self.damaged(name, shortened(" ".join(str(error).split()), 200)) from error
+
+    def _read_json(self, name: str, kind: type[_Record], max_bytes: int) -> _Record:
+        with RunFolder(self.path) as files:
+            return files.read_json(name, kind, max_bytes)
+
+    def _read_lines(self, name: str, kind: type[_Record]) -> list[_Record]:
+        with RunFolder(self.path) as files:
+            return files.read_lines(name, kind, _MAX_LINES_BYTES)
 
 
-def read_run(path: Path) -> RunResult:
+def read_run(path: Path) -> Run:
     """Reads a run's directory; of a completed run, every file that a comparison needs is checked.
 
     Args:
@@ -121,70 +303,76 @@ def read_run(path: Path) -> RunResult:
     Raises:
         DamagedRun: A file is missing, damaged, too large or a link, or two contradict each other.
     """
-    with RunFolder(path) as folder:
-        manifest, status = _read_manifest(folder)
-        is_completed = status == "completed"
-        run = RunResult(
-            path=path,
-            manifest=manifest,
-            status=status,
-            config=folder.read_yaml("config.yaml", MAX_CONFIG_BYTES) if is_completed else {},
-            summary=_read_summary(folder, manifest) if is_completed else None,
-            best_checkpoint_bytes=folder.size_of("checkpoints", "best.keras"),
-            has_predictions=folder.has(predictions.NAME),
-        )
+    run = Run(path)
+    if run.status == "completed":
+        _ = run.config, run.best_checkpoint_bytes, run.has_predictions
         if run.is_training:
-            _read_metrics(folder)
+            run.read_metrics()
     return run
 
 
-def _read_manifest(folder: RunFolder) -> tuple[Manifest, RunStatus]:
-    """Reads the manifest, and finds out whether a run that calls itself running is."""
-    manifest = folder.read_json("manifest.json", Manifest, MAX_MANIFEST_BYTES)
-    if manifest.status != "running" or folder.is_locked(_LOG):
-        return manifest, manifest.status
-    # It may have ended between the two looks.
-    manifest = folder.read_json("manifest.json", Manifest, MAX_MANIFEST_BYTES)
-    return manifest, "lost" if manifest.status == "running" else manifest.status
-
-
-def _read_summary(folder: RunFolder, manifest: Manifest) -> Summary | None:
-    """Reads the summary of a training, a search or a repetition; None for other modes."""
-    if manifest.mode not in ("train", "tune", "verify"):
-        return None
-    data = manifest.data
-    if data is None or data.test_sha256 is None or not 1 <= data.num_test <= predictions.MOST_IMAGES:
-        raise folder.damaged("manifest.json", "completed, and it does not say on which test images")
-    if not (0 <= data.num_train < _MOST and 0 <= data.num_validation < _MOST):
-        raise folder.damaged("manifest.json", "its numbers of images are none")
-    kind = SearchSummary if manifest.mode == "tune" else Summary
-    summary = folder.read_json("summary.json", kind, _MAX_SUMMARY_BYTES)
-    _check_summary(folder, summary)
-    return summary
-
-
-def _check_summary(folder: RunFolder, summary: Summary) -> None:
-    """Refuses numbers that no run can come to."""
+def _find_impossible(summary: Summary) -> str:
+    """Says which number no run can come to; empty where there is none."""
     shares = [("test_accuracy", summary.test_accuracy), ("val_accuracy", summary.val_accuracy)]
     if isinstance(summary, SearchSummary):
         shares += [("winner_test_accuracies", share) for share in summary.winner_test_accuracies]
     for name, share in shares:
         if share is not None and not 0 <= share <= 1:
-            raise folder.damaged("summary.json", f"{name} is {share}; a share is needed")
+            return f"{name} is {share}; a share is needed"
     for name in ("test_loss", "train_s", "seconds_per_epoch", "ms_per_image", "num_params", "epochs"):
-        number = getattr(summary, name)
         # No words about how large: a number may have thousands of digits.
-        if not 0 <= number < _MOST:
-            raise folder.damaged("summary.json", f"{name} is no size or duration")
+        if not 0 <= getattr(summary, name) < _MOST:
+            return f"{name} is no size or duration"
     if not 1 <= summary.best_epoch <= max(summary.epochs, 1):
-        raise folder.damaged("summary.json", "best_epoch is none of the epochs")
+        return "best_epoch is none of the epochs"
+    return ""
 
 
-def _read_metrics(folder: RunFolder) -> list[EpochMetrics]:
-    rows = folder.read_lines(_METRICS, EpochMetrics, _MAX_METRICS_BYTES)
-    if not rows:
-        raise folder.damaged(_METRICS, "holds no epoch")
-    return rows
+def _read_arrays(content: bytes) -> dict[str, NDArray[Any]]:
+    """Reads every array of an HDF5 file; links are not followed."""
+    # Imported here: most modes have no use for it.
+    import h5py
+
+    found: dict[str, NDArray[Any]] = {}
+
+    def read(name: str, item: object) -> None:
+        if not isinstance(item, h5py.Dataset):
+            return
+        if item.external or item.is_virtual or item.dtype.hasobject:
+            raise ValueError(f"{name} does not hold its own numbers")
+        if item.nbytes + sum(array.nbytes for array in found.values()) > _MAX_CHECKPOINT_BYTES:
+            raise ValueError(f"unpacks to more than {_MAX_CHECKPOINT_BYTES:,} bytes")
+        found[name] = np.asarray(item[()])
+
+    with h5py.File(BytesIO(content), "r") as file:
+        file.visititems(read)
+    return found
+
+
+@contextmanager
+def refused(prefix: str = "") -> Iterator[None]:
+    """Makes a damaged run an error of whoever named it.
+
+    Args:
+        prefix: Of the message: `run: `, where that is the key that it was named by.
+
+    Raises:
+        ConfigError: The block found a run damaged.
+    """
+    try:
+        yield
+    except DamagedRun as error:
+        raise ConfigError(f"{prefix}{error}.") from error
+
+
+def read_tree(run_path: Path) -> dict[str, Any]:
+    """Reads a run's `config.yaml` as it stands.
+
+    Raises:
+        ConfigError: It is missing or damaged.
+    """
+    with refused():
+        return Run(run_path).config
 
 
 def read_config(run_path: Path) -> Config:
@@ -196,59 +384,14 @@ def read_config(run_path: Path) -> Config:
     Raises:
         ConfigError: Its `config.yaml` is missing, damaged, or not accepted any more.
     """
-    tree = read_tree(run_path / "config.yaml")
+    return parse_config(Run(run_path))
+
+
+def parse_config(run: Run, prefix: str = "") -> Config:
+    """Gives a run's configuration; see `read_config` and `refused`."""
+    with refused(prefix):
+        tree = run.config
     try:
         return parse_tree(tree)
     except ConfigError as error:
-        raise ConfigError(f"{run_path / 'config.yaml'}: {error.message}", error.hint) from error
-
-
-def resumed_tree(run_path: Path, requested: dict[str, Any], typed: list[str]) -> dict[str, Any]:
-    """Reads a run's configuration to go on with it, other budgets included.
-
-    Args:
-        run_path: The run's directory.
-        requested: What was composed this time.
-        typed: The overrides that this came from.
-
-    Raises:
-        ConfigError: The run cannot be gone on with, or not with these overrides.
-    """
-    planned, tree = read_config(run_path), read_tree(run_path / "config.yaml")
-    accepted = _MAY_CHANGE[planned.mode]
-    for override in typed:
-        key = override.partition("=")[0].lstrip("+~")
-        if key in accepted:
-            _copy(key.split("."), requested, tree)
-        elif key != "resume" and override != f"mode={planned.mode}":
-            raise ConfigError(
-                f"{key}: {run_path} goes on with its own configuration; this cannot be changed.",
-                f"Accepted beside mode={planned.mode} resume=…: {', '.join(accepted)}.",
-            )
-    if tree["training"]["epochs"] < planned.training.epochs:
-        raise ConfigError(
-            f"training.epochs: got {tree['training']['epochs']}; {run_path} has {planned.training.epochs}.",
-            "They can be raised.",
-        )
-    return tree
-
-
-def _copy(parts: list[str], source: dict[str, Any], target: dict[str, Any]) -> None:
-    """Gives the key of these parts the value that it has in another tree."""
-    *groups, name = parts
-    for group in groups:
-        source, target = source[group], target[group]
-    target[name] = source[name]
-
-
-def read_tree(path: Path) -> dict[str, Any]:
-    """Reads a run's `config.yaml` as it stands.
-
-    Raises:
-        ConfigError: It is missing or damaged.
-    """
-    try:
-        with RunFolder(path.parent) as folder:
-            return folder.read_yaml(path.name, MAX_CONFIG_BYTES)
-    except DamagedRun as error:
-        raise ConfigError(f"{error}.") from error
+        raise ConfigError(f"{prefix}{run.path / folder.CONFIG}: {error.message}", error.hint) from error

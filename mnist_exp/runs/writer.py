@@ -14,16 +14,28 @@ import msgspec.yaml
 
 from mnist_exp.errors import ConfigError, ExperimentError, RunError, words_of
 from mnist_exp.runs import files
-from mnist_exp.runs.folder import MAX_MANIFEST_BYTES, DamagedRun, RunFolder
+from mnist_exp.runs.folder import (
+    BEST,
+    CHECKPOINTS,
+    CONFIG,
+    LAST,
+    LOG,
+    MANIFEST,
+    MAX_MANIFEST_BYTES,
+    METRICS,
+    OVERRIDES,
+    PLOTS,
+    PREDICTIONS,
+    SUMMARY,
+    DamagedRun,
+    RunFolder,
+)
 from mnist_exp.runs.provenance import Moment, utc_now
 from mnist_exp.runs.records import EpochMetrics, ErrorRecord, Manifest, Status, Summary
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-
-_LOG, _CHECKPOINTS = "train.log", "checkpoints"
 
 
 class RunDirectory:
@@ -41,16 +53,16 @@ class RunDirectory:
         self.path = path
         self.manifest = manifest
         try:
-            self._lock = files.take(path / _LOG)
+            self._lock = files.take(path / LOG)
         except files.Taken:
             raise ConfigError(
                 f"resume: {path} is still running: another process is at work in it.",
                 "Wait for it, or stop it first.",
             ) from None
-        self.checkpoints_dir = path / _CHECKPOINTS
-        self.plots_dir = path / "plots"
-        self.log_path = path / _LOG
-        self.best_checkpoint_path = self.checkpoints_dir / "best.keras"
+        self.checkpoints_dir = path / CHECKPOINTS
+        self.plots_dir = path / PLOTS
+        self.log_path = path / LOG
+        self.best_checkpoint_path = path / BEST
         self.last_checkpoint_path = last_checkpoint(path)
         self.rows: list[EpochMetrics] = []
 
@@ -66,7 +78,7 @@ class RunDirectory:
     def update_manifest(self, **changes: Any) -> None:
         """Writes `manifest.json` with some fields changed."""
         self.manifest = msgspec.structs.replace(self.manifest, **changes)
-        self._write_json("manifest.json", self.manifest)
+        self._write_json(MANIFEST, self.manifest)
 
     def abandon(self, reason: BaseException) -> None:
         """Marks the run interrupted and removes drafts, when its process is about to end at once."""
@@ -77,15 +89,11 @@ class RunDirectory:
     def write_request(self, config: dict[str, Any], overrides: Sequence[str]) -> None:
         """Writes `config.yaml` (complete, resolved) and `overrides.yaml` (what was typed)."""
         self.write_config(config)
-        files.write_bytes(self.path / "overrides.yaml", msgspec.yaml.encode(list(overrides)))
+        files.write_bytes(self.path / OVERRIDES, msgspec.yaml.encode(list(overrides)))
 
     def write_config(self, config: dict[str, Any]) -> None:
         """Writes `config.yaml`, complete and resolved."""
-        files.write_bytes(self.path / "config.yaml", msgspec.yaml.encode(config))
-
-    def read_overrides(self) -> list[str]:
-        """Reads `overrides.yaml`."""
-        return msgspec.yaml.decode((self.path / "overrides.yaml").read_bytes(), type=list[str])
+        files.write_bytes(self.path / CONFIG, msgspec.yaml.encode(config))
 
     def append_metrics(self, row: EpochMetrics) -> None:
         """Adds an epoch to `metrics.jsonl` and `metrics.csv`."""
@@ -95,7 +103,7 @@ class RunDirectory:
         """Writes `metrics.jsonl` and `metrics.csv`, a row an epoch."""
         self.rows = list(rows)
         lines = [msgspec.json.encode(row) for row in self.rows]
-        files.write_bytes(self.path / "metrics.jsonl", b"\n".join([*lines, b""]))
+        files.write_bytes(self.path / METRICS, b"\n".join([*lines, b""]))
         names = EpochMetrics.__struct_fields__
         values = ([getattr(row, name) for name in names] for row in self.rows)
         table = [",".join("" if value is None else str(value) for value in row) for row in values]
@@ -103,7 +111,7 @@ class RunDirectory:
 
     def write_summary(self, summary: Summary) -> None:
         """Writes `summary.json`."""
-        self._write_json("summary.json", summary)
+        self._write_json(SUMMARY, summary)
 
     def write_predictions(self, probabilities: "NDArray[np.float32]", labels: "NDArray[np.uint8]") -> None:
         """Writes `predictions.npz`: probabilities float32 (N, C), labels uint8 (N,)."""
@@ -112,7 +120,7 @@ class RunDirectory:
         def save(draft: Path) -> None:
             np.savez(draft, probabilities=probabilities.astype(np.float32), labels=labels.astype(np.uint8))
 
-        files.write_with(self.path / "predictions.npz", save)
+        files.write_with(self.path / PREDICTIONS, save)
 
     def keep_best_checkpoint(self, path: Path) -> None:
         """Makes a copy of a model `best.keras`."""
@@ -125,7 +133,7 @@ class RunDirectory:
 
 def last_checkpoint(run_path: Path) -> Path:
     """Names the file that a run's training can be gone on from."""
-    return run_path / _CHECKPOINTS / "last.keras"
+    return run_path / LAST
 
 
 def create_run(
@@ -213,7 +221,7 @@ def open_run(path: Path) -> RunDirectory:
     """
     try:
         with RunFolder(path) as folder:
-            manifest = folder.read_json("manifest.json", Manifest, MAX_MANIFEST_BYTES)
+            manifest = folder.read_json(MANIFEST, Manifest, MAX_MANIFEST_BYTES)
             # What is written next would go where they lead.
             folder.refuse_links()
     except DamagedRun as error:
@@ -222,12 +230,12 @@ def open_run(path: Path) -> RunDirectory:
     try:
         return RunDirectory(path, manifest)
     except OSError as error:
-        raise ConfigError(f"resume: {path / _LOG}: {error.strerror}.") from error
+        raise ConfigError(f"resume: {path / LOG}: {error.strerror}.") from error
 
 
 def is_at_work(path: Path) -> bool:
     """Says whether some process is at work in a run's directory; where nobody can know, yes."""
-    return files.is_taken(path / _LOG)
+    return files.is_taken(path / LOG)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from mnist_exp.config.schema import Config
 from mnist_exp.processes.last_words import append, find_reason
 from mnist_exp.runs import job as jobs
 from mnist_exp.runs import writer
+from mnist_exp.runs.folder import MANIFEST
 from mnist_exp.runs.job import Job
 from mnist_exp.runs.provenance import Moment, num_cores
 from mnist_exp.runs.records import ErrorRecord, SweepJob, SweepPlace
@@ -95,7 +96,7 @@ def record_failure(job: Job, error: ErrorRecord, began: Moment, words: str = "")
         ExperimentError: The directory cannot be written, or someone else is at work in it.
     """
     assert job.given is not None
-    is_there = (job.given / "manifest.json").exists()
+    is_there = (job.given / MANIFEST).exists()
     run = writer.open_run(job.given) if is_there else jobs.open_run(job)
     append(run.log_path, words)
     writer.record_loss(run, error, began)

@@ -18,7 +18,9 @@ from mnist_exp.config.refusals import explain_rejection
 from mnist_exp.config.schema import Name
 from mnist_exp.errors import ConfigError, nearest
 from mnist_exp.runs import files, writer
+from mnist_exp.runs.folder import METRICS
 from mnist_exp.runs.records import EpochMetrics, Manifest, Summary, SweepJob, SweepRecord
+from mnist_exp.runs.run import DamagedRun, Run
 from mnist_exp.words import plural
 
 JobStatus = Literal["pending", "running", "completed", "failed", "interrupted"]
@@ -80,19 +82,17 @@ class SweepDirectory:
 
     def state(self, job: SweepJob) -> JobState:
         """Reads where a job stands."""
-        path = self.run_path(job)
+        run = Run(self.run_path(job))
         try:
-            manifest = msgspec.json.decode((path / "manifest.json").read_bytes(), type=Manifest)
-        except (OSError, msgspec.DecodeError):
+            status = run.status
+        except DamagedRun:
             return JobState("pending", None)
-        if manifest.status == "running" and not writer.is_at_work(path):
-            return JobState("interrupted", manifest)
-        return JobState(manifest.status, manifest)
+        return JobState("interrupted" if status == "lost" else status, run.manifest)
 
     def last_epoch(self, job: SweepJob) -> EpochMetrics | None:
         """Reads the newest row of a job's metrics; None before the first epoch has ended."""
         try:
-            lines = (self.run_path(job) / "metrics.jsonl").read_bytes().splitlines()
+            lines = (self.run_path(job) / METRICS).read_bytes().splitlines()
             return msgspec.json.decode(lines[-1], type=EpochMetrics)
         except (OSError, IndexError, msgspec.DecodeError):
             return None
@@ -100,8 +100,8 @@ class SweepDirectory:
     def summary(self, job: SweepJob) -> Summary | None:
         """Reads what a job came to; None unless it completed."""
         try:
-            return msgspec.json.decode((self.run_path(job) / "summary.json").read_bytes(), type=Summary)
-        except (OSError, msgspec.DecodeError):
+            return Run(self.run_path(job)).summary
+        except DamagedRun:
             return None
 
     def put_aside(self, job: SweepJob) -> None:

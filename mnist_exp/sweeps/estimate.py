@@ -10,9 +10,9 @@ import msgspec
 
 from mnist_exp.config.schema import Config, TunerConfig
 from mnist_exp.errors import ConfigError
+from mnist_exp.runs.folder import MANIFEST
 from mnist_exp.runs.provenance import num_cores
-from mnist_exp.runs.records import Manifest, Summary
-from mnist_exp.runs.run import read_config
+from mnist_exp.runs.run import DamagedRun, Run, parse_config
 from mnist_exp.sweeps.checker import Checked
 
 _MOST_READ = 200
@@ -156,22 +156,22 @@ def _read_earlier(runs_dir: Path, wanted: set[int]) -> Iterator[tuple[bytes, flo
     """
     for path in _newest(runs_dir):
         try:
-            manifest = msgspec.json.decode((path / "manifest.json").read_bytes(), type=Manifest)
-            if manifest.status != "completed" or manifest.mode != "train" or manifest.data is None:
+            run = Run(path)
+            if not run.is_training:
                 continue
-            summary = msgspec.json.decode((path / "summary.json").read_bytes(), type=Summary)
+            manifest, summary = run.manifest, run.result
             if summary.num_params in wanted and summary.epochs > 0 and manifest.duration_s is not None:
-                kind = _kind(read_config(path), manifest.data.num_train)
+                kind = _kind(parse_config(run), run.data.num_train)
                 rest_s = max(0.0, manifest.duration_s - summary.train_s)
                 yield kind, summary.train_s / summary.epochs, rest_s
-        except (OSError, msgspec.DecodeError, ConfigError):
+        except (DamagedRun, ConfigError):
             continue
 
 
 def _newest(runs_dir: Path) -> list[Path]:
     """Lists the directories of the newest runs."""
     dated = []
-    for pattern in ("*/manifest.json", "*/*/manifest.json"):
+    for pattern in (f"*/{MANIFEST}", f"*/*/{MANIFEST}"):
         for path in runs_dir.glob(pattern):
             try:
                 dated.append((path.stat().st_mtime, path.parent))

@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from mnist_exp.errors import ConfigError
 from mnist_exp.runs import files
-from mnist_exp.runs.folder import MOST_AT_ONCE, READING_ERRORS, open_archive
+from mnist_exp.runs.archives import READING_ERRORS, open_archive, read_member
 from mnist_exp.runs.records import EpochMetrics
 
 if TYPE_CHECKING:
@@ -97,8 +97,7 @@ def read_checkpoint(path: Path) -> Checkpoint | None:
         with _opened(path) as file, open_archive(file) as archive:
             if archive.getinfo(_ENTRY).file_size > _MOST_BYTES:
                 raise ConfigError(f"resume: {path}: {_ENTRY} is larger than any training's.")
-            with archive.open(_ENTRY) as entry:
-                content = b"".join(iter(lambda: entry.read(MOST_AT_ONCE), b""))
+            content = read_member(archive, _ENTRY)
         return Checkpoint(path, msgspec.json.decode(content, type=TrainingState))
     except FileNotFoundError:
         return None

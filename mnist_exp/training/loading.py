@@ -12,20 +12,18 @@ from numpy.typing import NDArray
 
 from mnist_exp.config.schema import Config
 from mnist_exp.errors import ConfigError
-from mnist_exp.runs.folder import READING_ERRORS, DamagedRun, RunFolder, open_archive
+from mnist_exp.runs.archives import open_archive
+from mnist_exp.runs.folder import BEST
 from mnist_exp.runs.provenance import num_threads
-from mnist_exp.runs.run import RunResult
+from mnist_exp.runs.run import Run, refused
 from mnist_exp.training.device import start_fresh
 from mnist_exp.training.networks import predict_probabilities
-from mnist_exp.words import shortened
 
-_FOLDER, _NAME = "checkpoints", "best.keras"
-_MAX_BYTES = 2_000_000_000
 # What Keras packs; an archive with anything else in it was packed by someone else.
 _MEMBERS = {"metadata.json", "config.json", "model.weights.h5"}
 
 
-def load_network(run: RunResult) -> keras.Model:
+def load_network(run: Run) -> keras.Model:
     """Loads the network of a run's best epoch.
 
     Keras' safe mode is on: a network that holds code is refused.
@@ -59,10 +57,10 @@ def network_of(run_path: Path, content: bytes) -> keras.Model:
         return network
     except Exception as error:  # what a hostile or outdated file makes Keras raise is not known beforehand
         words = " ".join(str(error).split())[:200] or type(error).__name__
-        raise ConfigError(f"run: {run_path / _FOLDER / _NAME}: Keras cannot load it: {words}") from error
+        raise ConfigError(f"run: {run_path / BEST}: Keras cannot load it: {words}") from error
 
 
-def start_as(run: RunResult, config: Config) -> int:
+def start_as(run: Run, config: Config) -> int:
     """Sets random generators and threads as they were in a run, whose bits depend on them.
 
     Returns:
@@ -103,37 +101,20 @@ def read_weights(path: Path) -> bytes:
     Raises:
         ConfigError: The file is missing, a link, too large, or holds what Keras does not write.
     """
-    try:
-        with RunFolder(path) as folder:
-            if folder.size_of(_FOLDER, _NAME) is None:
-                raise folder.damaged(f"{_FOLDER}/{_NAME}", "missing, or a link, which is not followed")
-        with RunFolder(path / _FOLDER) as folder:
-            content = folder.read(_NAME, _MAX_BYTES)
-        _check_archive(path, content)
-        return content
-    except DamagedRun as error:
-        raise ConfigError(f"run: {error}.") from error
-
-
-def _check_archive(path: Path, content: bytes) -> None:
-    """Refuses an archive that unpacks to more than Keras would have packed."""
-    name = f"{_FOLDER}/{_NAME}"
-    try:
+    with refused("run: "):
+        run = Run(path)
+        content = run.read_checkpoint(BEST)
         with open_archive(BytesIO(content)) as archive:
-            members = archive.infolist()
-    except READING_ERRORS as error:
-        raise DamagedRun(path, f"{name}: {shortened(str(error), 200)}") from error
-    if not {member.filename for member in members} <= _MEMBERS:
-        raise DamagedRun(path, f"{name}: holds files that Keras does not write")
-    if sum(member.file_size for member in members) > _MAX_BYTES:
-        raise DamagedRun(path, f"{name}: unpacks to more than {_MAX_BYTES:,} bytes")
+            if not set(archive.namelist()) <= _MEMBERS:
+                raise run.damaged(BEST, "holds files that Keras does not write")
+        return content
 
 
 @contextmanager
 def _copied(content: bytes) -> Iterator[Path]:
     """Gives what was checked as a file of one's own, which nobody changes in between."""
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, _NAME)
+        path = Path(folder, Path(BEST).name)
         path.write_bytes(content)
         yield path
 

@@ -5,12 +5,12 @@ from pathlib import Path
 from mnist_exp.config.schema import Config
 from mnist_exp.errors import ConfigError
 from mnist_exp.runs.finding import read_finished
-from mnist_exp.runs.run import RunResult
+from mnist_exp.runs.run import Run
 
 TEACHER_KEY = "training.teacher.run"
 
 
-def read_teacher(config: Config) -> RunResult | None:
+def read_teacher(config: Config) -> Run | None:
     """Reads the run that a configuration names as its teacher; None where it names none.
 
     Args:
@@ -39,7 +39,7 @@ def read_teacher(config: Config) -> RunResult | None:
     return run
 
 
-def _read(name: str) -> tuple[RunResult, Config]:
+def _read(name: str) -> tuple[Run, Config]:
     try:
         path = Path(name).expanduser()
         if not path.is_dir():

@@ -11,7 +11,7 @@ from mnist_exp.data.dataset import LabelledImages, TrainingData
 from mnist_exp.data.overlap import TrainedOn
 from mnist_exp.errors import ConfigError
 from mnist_exp.runs.records import TeacherRecord
-from mnist_exp.runs.run import RunResult
+from mnist_exp.runs.run import Run
 from mnist_exp.training.distillation import Teacher
 from mnist_exp.training.loading import check_fit, network_of, read_weights
 from mnist_exp.training.preprocessing import is_front
@@ -66,7 +66,7 @@ def describe_again(
 
 
 def _record(
-    config: Config, run: RunResult, content: bytes, seen: TrainingData, test: LabelledImages | None
+    config: Config, run: Run, content: bytes, seen: TrainingData, test: LabelledImages | None
 ) -> TeacherRecord:
     """Writes down who teaches, and what a reader must know of that."""
     is_known = run.result.selected_on_test
@@ -102,7 +102,7 @@ def _layers(network: keras.Model, config: Config) -> list[keras.Layer]:
     return layers[len(fronts) :]
 
 
-def _notice(run: RunResult, seen: TrainingData, is_known: bool) -> str | None:
+def _notice(run: Run, seen: TrainingData, is_known: bool) -> str | None:
     """Says what a reader of the student's results must know about its teacher."""
     if is_known:
         return f"The teacher, {run.manifest.run_id}, was trained on test images or chosen by them."

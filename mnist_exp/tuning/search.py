@@ -29,7 +29,7 @@ from mnist_exp.report.terminal import Terminal
 from mnist_exp.runs.files import remove_drafts
 from mnist_exp.runs.provenance import changed_circumstances, changes_since
 from mnist_exp.runs.records import EngineRecord, SearchSummary, TeacherRecord
-from mnist_exp.runs.run import read_tree
+from mnist_exp.runs.run import Run, read_tree
 from mnist_exp.runs.writer import RunDirectory
 from mnist_exp.training import fitting
 from mnist_exp.training.device import device_name, start_fresh
@@ -154,7 +154,7 @@ def search(
         stage,
         confirmations.confirmations if confirmations else [],
         terminal,
-        resume_command(run.path, read_tree(run.path / "config.yaml"), run.manifest.folder),
+        resume_command(run.path, read_tree(run.path), run.manifest.folder),
         _next_commands(search, run, files),
     )
 
@@ -162,8 +162,9 @@ def search(
 def _next_commands(search: Search, run: RunDirectory, files: SearchFiles) -> list[str]:
     """Suggests how to train the winner, on the same images and with the user's own YAML."""
     folder = run.manifest.folder
-    tree = read_tree(run.path / "config.yaml")
-    words = with_runs_dir([], tree, folder) + data_words(run.read_overrides(), tree, folder)
+    tree = read_tree(run.path)
+    words = with_runs_dir([], tree, folder)
+    words += data_words(Run(run.path).read_overrides() or [], tree, folder)
     if teacher := relative_paths(tree, folder).get(TEACHER_KEY):
         words.append(setting(TEACHER_KEY, teacher))
     folders = _search_path(portable(run.manifest.argv, folder))

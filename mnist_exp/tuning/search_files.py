@@ -16,6 +16,7 @@ import msgspec.yaml
 
 from mnist_exp.errors import ConfigError
 from mnist_exp.runs import files
+from mnist_exp.runs.folder import CHECKPOINTS, TRIALS
 from mnist_exp.runs.records import ConfirmationRecord, TrialRecord
 
 _Record = TypeVar("_Record")
@@ -53,7 +54,7 @@ class SearchFiles:
 
     def weights_path(self, name: str) -> Path:
         """Says where the weights of a trial or confirmation are kept, as a plain Keras model."""
-        return self.path / "checkpoints" / f"{name}.keras"
+        return self.path / CHECKPOINTS / f"{name}.keras"
 
     def submit(self, name: str, record: TrialRecord | ConfirmationRecord) -> None:
         """Hands over what a worker finished."""
@@ -75,7 +76,7 @@ class SearchFiles:
 
     def write_trials(self, trials: Sequence[TrialRecord]) -> None:
         """Writes `trials.jsonl`, and the same as a table, `trials.csv`."""
-        self._write_lines("trials.jsonl", trials)
+        self._write_lines(TRIALS, trials)
         names = list(dict.fromkeys(name for trial in trials for name in trial.values))
         table = StringIO()
         writer = csv.writer(table, lineterminator="\n")
@@ -85,7 +86,7 @@ class SearchFiles:
 
     def read_trials(self) -> list[TrialRecord]:
         """Reads `trials.jsonl`; none before the first."""
-        return list(self._read_lines("trials.jsonl", TrialRecord))
+        return list(self._read_lines(TRIALS, TrialRecord))
 
     def write_confirmations(self, confirmations: Sequence[ConfirmationRecord]) -> None:
         """Writes `confirmed.jsonl`."""

@@ -8,7 +8,7 @@ import pytest
 
 from mnist_exp.comparison.grouping import comparable_sets, count_looks, without_contradictions
 from mnist_exp.comparison.labels import label_recipes, recipe
-from mnist_exp.runs.run import RunResult, read_run
+from mnist_exp.runs.run import Run, read_run
 from tests.comparison.run_makers import BN_DNN, data_record, make_config, make_labels, make_run
 
 
@@ -16,7 +16,7 @@ def labels_of(*changes: dict[str, Any]) -> list[str]:
     return label_recipes([recipe(make_config(each)) for each in changes])
 
 
-def read(*paths: Path) -> list[RunResult]:
+def read(*paths: Path) -> list[Run]:
     return [read_run(path) for path in paths]
 
 

@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 
 from mnist_exp.runs.records import DataRecord, EngineRecord, Manifest
-from mnist_exp.runs.run import DamagedRun, RunResult, read_run
+from mnist_exp.runs.run import DamagedRun, Run, read_run
 from mnist_exp.runs.writer import RunDirectory
 from tests.comparison.run_makers import data_record, make_labels, make_manifest, make_run, make_unfinished
+from tests.fuzzing import bounded
 
 
 class Bomb:
@@ -279,6 +280,50 @@ def test_a_header_that_promises_too_much_costs_no_memory(tmp_path: Path) -> None
     assert reason(path).startswith("predictions.npz: ")
 
 
+def test_predictions_that_unpack_to_a_gigabyte_are_refused_unread(tmp_path: Path) -> None:
+    """Their headers promise what a run may have; a megabyte of zeros is all that is in the file."""
+    path = make_run(tmp_path, "ann")
+    with zipfile.ZipFile(path / "predictions.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+        for key, dtype, shape in (("labels", "|u1", (10**6,)), ("probabilities", "<f4", (10**6, 250))):
+            with archive.open(f"{key}.npy", "w", force_zip64=True) as member:
+                header = {"descr": dtype, "fortran_order": False, "shape": shape}
+                np.lib.format.write_array_header_1_0(member, header)
+                for _ in range(np.dtype(dtype).itemsize * int(np.prod(shape)) // 10**6):
+                    member.write(bytes(10**6))
+    with bounded(megabytes=20):
+        assert reason(path) == "predictions.npz: it cannot be read: unpacks to more than 500,000,000 bytes"
+
+
+def test_a_header_without_end_is_not_read(tmp_path: Path) -> None:
+    path = make_run(tmp_path, "ann")
+    head = np.lib.format.magic(2, 0) + (2**32 - 1).to_bytes(4, "little")
+    with zipfile.ZipFile(path / "predictions.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+        for key in ("labels", "probabilities"):
+            archive.writestr(f"{key}.npy", head + bytes(200 * 2**20))
+    with bounded(megabytes=20):
+        assert "has no readable .npy header" in reason(path)
+
+
+def test_probabilities_are_those_of_the_bytes_that_were_checked(tmp_path: Path) -> None:
+    """A file that is exchanged after a look is looked at again, and refused."""
+    path = make_run(tmp_path, "ann")
+    run = read_run(path)
+    assert run.predictions is not None
+    write_predictions(path, probabilities=GOOD, labels=make_labels(1000))
+    with pytest.raises(DamagedRun, match=r"predictions\.npz: an accuracy of"):
+        run.read_answers()
+
+
+@pytest.mark.parametrize("name", ["best.keras", "last.keras"])
+def test_a_checkpoint_with_contents_without_end_is_refused_unread(tmp_path: Path, name: str) -> None:
+    path = make_run(tmp_path, "ann")
+    with zipfile.ZipFile(path / "checkpoints" / name, "w") as archive:
+        for number in range(25_000):
+            archive.writestr(f"{number:05}", b"")
+    with bounded(megabytes=20), pytest.raises(DamagedRun, match="list of contents"):
+        read_run(path).read_weights(f"checkpoints/{name}")
+
+
 def test_compressed_predictions_are_as_good(tmp_path: Path) -> None:
     path = make_run(tmp_path, "ann")
     with np.load(path / "predictions.npz") as stored:
@@ -326,7 +371,7 @@ def test_whatever_bytes_are_in_a_file_the_answer_is_a_run_or_a_reason(tmp_path: 
         (path / name).write_bytes(content[: int(generator.integers(1, len(content) + 1))])
         try:
             run = read_run(path)
-            assert isinstance(run, RunResult)
+            assert isinstance(run, Run)
             _ = run.is_training and run.predictions
         except DamagedRun as error:
             assert error.reason

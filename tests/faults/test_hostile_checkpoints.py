@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given
 
 from mnist_exp.errors import ConfigError
-from mnist_exp.runs.run import RunResult, read_run
+from mnist_exp.runs.run import Run, read_run
 from mnist_exp.training.loading import load_network
 from tests.comparison.run_makers import make_run
 from tests.fuzzing import bounded, cases, changed, changes
@@ -38,16 +38,16 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunResult:
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.chdir(tmp_path)
     return read_run(make_run(tmp_path, "run"))
 
 
-def give(run: RunResult, content: bytes) -> None:
+def give(run: Run, content: bytes) -> None:
     (run.path / "checkpoints" / "best.keras").write_bytes(content)
 
 
-def expect_refusal(run: RunResult) -> str:
+def expect_refusal(run: Run) -> str:
     with pytest.raises(ConfigError) as refused:
         load_network(run)
     line = str(refused.value)
@@ -88,7 +88,7 @@ def foreign_activation(value: Any) -> Edit:
     return lambda tree: dense(tree)["config"].update(activation=value)
 
 
-def test_an_honest_network_is_loaded(run: RunResult, whole: bytes) -> None:
+def test_an_honest_network_is_loaded(run: Run, whole: bytes) -> None:
     give(run, whole)
     assert load_network(run).count_params() == 650
     give(run, edited(whole, lambda tree: None))
@@ -121,7 +121,7 @@ def test_an_honest_network_is_loaded(run: RunResult, whole: bytes) -> None:
     ],
 )  # fmt: skip
 def test_a_description_of_something_else_than_a_network_is_refused(
-    run: RunResult, whole: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, edit: Edit
+    run: Run, whole: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, edit: Edit
 ) -> None:
     (tmp_path / "strangers_module.py").write_text("import os\nos.mkdir('mark')\nclass Layer: pass\n")
     monkeypatch.syspath_prepend(tmp_path)
@@ -130,7 +130,7 @@ def test_a_description_of_something_else_than_a_network_is_refused(
     assert not (tmp_path / "mark").exists() and "strangers_module" not in sys.modules
 
 
-def test_a_layer_with_code_in_it_is_refused_and_not_run(run: RunResult, tmp_path: Path) -> None:
+def test_a_layer_with_code_in_it_is_refused_and_not_run(run: Run, tmp_path: Path) -> None:
     def leave_a_mark(pixels: Any) -> Any:
         os.makedirs("mark", exist_ok=True)  # noqa: PTH103
         return pixels[:, :10]
@@ -159,7 +159,7 @@ class Bomb:
         return os.mkdir, ("mark",)
 
 
-def test_a_pickle_is_never_loaded(run: RunResult, whole: bytes, tmp_path: Path) -> None:
+def test_a_pickle_is_never_loaded(run: Run, whole: bytes, tmp_path: Path) -> None:
     pickled = pickle.dumps(Bomb())
     weights = io.BytesIO()
     np.savez(weights, weights=np.array([Bomb()], object))
@@ -206,14 +206,14 @@ def other_shape(group: h5py.Group) -> None:
 
 @pytest.mark.parametrize("edit", [external, linked, vast, other_shape])
 def test_weights_from_elsewhere_or_of_another_size_are_refused(
-    run: RunResult, whole: bytes, edit: Callable[[h5py.Group], None]
+    run: Run, whole: bytes, edit: Callable[[h5py.Group], None]
 ) -> None:
     give(run, rewritten(whole, edit))
     with bounded(megabytes=100, seconds=5):
         expect_refusal(run)
 
 
-def test_archives_that_are_none_of_keras_are_refused(run: RunResult, whole: bytes) -> None:
+def test_archives_that_are_none_of_keras_are_refused(run: Run, whole: bytes) -> None:
     files = members(whole)
     many = io.BytesIO()
     with zipfile.ZipFile(many, "w") as archive:
@@ -235,7 +235,7 @@ def test_archives_that_are_none_of_keras_are_refused(run: RunResult, whole: byte
             expect_refusal(run)
 
 
-def test_links_out_of_the_run_are_refused(run: RunResult, whole: bytes, tmp_path: Path) -> None:
+def test_links_out_of_the_run_are_refused(run: Run, whole: bytes, tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere" / "best.keras").write_bytes(whole)
     path = run.path / "checkpoints" / "best.keras"
@@ -252,7 +252,7 @@ def test_links_out_of_the_run_are_refused(run: RunResult, whole: bytes, tmp_path
 @cases(60)
 @given(changes())
 def test_a_changed_network_is_loaded_or_refused(
-    run: RunResult, whole: bytes, made: list[tuple[int, int, bytes]]
+    run: Run, whole: bytes, made: list[tuple[int, int, bytes]]
 ) -> None:
     give(run, changed(whole, made))
     try:

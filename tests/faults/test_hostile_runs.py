@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from mnist_exp.config.schema import Config
 from mnist_exp.errors import ConfigError
 from mnist_exp.runs.finding import choose_run, read_finished
-from mnist_exp.runs.run import read_config, resumed_tree
+from mnist_exp.runs.job import resumed_tree
+from mnist_exp.runs.run import read_config
 from tests.comparison.run_makers import make_config, make_run
 from tests.fuzzing import LAUGHS, bounded, cases, changed, changes
 

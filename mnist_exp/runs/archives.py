@@ -1,0 +1,203 @@
+"""Archives of arrays that may be anybody's: nothing is unpickled, and memory follows what is there."""
+
+import io
+import math
+import struct
+import warnings
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import IO, Any, BinaryIO, Literal, NamedTuple, cast
+from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile
+
+import numpy as np
+from numpy.lib import format as npy
+from numpy.typing import NDArray
+
+from mnist_exp.words import shortened
+
+MOST_AT_ONCE = 2**20
+"""How many bytes a reader of a member may ask for at a time."""
+
+READING_ERRORS = (
+    OSError, EOFError, ValueError, RuntimeError, ArithmeticError, LookupError, BadZipFile, zlib.error,
+    struct.error,
+)  # fmt: skip
+"""What a damaged archive makes zipfile raise."""
+
+HEAD_BYTES = 1024
+"""The longest header of an array."""
+
+
+class FormatError(ValueError):
+    """A file does not hold what it should; the message says what came and what is accepted."""
+
+
+class Header(NamedTuple):
+    """What the first bytes of an array's file say.
+
+    Attributes:
+        shape: As claimed; nothing about it has been checked.
+        order: `F` for column-major values.
+        offset: Number of bytes before the values.
+    """
+
+    shape: tuple[int, ...]
+    order: Literal["C", "F"]
+    offset: int
+
+
+class ArrayKind(NamedTuple):
+    """What an array may be: its type, and the largest number in each dimension, 1 being the smallest."""
+
+    dtype: type[np.generic]
+    most: tuple[int, ...]
+
+
+def open_archive(file: BinaryIO, max_bytes: int | None = None) -> ZipFile:
+    """Opens a zip file.
+
+    zipfile reads the list of contents in one piece, as long as the file itself says: millions of
+    entries, gigabytes of memory. Here it may be a megabyte, which is twenty thousand entries.
+
+    Args:
+        file: Open; stays open when the archive is closed.
+        max_bytes: What everything in it may unpack to; zipfile never unpacks more than the list says.
+
+    Raises:
+        BadZipFile: It is none.
+        ValueError: Its list of contents is longer, or promises more.
+    """
+    archive = ZipFile(cast("BinaryIO", _InPieces(file)))
+    if max_bytes is not None and sum(member.file_size for member in archive.infolist()) > max_bytes:
+        raise ValueError(f"unpacks to more than {max_bytes:,} bytes")
+    return archive
+
+
+class _InPieces:
+    """A file that gives a megabyte at a time, and refuses to give more."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.seek, self.tell, self.seekable = file.seek, file.tell, file.seekable
+
+    def read(self, size: int = -1) -> bytes:
+        content = self._file.read(min(size, MOST_AT_ONCE + 1) if size >= 0 else MOST_AT_ONCE + 1)
+        if len(content) > MOST_AT_ONCE:
+            raise ValueError(f"its list of contents has more than {MOST_AT_ONCE:,} bytes")
+        return content
+
+
+def read_member(archive: ZipFile, name: str) -> bytes:
+    """Reads all of a member, as `open_archive` has it: no more than a megabyte at a time."""
+    with archive.open(name) as stream:
+        return b"".join(iter(lambda: stream.read(MOST_AT_ONCE), b""))
+
+
+def read_npz(file: BinaryIO, kinds: Mapping[str, ArrayKind], max_bytes: int) -> dict[str, NDArray[Any]]:
+    """Reads arrays of an `.npz` file, each checked by its header before its values are read.
+
+    Args:
+        file: Open, of bounded size.
+        kinds: Name to what is accepted, row-major.
+        max_bytes: What the whole file may unpack to.
+
+    Raises:
+        FormatError: An array is missing, damaged, or something else than accepted.
+    """
+    with explained("it"):
+        archive = open_archive(file, max_bytes)
+    with archive:
+        return {key: _read_array(archive, key, kind) for key, kind in kinds.items()}
+
+
+def _read_array(archive: ZipFile, key: str, kind: ArrayKind) -> NDArray[Any]:
+    dtype = np.dtype(kind.dtype)
+    with explained(key), open_array(archive, key) as stream:
+        head = stream.read(HEAD_BYTES)
+        shape, order, offset = parse_npy(head, kind.dtype)
+        is_accepted = len(shape) == len(kind.most) and all(map(_is_side, shape, kind.most))
+        if not is_accepted or order != "C":
+            raise FormatError(f"has shape {shape}, order {order}")
+        content = read_exactly(stream, dtype.itemsize * math.prod(shape), head[offset:])
+    return np.frombuffer(content, dtype).reshape(shape)
+
+
+def _is_side(number: int, most: int) -> bool:
+    return 1 <= number <= most
+
+
+def open_array(archive: ZipFile, key: str) -> IO[bytes]:
+    """Opens an array of an `.npz` file, packed as numpy packs it.
+
+    Raises:
+        KeyError: There is none of that name.
+        FormatError: It is compressed in another way.
+    """
+    member = archive.getinfo(f"{key}.npy")
+    # zipfile bounds what it unpacks of these two only, and numpy writes no other.
+    if member.compress_type not in (ZIP_STORED, ZIP_DEFLATED):
+        raise FormatError("is compressed as numpy never does; accepted: deflated or stored")
+    return archive.open(member)
+
+
+def parse_npy(head: bytes, kind: type[np.generic]) -> Header:
+    """Reads the header of an `.npy` file.
+
+    Args:
+        head: The file's first bytes, a kilobyte at most.
+        kind: The type that is accepted.
+
+    Returns:
+        What it claims.
+
+    Raises:
+        FormatError: It is not an `.npy` file's, or that of something of another type.
+    """
+    stream, accepted = io.BytesIO(head), np.dtype(kind)
+    try:
+        readers = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+        with warnings.catch_warnings():
+            # Files written by Python 2 are read all the same.
+            warnings.simplefilter("ignore")
+            shape, is_fortran, dtype = readers[npy.read_magic(stream)](stream)
+    except Exception as error:  # numpy's parser lets out whatever a hostile header makes it raise
+        raise FormatError("has no readable .npy header") from error
+    if dtype.hasobject:
+        raise FormatError(f"holds pickled Python objects, which are never loaded; accepted: {accepted}")
+    if dtype != accepted:
+        raise FormatError(f"holds {dtype}; accepted: {accepted}")
+    return Header(tuple(int(side) for side in shape), "F" if is_fortran else "C", stream.tell())
+
+
+def read_exactly(stream: IO[bytes], size: int, start: bytes = b"") -> bytearray:
+    """Reads so many bytes, of which the first may have been read before.
+
+    Raises:
+        FormatError: There are fewer or more.
+    """
+    # In pieces: what is allocated follows what has arrived, not what a header claims.
+    content = bytearray(start)
+    while len(content) < size and (piece := stream.read(min(MOST_AT_ONCE, size - len(content)))):
+        content += piece
+    if len(content) < size:
+        raise FormatError(f"ends after {len(content):,} of the {size:,} bytes its header promises")
+    if len(content) > size or stream.read(1):
+        raise FormatError(f"goes on after the {size:,} bytes its header promises")
+    return content
+
+
+@contextmanager
+def explained(name: str) -> Iterator[None]:
+    """Says of what the block reads what is wrong with it.
+
+    Raises:
+        FormatError: The block raised one, or what a damaged file makes a reader raise.
+    """
+    try:
+        yield
+    except FormatError as error:
+        raise FormatError(f"{name} {error}") from error
+    except READING_ERRORS as error:
+        problem = shortened(str(getattr(error, "strerror", None) or error), 200)
+        raise FormatError(f"{name} cannot be read: {problem}") from error
