@@ -49,7 +49,7 @@ _FULL_ERROR = "HYDRA_FULL_ERROR"
 _SHOW_TRACEBACK = os.environ.get(_FULL_ERROR) == "1"
 
 
-class TakeOver(Callback):
+class PlanBeforeHydra(Callback):
     """Has its say before Hydra makes directories: refuses a bad run, and runs a sweep itself.
 
     Hydra's own sweeper would compose each job when its turn comes, from files that may have changed.

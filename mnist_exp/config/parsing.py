@@ -18,7 +18,7 @@ from mnist_exp.config.trees import find_odd
 from mnist_exp.errors import ConfigError
 from mnist_exp.words import shortened
 
-Question = TypeVar("Question", bound=Struct)
+Request = TypeVar("Request", bound=Struct)
 SWEEP_KEYS = SweepRequest.__struct_fields__
 """Root keys that speak of a whole sweep, and are no part of any job's configuration."""
 
@@ -44,7 +44,7 @@ def refuse_unused(typed: Sequence[str], used: Collection[str], refusal: Callable
 
 
 def none_given(key: str, runs_dir: str, *example: str) -> ConfigError:
-    """Says that a question names no runs, with a command that does.
+    """Says that a request names no runs, with a command that does.
 
     Args:
         key: What was not given.
@@ -55,12 +55,12 @@ def none_given(key: str, runs_dir: str, *example: str) -> ConfigError:
     return ConfigError(f"{key}: got none.", f"Say which, such as: {command(*words)}")
 
 
-def read_question(tree: dict[str, Any], shape: type[Question]) -> Question:
-    """Gives a configuration the types of a question; keys that it has no field for are left out.
+def read_request(tree: dict[str, Any], shape: type[Request]) -> Request:
+    """Gives a configuration the types of a request; keys that it has no field for are left out.
 
     Args:
         tree: The resolved configuration.
-        shape: The question's struct.
+        shape: The request's struct.
 
     Raises:
         ConfigError: A value is not accepted.

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from mnist_exp.comparison.comparison import examine
 from mnist_exp.config.commands import setting
-from mnist_exp.config.parsing import none_given, read_question, refuse_unused
+from mnist_exp.config.parsing import none_given, read_request, refuse_unused
 from mnist_exp.config.refusals import MODE_KEYS
 from mnist_exp.config.schema import CompareOptions
 from mnist_exp.errors import ConfigError
@@ -45,7 +45,7 @@ def accept(tree: dict[str, Any], typed: Sequence[str]) -> CompareRequest:
         ConfigError: A key is not accepted, is of no use here, or is missing.
     """
     refuse_unused(typed, _USED, _refusal)
-    request = read_question(tree, CompareRequest)
+    request = read_request(tree, CompareRequest)
     if not request.runs:
         everything = setting("runs", str(Path(escape(request.runs_dir), "*")))
         raise none_given("runs", request.runs_dir, "mode=compare", everything)

@@ -21,7 +21,7 @@ from mnist_exp.config.commands import (
     setting,
     with_runs_dir,
 )
-from mnist_exp.config.parsing import none_given, read_question, refuse_unused
+from mnist_exp.config.parsing import none_given, read_request, refuse_unused
 from mnist_exp.config.refusals import MODE_KEYS
 from mnist_exp.config.schema import EvaluateOptions, SplitName
 from mnist_exp.errors import ConfigError
@@ -79,7 +79,7 @@ def accept(tree: dict[str, Any], typed: Sequence[str]) -> EvaluateRequest:
     refuse_unused(typed, _USED, _refusal)
     if any(override.partition("=")[0].lstrip("+~") == _PREPROCESSING for override in typed):
         raise ConfigError(f"{_PREPROCESSING}: the run's network has its own in front.", "Leave it out.")
-    request = read_question({**tree, "typed": list(typed)}, EvaluateRequest)
+    request = read_request({**tree, "typed": list(typed)}, EvaluateRequest)
     if not request.run:
         raise none_given("run", request.runs_dir, "mode=evaluate", "run=latest")
     choose_data({}, request.data, ["data="])

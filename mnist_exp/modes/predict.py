@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from mnist_exp.config.parsing import none_given, read_question, refuse_unused
+from mnist_exp.config.parsing import none_given, read_request, refuse_unused
 from mnist_exp.config.refusals import MODE_KEYS
 from mnist_exp.errors import ConfigError, RunError
 from mnist_exp.evaluation.work import quietly
@@ -53,7 +53,7 @@ def accept(tree: dict[str, Any], typed: Sequence[str]) -> PredictRequest:
         ConfigError: A key is not accepted, is of no use here, or is missing.
     """
     refuse_unused(typed, _USED, _refusal)
-    request = read_question(tree, PredictRequest)
+    request = read_request(tree, PredictRequest)
     for key, value in (("run", request.run), ("images", request.images)):
         if not value:
             raise none_given(key, request.runs_dir, "mode=predict", "run=latest", "images=7.png")

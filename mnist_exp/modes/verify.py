@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from mnist_exp.config.parsing import none_given, parse_tree, read_question, refuse_unused
+from mnist_exp.config.parsing import none_given, parse_tree, read_request, refuse_unused
 from mnist_exp.config.refusals import MODE_KEYS
 from mnist_exp.config.schema import Config, DataConfig
 from mnist_exp.data.dataset import find_source, load_training_data
@@ -63,7 +63,7 @@ def accept(tree: dict[str, Any], typed: Sequence[str]) -> VerifyRequest:
         ConfigError: A key is not accepted, is of no use here, or is missing.
     """
     refuse_unused([override for override in typed if _key(override) != _DATA_PATH], _USED, _refusal)
-    request = read_question({**tree, "typed": list(typed)}, VerifyRequest)
+    request = read_request({**tree, "typed": list(typed)}, VerifyRequest)
     if not request.run:
         raise none_given("run", request.runs_dir, "mode=verify", "run=latest")
     return request

@@ -237,7 +237,7 @@ class EpochRecorder(keras.callbacks.Callback):
         self.report(row, self.best.best_epoch == epoch + 1)
 
 
-class StateKeeper(keras.callbacks.Callback):
+class SaveState(keras.callbacks.Callback):
     """Hands over, after each epoch, where the training stands; put it after the other callbacks.
 
     Args:
@@ -273,7 +273,7 @@ class StateKeeper(keras.callbacks.Callback):
         self.keep(state)
 
 
-class GoOn(keras.callbacks.Callback):
+class RestoreState(keras.callbacks.Callback):
     """Gives the others what they knew when an earlier process stopped; put it after them.
 
     Args:

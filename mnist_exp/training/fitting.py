@@ -16,9 +16,9 @@ from mnist_exp.training.callbacks import (
     EVALUATION,
     BestEpoch,
     EpochRecorder,
-    GoOn,
     LayerSeeds,
-    StateKeeper,
+    RestoreState,
+    SaveState,
     StepLearningRates,
     StopOnCollapse,
     StopOnNonFinite,
@@ -157,14 +157,15 @@ def fit(
     recorder, watchers = EpochRecorder(best, report), _watchers(config)
     feed, averaging, compile_s = _prepare(config, model, training, validation, earlier)
     remembering = [*averaging, *watchers]
-    callbacks = [
-        *(*averaging, *_feeding_callbacks(model, feed.steps_per_epoch), *_guards(recorder, model)),
-        # A plateau sets the next epoch's learning rate when this epoch's has been recorded.
-        *(best, recorder, *watchers),
-        *([StateKeeper(recorder, remembering, keep, compile_s)] if keep else []),
-        *([GoOn(earlier.state, recorder, remembering)] if earlier else []),
-        keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: check()),
-    ]
+    callbacks = averaging + _feeding_callbacks(model, feed.steps_per_epoch)
+    callbacks += _guards(recorder, model)
+    callbacks += [best, recorder]
+    callbacks += watchers  # a plateau sets the next epoch's learning rate when this epoch's has been recorded
+    if keep is not None:
+        callbacks.append(SaveState(recorder, remembering, keep, compile_s))
+    if earlier is not None:
+        callbacks.append(RestoreState(earlier.state, recorder, remembering))
+    callbacks.append(keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: check()))
     model.fit(
         feed.elements,
         steps_per_epoch=feed.steps_per_epoch,
