@@ -62,7 +62,6 @@ REACHING_TENSORFLOW = {
 LATE = {
     ("cli", "runs.finding"): "--help waits for nothing",
     ("cli", "sweeps.sweep"): "--help waits for nothing",
-    ("config.arguments", "config.refusals"): PART_3,
     ("modes.execution", "report.run"): "a trial has no page",
     ("processes.guardian", "runs.writer"): "a guardian that is not needed costs nothing",
     ("report.comparison", "report.comparison_plots"): "a table alone does not wait for Matplotlib",

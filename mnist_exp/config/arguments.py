@@ -11,6 +11,7 @@ from hydra._internal.utils import get_args_parser
 
 from mnist_exp import CONF_DIR
 from mnist_exp.config.commands import command, flags_first, setting
+from mnist_exp.config.keys import MODE_KEYS, known_keys
 from mnist_exp.errors import ConfigError, nearest
 from mnist_exp.words import shortened
 
@@ -96,8 +97,6 @@ def meanings(key: str) -> list[str]:
     Returns:
         The likeliest first; none where no word is known.
     """
-    from mnist_exp.config.refusals import MODE_KEYS, known_keys
-
     leaf = _leaf(key)
     known = known_keys() | {name for names in MODE_KEYS.values() for name in names} | {"experiment"}
     if key in known:

@@ -3,7 +3,6 @@
 import errno
 import re
 import shlex
-import types
 import typing
 from collections.abc import Iterator, Sequence
 from enum import Enum
@@ -14,26 +13,16 @@ from hydra.errors import HydraException, MissingConfigException, OverrideParseEx
 from omegaconf import OmegaConf
 
 from mnist_exp import CONF_DIR
-from mnist_exp.config import keras_names
 from mnist_exp.config.arguments import likeliest, mode_meant
 from mnist_exp.config.commands import setting
-from mnist_exp.config.schema import Config, SweepRequest
+from mnist_exp.config.keys import _FREE_NODES, MODE_KEYS, fields_of, known_keys, structs_of
+from mnist_exp.config.schema import Config
 from mnist_exp.errors import ConfigError, nearest
 from mnist_exp.words import shortened
 
 _LAUNCHERS = {"joblib": "joblib", "ray": "ray", "submitit_local": "slurm", "submitit_slurm": "slurm"}
 """Launchers of Hydra's, and the extra that installs each."""
 
-MODE_KEYS = {
-    "tune": ("tuner", "search_space"),
-    "evaluate": ("run", "split", "evaluate"),
-    "predict": ("run", "images"),
-    "verify": ("run",),
-    "compare": ("runs", "compare"),
-}
-"""Root keys that only some modes have."""
-
-_FREE_NODES = (".arguments", ".numbers")
 _LEXER = "LexerNoViableAltException: "
 _MOST_LETTERS = 500
 _WORDS = {
@@ -67,7 +56,7 @@ def explain_rejection(
         full_key = shortened(f"{key}.{name}" if key else name)
         if "missing" in problem:
             return ConfigError(f"{full_key}: not given, and there is no default.")
-        known = known_keys() | {other for other, _ in _fields(shape)}
+        known = known_keys() | {other for other, _ in fields_of(shape)}
         siblings = {other.rpartition(".")[2] for other in known if other.rpartition(".")[0] == key}
         return ConfigError(
             f"{full_key}: there is no such key.", likeliest(full_key) or nearest(name, siblings)
@@ -297,43 +286,14 @@ def _nearest_key(key: str) -> str:
     return answer.replace('mean "', f'mean "{group}.') if group else answer
 
 
-def known_keys() -> set[str]:
-    """Lists every dotted key that some configuration may have."""
-    arguments = (keras_names.optimizer_arguments(name) or set() for name in keras_names.optimizers())
-    own = {f"optimizer.{argument}" for argument in set().union(*arguments)}
-    return {key for shape in (Config, SweepRequest) for key, _ in _fields(shape)} | own
-
-
-def _fields(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yields every dotted key below a schema node, with its type."""
-    for struct in _structs(node):
-        info = struct.__struct_config__
-        if info.tag_field:
-            yield f"{prefix}{info.tag_field}", None
-        for name, annotation in typing.get_type_hints(struct, include_extras=True).items():
-            if f".{name}" in _FREE_NODES:
-                continue
-            yield f"{prefix}{name}", annotation
-            yield from _fields(annotation, f"{prefix}{name}.")
-
-
-def _structs(annotation: Any) -> Iterator[type[msgspec.Struct]]:
-    """Yields the schema nodes that a type stands for."""
-    if isinstance(annotation, type) and issubclass(annotation, msgspec.Struct):
-        yield annotation
-    elif isinstance(annotation, types.UnionType) or typing.get_origin(annotation) is typing.Union:
-        for member in typing.get_args(annotation):
-            yield from _structs(member)
-
-
 def _accepted_values(key: str, shape: type[msgspec.Struct]) -> Iterator[str]:
     """Lists the words that a key takes, where it takes certain words only."""
     parent, _, name = key.rpartition(".")
-    for other, annotation in _fields(shape):
+    for other, annotation in fields_of(shape):
         if other == key:
             yield from _words(annotation)
         if other == parent:
-            tagged = [struct.__struct_config__ for struct in _structs(annotation)]
+            tagged = [struct.__struct_config__ for struct in structs_of(annotation)]
             yield from (str(info.tag) for info in tagged if info.tag_field == name)
 
 

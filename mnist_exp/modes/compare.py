@@ -9,8 +9,8 @@ from msgspec import Struct
 
 from mnist_exp.comparison.comparison import examine
 from mnist_exp.config.commands import setting
+from mnist_exp.config.keys import MODE_KEYS
 from mnist_exp.config.parsing import none_given, read_request, refuse_unused
-from mnist_exp.config.refusals import MODE_KEYS
 from mnist_exp.config.schema import CompareOptions
 from mnist_exp.errors import ConfigError
 from mnist_exp.report.comparison import present_comparison

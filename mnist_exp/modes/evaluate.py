@@ -21,8 +21,8 @@ from mnist_exp.config.commands import (
     setting,
     with_runs_dir,
 )
+from mnist_exp.config.keys import MODE_KEYS
 from mnist_exp.config.parsing import none_given, read_request, refuse_unused
-from mnist_exp.config.refusals import MODE_KEYS
 from mnist_exp.config.schema import EvaluateOptions, SplitName
 from mnist_exp.errors import ConfigError
 from mnist_exp.evaluation.records import EnsembleEvaluation

@@ -10,8 +10,8 @@ from typing import Any
 
 from msgspec import Struct
 
+from mnist_exp.config.keys import MODE_KEYS
 from mnist_exp.config.parsing import none_given, read_request, refuse_unused
-from mnist_exp.config.refusals import MODE_KEYS
 from mnist_exp.errors import ConfigError, RunError
 from mnist_exp.evaluation.work import quietly
 from mnist_exp.report.terminal import Terminal

@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from mnist_exp.config.keys import MODE_KEYS
 from mnist_exp.config.parsing import none_given, parse_tree, read_request, refuse_unused
-from mnist_exp.config.refusals import MODE_KEYS
 from mnist_exp.config.schema import Config, DataConfig
 from mnist_exp.data.dataset import find_source, load_training_data
 from mnist_exp.data.fingerprints import Part, find_other_images

@@ -9,8 +9,9 @@ import msgspec
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from mnist_exp.config.keys import known_keys
 from mnist_exp.config.parsing import SWEEP_KEYS, Composition, parse, resolve
-from mnist_exp.config.refusals import explain_hydra, known_keys
+from mnist_exp.config.refusals import explain_hydra
 from mnist_exp.config.schema import Config, HyperbandTunerConfig, TunerConfig
 from mnist_exp.config.unused import refuse_switched_off, refuse_unused_numbers
 from mnist_exp.errors import ConfigError, nearest

@@ -22,8 +22,9 @@ from omegaconf.errors import OmegaConfBaseException
 
 from mnist_exp import CONF_DIR
 from mnist_exp.config.composing import Composer
+from mnist_exp.config.keys import known_keys
 from mnist_exp.config.parsing import parse_tree, refuse_sweep_keys, resolve
-from mnist_exp.config.refusals import explain_hydra, known_keys
+from mnist_exp.config.refusals import explain_hydra
 from mnist_exp.errors import ConfigError
 from mnist_exp.modes import compare, evaluate, predict
 from mnist_exp.runs.run import read_config

@@ -1,0 +1,51 @@
+"""Which keys there are: every dotted key of the schema, and the root keys that only some modes have."""
+
+import types
+import typing
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from mnist_exp.config import keras_names
+from mnist_exp.config.schema import Config, SweepRequest
+
+MODE_KEYS = {
+    "tune": ("tuner", "search_space"),
+    "evaluate": ("run", "split", "evaluate"),
+    "predict": ("run", "images"),
+    "verify": ("run",),
+    "compare": ("runs", "compare"),
+}
+"""Root keys that only some modes have."""
+
+_FREE_NODES = (".arguments", ".numbers")
+
+
+def known_keys() -> set[str]:
+    """Lists every dotted key that some configuration may have."""
+    arguments = (keras_names.optimizer_arguments(name) or set() for name in keras_names.optimizers())
+    own = {f"optimizer.{argument}" for argument in set().union(*arguments)}
+    return {key for shape in (Config, SweepRequest) for key, _ in fields_of(shape)} | own
+
+
+def fields_of(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yields every dotted key below a schema node, with its type."""
+    for struct in structs_of(node):
+        info = struct.__struct_config__
+        if info.tag_field:
+            yield f"{prefix}{info.tag_field}", None
+        for name, annotation in typing.get_type_hints(struct, include_extras=True).items():
+            if f".{name}" in _FREE_NODES:
+                continue
+            yield f"{prefix}{name}", annotation
+            yield from fields_of(annotation, f"{prefix}{name}.")
+
+
+def structs_of(annotation: Any) -> Iterator[type[msgspec.Struct]]:
+    """Yields the schema nodes that a type stands for."""
+    if isinstance(annotation, type) and issubclass(annotation, msgspec.Struct):
+        yield annotation
+    elif isinstance(annotation, types.UnionType) or typing.get_origin(annotation) is typing.Union:
+        for member in typing.get_args(annotation):
+            yield from structs_of(member)
