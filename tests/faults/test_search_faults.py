@@ -63,7 +63,15 @@ def wait_for_run(folder: Path) -> Path:
 
 def workers_of(process: "subprocess.Popen[str]") -> list[int]:
     text = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
-    return [int(pid) for pid in text.split()]
+    # The guardian is a child, too.
+    return [pid for pid in map(int, text.split()) if b"mnist_exp.worker" in _command_of(pid)]
+
+
+def _command_of(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
 
 
 @pytest.fixture(scope="module")
