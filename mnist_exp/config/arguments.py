@@ -173,7 +173,7 @@ def _check_letters(word: str) -> None:
         raise ConfigError(
             f"{shortened(ascii(word)[1:-1])}: its character {found.start() + 1} is {article} {name} "
             f"(U+{ord(letter):04X}).",
-            f"Type {plain} instead." if plain else "Leave it out.",
+            f"Type {plain} instead." if plain.isprintable() and plain else "Leave it out.",
         )
 
 

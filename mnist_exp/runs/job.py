@@ -1,5 +1,6 @@
 """What one run is asked to do, accepted and complete: by the command line, or as part of a sweep."""
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -92,7 +93,7 @@ def open_run(job: Job) -> writer.RunDirectory:
             git=provenance.git_record(),
             data=None,
             sweep=job.place,
-            working_dir=str(Path.cwd()),
+            working_dir=_without_home(Path.cwd()),
         )
 
     label = f"{job.mode}_{job.config.model.name}"
@@ -142,3 +143,9 @@ def _copy(parts: list[str], source: dict[str, Any], target: dict[str, Any]) -> N
     for group in groups:
         source, target = source[group], target[group]
     target[name] = source[name]
+
+
+def _without_home(path: Path) -> str:
+    """Writes a folder without saying whose home folder it is in."""
+    home = Path(os.path.expanduser("~"))  # noqa: PTH111 - never raises
+    return str(Path("~") / path.relative_to(home)) if path.is_relative_to(home) else str(path)

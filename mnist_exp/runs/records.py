@@ -3,6 +3,7 @@
 The field names are the names in the files; nothing else in the package spells them.
 """
 
+import os
 from pathlib import Path
 from typing import Any, Literal
 
@@ -209,8 +210,8 @@ class Manifest(Struct, frozen=True, kw_only=True):
         inter_op_threads: Number of operations at the same time; null for runs from before it was recorded.
         environment: Null for runs from before it was recorded.
         not_drawn: A sentence for each picture that could not be drawn.
-        working_dir: The folder that relative paths of `argv` and of the configuration start from; null in
-            older ones.
+        working_dir: The folder that relative paths of `argv` and of the configuration start from, `~` for
+            the home folder; null in older ones.
     """
 
     run_id: str
@@ -239,7 +240,8 @@ class Manifest(Struct, frozen=True, kw_only=True):
     @property
     def folder(self) -> Path | None:
         """`working_dir`, unless it can be none."""
-        return Path(self.working_dir) if self.working_dir and Path(self.working_dir).is_absolute() else None
+        path = Path(os.path.expanduser(self.working_dir or ""))  # noqa: PTH111 - never raises
+        return path if path.is_absolute() else None
 
 
 class ExecutionRecord(Struct, frozen=True, kw_only=True):

@@ -8,10 +8,11 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from mnist_exp.config.composing import Composer, hydra_settings
+from mnist_exp.config.composing import Composed, Composer, hydra_settings
 from mnist_exp.config.parsing import SWEEP_KEYS, Composition, parse_tree, resolve
 from mnist_exp.config.refusals import as_typed, explain_hydra
 from mnist_exp.config.schema import Config, SweepRequest
+from mnist_exp.config.trees import leaves
 from mnist_exp.config.unused import refuse_unused_values
 from mnist_exp.errors import ConfigError
 from mnist_exp.runs import provenance
@@ -98,7 +99,7 @@ def plan_sweep(
     typed = [*(f"{key}={value}" for key, value in params.items()), *config.hydra.overrides.task]
     expanded = expand(typed, request.sweep_plan, _base_seed(config, request))
     drafts = [_Draft(overrides, label) for overrides, label in zip(expanded, labels(expanded), strict=True)]
-    own_settings = hydra_settings(config)
+    own_settings = _settings_of_sweep(config, hydra_settings(config))
     _all_accepted(drafts, [_compose(draft, composer, name, own_settings) for draft in drafts])
     kept, duplicates = _without_duplicates(drafts)
     configs = [draft.config for draft in kept if draft.config is not None]
@@ -158,7 +159,7 @@ def _compose(
     except Exception as error:  # Hydra's errors have no class in common.
         return explain_hydra(error, draft.overrides)
     try:
-        _refuse_lost_settings(composed.hydra, composer, own_settings)
+        _refuse_lost_settings(composed, composer, own_settings)
         draft.choices = composed.choices
         own = _own_config(composed.config, name)
         draft.tree = resolve(own)
@@ -171,16 +172,24 @@ def _compose(
     return None
 
 
-def _refuse_lost_settings(settings: dict[str, Any], composer: Composer, own_settings: dict[str, Any]) -> None:
-    """Refuses settings of Hydra's that a job's files bring and the sweep as a whole does not have."""
-    usual = composer.compose([]).hydra
-    for key, value in settings.items():
+def _settings_of_sweep(config: DictConfig, hydra: dict[str, Any]) -> dict[str, Any]:
+    """Lists what a sweep has once for all its jobs: Hydra's own settings, and the sweep's keys."""
+    keys = [key for key in (*SWEEP_KEYS, "sweep", "runs_dir") if key in config]
+    node = OmegaConf.to_container(OmegaConf.masked_copy(config, keys), resolve=False)
+    return hydra | dict(leaves(node))
+
+
+def _refuse_lost_settings(composed: Composed, composer: Composer, own_settings: dict[str, Any]) -> None:
+    """Refuses settings of a whole sweep that a job's files bring and the sweep does not have."""
+    base = composer.compose([])
+    usual = _settings_of_sweep(base.config, base.hydra)
+    for key, value in _settings_of_sweep(composed.config, composed.hydra).items():
         is_usual = key in usual and usual[key] == value
         is_of_sweep = key in own_settings and own_settings[key] == value
         if not is_usual and not is_of_sweep:
             raise ConfigError(
-                f"{key}: a file that this job chooses sets it to {as_typed(value)}; Hydra's settings are "
-                "those of the whole sweep.",
+                f"{key}: a file that this job chooses sets it to {as_typed(value)}; a sweep has one "
+                "for all its jobs.",
                 "Type it for all jobs, or give that file a sweep of its own.",
             )
 
