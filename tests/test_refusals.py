@@ -242,6 +242,10 @@ MEANT = [
     # words of other tools, and a key's last part
     ("epochs=3", 'Did you mean "training.epochs"?'),
     ("batch_size=64", 'Did you mean "training.batch_size"?'),
+    ("filters=[8,8,8]", 'Did you mean "model.filters"?'),
+    ("mode=compare sort=accuracy", 'Did you mean "compare.sort"?'),
+    ("--plan", "plan=true"),
+    ("model=cnn\u200b", "zero width space", "Leave it out."),
     ("lr=0.01", 'Did you mean "optimizer.learning_rate"?'),
     ("optimizer.lr=0.01", '"optimizer.learning_rate"'),
     ("trainer.max_epochs=3", '"training.epochs"'),

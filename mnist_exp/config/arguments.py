@@ -11,7 +11,7 @@ from hydra._internal.utils import get_args_parser
 
 from mnist_exp import CONF_DIR
 from mnist_exp.config.commands import command, flags_first, setting
-from mnist_exp.config.keys import MODE_KEYS, known_keys
+from mnist_exp.config.keys import MODE_KEYS, known_keys, shipped_keys
 from mnist_exp.errors import ConfigError, nearest
 from mnist_exp.words import shortened
 
@@ -102,7 +102,7 @@ def meanings(key: str) -> list[str]:
     if key in known:
         return [key]
     said = [name for name, words in _OTHER_WORDS.items() if leaf in words.split()]
-    ending = sorted(name for name in known if name.rpartition(".")[2] == leaf)
+    ending = sorted(name for name in known | shipped_keys() if name.rpartition(".")[2] == leaf)
     # Those of a search only where nothing else is called so.
     ending = [name for name in ending if not name.startswith("tuner.")] or ending
     return said or ending
@@ -186,6 +186,7 @@ def _no_flag(flag: str, typed: Sequence[str], parser: ArgumentParser) -> ConfigE
         value = following[0]
     known = meanings(key)
     if known:
+        value = value or ("true" if known[0] == "plan" else "")
         better = command(f"{known[0]}={value}") if value else f"{known[0]}=…"
         return ConfigError(f"{shortened(flag)}: keys have no dashes.", f"Write {better}")
     flags = [option for action in parser._actions for option in action.option_strings if option != _RERUN]

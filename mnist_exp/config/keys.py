@@ -1,12 +1,15 @@
 """Which keys there are: every dotted key of the schema, and the root keys that only some modes have."""
 
+import functools
 import types
 import typing
 from collections.abc import Iterator
 from typing import Any
 
 import msgspec
+from omegaconf import OmegaConf
 
+from mnist_exp import CONF_DIR
 from mnist_exp.config import keras_names
 from mnist_exp.config.schema import Config, SweepRequest
 
@@ -19,7 +22,7 @@ MODE_KEYS = {
 }
 """Root keys that only some modes have."""
 
-_FREE_NODES = (".arguments", ".numbers")
+FREE_NODES = (".arguments", ".numbers")
 
 
 def known_keys() -> set[str]:
@@ -29,6 +32,20 @@ def known_keys() -> set[str]:
     return {key for shape in (Config, SweepRequest) for key, _ in fields_of(shape)} | own
 
 
+@functools.cache
+def shipped_keys() -> frozenset[str]:
+    """Lists dotted keys that stand in shipped files alone: a model's own numbers, a reading mode's node."""
+    found = set()
+    for path in (CONF_DIR / "model").glob("*.yaml"):
+        found |= {f"model.{key!s}" for key in OmegaConf.load(path)}
+    for mode, roots in MODE_KEYS.items():
+        path = CONF_DIR / "mode" / f"{mode}.yaml"
+        nodes = OmegaConf.load(path) if path.exists() else OmegaConf.create()
+        for root in set(roots) & {"compare", "evaluate"}:
+            found |= {f"{root}.{key}" for key in OmegaConf.select(nodes, root) or ()}
+    return frozenset(found)
+
+
 def fields_of(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Yields every dotted key below a schema node, with its type."""
     for struct in structs_of(node):
@@ -36,7 +53,7 @@ def fields_of(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
         if info.tag_field:
             yield f"{prefix}{info.tag_field}", None
         for name, annotation in typing.get_type_hints(struct, include_extras=True).items():
-            if f".{name}" in _FREE_NODES:
+            if f".{name}" in FREE_NODES:
                 continue
             yield f"{prefix}{name}", annotation
             yield from fields_of(annotation, f"{prefix}{name}.")

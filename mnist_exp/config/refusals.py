@@ -15,7 +15,7 @@ from omegaconf import OmegaConf
 from mnist_exp import CONF_DIR
 from mnist_exp.config.arguments import likeliest, mode_meant
 from mnist_exp.config.commands import setting
-from mnist_exp.config.keys import _FREE_NODES, MODE_KEYS, fields_of, known_keys, structs_of
+from mnist_exp.config.keys import FREE_NODES, MODE_KEYS, fields_of, known_keys, shipped_keys, structs_of
 from mnist_exp.config.schema import Config
 from mnist_exp.errors import ConfigError, nearest
 from mnist_exp.words import shortened
@@ -62,7 +62,7 @@ def explain_rejection(
             f"{full_key}: there is no such key.", likeliest(full_key) or nearest(name, siblings)
         )
     shown = key
-    for node in _FREE_NODES:
+    for node in FREE_NODES:
         shown = shown.replace(node, "")
     value = _value_at(tree, key)
     if is_name:
@@ -195,10 +195,11 @@ def _explain_key(key: str, typed: Sequence[str], cause: str) -> ConfigError | No
         node = OmegaConf.select(OmegaConf.load(CONF_DIR / "mode" / f"{mode}.yaml"), root)
         accepted = [f"{root}.{name}" for name in node or ()] or [root]
         return ConfigError(f"{shortened(key)}: there is no such key.", nearest(key, accepted))
-    is_question = mode not in ("", "tune") and "." not in key
-    hint = (
-        nearest(key, ["runs_dir", *MODE_KEYS[mode]]) if is_question else likeliest(key) or _nearest_key(key)
-    )
+    hint = likeliest(key) or _nearest_key(key)
+    if mode not in ("", "tune") and "." not in key:
+        accepted = ["runs_dir", *MODE_KEYS[mode]]
+        own = [f"{root}.{key}" for root in accepted if f"{root}.{key}" in shipped_keys()]
+        hint = f'Did you mean "{own[0]}"?' if own else nearest(key, accepted)
     return ConfigError(f"{shortened(key)}: there is no such key.", hint)
 
 
