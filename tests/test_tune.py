@@ -175,7 +175,9 @@ def test_what_an_experiment_says_of_the_images_goes_on_with_the_winner(
     shown = run_command(*printed_command(searched.stdout, "next\n"), "--cfg", "job", cwd=tmp_path)
     assert shown.returncode == 0, shown.stderr
     data = yaml.safe_load(shown.stdout)["data"]
-    assert data == yaml.safe_load((run / "config.yaml").read_text())["data"]
+    searched_on = yaml.safe_load((run / "config.yaml").read_text())["data"]
+    # A command that is pasted anywhere names the file in full.
+    assert data == searched_on | {"path": str(tmp_path / "my digits.npz")}
     assert (data["preprocessing"], data["validation"], data["split_seed"]) == ("deskew", 50, 4)
     assert "my digits" not in (run / "experiment" / "best_experiment.yaml").read_text()
 
