@@ -151,7 +151,8 @@ def test_a_killed_jobs_manifest_says_that_it_was_killed(outcome_of: Outcomes) ->
 
 
 def test_a_sweep_with_failures_ends_with_their_reasons_and_how_to_go_on(outcome_of: Outcomes) -> None:
-    lines = outcome_of(one_fails_and_one_is_killed).stdout
+    outcome = outcome_of(one_fails_and_one_is_killed)
+    lines = outcome.stdout
     assert not CONTROL.search(lines) and not NOISE.search(lines)
     ending = " ".join(lines.partition("2 of 4 jobs completed in runs/trouble")[2].split())
     assert "1 job failed: loss became nan in epoch 2." in ending
@@ -160,9 +161,10 @@ def test_a_sweep_with_failures_ends_with_their_reasons_and_how_to_go_on(outcome_
     words = printed_command(lines, "next\n")
     assert words == [
         "-m",
-        "--config-dir=yaml",
+        f"--config-dir={outcome.folder}/yaml",
         "hydra/launcher=joblib",
         "hydra.launcher.n_jobs=2",
+        f"runs_dir={outcome.folder}/runs",
         "sweep=trouble",
     ]
 
@@ -183,7 +185,8 @@ def test_on_fail_stop_starts_nothing_after_a_failure(outcome_of: Outcomes) -> No
     assert (again.status, again.stderr) == (1, "")
     assert statuses(again.sweep("alike")) == ["failed"] + ["interrupted"] * 4 + ["pending"] * 3
     assert "no more jobs were started: a job failed, and on_fail=stop" in again.stdout
-    assert printed_command(again.stdout, "next\n") == ["-m", "on_fail=stop", "sweep=alike"]
+    runs_dir = f"runs_dir={again.folder}/runs"
+    assert printed_command(again.stdout, "next\n") == ["-m", "on_fail=stop", runs_dir, "sweep=alike"]
 
 
 def test_ctrl_c_saves_what_runs_and_leaves_the_rest_pending(from_the_keyboard: tuple[Stopped, Ended]) -> None:
