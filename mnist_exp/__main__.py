@@ -1,6 +1,15 @@
-"""`python -m mnist_exp` does what `mnist-exp` does."""
+"""`mnist-exp`, and `python -m mnist_exp`."""
 
-from mnist_exp.cli import main
+from mnist_exp.processes.start import prepare
+
+
+def main() -> None:
+    """Runs the command line in a process that nothing around it has a say in."""
+    prepare()
+    from mnist_exp.cli import main as run_command_line  # imports NumPy, which reads its variables then
+
+    run_command_line()
+
 
 if __name__ == "__main__":
     main()

@@ -110,9 +110,8 @@ def test_the_users_keras_folder_is_still_where_data_sets_are_looked_for(tmp_path
 
 
 def test_a_process_that_only_imports_the_package_keeps_its_environment(tmp_path: Path) -> None:
-    script = (
-        "import os; before = dict(os.environ); import mnist_exp, mnist_exp.cli; assert os.environ == before"
-    )
+    script = "import os; before = dict(os.environ); import mnist_exp.__main__, mnist_exp.cli; "
+    script += "assert os.environ == before"
     subprocess.run([sys.executable, "-P", "-c", script], cwd=tmp_path, check=True)
 
 

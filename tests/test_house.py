@@ -60,6 +60,7 @@ REACHING_TENSORFLOW = {
 """Light modules that load TensorFlow all the same, with the part that ends it."""
 
 LATE = {
+    ("__main__", "cli"): "NumPy reads its variables when it is imported",
     ("cli", "runs.finding"): "--help waits for nothing",
     ("cli", "sweeps.sweep"): "--help waits for nothing",
     ("modes.execution", "report.run"): "a trial has no page",

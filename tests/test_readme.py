@@ -17,7 +17,7 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BENCHMARKS = (ROOT / "tests/benchmarks/README.md").read_text(encoding="utf-8")
 ASKING = ("mode=evaluate", "mode=predict", "mode=verify")
-SHORT_SEARCH = ("tuner.max_trials=1", "tuner.confirm.seeds=0", "tuner.workers=1")
+SHORT_SEARCH = ("tuner.max_trials=1", "tuner.confirm.seeds=1", "tuner.workers=1")
 # One process for all commands: TensorFlow is imported once.
 DRIVER = """
 import json, sys

@@ -21,21 +21,29 @@ from mnist_exp.runs.run import Run
 Part = Literal["train", "test", "split"]
 
 _MOST_CONFIGS = 3
-_PARTS: dict[Part, str] = {"train": "training images", "test": "test images", "split": "validation split"}
+_PARTS: dict[Part, str] = {
+    "train": "training images",
+    "test": "test images",
+    "split": "images of the validation split",
+}
 
 
 class OtherImages(NamedTuple):
     """Images that are not those that a run saw.
 
     Attributes:
-        name: `training images`, `test images` or `validation split`.
         was: Their SHA-256 in the run; null where it had none.
         now: That of what is here; null where there are none.
     """
 
-    name: str
+    part: Part
     was: str | None
     now: str | None
+
+    @property
+    def name(self) -> str:
+        """Names the part in the plural."""
+        return _PARTS[self.part]
 
     def __str__(self) -> str:
         """Returns the difference as the end of a sentence."""
@@ -59,7 +67,7 @@ def find_other_images(seen: DataRecord, found: Mapping[Part, str | None]) -> Oth
     }
     for part, sha256 in found.items():
         if sha256 != saw[part]:
-            return OtherImages(_PARTS[part], saw[part], sha256)
+            return OtherImages(part, saw[part], sha256)
     return None
 
 

@@ -221,7 +221,7 @@ def _other_images(run: Run, scored: ScoredSplit) -> str | None:
     other = find_other_images(run.data, found)
     if other is None:
         return None
-    if other.name == "validation split":
+    if other.part == "split":
         return "not the run's own validation split: other images of the same training set are set apart"
     return (
         f"not the run's own {other.name}: {scored.source.name} with SHA-256 {scored.sha256[:_HASH]}… "
