@@ -18,17 +18,27 @@ if TYPE_CHECKING:
 def draw_training(
     run: RunDirectory, config: Config, scored: "Scored", test: Images, class_names: tuple[str, ...]
 ) -> list[str]:
-    """Draws every picture of a trained network.
+    """Draws every picture of a trained network into its run's directory.
+
+    Returns:
+        A sentence for each that could not be drawn.
+    """
+    return draw_plots(training_plots(config, scored, test, class_names), run.plots_dir)
+
+
+def training_plots(
+    config: Config, scored: "Scored", test: Images, class_names: tuple[str, ...]
+) -> dict[str, Plot]:
+    """Names every picture of a trained network.
 
     Args:
-        run: Where the pictures go.
         config: What it was trained with.
         scored: On the test images.
         test: Those.
         class_names: Name of each label.
 
     Returns:
-        A sentence for each that could not be drawn.
+        Name of the file without its ending to what draws the picture.
     """
     seen = (test.images, test.labels, scored.probabilities, class_names)
     counts = confusion_counts(scored.probabilities, test.labels, len(class_names))
@@ -51,4 +61,4 @@ def draw_training(
         kernel = next(variable for variable in scored.network.variables if variable.name == "kernel")
         shape = test.images.shape[1:]
         figures["first_layer_weights"] = partial(images.plot_first_layer_weights, kernel.numpy(), shape)
-    return draw_plots(figures, run.plots_dir)
+    return figures
