@@ -16,12 +16,12 @@ INLINE = "module://matplotlib_inline.backend_inline"
 KERAS_JSON = {"floatx": "float16", "epsilon": 1, "backend": "jax", "image_data_format": "channels_first"}
 NOT_TEXT = b"text.usetex: True\nfont.size: 40\n\xff\xfe"
 NO_PICTURES = """
-import matplotlib.backends.backend_agg as agg
+import matplotlib.figure
 
 def refuse(*arguments, **options):
     raise RuntimeError("no ink")
 
-agg.FigureCanvasAgg.print_png = refuse
+matplotlib.figure.Figure.draw = refuse
 """
 NOTEBOOK = """
 import sys, keras

@@ -7,15 +7,19 @@ from fontTools.fontBuilder import FontBuilder
 from fontTools.pens.ttGlyphPen import TTGlyphPen
 from matplotlib import font_manager
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import PatchCollection
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 from matplotlib.text import Text
 from msgspec.structs import replace
+from PIL import Image
 
 from mnist_exp.report.figures import fonts as plot_fonts
 from mnist_exp.report.figures.curves import plot_confusion_matrix, plot_learning_curves
 from mnist_exp.report.figures.images import plot_first_layer_weights, plot_mistakes, plot_sample_predictions
-from mnist_exp.report.figures.style import draw_plots, figure_png, shorten
+from mnist_exp.report.figures.style import DPI, WIDTH_INCHES, draw_plots, figure_png, new_figure, shorten
+from mnist_exp.report.figures.tiles import Sheet, plan_grid
+from mnist_exp.report.png import png_bytes
 from mnist_exp.runs.records import EpochMetrics
 
 DIGITS = [str(digit) for digit in range(10)]
@@ -158,7 +162,7 @@ def test_confusion_matrix_writes_every_count_but_zero():
 def test_a_few_errors_stand_out_against_a_diagonal_of_99_percent():
     counts = confusion(0)
     counts[4, 9], counts[2, 7] = 12, 3
-    colours = plot_confusion_matrix(counts, DIGITS).axes[0].images[0].get_array()
+    colours = plot_confusion_matrix(counts, DIGITS).axes[0].collections[0].get_array()
     brightness = colours[..., :3].mean(axis=-1)
     assert brightness[4, 9] < brightness[2, 7] < brightness[0, 1]
     assert brightness[4, 9] < brightness.diagonal().min()
@@ -188,8 +192,12 @@ def test_a_class_without_images_has_no_recall():
 
 
 def tile_count(figure: Figure) -> int:
-    (frames,) = [c for c in figure.axes[0].collections if c.get_zorder() == 3]
-    return len(frames.get_paths())
+    return len(frames_of(figure).get_paths())
+
+
+def frames_of(figure: Figure) -> PatchCollection:
+    (frames,) = [artist for artist in figure.artists if artist.get_zorder() == 3]
+    return frames
 
 
 @pytest.mark.parametrize(("names", "count", "tiles"), [(DIGITS, 100, 32), (CLOTHES, 100, 20), (DIGITS, 5, 5)])
@@ -203,9 +211,8 @@ def test_sample_predictions_fill_a_grid(names, count, tiles):
 def test_right_and_wrong_predictions_differ_without_colour():
     images, labels, probabilities = predictions(20, 7)
     figure = plot_sample_predictions(images, labels, probabilities, CLOTHES)
-    (frames,) = [c for c in figure.axes[0].collections if c.get_zorder() == 3]
     wrong = probabilities.argmax(axis=1) != labels
-    np.testing.assert_array_equal(np.array(frames.get_linewidths()) > 1, wrong)
+    np.testing.assert_array_equal(np.array(frames_of(figure).get_linewidths()) > 1, wrong)
     marks = [text[0] for text in texts(figure) if text[:2] in ("✓ ", "✗ ") and "wrong" not in text]
     assert marks == ["✗" if mistake else "✓" for mistake in wrong]
     assert "✓ 13 right   ✗ 7 wrong" in texts(figure)
@@ -375,6 +382,43 @@ def test_png_is_readme_sized_and_reproducible():
     first, second = (figure_png(plot_learning_curves(epochs(3), 2)) for _ in range(2))
     assert first == second
     assert imread_png(plot_learning_curves(epochs(3), 2)).shape[1] == 1200
+
+
+@pytest.mark.parametrize("shape", [(3, 5), (4, 2, 3)])
+def test_a_png_holds_the_pixels_and_their_density(shape):
+    pixels = np.arange(np.prod(shape), dtype=np.uint8).reshape(shape)
+    image = Image.open(BytesIO(png_bytes(pixels, level=9, dpi=150)))
+    np.testing.assert_array_equal(np.asarray(image), pixels)
+    assert image.info["dpi"] == pytest.approx((150, 150), abs=0.1)
+
+
+@pytest.mark.parametrize("style", [{}, {"ha": "right", "va": "top", "size": 9}, {"rotation": 90}])
+@pytest.mark.parametrize("text", ["true 7", "✗ jäger", "two\nlines", "$10^{-3}$", " "])
+def test_a_text_drawn_whole_stands_where_matplotlib_would_put_it(text, style):
+    figure = new_figure(1.0)
+    figure.text(0.5, 0.5, text, **style)
+    whole = imread_png(figure)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    by_letters = np.asarray(canvas.buffer_rgba())[..., :3] / 255
+    assert (whole.min() < 0.5) == bool(text.strip())
+    for axis in (0, 1):
+        ends = [np.flatnonzero((image < 0.5).any(axis=(axis, 2)))[[0, -1]] for image in (whole, by_letters)
+                if text.strip()]  # fmt: skip
+        assert np.abs(np.diff(ends, axis=0)).max(initial=0) <= 1
+
+
+@pytest.mark.parametrize(("columns", "top"), [(8, 0.55), (5, 0.5), (11, 0.37)])
+def test_each_pixel_of_a_tile_is_in_its_square(columns, top):
+    grid = plan_grid(columns, 2, WIDTH_INCHES, gap=0.14, above=0.27, below=0.2)
+    figure = new_figure(top + grid.height)
+    black = np.full((grid.capacity, 28, 28, 4), [0, 0, 0, 255], np.uint8)
+    Sheet(figure, top).draw_tiles(grid, black)
+    dark = np.argwhere(imread_png(figure).max(axis=-1) == 0)
+    assert len(dark) == grid.capacity * round(DPI * grid.tile) ** 2
+    first, last = (np.array(grid.corner(index)) + [0, top] for index in (0, grid.capacity - 1))
+    expected = DPI * np.array([first, last + grid.tile])
+    np.testing.assert_allclose([dark[0, ::-1], dark[-1, ::-1] + 1], expected, atol=1)
 
 
 def test_a_figure_that_cannot_be_drawn_costs_the_others_nothing(tmp_path):

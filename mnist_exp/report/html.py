@@ -1,8 +1,6 @@
 """From a template and values to a page: everything escaped, nothing asked of a network."""
 
 import hashlib
-import struct
-import zlib
 from base64 import b64encode
 from functools import cache
 from pathlib import Path
@@ -13,12 +11,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from numpy.typing import NDArray
 
+from mnist_exp.report.png import SIGNATURE, png_bytes
 from mnist_exp.runs import files
 from mnist_exp.runs.folder import PAGE
 from mnist_exp.words import visible
 
 TEMPLATES_DIR = Path(__file__).with_name("templates")
-_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 MOST_BYTES = 3_000_000
 
 
@@ -77,7 +75,7 @@ def _finish(value: Any) -> Any:
 
 def png_uri(content: bytes) -> Markup | None:
     """Puts a PNG file in a URI; None for what is no PNG or too large for a page."""
-    if not content.startswith(_SIGNATURE) or len(content) > MOST_BYTES:
+    if not content.startswith(SIGNATURE) or len(content) > MOST_BYTES:
         return None
     return _uri(content)
 
@@ -88,20 +86,9 @@ def image_uri(pixels: NDArray[np.uint8]) -> Markup:
     Args:
         pixels: uint8 (height, width), 0 background.
     """
-    height, width = pixels.shape
-    # Each line of a PNG begins with the number of its filter: 0, none.
-    lines = np.zeros((height, width + 1), np.uint8)
-    lines[:, 1:] = 255 - pixels
-    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
-    parts = ((b"IHDR", header), (b"IDAT", zlib.compress(lines.tobytes(), 9)), (b"IEND", b""))
-    content = _SIGNATURE + b"".join(_chunk(kind, data) for kind, data in parts)
-    return _uri(content)
+    return _uri(png_bytes(255 - pixels, level=9))
 
 
 def _uri(content: bytes) -> Markup:
     # Base 64 has nothing to escape, and must not be cut as other long texts are.
     return Markup(f"data:image/png;base64,{b64encode(content).decode()}")
-
-
-def _chunk(kind: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))

@@ -63,10 +63,8 @@ def plot_learning_curves(
     _draw_metric(accuracy, rows, ("accuracy", "val_accuracy"), best_epoch)
     _draw_learning_rate(learning_rate, rows)
     for axes, name in ((loss, "Loss"), (accuracy, "Accuracy"), (learning_rate, "Learning\nrate")):
-        _style(axes, rows, name, best_epoch)
-    for axes in (loss, accuracy):
-        axes.tick_params(labelbottom=False)
-    learning_rate.set_xlabel("Epoch", color=INK)
+        _style(axes, name, best_epoch)
+    _rule_epochs(rows, learning_rate, (loss, accuracy))
     add_title(figure, "Learning curves")
     handles, names = loss.get_legend_handles_labels()
     if label_smoothing or mixup or has_teacher:
@@ -162,18 +160,33 @@ def _draw_learning_rate(axes: Axes, rows: Sequence[EpochMetrics]) -> None:
     axes.set_yticks([0, highest], ["0", f"{highest:.2g}"])
 
 
-def _style(axes: Axes, rows: Sequence[EpochMetrics], name: str, best_epoch: int) -> None:
+def _style(axes: Axes, name: str, best_epoch: int) -> None:
     """Names an axis, rules it lightly and draws the best epoch's line through it."""
-    first, last = rows[0].epoch, rows[-1].epoch
-    margin = 0.02 * (last - first) or 0.5
-    axes.set_xlim(first - margin, last + margin)
-    axes.xaxis.set_major_locator(MaxNLocator(10, integer=True, min_n_ticks=1))
     style_axes(axes, ylabel=name)
     axes.yaxis.set_label_coords(-0.09, 0.5)
     axes.yaxis.label.set_verticalalignment("center")
     axes.axvline(best_epoch, color=QUIET, linewidth=1, linestyle=":", zorder=1)
     if name == "Accuracy":
         set_round_ticks(axes.yaxis, in_percent=True)
+
+
+def _rule_epochs(rows: Sequence[EpochMetrics], lowest: Axes, others: Sequence[Axes]) -> None:
+    """Numbers epochs below the lowest axes, and rules the others at the same ones.
+
+    The others have no ticks of their own, each of which is three lines and two texts to Matplotlib.
+    """
+    first, last = rows[0].epoch, rows[-1].epoch
+    margin = 0.02 * (last - first) or 0.5
+    limits = (first - margin, last + margin)
+    found = MaxNLocator(10, integer=True, min_n_ticks=1).tick_values(*limits)
+    epochs = [epoch for epoch in found if limits[0] <= epoch <= limits[1]]
+    lowest.set(xlim=limits, xticks=epochs)
+    lowest.set_xlabel("Epoch", color=INK)
+    for axes in others:
+        axes.set(xlim=limits, xticks=[])
+        axes.vlines(
+            epochs, 0, 1, color=FAINT, linewidth=0.6, zorder=0.5, transform=axes.get_xaxis_transform()
+        )
 
 
 def plot_confusion_matrix(counts: NDArray[np.integer], class_names: Sequence[str]) -> Figure:
@@ -192,7 +205,10 @@ def plot_confusion_matrix(counts: NDArray[np.integer], class_names: Sequence[str
     scale = Normalize(0, max(float(errors.max()), 0.001))
     figure, axes, scale_axes = _matrix_axes(names, note_inches(class_names))
     write_note(figure, class_names)
-    axes.imshow(_matrix_colours(shares, errors, scale), interpolation="nearest")
+    edges = np.arange(len(names) + 1) - 0.5
+    # Quadrilaterals: an image would be resampled to as many pixels as the matrix has.
+    axes.pcolormesh(edges, edges, _matrix_colours(shares, errors, scale))
+    axes.invert_yaxis()
     _write_counts(axes, counts, scale(errors))
     _name_classes(axes, names)
     _write_recall(axes, counts, shares)
@@ -286,7 +302,8 @@ def _write_recall(axes: Axes, counts: NDArray[np.integer], shares: NDArray[np.fl
 def _draw_error_scale(axes: Axes, scale: Normalize) -> None:
     """Draws the colour bar of the errors."""
     strip = np.linspace(scale.vmin or 0.0, scale.vmax or 1.0, 128)[:, np.newaxis]
-    axes.imshow(strip, cmap=_ERRORS, aspect="auto", origin="lower", extent=(0, 1, strip[0, 0], strip[-1, 0]))
+    edges = np.linspace(strip[0, 0], strip[-1, 0], len(strip) + 1)
+    axes.pcolormesh([0, 1], edges, strip, cmap=_ERRORS)
     axes.set_xticks([])
     axes.yaxis.set_ticks_position("left")
     axes.yaxis.set_major_locator(MaxNLocator(4))

@@ -8,7 +8,6 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.collections import PatchCollection
 from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
@@ -27,16 +26,11 @@ from mnist_exp.report.figures.style import (
     QUIET,
     VERMILION,
     WIDTH_INCHES,
-    TileGrid,
     add_title,
-    blank_axes,
-    draw_frames,
-    draw_tiles,
     new_figure,
-    plan_captioned_grid,
-    plan_grid,
     shorten,
 )
+from mnist_exp.report.figures.tiles import Sheet, TileGrid, plan_captioned_grid, plan_grid
 from mnist_exp.report.tables import Choice, file_name
 from mnist_exp.words import confidence, one_line
 
@@ -75,26 +69,28 @@ def plot_sample_predictions(
     predicted, labels = probabilities[shown].argmax(axis=1), labels[shown]
     figure = new_figure(_TITLE_INCHES + grid.height + note_inches(class_names))
     write_note(figure, class_names)
-    axes = blank_axes(figure, grid.height, _TITLE_INCHES)
-    draw_tiles(axes, grid, _ink(images[shown]))
-    draw_frames(axes, grid, predicted != labels)
+    sheet = Sheet(figure, _TITLE_INCHES)
+    sheet.draw_tiles(grid, _ink(images[shown]))
+    sheet.draw_frames(grid, predicted != labels)
     for index, (choice, label) in enumerate(zip(predicted, labels, strict=True)):
         share = confidence(float(probabilities[index, choice]))
-        _write_prediction(axes, grid, index, names[choice], names[label], share)
+        _write_prediction(sheet, grid, index, names[choice], names[label], share)
     num_right = int((predicted == labels).sum())
     add_title(figure, "Sample predictions", f"✓ {num_right} right   ✗ {len(labels) - num_right} wrong")
     return figure
 
 
-def _write_prediction(axes: Axes, grid: TileGrid, index: int, predicted: str, true: str, share: str) -> None:
+def _write_prediction(
+    sheet: Sheet, grid: TileGrid, index: int, predicted: str, true: str, share: str
+) -> None:
     """Writes a tile's two lines: mark, prediction and confidence; the true class."""
     x, y = grid.corner(index)
     below = y + grid.tile + 0.07
     right = predicted == true
     style = {"color": INK} if right else {"color": DARK_VERMILION, "weight": "bold"}
-    _write(axes, x, below, f"{'✓' if right else '✗'} {predicted}", grid.text_size, **style)
-    _write(axes, x + grid.tile, below, share, grid.text_size, ha="right", **style)
-    _write(axes, x, below + 0.17, f"true {true}", grid.text_size, color=QUIET if right else INK)
+    sheet.write(x, below, f"{'✓' if right else '✗'} {predicted}", grid.text_size, **style)
+    sheet.write(x + grid.tile, below, share, grid.text_size, ha="right", **style)
+    sheet.write(x, below + 0.17, f"true {true}", grid.text_size, color=QUIET if right else INK)
 
 
 def plot_mistakes(
@@ -120,15 +116,15 @@ def plot_mistakes(
     shown = wrong[: grid.capacity]
     figure = new_figure(_TITLE_INCHES + grid.height + note_inches(class_names))
     write_note(figure, class_names)
-    axes = blank_axes(figure, grid.height, _TITLE_INCHES)
-    draw_tiles(axes, grid, _ink(images[shown]))
-    draw_frames(axes, grid, np.zeros(len(shown), dtype=bool))
+    sheet = Sheet(figure, _TITLE_INCHES)
+    sheet.draw_tiles(grid, _ink(images[shown]))
+    sheet.draw_frames(grid, np.zeros(len(shown), dtype=bool))
     bars = [
         bar
         for place, index in enumerate(shown)
-        for bar in _write_top_two(axes, grid, place, int(labels[index]), probabilities[index], names)
+        for bar in _write_top_two(sheet, grid, place, int(labels[index]), probabilities[index], names)
     ]
-    axes.add_collection(PatchCollection(bars, match_original=True, zorder=1), autolim=False)
+    sheet.draw_patches(bars, zorder=1)
     kind = "all" if len(shown) == len(wrong) else f"the {len(shown)} most confident"
     add_title(figure, "Mistakes", f"{kind} of {len(wrong):,} in {len(labels):,} images")
     return figure
@@ -143,7 +139,7 @@ def _no_mistakes(num_images: int) -> Figure:
 
 
 def _write_top_two(
-    axes: Axes,
+    sheet: Sheet,
     grid: TileGrid,
     place: int,
     label: int,
@@ -152,7 +148,7 @@ def _write_top_two(
 ) -> list[Rectangle]:
     """Writes the true class above a tile and the two likeliest classes below; returns their bars."""
     x, y = grid.corner(place)
-    _write(axes, x, y - 0.19, f"true {class_names[label]}", grid.text_size, color=INK, weight="bold")
+    sheet.write(x, y - 0.19, f"true {class_names[label]}", grid.text_size, color=INK, weight="bold")
     bars = []
     for line, chosen in enumerate(np.argsort(-probabilities, kind="stable")[:2]):
         share = float(probabilities[chosen])
@@ -160,8 +156,8 @@ def _write_top_two(
         colour = PALE_BLUE if chosen == label else PALE_VERMILION
         bars.append(Rectangle((x, top - 0.02), share * grid.tile, 0.17, facecolor=colour, edgecolor="none"))
         mark = "✓ " if chosen == label else "✗ "
-        _write(axes, x + 0.03, top, f"{mark}{class_names[chosen]}", grid.text_size, color=INK)
-        _write(axes, x + grid.tile, top, confidence(share), grid.text_size, ha="right", color=INK)
+        sheet.write(x + 0.03, top, f"{mark}{class_names[chosen]}", grid.text_size, color=INK)
+        sheet.write(x + grid.tile, top, confidence(share), grid.text_size, ha="right", color=INK)
     return bars
 
 
@@ -182,7 +178,7 @@ def plot_first_layer_weights(kernel: NDArray[np.floating], image_shape: tuple[in
     reach = float(np.quantile(np.abs(tiles), 0.99)) or 1.0
     scale = Normalize(-reach, reach)
     figure = new_figure(_TITLE_INCHES + grid.height + 0.1)
-    draw_tiles(blank_axes(figure, grid.height, _TITLE_INCHES), grid, _rgb(_SIGNED(scale(tiles))))
+    Sheet(figure, _TITLE_INCHES).draw_tiles(grid, _SIGNED(scale(tiles), bytes=True))
     _add_weight_scale(figure, scale)
     count = f"{num_units} of {num_units}" if len(order) == num_units else f"{len(order)} of {num_units:,}"
     add_title(figure, "First-layer weights", f"{count} units, largest norm first")
@@ -202,18 +198,8 @@ def _add_weight_scale(figure: Figure, scale: Normalize) -> None:
 
 
 def _ink(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Returns images (N, height, width) as dark ink on pale paper, RGB (N, height, width, 3)."""
-    return _rgb(colormaps["Greys"](Normalize(-12, 255)(images)))
-
-
-def _rgb(colours: NDArray[np.floating]) -> NDArray[np.uint8]:
-    """Returns colours in [0, 1] (..., 4) as bytes (..., 3)."""
-    return np.asarray(255 * colours[..., :3] + 0.5, dtype=np.uint8)
-
-
-def _write(axes: Axes, x: float, y: float, text: str, size: float, **style: str) -> None:
-    """Writes text with its upper left (or right) corner at a place; dollar signs stay dollar signs."""
-    axes.text(x, y, text, size=size, va="top", parse_math=False, **style)  # type: ignore[arg-type]
+    """Returns images (N, height, width) as dark ink on pale paper, RGBA uint8 (N, height, width, 4)."""
+    return colormaps["Greys"](Normalize(-12, 255)(images), bytes=True)
 
 
 @dataclass(frozen=True)
@@ -267,7 +253,7 @@ def plot_atlas(sections: Sequence[AtlasSection], images: NDArray[np.uint8]) -> F
         words = f"{section.title}: {section.count:,}"
         figure.text(0.02, place, words, size=10, va="top", weight="bold", color=INK, parse_math=False)
         top += _HEADING_INCHES
-        _draw_section(blank_axes(figure, height, top), section, grid, images)
+        _draw_section(Sheet(figure, top), section, grid, images)
         top += height
     add_title(figure, "Error atlas", "the clearest first")
     return figure
@@ -285,20 +271,18 @@ def _lines(tile: AtlasTile) -> list[str]:
     return [words, f"({rest}"] if bracket else [words]
 
 
-def _draw_section(axes: Axes, section: AtlasSection, grid: TileGrid, images: NDArray[np.uint8]) -> None:
+def _draw_section(sheet: Sheet, section: AtlasSection, grid: TileGrid, images: NDArray[np.uint8]) -> None:
     """Draws a section's images with the words above and below each."""
     if not section.tiles:
-        axes.text(0.16, 0.05, "none", va="top", size=9, color=QUIET)
+        sheet.write(0.16, 0.05, "none", 9, color=QUIET)
         return
     chosen = images[[tile.index for tile in section.tiles]]
-    draw_tiles(axes, grid, np.repeat((255 - chosen)[..., np.newaxis], 3, axis=3))
-    draw_frames(axes, grid, np.zeros(len(chosen), dtype=bool))
+    sheet.draw_tiles(grid, colormaps["gray_r"](chosen, bytes=True))
+    sheet.draw_frames(grid, np.zeros(len(chosen), dtype=bool))
     for number, tile in enumerate(section.tiles):
         x, y = grid.corner(number)
-        name = shorten(tile.true, _LONGEST_TILE_NAME)
-        axes.text(x, y - 0.17, f"true {name}", size=8.5, va="top", color=INK, parse_math=False)
-        axes.text(x, y + grid.tile + 0.04, "\n".join(_lines(tile)), size=8, va="top", color=QUIET,
-                  parse_math=False)  # fmt: skip
+        sheet.write(x, y - 0.17, f"true {shorten(tile.true, _LONGEST_TILE_NAME)}", 8.5, color=INK)
+        sheet.write(x, y + grid.tile + 0.04, "\n".join(_lines(tile)), 8, color=QUIET)
 
 
 def plot_predictions(
