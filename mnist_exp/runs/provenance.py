@@ -1,5 +1,6 @@
 """When, by which code and by which libraries a run was made, and what has changed since."""
 
+import functools
 import importlib.metadata
 import os
 import platform
@@ -37,8 +38,9 @@ _PROCESSOR, _EXTENSIONS = "processor", "vector extensions"
 _UNKNOWN, _UNSET = "unknown", "unset"
 
 
+@functools.cache
 def versions() -> dict[str, str]:
-    """Says the version of Python and of what decides a run's numbers."""
+    """Says the version of Python and of what decides a run's numbers, as this process has them."""
     return {"python": platform.python_version()} | {
         name: importlib.metadata.version(name) for name in _DISTRIBUTIONS
     }

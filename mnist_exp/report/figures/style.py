@@ -72,15 +72,15 @@ def draw_plots(plots: Mapping[str, Plot], folder: Path) -> list[str]:
         RunError: A file cannot be written.
     """
     missing = []
-    for name, plot in plots.items():
-        try:
-            with matplotlib.rc_context():
-                matplotlib.rcdefaults()
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        for name, plot in plots.items():
+            try:
                 png = figure_png(plot())
-        except Exception as error:
-            missing.append(f"plots/{name}.png was not drawn: {type(error).__name__}: {words_of(error)}")
-        else:
-            files.write_bytes(folder / f"{name}.png", png)
+            except Exception as error:
+                missing.append(f"plots/{name}.png was not drawn: {type(error).__name__}: {words_of(error)}")
+            else:
+                files.write_bytes(folder / f"{name}.png", png)
     return missing
 
 
