@@ -11,13 +11,13 @@ import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from keras_tuner.engine.trial import Trial, TrialStatus
+from mnist_exp.tuning.assignments import plain_values, trial_name
 
 from mnist_exp import CONF_DIR
 from mnist_exp.config.parsing import Composition, parse
 from mnist_exp.runs.job import Job
 from mnist_exp.runs.provenance import Moment, utc_now
 from mnist_exp.runs.records import ConfirmationRecord, ErrorRecord, ExecutionRecord, TrialRecord
-from mnist_exp.tuning.assignments import plain_values, trial_name
 from mnist_exp.tuning.candidates import Candidates
 from mnist_exp.tuning.definition import Search, plan_search
 from mnist_exp.tuning.proposals import build_oracle

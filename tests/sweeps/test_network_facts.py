@@ -3,10 +3,10 @@
 import random
 
 import pytest
-
-from mnist_exp.config.schema import MlpConfig, OptimizerConfig
 from mnist_exp.network_worker import answer_all
 from mnist_exp.sweeps.checker import Question
+
+from mnist_exp.config.schema import MlpConfig, OptimizerConfig
 from mnist_exp.sweeps.network_facts import known_facts
 
 ARGUMENTS = {"weight_decay": 0.2, "beta_1": 0.9, "beta_2": 0.99, "epsilon": 1e-7}

@@ -16,12 +16,12 @@ import pytest
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
+from mnist_exp.sweeps.checker import Checker
 from msgspec.structs import replace
 
 from mnist_exp.config.parsing import parse_sweep_request, parse_tree
 from mnist_exp.errors import ConfigError, ExperimentError
 from mnist_exp.runs.records import SweepRecord
-from mnist_exp.sweeps.checker import Checker
 from mnist_exp.sweeps.estimate import total_seconds
 from mnist_exp.sweeps.names import canonical, diff_words, name_jobs
 from mnist_exp.sweeps.planning import PlannedSweep, plan_sweep
