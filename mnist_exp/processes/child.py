@@ -36,6 +36,11 @@ class Child:
         os.set_blocking(self._replies.fileno(), False)
         self._begun_line = b""
 
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
     def fileno(self) -> int:
         """Gives the descriptor that replies come from, for `select`."""
         return self._replies.fileno()

@@ -14,7 +14,7 @@ from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from mnist_exp.config.overrides import to_override
 from mnist_exp.processes.signals import STOPPING
@@ -41,7 +41,7 @@ def build_launcher(config: DictConfig, folder: Path, task: Callable[[DictConfig]
     # Ray would start its workers through `uv run`, too, in an environment without this package.
     os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
     config = config.copy()
-    with open_dict(config):
+    with read_write(config.hydra), open_dict(config):
         config.hydra.sweep.dir = str(folder)
         config.hydra.job.config_name = _JOB_CONFIG
         # What was typed for Hydra has done its work, and YAML files may have changed since.

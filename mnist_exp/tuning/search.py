@@ -44,9 +44,9 @@ from mnist_exp.tuning.dispatch import Dispatcher
 from mnist_exp.tuning.places import Places, count_threads
 from mnist_exp.tuning.proposals import build_oracle
 from mnist_exp.tuning.screen import DimensionRow, SearchPlan, render_search_plan, render_trial_header
-from mnist_exp.tuning.search_files import SearchFiles
+from mnist_exp.tuning.search_files import SearchFiles, trial_name
 from mnist_exp.tuning.search_space import SearchSpace
-from mnist_exp.tuning.stages import ConfirmationStage, SearchStage, trial_name
+from mnist_exp.tuning.stages import ConfirmationStage, SearchStage
 
 
 @dataclass(frozen=True)

@@ -123,6 +123,16 @@ class SearchFiles:
             yield from (msgspec.json.decode(line, type=kind) for line in path.read_bytes().splitlines())
 
 
+def trial_name(trial: int) -> str:
+    """Names a trial in file names and messages."""
+    return f"trial_{trial}"
+
+
+def confirmation_name(candidate: str, seed: int) -> str:
+    """Names a candidate's training on one seed."""
+    return f"{candidate}_seed_{seed}"
+
+
 def _cells(trial: TrialRecord) -> list[Any]:
     best_epoch = trial.executions[0].best_epoch if trial.executions else None
     return [

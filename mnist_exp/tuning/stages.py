@@ -14,7 +14,7 @@ from mnist_exp.runs.provenance import Moment, utc_now
 from mnist_exp.runs.records import ConfirmationRecord, ErrorRecord, TrialRecord
 from mnist_exp.tuning.definition import Search
 from mnist_exp.tuning.proposals import SavedOracle
-from mnist_exp.tuning.search_files import SearchFiles
+from mnist_exp.tuning.search_files import SearchFiles, confirmation_name, trial_name
 
 _EPOCHS = "tuner/epochs"
 """Keras Tuner's name for the number of epochs, where the oracle decides on it."""
@@ -45,16 +45,6 @@ class Stage(Protocol):
     @property
     def must_stop(self) -> bool:
         """Whether trials that are running are to end before their last epoch."""
-
-
-def trial_name(trial: int) -> str:
-    """Names a trial in file names and messages."""
-    return f"trial_{trial}"
-
-
-def confirmation_name(candidate: str, seed: int) -> str:
-    """Names a candidate's training on one seed."""
-    return f"{candidate}_seed_{seed}"
 
 
 class SearchStage:

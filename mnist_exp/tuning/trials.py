@@ -29,7 +29,7 @@ from mnist_exp.training.preprocessing import prepare_training
 from mnist_exp.training.reuse import ModelStore
 from mnist_exp.training.teachers import load_teacher
 from mnist_exp.tuning.definition import Search
-from mnist_exp.tuning.search_files import SearchFiles
+from mnist_exp.tuning.search_files import SearchFiles, trial_name
 
 
 class _Stopped(Exception):  # noqa: N818 - not an error
@@ -84,7 +84,7 @@ class TrialRunner:
         """
         began = provenance.Moment()
         outcome = self._train_all(trial, report, must_stop)
-        self._save(outcome, trial.name)
+        self._save(outcome, trial.name if trial.trial is None else trial_name(trial.trial))
         self.files.submit(trial.name, self._record(trial, outcome, began))
 
     def _record(
