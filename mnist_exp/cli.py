@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -30,6 +30,7 @@ from mnist_exp.config.unused import refuse_unused_values
 from mnist_exp.errors import ConfigError, ExperimentError
 from mnist_exp.modes import tune
 from mnist_exp.modes.execution import describe, execute
+from mnist_exp.processes.launchers import is_local
 from mnist_exp.processes.start import check_working_folder, prepare
 from mnist_exp.report.terminal import Terminal, bearing_lost_output
 from mnist_exp.runs import files, writer
@@ -242,8 +243,15 @@ def _job(config: Config, tree: dict[str, Any], typed: list[str], **search: Any) 
         argv=sys.argv[1:],
         folder=folder,
         given=_given_dir(),
+        launcher=_lender(config),
         **search,
     )
+
+
+def _lender(config: Config) -> DictConfig | None:
+    """Gives Hydra's configuration where its launcher lends a search the places of its trials."""
+    composed = cast(DictConfig, HydraConfig.instance().cfg)
+    return None if config.tuner is None or is_local(composed) else composed
 
 
 def _given_dir() -> Path | None:

@@ -20,7 +20,7 @@ FLOORS = (
     {"tuning"},
     {"sweeps"},
     {"modes"},
-    {"worker", "job_worker", "network_worker"},
+    {"worker"},
     {"cli"},
     {"__main__"},
 )
@@ -31,8 +31,8 @@ GROUND = FLOORS[0]
 HEAVY = ("tensorflow", "keras", "keras_tuner")
 
 HEAVY_ROOMS = (
-    "training", "evaluation.evaluating", "evaluation.latency", "tuning.chief", "tuning.proposals",
-    "tuning.stages", "tuning.trial_runner", "tuning.conclusion", "network_worker",
+    "training", "evaluation.evaluating", "evaluation.latency", "tuning.proposals", "tuning.stages",
+    "tuning.trials", "tuning.conclusion",
 )  # fmt: skip
 """What may import TensorFlow when it is imported itself."""
 
@@ -45,18 +45,12 @@ LIGHT = (
 LOADED_ON_REQUEST = ("modes.train",)
 """Modes that `modes.execution` imports when a job was accepted."""
 
-PART_2, PART_3 = "the one kind of worker", "documents, figures and deletions"
+PART_3 = "documents, figures and deletions"
 
-UPWARD = {
-    ("processes.job_process", "sweeps.assignments"): PART_2,
-    ("processes.local_workers", "tuning.search_files"): PART_2,
-    ("modes.tune_worker", "worker"): PART_2,
-}
+UPWARD: dict[tuple[str, str], str] = {}
 """Imports that go up, with the part of the rebuilding that takes them away."""
 
-REACHING_TENSORFLOW = {
-    "modes.tune_worker": PART_2,
-}
+REACHING_TENSORFLOW: dict[str, str] = {}
 """Light modules that load TensorFlow all the same, with the part that ends it."""
 
 LATE = {
@@ -68,7 +62,6 @@ LATE = {
     ("report.comparison", "report.comparison_plots"): "a table alone does not wait for Matplotlib",
     ("report.comparison", "report.figures.style"): "a table alone does not wait for Matplotlib",
     ("report.comparison_page", "report.charts.comparison_figures"): PART_3,
-    ("job_worker", "modes.train"): PART_2,
 }
 """Imports within functions, but for those of modes, with the reason or the part that ends them."""
 

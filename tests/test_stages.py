@@ -1,5 +1,6 @@
 """What a search remembers when it is killed between any two writes; real oracles and files, no training."""
 
+import json
 import time
 import zlib
 from collections.abc import Callable
@@ -10,21 +11,21 @@ import msgspec
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
-from keras_tuner.engine.trial import Trial, TrialStatus
 
 from mnist_exp import CONF_DIR
 from mnist_exp.config.parsing import Composition, parse
+from mnist_exp.processes.messages import RunTrial
 from mnist_exp.runs.job import Job
 from mnist_exp.runs.provenance import Moment, utc_now
 from mnist_exp.runs.records import ConfirmationRecord, ErrorRecord, ExecutionRecord, TrialRecord
-from mnist_exp.tuning.assignments import plain_values, trial_name
 from mnist_exp.tuning.candidates import Candidates
 from mnist_exp.tuning.definition import Search, plan_search
 from mnist_exp.tuning.proposals import build_oracle
-from mnist_exp.tuning.search_files import SearchFiles
-from mnist_exp.tuning.stages import ConfirmationStage, SearchStage
+from mnist_exp.tuning.search_files import SearchFiles, trial_name
+from mnist_exp.tuning.stages import ConfirmationStage, SearchStage, Stage
 
-LOST = ErrorRecord(type="WorkerLost", message="gone", hint="")
+PROPOSALS = Path(__file__).with_name("proposals.json")
+LOST = ErrorRecord(type="ProcessLost", message="gone", hint="")
 
 
 def planned(*overrides: str) -> Search:
@@ -48,12 +49,19 @@ def execution(score: float) -> ExecutionRecord:
     )
 
 
-def result(search: Search, trial: Trial, score: float | None) -> TrialRecord:
+def assigned(stage: Stage, worker: str = "local1") -> RunTrial:
+    trial = stage.assign(worker)
+    assert isinstance(trial, RunTrial)
+    return trial
+
+
+def result(trial: RunTrial, score: float | None) -> TrialRecord:
+    assert trial.trial is not None
     return TrialRecord(
-        trial=int(trial.trial_id),
+        trial=trial.trial,
         status="failed" if score is None else "completed",
         score=score,
-        values=plain_values(search, trial.hyperparameters.values),
+        values=trial.values,
         epochs=1,
         num_params=1,
         started_at=utc_now(),
@@ -65,9 +73,9 @@ def result(search: Search, trial: Trial, score: float | None) -> TrialRecord:
     )
 
 
-def pseudo_score(trial: Trial) -> float:
+def pseudo_score(trial: RunTrial) -> float:
     """A score that depends on the values alone."""
-    return 0.9 + 0.09 * (zlib.crc32(str(sorted(trial.hyperparameters.values.items())).encode()) % 97) / 97
+    return 0.9 + 0.09 * (zlib.crc32(str(sorted(trial.values.items())).encode()) % 97) / 97
 
 
 @pytest.fixture
@@ -98,11 +106,10 @@ def test_a_search_taken_up_after_every_trial_proposes_what_an_undisturbed_one_do
         files.write_request({})
         stage, proposed = begun(search, files), []
         for _ in range(count):
-            trial = stage.assign("local1")
-            assert trial.status == TrialStatus.RUNNING
-            proposed.append((trial.trial_id, dict(trial.hyperparameters.values)))
-            files.submit(trial.trial_id, result(search, trial, pseudo_score(trial)))
-            stage.take(trial.trial_id)
+            trial = assigned(stage)
+            proposed.append(trial)
+            files.submit(trial.name, result(trial, pseudo_score(trial)))
+            stage.take(trial.name)
             stage = between(stage)
         return proposed
 
@@ -112,70 +119,82 @@ def test_a_search_taken_up_after_every_trial_proposes_what_an_undisturbed_one_do
     assert resumed == undisturbed
 
 
+@pytest.mark.parametrize("seed", [0, 7])
+@pytest.mark.parametrize("tuner", TUNERS)
+def test_a_seed_proposes_what_it_always_has(tuner: str, seed: int, files: SearchFiles) -> None:
+    """`proposals.json` was recorded when searches still went through Keras Tuner's own services."""
+    recorded = json.loads(PROPOSALS.read_text())[f"{tuner}, seed {seed}"]
+    stage, proposed = begun(planned(*TUNERS[tuner], f"seed={seed}"), files), []
+    for _ in recorded:
+        trial = assigned(stage)
+        proposed.append({"epochs": trial.epochs, "values": trial.values})
+        checksum = zlib.crc32(json.dumps(trial.values, sort_keys=True).encode())
+        files.submit(trial.name, result(trial, round(0.9 + 0.09 * (checksum % 97) / 97, 6)))
+        stage.take(trial.name)
+    assert proposed == recorded
+
+
 def test_trials_that_fail_count_as_trials_without_a_better_score(files: SearchFiles) -> None:
     search = planned("tuner.max_trials=null", "tuner.patience_trials=3")
     stage = begun(search, files)
     for score in (0.9, None, 0.8, None):
-        trial = stage.assign("local1")
-        assert trial.status == TrialStatus.RUNNING
-        files.submit(trial.trial_id, result(search, trial, score))
-        stage.take(trial.trial_id)
-    assert stage.assign("local1").status == TrialStatus.STOPPED
+        trial = assigned(stage)
+        files.submit(trial.name, result(trial, score))
+        stage.take(trial.name)
+    assert stage.assign("local1") == "finished"
     assert stage.ended_by == "tuner.patience_trials: 3 trials without a better score"
 
 
 def test_a_trial_handed_over_but_not_taken_is_not_run_again(files: SearchFiles) -> None:
     search = planned()
     stage = begun(search, files)
-    first, second = stage.assign("local1"), stage.assign("local2")
-    files.submit(first.trial_id, result(search, first, 0.9))
+    first, second = assigned(stage), assigned(stage, "local2")
+    files.submit(first.name, result(first, 0.9))
     stage = begun(search, files)
     assert [trial.trial for trial in stage.trials] == [0]
-    again = stage.assign("local1")
-    assert again.trial_id == second.trial_id
-    assert again.hyperparameters.values == second.hyperparameters.values
+    assert assigned(stage) == second
 
 
 def test_a_trial_that_the_oracle_was_not_told_of_is_not_run_again(files: SearchFiles) -> None:
     search = planned()
     stage = begun(search, files)
-    first = stage.assign("local1")
+    first = assigned(stage)
     before = files.read_state()
-    files.submit(first.trial_id, result(search, first, 0.9))
-    stage.take(first.trial_id)
+    files.submit(first.name, result(first, 0.9))
+    stage.take(first.name)
     assert before is not None
     files.write_state(before)
-    files.submit(first.trial_id, result(search, first, 0.9))
+    files.submit(first.name, result(first, 0.9))
     stage = begun(search, files)
     assert [trial.trial for trial in stage.trials] == [0]
-    assert stage.assign("local1").trial_id != first.trial_id
-    assert files.submitted_trial(first.trial_id) is None
+    assert assigned(stage).name != first.name
+    assert files.submitted_trial(first.name) is None
 
 
 def test_trials_that_a_budget_cut_short_begin_again_when_it_is_raised(files: SearchFiles) -> None:
     search = planned("tuner.max_trials=1")
     stage = begun(search, files)
-    trial = stage.assign("local1")
-    record = result(search, trial, None)
+    trial = assigned(stage)
+    record = result(trial, None)
     stopped = msgspec.structs.replace(record, status="stopped")
-    files.submit(trial.trial_id, stopped)
-    stage.take(trial.trial_id)
-    assert stage.assign("local1").status == TrialStatus.STOPPED
-    assert begun(search, files).assign("local1").status == TrialStatus.STOPPED
+    files.submit(trial.name, stopped)
+    stage.take(trial.name)
+    assert stage.assign("local1") == "finished"
+    assert begun(search, files).assign("local1") == "finished"
     stage = begun(planned("tuner.max_trials=2"), files, is_extended=True)
     assert stage.trials == []
-    assert stage.assign("local1").trial_id == trial.trial_id
+    assert assigned(stage).name == trial.name
 
 
 def test_failures_cost_a_round_of_hyperband_no_promotions(files: SearchFiles) -> None:
     search = planned("tuner=hyperband", "training.epochs=9")
     stage = begun(search, files)
     epochs = []
-    while (trial := stage.assign("local1")).status == TrialStatus.RUNNING:
-        epochs.append(trial.hyperparameters.values["tuner/epochs"])
-        number = int(trial.trial_id)
-        files.submit(trial.trial_id, result(search, trial, None if number % 2 else pseudo_score(trial)))
-        stage.take(trial.trial_id)
+    while isinstance(trial := stage.assign("local1"), RunTrial):
+        epochs.append(trial.epochs)
+        number = int(trial.name)
+        files.submit(trial.name, result(trial, None if number % 2 else pseudo_score(trial)))
+        stage.take(trial.name)
     assert epochs.count(9) >= 4
     assert sum(trial.status == "failed" for trial in stage.trials) == len(epochs) // 2
 
@@ -195,41 +214,41 @@ def test_no_confirmation_is_lost_or_counted_twice(files: SearchFiles) -> None:
     search = planned("tuner.confirm.seeds=2")
     candidates: list[tuple[str, dict[str, Any]]] = [("default", {}), ("trial_3", {"a": 1})]
     stage = ConfirmationStage(search, files, candidates)
-    first, second = stage.assign("local1"), stage.assign("local2")
-    files.submit(first.trial_id, confirmed("default", 1))
-    stage.take(first.trial_id)
-    files.submit(first.trial_id, confirmed("default", 1))
-    files.submit(second.trial_id, confirmed("trial_3", 1))
+    first, second = assigned(stage), assigned(stage, "local2")
+    files.submit(first.name, confirmed("default", 1))
+    stage.take(first.name)
+    files.submit(first.name, confirmed("default", 1))
+    files.submit(second.name, confirmed("trial_3", 1))
     stage = ConfirmationStage(search, files, candidates)
     assert [(record.candidate, record.seed) for record in stage.confirmations] == [
         ("default", 1),
         ("trial_3", 1),
     ]
-    left = [stage.assign(worker).trial_id for worker in ("local1", "local2")]
+    left = [assigned(stage, worker).name for worker in ("local1", "local2")]
     assert sorted(left) == ["default_seed_2", "trial_3_seed_2"]
-    assert stage.assign("local3").status == TrialStatus.STOPPED
+    assert stage.assign("local3") == "finished"
 
 
 def test_a_confirmation_whose_worker_is_lost_is_given_to_another_one_once(files: SearchFiles) -> None:
     stage = ConfirmationStage(planned("tuner.confirm.seeds=1"), files, [("default", {})])
-    name = stage.assign("local1").trial_id
-    assert not stage.give_up(name, Moment(), "local1", LOST)
-    assert stage.assign("local2").trial_id == name
-    assert stage.give_up(name, Moment(), "local2", LOST)
-    assert stage.take(name).status == "failed"
+    training = assigned(stage)
+    assert not stage.lose(training, Moment(), "local1", LOST)
+    assert assigned(stage, "local2") == training
+    assert stage.lose(training, Moment(), "local2", LOST)
+    assert stage.take(training.name).status == "failed"
 
 
 def test_trials_that_a_budget_cut_short_stay_while_no_time_is_left(files: SearchFiles) -> None:
     search = planned("tuner.max_minutes=0.0001")
     stage = begun(search, files)
-    trial = stage.assign("local1")
-    record = msgspec.structs.replace(result(search, trial, None), status="stopped")
-    files.submit(trial.trial_id, record)
-    stage.take(trial.trial_id)
+    trial = assigned(stage)
+    record = msgspec.structs.replace(result(trial, None), status="stopped")
+    files.submit(trial.name, record)
+    stage.take(trial.name)
     time.sleep(0.01)
-    assert stage.assign("local1").status == TrialStatus.STOPPED
+    assert stage.assign("local1") == "finished"
     stage = begun(planned("tuner.max_minutes=0.0001", "tuner.max_trials=9"), files, is_extended=True)
-    assert stage.assign("local1").status == TrialStatus.STOPPED
+    assert stage.assign("local1") == "finished"
     assert (
         [trial.status for trial in stage.trials] == ["stopped"] == [one.status for one in files.read_trials()]
     )
@@ -252,9 +271,9 @@ def test_only_a_budget_extends_a_search(overrides: list[str], is_extended: bool,
 def through(search: Search, files: SearchFiles) -> SearchStage:
     """A search at its end."""
     stage = begun(search, files)
-    while (trial := stage.assign("local1")).status == TrialStatus.RUNNING:
-        files.submit(trial.trial_id, result(search, trial, pseudo_score(trial)))
-        stage.take(trial.trial_id)
+    while isinstance(trial := stage.assign("local1"), RunTrial):
+        files.submit(trial.name, result(trial, pseudo_score(trial)))
+        stage.take(trial.name)
     return stage
 
 

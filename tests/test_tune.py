@@ -2,7 +2,6 @@
 
 import csv
 import json
-import socket
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ import numpy as np
 import pytest
 import yaml
 
-from tests.conftest import FinishedRun, Run, Start
+from tests.conftest import FinishedRun, Run
 from tests.digits import sample_digits
 from tests.sweeps.sweeping import printed_command
 
@@ -296,24 +295,8 @@ def test_test_images_are_not_read_before_the_search_is_over(run_command: Run, tm
     assert json.loads((run / "manifest.json").read_text())["data"]["test_sha256"] is None
 
 
-@pytest.mark.slow
-def test_chief_and_workers_are_started_as_keras_tuners_manual_says(start: Start, tmp_path: Path) -> None:
-    place = {"KERASTUNER_ORACLE_IP": "127.0.0.1", "KERASTUNER_ORACLE_PORT": str(free_port())}
-    request = (*SMALL, "tuner.max_trials=4", "tuner.confirm.top=1", "tuner.confirm.seeds=1")
-    chief = start(*request, cwd=tmp_path, KERASTUNER_TUNER_ID="chief", **place)
-    workers = [
-        start(*request, cwd=tmp_path, KERASTUNER_TUNER_ID=f"tuner{number}", **place) for number in (0, 1)
-    ]
-    output, errors = chief.communicate(timeout=180)
-    assert chief.returncode == 0, errors
-    for worker in workers:
-        output, errors = worker.communicate(timeout=60)
-        assert worker.returncode == 0, errors
-    (run,) = (tmp_path / "runs").iterdir()
-    assert {trial["worker"] for trial in records(run)} == {"tuner0", "tuner1"}
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def test_keras_tuners_own_way_to_several_machines_is_refused(run_command: Run, tmp_path: Path) -> None:
+    done = run_command("mode=tune", "data=sample", cwd=tmp_path, KERASTUNER_TUNER_ID="chief")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("mnist-exp: KERASTUNER_TUNER_ID: ") and "hydra/launcher=" in done.stderr
+    assert list(tmp_path.iterdir()) == []

@@ -60,19 +60,26 @@ def _literal(value: Any) -> Any:
     return re.sub(r"(\\*)\$\{", lambda found: f"{found[1] * 2}\\${{", value)
 
 
-def resume_command(path: Path, tree: Mapping[str, Any], folder: Path | None) -> str:
-    """Writes the command that goes on with a run.
+LAUNCHER = ("hydra/launcher", "hydra.launcher")
+"""Keys that say where work is done."""
+
+
+def resume_command(path: Path, tree: Mapping[str, Any], folder: Path | None, argv: Sequence[str]) -> str:
+    """Writes the command that resumes a run.
 
     Args:
         path: Its directory.
         tree: Its configuration, as far as it is known.
         folder: Where it was begun; None where nothing tells.
+        argv: What was typed then.
     """
-    moved = relative_paths(tree, folder)
+    moved, words = relative_paths(tree, folder), [setting("resume", str(path.absolute()))]
     if tree.get("mode") == "tune":
         # Its trials are frozen: of files, only the images are looked for again.
         moved.pop("training.teacher.run", None)
-    return command(setting("resume", str(path.absolute())), *starmap(setting, moved.items()))
+        if any(word.startswith(LAUNCHER) for word in argv):
+            words = ["mode=tune", *portable(kept(argv, LAUNCHER), folder), *words]
+    return command(*words, *starmap(setting, moved.items()))
 
 
 def relative_paths(tree: Mapping[str, Any], folder: Path | None) -> dict[str, str]:

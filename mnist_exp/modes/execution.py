@@ -12,7 +12,6 @@ from mnist_exp.config.commands import resume_command
 from mnist_exp.errors import ExperimentError
 from mnist_exp.processes.native_output import diverted_stderr
 from mnist_exp.processes.signals import Interrupted, stop_request
-from mnist_exp.processes.workplace import find_workplace
 from mnist_exp.report.terminal import Terminal
 from mnist_exp.runs import job as jobs
 from mnist_exp.runs import writer
@@ -23,7 +22,7 @@ _MODES = {"train": "mnist_exp.modes.train", "tune": "mnist_exp.modes.tune"}
 
 def execute(
     job: Job, terminal: Terminal, earlier: writer.RunDirectory | None = None, *, is_worker: bool = False
-) -> Path | None:
+) -> Path:
     """Does what a job asks for, in a directory of its own or in the one to go on with.
 
     Args:
@@ -33,7 +32,7 @@ def execute(
         is_worker: As for `diverted_stderr`.
 
     Returns:
-        The run's directory; None for a worker of a search, which has none.
+        The run's directory.
 
     Raises:
         ConfigError: The request cannot work; nothing was started.
@@ -41,9 +40,6 @@ def execute(
         Interrupted: Someone asked the run to stop; what was finished is kept.
     """
     with diverted_stderr(is_worker) as native_output, stop_request() as request:
-        if job.config.tuner is not None and (workplace := find_workplace()).is_worker:
-            _import_module("mnist_exp.modes.tune_worker").join(job.config, workplace, terminal)
-            return None
         mode = _import_module(_MODES[job.config.mode])
         prepared = _prepared(mode, job, terminal, earlier)
         with request.put_off():
@@ -61,7 +57,7 @@ def execute(
                 native_output.restore()
                 terminal.error(f"mnist-exp: {interrupted}")
 
-            go_on = f"; go on with: {resume_command(run.path, job.tree, Path.cwd())}"
+            go_on = f"; go on with: {resume_command(run.path, job.tree, Path.cwd(), job.argv)}"
             request.place, request.abandon = f"{run.path}{go_on if job.can_be_resumed else ''}", abandon
             mode.run(prepared, run, terminal, request)
         return run.path

@@ -4,18 +4,19 @@ Importing this module is cheap: worker processes are started first, so that they
 side by side with this one.
 """
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from mnist_exp.config.parsing import Composition
 from mnist_exp.config.schema import Config
-from mnist_exp.processes.local_workers import LocalWorkers
+from mnist_exp.errors import ConfigError
 from mnist_exp.processes.signals import StopRequest
-from mnist_exp.processes.workplace import count_workers, find_workplace
 from mnist_exp.report.terminal import Terminal
 from mnist_exp.runs.job import Job
 from mnist_exp.runs.records import SearchSummary
 from mnist_exp.runs.writer import RunDirectory
 from mnist_exp.tuning.definition import Search, plan_search
+from mnist_exp.tuning.places import LentPlaces, LocalPlaces, Places, count_workers
 from mnist_exp.tuning.search_files import SearchFiles
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ def plan(config: Config, composition: Composition) -> tuple[dict[str, Any] | Non
     """
     if config.tuner is None:
         return None, []
+    _refuse_other_ways()
     search, sentences = plan_search(config, composition)
     return search.to_tree(), sentences
 
@@ -55,18 +57,33 @@ def prepare(job: Job, terminal: Terminal, earlier: RunDirectory | None) -> "Prep
     tree = job.search if earlier is None else SearchFiles(earlier.path).read_request()
     assert tree is not None
     search = Search.from_tree(tree, job.config)
-    workers = LocalWorkers(count_workers(job.config, find_workplace()))
+    places = _places(job)
     try:
         from mnist_exp.training.teachers import check_same_teacher
         from mnist_exp.tuning import search as searching
 
-        prepared = searching.prepare(search, job.sentences, terminal, workers, job.is_extended)
+        prepared = searching.prepare(search, job.sentences, terminal, places, job.is_extended)
         if earlier is not None:
             check_same_teacher(earlier.path, earlier.manifest.teacher, prepared.teacher)
         return prepared
     except BaseException:
-        workers.close()
+        places.close()
         raise
+
+
+def _places(job: Job) -> Places:
+    count = count_workers(job.config, job.launcher)
+    return LocalPlaces(count) if job.launcher is None else LentPlaces(job.launcher, count)
+
+
+def _refuse_other_ways() -> None:
+    """Refuses the variables by which Keras Tuner is told of several machines."""
+    given = [name for name in sorted(os.environ) if name.startswith("KERASTUNER_")]
+    if given:
+        raise ConfigError(
+            f"{given[0]}: a search on several machines is one command here, and needs no such variable.",
+            "Unset it; then: mnist-exp mode=tune hydra/launcher=submitit_slurm tuner.workers=4",
+        )
 
 
 def run(

@@ -7,6 +7,7 @@ from itertools import starmap
 from typing import Any
 
 from mnist_exp.config.commands import (
+    LAUNCHER,
     SEARCH_PATH,
     command,
     kept,
@@ -102,13 +103,14 @@ def _goes_on(material: RunMaterial) -> list[tuple[str, str]]:
     """Gives the command that goes on with a run; a sweep goes on as a whole, and a repetition begins anew."""
     manifest, path = material.run.manifest, material.run.path
     if manifest.sweep is not None:
-        launcher = portable(kept(manifest.argv, ["hydra/launcher", "hydra.launcher"]), manifest.folder)
+        launcher = portable(kept(manifest.argv, LAUNCHER), manifest.folder)
         place = sweep_place(path.absolute().parent, manifest.sweep.name)
         return [("Goes on with its sweep", command("-m", *launcher, *place, **variables_of(material.config)))]
     what = {"train": "training", "tune": "search"}.get(manifest.mode)
     if what is None:
         return []
-    return [(f"Goes on with this {what}", resume_command(path, material.config, manifest.folder))]
+    resume = resume_command(path, material.config, manifest.folder, manifest.argv)
+    return [(f"Goes on with this {what}", resume)]
 
 
 def _words(material: RunMaterial) -> list[str]:

@@ -224,7 +224,7 @@ def _way_on(run: Run) -> str:
     tree: dict[str, Any] = {}
     with suppress(ConfigError):
         tree = read_tree(run.path)
-    return f" Go on with it: {resume_command(run.path, tree, run.manifest.folder)}"
+    return f" Go on with it: {resume_command(run.path, tree, run.manifest.folder, run.manifest.argv)}"
 
 
 def _choose_training(text: str, runs_dir: Path) -> Path:

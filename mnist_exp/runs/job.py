@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from omegaconf import DictConfig
+
 from mnist_exp.config.schema import Config
 from mnist_exp.errors import ConfigError, RunError
 from mnist_exp.runs import provenance, writer
@@ -37,6 +39,8 @@ class Job:
         search: For `mode=tune`: what is searched, frozen; None otherwise.
         sentences: What the user should know about how the request was understood.
         place: Its place in a sweep; None for a run of its own.
+        launcher: What lends a search the places of its trials: as composed, with Hydra's own node; None for
+            processes on this machine.
         is_repetition: Whether it does again what another run did, as `mode=verify` asks for.
     """
 
@@ -49,6 +53,7 @@ class Job:
     search: dict[str, Any] | None = None
     sentences: list[str] = field(default_factory=list)
     place: SweepPlace | None = None
+    launcher: DictConfig | None = None
     is_repetition: bool = False
 
     @property

@@ -13,7 +13,7 @@ from mnist_exp.errors import ConfigError
 from mnist_exp.runs.folder import MANIFEST
 from mnist_exp.runs.provenance import num_cores
 from mnist_exp.runs.run import DamagedRun, Run, parse_config
-from mnist_exp.sweeps.checker import Checked
+from mnist_exp.sweeps.checking import Checked
 
 _MOST_READ = 200
 

@@ -6,92 +6,32 @@ import statistics
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from hydra.core.global_hydra import GlobalHydra
-from hydra.core.plugins import Plugins
-from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
-from hydra.types import HydraContext
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig
 from rich.text import Text
 
-from mnist_exp.config.overrides import to_override
 from mnist_exp.errors import ConfigError, RunError
+from mnist_exp.processes import launchers
+from mnist_exp.processes.messages import LaunchRequest
 from mnist_exp.processes.native_output import NativeOutput, diverted_stderr
 from mnist_exp.processes.signals import Interrupted, StopRequest, stop_request
 from mnist_exp.report.terminal import Terminal
 from mnist_exp.runs import files
-from mnist_exp.runs.provenance import num_cores, utc_now
+from mnist_exp.runs.provenance import utc_now
 from mnist_exp.runs.records import Manifest, SweepJob
 from mnist_exp.sweeps import task
 from mnist_exp.sweeps.directory import JobStatus as Status
 from mnist_exp.sweeps.directory import SweepDirectory
-from mnist_exp.sweeps.orders import Launch, Order, open_launch
+from mnist_exp.sweeps.launch import Launch, open_launch
 from mnist_exp.sweeps.screen import RunningJob, SweepStatus, render_ended, render_header, render_status
-
-JOB_CONFIG = "sweep_job"
-"""The primary configuration of what a launcher runs: `conf/sweep_job.yaml`."""
 
 _LOOK_S = 0.5
 _FINAL = ("completed", "failed", "interrupted")
 _PENDING = ("pending", "interrupted")
 _MOST_IDLE_LAUNCHES = 2
 _PATIENCE_S, _POLL_S = 5.0, 0.25
-
-
-def build_launcher(config: DictConfig, sweep_path: Path, task: Callable[[DictConfig], Any]) -> Launcher:
-    """Sets up the launcher that the configuration names.
-
-    Args:
-        config: The sweep's, with Hydra's own node.
-        sweep_path: The sweep's folder; launchers keep their own files below it.
-        task: What to call for each job; has to be importable by name.
-    """
-    # Imported late: it imports every module of Hydra's.
-    from hydra._internal.callbacks import Callbacks
-
-    # Ray would start its workers through `uv run`, too, in an environment without this package.
-    os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
-    config = config.copy()
-    with open_dict(config):
-        config.hydra.sweep.dir = str(sweep_path)
-        config.hydra.job.config_name = JOB_CONFIG
-        # What was typed for Hydra has done its work, and YAML files may have changed since.
-        config.hydra.overrides.hydra = []
-    context = HydraContext(config_loader=GlobalHydra.instance().config_loader(), callbacks=Callbacks())
-    return Plugins.instance().instantiate_launcher(hydra_context=context, task_function=task, config=config)
-
-
-def count_at_once(config: DictConfig, num_jobs: int) -> int:
-    """Says how many jobs a launcher runs at the same time on one machine.
-
-    Args:
-        config: The sweep's, with Hydra's own node.
-        num_jobs: How many there are to run.
-    """
-    launcher = config.hydra.launcher
-    name = str(launcher.get("_target_", "")).rpartition(".")[2]
-    return max(min(_capacity(name, OmegaConf.to_container(launcher, resolve=False)), num_jobs), 1)
-
-
-def _capacity(name: str, settings: Any) -> int:
-    """Reads how many jobs a launcher may run at once on this machine; a cluster's are one a machine."""
-    match name:
-        case "JoblibLauncher":
-            num_jobs = settings.get("n_jobs")
-            return 1 if num_jobs is None else num_jobs if num_jobs > 0 else num_cores() + 1 + num_jobs
-        case "RayLauncher":
-            ray = settings.get("ray") or {}
-            if (ray.get("init") or {}).get("address"):
-                return 1
-            total = (ray.get("init") or {}).get("num_cpus") or num_cores()
-            return int(total / max((ray.get("remote") or {}).get("num_cpus") or 1, 0.01))
-        case "LocalLauncher":
-            return 2**31
-        case _:
-            return 1
 
 
 class Watch:
@@ -206,7 +146,7 @@ def run_jobs(
     sweep: SweepDirectory,
     jobs: Sequence[SweepJob],
     config: DictConfig,
-    order: Order,
+    request: LaunchRequest,
     resume: str,
     terminal: Terminal,
 ) -> str:
@@ -216,7 +156,7 @@ def run_jobs(
         sweep: Whose; held by this process.
         jobs: What is to run.
         config: The sweep's configuration, with Hydra's own node.
-        order: What to tell all jobs.
+        request: What to tell all jobs.
         resume: The command that goes on with the sweep.
         terminal: Where progress is shown.
 
@@ -229,23 +169,23 @@ def run_jobs(
     """
     with (
         diverted_stderr() as native_output,
-        stop_request() as request,
-        open_launch(sweep.path, order) as launch,
+        stop_request() as stop,
+        open_launch(sweep.path, request) as launch,
     ):
         native_output.follow(sweep.log_path)
-        _stop_with(request, launch, f"{sweep.path}; go on with: {resume}", native_output, terminal)
+        _stop_with(stop, launch, f"{sweep.path}; go on with: {resume}", native_output, terminal)
         for job in jobs:
-            if sweep.state(job).status == "completed" or not task.can_go_on(sweep, job):
+            if sweep.state(job).status == "completed" or not task.can_resume(sweep, job):
                 sweep.put_aside(job)
             else:
                 sweep.reopen(job)
-        launcher = build_launcher(config, sweep.path, task.run_job)
+        launcher = launchers.build_launcher(config, sweep.path, task.run_job)
         terminal.print(render_header())
-        with request.put_off(), _shown(sweep, jobs, order.jobs_at_once, terminal):
+        with stop.put_off(), _shown(sweep, jobs, request.jobs_at_once, terminal):
             _launch_all(launcher, sweep, jobs, launch, config.hydra.sweeper.get("max_batch_size"))
         task.close()
-        request.check()
-        return launch.sign()[1]
+        stop.check()
+        return launch.stop_flag()[1]
 
 
 def _stop_with(
@@ -254,7 +194,7 @@ def _stop_with(
     """Says what a first and a second signal do."""
 
     def ask_to_stop() -> None:
-        launch.give("stop", "")
+        launch.raise_stop_flag("stop", "")
         # Standard error goes to the log by now.
         words = "stopping: running jobs finish their epoch and save; once more ends them at once"
         terminal.print(Text(words, style="yellow"))
@@ -289,7 +229,7 @@ def _launch_all(
 ) -> None:
     """Launches jobs, and again those that a launcher lost."""
     left, num_idle = list(jobs), 0
-    while left and launch.sign()[0] is None:
+    while left and launch.stop_flag()[0] is None:
         problem = _launch_batches(launcher, left, launch, batch_size or len(left))
         still = [job for job in left if _status_after(sweep, job) in _PENDING]
         num_idle = num_idle + 1 if len(still) == len(left) else 0
@@ -311,30 +251,16 @@ def _launch_batches(launcher: Launcher, jobs: Sequence[SweepJob], launch: Launch
     """Launches jobs, so many at a time; says what went wrong with the launcher itself, if anything."""
     problem = ""
     for first in range(0, len(jobs), batch_size):
-        where = to_override("launch", str(launch.path.resolve()), "hydra")
-        orders = [[where, f"job={job.number}"] for job in jobs[first : first + batch_size]]
-        try:
-            returns = launcher.launch(orders, initial_job_idx=first)
-        # Launchers have no errors in common, and pass on the interrupts of the processes they lend.
-        except (Exception, KeyboardInterrupt) as error:
-            problem = f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error) else ''}"
-        else:
-            problem = next(filter(None, map(_problem_of, returns)), problem)
+        numbers = [job.number for job in jobs[first : first + batch_size]]
+        problem = launchers.launch(launcher, launch.path, numbers, first) or problem
     return problem
 
 
-def _problem_of(returned: JobReturn) -> str:
-    """Says what went wrong around a job, as opposed to in it."""
-    if returned.status != JobStatus.FAILED:
-        return ""
-    return f"{type(returned._return_value).__name__}: {returned._return_value}"
-
-
-def new_order(
+def new_request(
     sweep: SweepDirectory, argv: list[str], jobs_at_once: int, on_fail: Literal["continue", "stop"]
-) -> Order:
+) -> LaunchRequest:
     """Puts together what all jobs of a launch have in common."""
-    return Order(
+    return LaunchRequest(
         sweep_path=str(sweep.path.resolve()),
         argv=argv,
         working_dir=sweep.record.working_dir,

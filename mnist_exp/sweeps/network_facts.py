@@ -3,32 +3,16 @@
 import functools
 from itertools import pairwise
 
-import msgspec
 from omegaconf import OmegaConf
 
 from mnist_exp import CONF_DIR
 from mnist_exp.config.schema import MlpConfig, ModelConfig, OptimizerConfig
+from mnist_exp.processes.messages import NetworkFacts
 
 _CHANGES_SHAPE = {"glu"}
 """Activations whose output has another size than their input."""
 
 _WEIGHTS_OF_BATCH_NORM = 4
-
-
-class NetworkFacts(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """What a network that can be built costs.
-
-    Attributes:
-        num_params: Number of weights, trained or not.
-        num_layers: Number of layers.
-        dense_multiply_adds: Multiplications of Dense layers for one image.
-        convolution_multiply_adds: The same of convolutions.
-    """
-
-    num_params: int
-    num_layers: int
-    dense_multiply_adds: int
-    convolution_multiply_adds: int
 
 
 def known_facts(

@@ -17,7 +17,7 @@ from mnist_exp.config.unused import refuse_unused_values
 from mnist_exp.errors import ConfigError
 from mnist_exp.runs import provenance
 from mnist_exp.runs.records import SweepJob, SweepRecord
-from mnist_exp.sweeps.checker import Checked
+from mnist_exp.sweeps.checking import Checked
 from mnist_exp.sweeps.estimate import JobEstimate, estimate_jobs
 from mnist_exp.sweeps.expansion import expand
 from mnist_exp.sweeps.names import canonical, find_varied, labels, name_jobs

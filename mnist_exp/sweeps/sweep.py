@@ -16,13 +16,14 @@ from mnist_exp.config.overrides import plain_key
 from mnist_exp.config.parsing import SWEEP_KEYS, parse_sweep_request
 from mnist_exp.config.schema import CompareOptions, SweepRequest
 from mnist_exp.errors import ConfigError
+from mnist_exp.processes.launchers import count_at_once, is_local
 from mnist_exp.report.comparison import compare_runs
 from mnist_exp.report.console import render_next
 from mnist_exp.report.run_console import render_notice
 from mnist_exp.report.terminal import Terminal
 from mnist_exp.runs.records import SweepJob
-from mnist_exp.sweeps.assignments import cores_per_job
-from mnist_exp.sweeps.checker import Checker
+from mnist_exp.sweeps import task
+from mnist_exp.sweeps.checking import Checker
 from mnist_exp.sweeps.directory import (
     JobState,
     SweepDirectory,
@@ -31,7 +32,8 @@ from mnist_exp.sweeps.directory import (
     find_unfinished,
     read_sweep,
 )
-from mnist_exp.sweeps.launching import count_at_once, held, new_order, run_jobs
+from mnist_exp.sweeps.jobs import cores_per_job
+from mnist_exp.sweeps.launching import held, new_request, run_jobs
 from mnist_exp.sweeps.names import diff_words
 from mnist_exp.sweeps.planning import PlannedSweep, plan_again, plan_sweep
 from mnist_exp.sweeps.same_images import check_same_images
@@ -143,12 +145,23 @@ def _begin(target: Target, config: DictConfig, request: SweepRequest, terminal: 
     """Plans a new sweep and, unless only the plan was asked for, freezes and runs it."""
     if request.rerun != "unfinished":
         raise target.missing()
-    path = target.path
     with closing(Checker(terminal.download_progress)) as checker:
+        if not request.plan and is_local(config):
+            task.keep(checker.start())
         planned = plan_sweep(target.name, config, request, sys.argv[1:], checker.check)
-    if request.plan:
-        _show(planned, config, request, terminal)
-        return 0
+        if request.plan:
+            _show(planned, config, request, terminal)
+            return 0
+        if not is_local(config):
+            checker.close()
+        return _create(target, planned, config, request, terminal)
+
+
+def _create(
+    target: Target, planned: PlannedSweep, config: DictConfig, request: SweepRequest, terminal: Terminal
+) -> int:
+    """Freezes a new sweep and runs it."""
+    path = target.path
     at_once = count_at_once(config, len(planned.record.jobs))
     record = replace(planned.record, cores_per_job=cores_per_job(at_once))
     sweep = SweepDirectory(path, record)
@@ -186,8 +199,8 @@ def _run(sweep: SweepDirectory, config: DictConfig, request: SweepRequest, termi
     terminal.print(Text.assemble(words, (str(sweep.path), "cyan")), Text())
     resume, reason = _resume_command(sweep, config), ""
     if jobs:
-        order = new_order(sweep, sys.argv[1:], at_once, request.on_fail)
-        reason = run_jobs(sweep, jobs, config, order, resume, terminal)
+        launched = new_request(sweep, sys.argv[1:], at_once, request.on_fail)
+        reason = run_jobs(sweep, jobs, config, launched, resume, terminal)
     return conclude(sweep, reason, resume, terminal)
 
 

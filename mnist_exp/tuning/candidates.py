@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 from mnist_exp.runs.records import CandidateRecord, ConfirmationRecord, ExecutionRecord, TrialRecord
 from mnist_exp.statistics import mean_interval, welch_interval, wilson_interval
-from mnist_exp.tuning.assignments import confirmation_name, trial_name
 from mnist_exp.tuning.definition import DEFAULT, Search
+from mnist_exp.tuning.search_files import confirmation_name, trial_name
 from mnist_exp.tuning.stages import SearchStage
 from mnist_exp.words import candidate_name
 

@@ -4,6 +4,7 @@ import argparse
 import itertools
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,8 @@ from mnist_exp.config.overrides import override_value
 from mnist_exp.config.schema import TunerConfig
 from mnist_exp.data.dataset import Source, TrainingData, find_source, load_training_data
 from mnist_exp.errors import RunError
-from mnist_exp.processes.local_workers import LocalWorkers
+from mnist_exp.processes.messages import PrepareTrials
 from mnist_exp.processes.signals import StopRequest
-from mnist_exp.processes.workplace import Workplace, count_threads, count_workers, find_workplace
 from mnist_exp.report.run_console import render_notice
 from mnist_exp.report.terminal import Terminal
 from mnist_exp.runs.files import remove_drafts
@@ -37,15 +37,14 @@ from mnist_exp.training.networks import build_network
 from mnist_exp.training.scoring import data_record
 from mnist_exp.training.teacher_runs import TEACHER_KEY
 from mnist_exp.training.teachers import describe_teacher, load_teacher
-from mnist_exp.tuning.assignments import trial_name
-from mnist_exp.tuning.chief import Chief, serving
 from mnist_exp.tuning.conclusion import conclude
-from mnist_exp.tuning.conductor import Conductor
 from mnist_exp.tuning.definition import DEFAULT, Search, tuner_name
 from mnist_exp.tuning.dimensions import Dimension, describe
+from mnist_exp.tuning.dispatch import Dispatcher
+from mnist_exp.tuning.places import Places, count_threads
 from mnist_exp.tuning.proposals import build_oracle
 from mnist_exp.tuning.screen import DimensionRow, SearchPlan, render_search_plan, render_trial_header
-from mnist_exp.tuning.search_files import SearchFiles
+from mnist_exp.tuning.search_files import SearchFiles, trial_name
 from mnist_exp.tuning.search_space import SearchSpace
 from mnist_exp.tuning.stages import ConfirmationStage, SearchStage
 
@@ -60,10 +59,8 @@ class PreparedSearch:
         data: What trials see.
         engine: As chosen for the untuned network.
         teacher: Whom the untuned network learns from; None for nobody.
-        workplace: Whether others work for this search.
-        workers: Processes on this machine, waiting.
-        num_workers: How many.
-        threads: Number of threads each.
+        places: Where trials are trained.
+        threads: Number of threads of each training.
         fixed: Sentences on what was taken out of the search.
         is_extended: Whether this goes on with a search under another budget.
     """
@@ -73,16 +70,14 @@ class PreparedSearch:
     data: TrainingData
     engine: EngineRecord
     teacher: TeacherRecord | None
-    workplace: Workplace
-    workers: LocalWorkers
-    num_workers: int
+    places: Places
     threads: int
     fixed: list[str]
     is_extended: bool
 
 
 def prepare(
-    search: Search, fixed: list[str], terminal: Terminal, workers: LocalWorkers, is_extended: bool
+    search: Search, fixed: list[str], terminal: Terminal, places: Places, is_extended: bool
 ) -> PreparedSearch:
     """Finds the data and makes sure that the untuned network can be built.
 
@@ -90,13 +85,13 @@ def prepare(
         search: What is searched.
         fixed: Sentences on what was taken out of the search.
         terminal: Told about a download.
-        workers: Started, waiting.
+        places: Where trials are trained.
         is_extended: Whether this goes on with a search under another budget.
 
     Raises:
         ConfigError: The data or the network cannot be had as asked for.
     """
-    config, workplace = search.config, find_workplace()
+    config = search.config
     source = find_source(config.data, progress=terminal.download_progress)
     data = load_training_data(source)
     start_fresh(config.seed, config.training.threads)
@@ -104,17 +99,14 @@ def prepare(
     shape = data.training.images.shape[1:]
     teacher = load_teacher(untuned, data, shape, None)
     network = build_network(untuned.model, shape, len(source.class_names))
-    num_workers = count_workers(config, workplace)
     return PreparedSearch(
         search=search,
         source=source,
         data=data,
         engine=fitting.pick_engine(untuned, network, len(data.training), teacher),
         teacher=teacher.record if teacher else None,
-        workplace=workplace,
-        workers=workers,
-        num_workers=num_workers,
-        threads=count_threads(config, num_workers),
+        places=places,
+        threads=count_threads(config, places.at_once),
         fixed=fixed,
         is_extended=is_extended,
     )
@@ -141,7 +133,7 @@ def search(
         terminal.print(render_notice(notice))
     terminal.print(render_search_plan(_plan(prepared, run)))
     try:
-        with closing(prepared.workers):
+        with closing(prepared.places):
             stage, confirmations = _find_winner(prepared, files, run, terminal, request)
     finally:
         remove_drafts(run.path)
@@ -154,7 +146,7 @@ def search(
         stage,
         confirmations.confirmations if confirmations else [],
         terminal,
-        resume_command(run.path, read_tree(run.path), run.manifest.folder),
+        resume_command(run.path, read_tree(run.path), run.manifest.folder, run.manifest.argv),
         _next_commands(search, run, files),
     )
 
@@ -187,36 +179,37 @@ def _find_winner(
     prepared: PreparedSearch, files: SearchFiles, run: RunDirectory, terminal: Terminal, request: StopRequest
 ) -> tuple[SearchStage, ConfirmationStage | None]:
     """Runs both stages, whatever an earlier process left of them."""
-    search, workplace = prepared.search, prepared.workplace
+    search = prepared.search
     tuner = search.tuner
-    stage = SearchStage(
-        search, files, build_oracle(tuner, search.space, search.config.seed), prepared.is_extended
+    oracle = build_oracle(tuner, search.space, search.config.seed)
+    stage = SearchStage(search, files, oracle, prepared.is_extended)
+    prepared.places.begin(files, partial(_preparation, prepared, run))
+    dispatcher = Dispatcher(search, prepared.places, terminal, request, stage)
+    terminal.print(render_trial_header())
+    dispatcher.finish(stage)
+    if stage.best is None:
+        raise _no_trial_completed(stage)
+    if not tuner.confirm.seeds:
+        return stage, None
+    confirmations = ConfirmationStage(search, files, _candidates(stage))
+    terminal.print(_describe_confirmation(stage))
+    dispatcher.finish(confirmations)
+    return stage, confirmations
+
+
+def _preparation(prepared: PreparedSearch, run: RunDirectory, worker: str) -> PrepareTrials:
+    """Says what a worker needs to know before its first trial."""
+    return PrepareTrials(
+        run_path=str(run.path.resolve()),
+        working_dir=str(Path.cwd()),
+        threads=prepared.threads,
+        worker=worker,
     )
-    chief = Chief(files, tuner.objective)
-    with serving(chief, f"{workplace.host}:{workplace.port}") as port:
-        prepared.workers.assign(str(run.path.resolve()), workplace.reachable_host, port, prepared.threads)
-        conductor = Conductor(search, prepared.workers, chief, terminal, request, stage)
-        try:
-            terminal.print(render_trial_header())
-            conductor.until_through(stage)
-            if stage.best is None:
-                raise _no_trial_completed(stage)
-            if not tuner.confirm.seeds:
-                return stage, None
-            confirmations = ConfirmationStage(search, files, _candidates(stage))
-            terminal.print(_describe_confirmation(stage))
-            conductor.until_through(confirmations)
-            return stage, confirmations
-        finally:
-            if workplace.is_chief_of_others:
-                chief.dismiss()
 
 
 def _candidates(stage: SearchStage) -> list[tuple[str, dict[str, Any]]]:
-    """Lists who is trained again: name and values of the untuned default and of the best trials."""
-    finalists = stage.finalists()
-    trials = [(trial_name(trial.trial), stage.encoded_values(trial.trial)) for trial in finalists]
-    return [(DEFAULT, {}), *trials]
+    """Lists what is trained again: name and values of the untuned default and of the best trials."""
+    return [(DEFAULT, {}), *((trial_name(trial.trial), trial.values) for trial in stage.finalists())]
 
 
 def _describe_confirmation(stage: SearchStage) -> str:
@@ -253,7 +246,7 @@ def _plan(prepared: PreparedSearch, run: RunDirectory) -> SearchPlan:
         budget=_describe_budget(tuner),
         epochs=tuner.epochs,
         executions=tuner.executions_per_trial,
-        workers=prepared.num_workers,
+        workers=prepared.places.count,
         threads=prepared.threads,
         data=data_record(prepared.source, prepared.data, None),
         preprocessing=search.config.data.preprocessing,

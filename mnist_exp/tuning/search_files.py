@@ -1,7 +1,7 @@
 """What a search adds to its run directory: the only owner of these file names.
 
-A worker hands a finished trial over as a file of its own, whole or not there; the chief adds it to
-`trials.jsonl` and removes it. So a trial is on disk before anyone is told that it ended, and
+A worker submits a finished trial as a file of its own, whole or not there; the searching process adds it
+to `trials.jsonl` and removes it. So a trial is on disk before anyone is told that it ended, and
 whichever process is killed, the next one finds it.
 """
 
@@ -34,6 +34,7 @@ class SearchFiles:
         self.path = path
         self.experiment_path = path / "experiment" / "best_experiment.yaml"
         self.log_path = path / "workers.log"
+        self.places_path = path / "places"
         self._submitted_dir = path / "trials"
 
     def write_request(self, request: dict[str, Any]) -> None:
@@ -120,6 +121,16 @@ class SearchFiles:
         path = self.path / name
         if path.exists():
             yield from (msgspec.json.decode(line, type=kind) for line in path.read_bytes().splitlines())
+
+
+def trial_name(trial: int) -> str:
+    """Names a trial in file names and messages."""
+    return f"trial_{trial}"
+
+
+def confirmation_name(candidate: str, seed: int) -> str:
+    """Names a candidate's training on one seed."""
+    return f"{candidate}_seed_{seed}"
 
 
 def _cells(trial: TrialRecord) -> list[Any]:

@@ -1,42 +1,42 @@
 """The two stages of a search: trials that an oracle proposes, then the best of them once more.
 
-A stage hands out work and takes results; it knows nothing of processes. Nothing here is safe to
-call from two threads at once: `mnist_exp.tuning.chief` sees to that.
+A stage hands out work and takes results; it knows nothing of processes.
 """
 
 import time
-from collections.abc import Sequence
-from typing import Any, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, Protocol
 
-import keras_tuner
 from keras_tuner.engine.trial import Trial, TrialStatus
 
-from mnist_exp.runs.provenance import Moment
+from mnist_exp.processes.messages import RunTrial
+from mnist_exp.runs.provenance import Moment, utc_now
 from mnist_exp.runs.records import ConfirmationRecord, ErrorRecord, TrialRecord
-from mnist_exp.tuning.assignments import (
-    CANDIDATE,
-    SEED,
-    confirmation_name,
-    failed_trial,
-    searched_values,
-    trial_name,
-)
 from mnist_exp.tuning.definition import Search
 from mnist_exp.tuning.proposals import SavedOracle
-from mnist_exp.tuning.search_files import SearchFiles
+from mnist_exp.tuning.search_files import SearchFiles, confirmation_name, trial_name
+
+_EPOCHS = "tuner/epochs"
+"""Keras Tuner's name for the number of epochs, where the oracle decides on it."""
+
+_OWN = "tuner/"
+"""What Keras Tuner's own entries among a trial's values begin with."""
+
+Nothing = Literal["wait", "finished"]
+"""What a stage says that has no work now: some may come, or none will."""
 
 
 class Stage(Protocol):
-    """Part of a search that workers can ask for work."""
+    """Part of a search that hands out work."""
 
-    def assign(self, worker: str) -> Trial:
-        """Gives a worker something to do: a trial that is RUNNING, IDLE (ask again) or STOPPED."""
+    def assign(self, worker: str) -> RunTrial | Nothing:
+        """Gives a worker something to do."""
 
     def take(self, name: str) -> TrialRecord | ConfirmationRecord:
-        """Takes what a worker handed over under a trial's name."""
+        """Takes what a worker submitted under a trial's name."""
 
-    def give_up(self, name: str, began: Moment, worker: str, error: ErrorRecord) -> bool:
-        """Hands over a failure in a lost worker's place.
+    def lose(self, trial: RunTrial, began: Moment, worker: str, error: ErrorRecord) -> bool:
+        """Submits a failure in the place of a worker that is gone.
 
         Returns:
             Whether there is something to take; otherwise the work will be given out again.
@@ -108,21 +108,38 @@ class SearchStage:
                 found.append(trial)
         return found[: self.search.tuner.confirm.top]
 
-    def assign(self, worker: str) -> Trial:
-        """Asks the oracle for a trial, and writes its state down before anyone runs it."""
+    def assign(self, worker: str) -> RunTrial | Nothing:
+        """Has the oracle propose a trial, and writes its state down before anyone runs it."""
         if not self._has_trials_to_repeat():
             if self.ended_by is None:
                 self._end(self._spent_budget())
             if self.ended_by is not None:
-                return Trial(keras_tuner.HyperParameters(), status=TrialStatus.STOPPED)
+                return "finished"
         trial = self.oracle.create_trial(worker)
         if trial.status == TrialStatus.STOPPED:
             self._end("every combination was tried, or the tuner has none left to propose")
-        elif trial.status == TrialStatus.RUNNING:
-            # What a worker of an earlier process may still have handed over is not this one's result.
-            self.files.remove_submitted(trial.trial_id)
-            self._save()
-        return trial
+            return "finished"
+        if trial.status != TrialStatus.RUNNING:
+            return "wait"
+        # What a worker of an earlier process may still have submitted is not this one's result.
+        self.files.remove_submitted(trial.trial_id)
+        self._save()
+        return self._request(trial)
+
+    def _request(self, trial: Trial) -> RunTrial:
+        encoded = trial.hyperparameters.values
+        number, values = int(trial.trial_id), self.search.space.decode(_searched(encoded))
+        return RunTrial(
+            name=trial.trial_id,
+            trial=number,
+            values=values,
+            seeds=[self.search.trial_seed(number, place) for place in range(self._num_executions)],
+            epochs=int(encoded.get(_EPOCHS) or values.get("training.epochs") or self.search.tuner.epochs),
+        )
+
+    @property
+    def _num_executions(self) -> int:
+        return self.search.tuner.executions_per_trial
 
     def take(self, name: str) -> TrialRecord:
         """Adds a finished trial to the records, then tells the oracle."""
@@ -138,26 +155,11 @@ class SearchStage:
             self.files.weights_path(trial_name(forgotten.trial)).unlink(missing_ok=True)
         return record
 
-    def give_up(self, name: str, began: Moment, worker: str, error: ErrorRecord) -> bool:
-        """Hands over a failure in a worker's place, unless the worker had handed its result over."""
-        if self.files.submitted_trial(name) is None:
-            record = failed_trial(
-                self.search,
-                int(name),
-                self.oracle.trials[name].hyperparameters.values,
-                began,
-                worker,
-                error,
-            )
-            self.files.submit(name, record)
+    def lose(self, trial: RunTrial, began: Moment, worker: str, error: ErrorRecord) -> bool:
+        """Submits a failure in a worker's place, unless the worker had submitted its result."""
+        if self.files.submitted_trial(trial.name) is None:
+            self.files.submit(trial.name, _failed_trial(trial, began, worker, error))
         return True
-
-    def encoded_values(self, trial: int) -> dict[str, Any]:
-        """Gives a trial's values as the oracle has them."""
-        hyperparameters = next(
-            trial_.hyperparameters for name, trial_ in self.oracle.trials.items() if int(name) == trial
-        )
-        return searched_values(hyperparameters.values)
 
     def _tell_oracle(self, name: str, record: TrialRecord) -> None:
         self.oracle.finish(name, record.score)
@@ -222,7 +224,7 @@ class ConfirmationStage:
     Args:
         search: What was searched.
         files: Where records go; those of an earlier process are taken up.
-        candidates: Name and encoded values of each.
+        candidates: Name and values of each.
 
     Attributes:
         confirmations: What has ended, in that order.
@@ -235,31 +237,26 @@ class ConfirmationStage:
     ) -> None:
         self.files = files
         self.confirmations = files.read_confirmations()
-        self._work = {
-            confirmation_name(candidate, seed): values | {CANDIDATE: candidate, SEED: seed}
-            for seed in search.confirmation_seeds()
-            for candidate, values in candidates
-        }
-        self._running: dict[str, str] = {}
         self._lost: set[str] = set()
-        for name in self._work:
-            if name in self._done():
-                files.remove_submitted(name)
-            elif files.submitted_confirmation(name) is not None:
-                self.take(name)
-        self._waiting = [name for name in self._work if name not in self._done()]
+        work = []
+        for seed in search.confirmation_seeds():
+            for candidate, values in candidates:
+                name = confirmation_name(candidate, seed)
+                work.append(RunTrial(name=name, candidate=candidate, values=values, seeds=[seed]))
+        for training in work:
+            if training.name in self._finished():
+                files.remove_submitted(training.name)
+            elif files.submitted_confirmation(training.name) is not None:
+                self.take(training.name)
+        self._waiting = [training for training in work if training.name not in self._finished()]
 
-    def assign(self, worker: str) -> Trial:
-        """Gives a worker the next training; the one that it lost, if it comes back."""
-        if worker not in self._running:
-            if not self._waiting:
-                return Trial(keras_tuner.HyperParameters(), status=TrialStatus.STOPPED)
-            self._running[worker] = self._waiting.pop(0)
-        name = self._running[worker]
-        self.files.remove_submitted(name)
-        hyperparameters = keras_tuner.HyperParameters()
-        hyperparameters.values = self._work[name]
-        return Trial(hyperparameters, name)
+    def assign(self, worker: str) -> RunTrial | Nothing:
+        """Gives a worker the next training."""
+        if not self._waiting:
+            return "finished"
+        training = self._waiting.pop(0)
+        self.files.remove_submitted(training.name)
+        return training
 
     def take(self, name: str) -> ConfirmationRecord:
         """Adds a finished training to the records."""
@@ -268,29 +265,51 @@ class ConfirmationStage:
         self.confirmations.append(record)
         self.files.write_confirmations(self.confirmations)
         self.files.remove_submitted(name)
-        self._running = {worker: other for worker, other in self._running.items() if other != name}
         return record
 
-    def give_up(self, name: str, began: Moment, worker: str, error: ErrorRecord) -> bool:
+    def lose(self, trial: RunTrial, began: Moment, worker: str, error: ErrorRecord) -> bool:
         """Lets another worker train it; the second time that its worker is lost, it has failed."""
-        if self.files.submitted_confirmation(name) is not None:
+        if self.files.submitted_confirmation(trial.name) is not None:
             return True
-        if name not in self._lost:
-            self._lost.add(name)
-            self._running.pop(worker, None)
-            self._waiting.insert(0, name)
+        if trial.name not in self._lost:
+            self._lost.add(trial.name)
+            self._waiting.insert(0, trial)
             return False
-        values = self._work[name]
+        assert trial.candidate is not None
         record = ConfirmationRecord(
-            candidate=values[CANDIDATE],
-            seed=values[SEED],
+            candidate=trial.candidate,
+            seed=trial.seeds[0],
             status="failed",
             num_params=None,
             execution=None,
             error=error,
         )
-        self.files.submit(name, record)
+        self.files.submit(trial.name, record)
         return True
 
-    def _done(self) -> set[str]:
+    def _finished(self) -> set[str]:
         return {confirmation_name(record.candidate, record.seed) for record in self.confirmations}
+
+
+def _searched(encoded: Mapping[str, Any]) -> dict[str, Any]:
+    """Leaves out what Keras Tuner notes among the values."""
+    return {name: value for name, value in encoded.items() if not name.startswith(_OWN)}
+
+
+def _failed_trial(trial: RunTrial, began: Moment, worker: str, error: ErrorRecord) -> TrialRecord:
+    """Makes the record of a trial that ends now without a result."""
+    assert trial.trial is not None and trial.epochs is not None
+    return TrialRecord(
+        trial=trial.trial,
+        status="failed",
+        score=None,
+        values=trial.values,
+        epochs=trial.epochs,
+        num_params=None,
+        started_at=began.utc,
+        finished_at=utc_now(),
+        duration_s=began.seconds_ago(),
+        worker=worker,
+        executions=[],
+        error=error,
+    )

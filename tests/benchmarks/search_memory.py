@@ -24,8 +24,8 @@ class Sample(NamedTuple):
     Attributes:
         elapsed_s: Seconds since the command was started.
         trials: Number of trials that had ended.
-        total_bytes: What the chief and its workers hold together, shared pages counted once.
-        chief_bytes: The chief's resident set.
+        total_bytes: What the search and its workers hold together, shared pages counted once.
+        search_bytes: The searching process's resident set.
         worker_bytes: The largest worker's resident set.
         workers: Number of them.
     """
@@ -33,7 +33,7 @@ class Sample(NamedTuple):
     elapsed_s: float
     trials: int
     total_bytes: int
-    chief_bytes: int
+    search_bytes: int
     worker_bytes: int
     workers: int
 
@@ -50,7 +50,7 @@ def measure(arguments: argparse.Namespace, runs_dir: Path) -> tuple[str, dict[st
     growth = {
         "growth": _growth(samples, arguments.trials, "total_bytes"),
         "worker_growth": _growth(samples, arguments.trials, "worker_bytes"),
-        "chief_growth": _growth(samples, arguments.trials, "chief_bytes"),
+        "search_growth": _growth(samples, arguments.trials, "search_bytes"),
     }
     settings = {"trials": arguments.trials, "epochs": arguments.epochs}
     report = settings | growth | {"samples": [sample._asdict() for sample in samples]}
@@ -74,7 +74,7 @@ def watch(arguments: argparse.Namespace, run_path: Path) -> Iterator[Sample]:
         try:
             while process.poll() is None:
                 sample = _look(process.pid, SearchFiles(run_path), time.perf_counter() - started)
-                # With the last trial the workers go, and the chief draws pictures: no part of the search.
+                # With the last trial the workers go, and the search draws pictures: no part of the search.
                 if sample.trials >= arguments.trials:
                     break
                 yield sample
@@ -92,12 +92,12 @@ def watch(arguments: argparse.Namespace, run_path: Path) -> Iterator[Sample]:
 def _look(pid: int, files: SearchFiles, elapsed_s: float) -> Sample:
     """Takes one sample."""
     workers = [resident(worker) for worker in descendants(pid)]
-    chief = resident(pid)
+    searching = resident(pid)
     return Sample(
         elapsed_s=round(elapsed_s, 2),
         trials=len(files.read_trials()),
-        total_bytes=sum(each.share_bytes for each in [chief, *workers]),
-        chief_bytes=chief.all_bytes,
+        total_bytes=sum(each.share_bytes for each in [searching, *workers]),
+        search_bytes=searching.all_bytes,
         worker_bytes=max((worker.all_bytes for worker in workers), default=0),
         workers=len(workers),
     )
@@ -114,7 +114,7 @@ def _growth(samples: list[Sample], trials: int, name: str) -> float:
 def _table(samples: list[Sample], trials: int) -> str:
     """Sets out what was held at the marks, and at most since the mark before."""
     lines = [
-        "| trials | seconds | all processes | at most since the row above | largest worker | chief |",
+        "| trials | seconds | all processes | at most since the row above | largest worker | search |",
         "|--:|--:|--:|--:|--:|--:|",
     ]
     since = 0
@@ -128,12 +128,12 @@ def _table(samples: list[Sample], trials: int) -> str:
 
 def _line(mark: int, sample: Sample, stretch: list[Sample]) -> str:
     stretch = stretch or [sample]
-    most, largest, chief = (
+    most, largest, searching = (
         max(getattr(other, name) for other in stretch) / 1e6
-        for name in ("total_bytes", "worker_bytes", "chief_bytes")
+        for name in ("total_bytes", "worker_bytes", "search_bytes")
     )
     now = f"{sample.total_bytes / 1e6:,.0f} MB"
-    figures = f"{now} | {most:,.0f} MB | {largest:,.0f} MB | {chief:,.0f} MB"
+    figures = f"{now} | {most:,.0f} MB | {largest:,.0f} MB | {searching:,.0f} MB"
     return f"| {mark} | {sample.elapsed_s:.0f} | {figures} |"
 
 
@@ -141,5 +141,5 @@ def _describe(growth: dict[str, float]) -> str:
     figures = f"{growth['growth']:.2f}, largest worker {growth['worker_growth']:.2f}"
     return (
         "Most in the last quarter of the trials, divided by most in the first: all processes "
-        f"{figures}, chief {growth['chief_growth']:.2f}."
+        f"{figures}, searching process {growth['search_growth']:.2f}."
     )

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from resident_memory import descendants
 
 _PROCESSES = Path("/proc")
-_MODULE = b"mnist_exp.job_worker"
+_MODULE = b"mnist_exp.worker"
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 # A process that ends while it is looked at has no files, or files that cannot be read.
 _GONE = (FileNotFoundError, ProcessLookupError, PermissionError)

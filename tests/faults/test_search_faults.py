@@ -148,6 +148,6 @@ def test_a_killed_worker_costs_the_trial_it_was_at(
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
     assert {trial["status"] for trial in read_trials(run)} == {"failed"}
-    assert {trial["error"]["message"] for trial in read_trials(run)} == {"the worker was killed (signal 9)"}
+    assert {trial["error"]["message"] for trial in read_trials(run)} == {"the process was killed (signal 9)"}
     assert f"resume={run}" in errors
     assert json.loads((run / "manifest.json").read_text())["status"] == "interrupted"

@@ -176,7 +176,7 @@ def processes_in(folder: Path) -> dict[int, str]:
 
 def job_processes(folder: Path) -> dict[int, str]:
     """Finds the processes that run jobs of sweeps in a folder."""
-    return {pid: words for pid, words in processes_in(folder).items() if "mnist_exp.job_worker" in words}
+    return {pid: words for pid, words in processes_in(folder).items() if "mnist_exp.worker" in words}
 
 
 def find_at_work(folder: Path, run: Path) -> int | None:

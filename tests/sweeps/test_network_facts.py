@@ -5,9 +5,9 @@ import random
 import pytest
 
 from mnist_exp.config.schema import MlpConfig, OptimizerConfig
-from mnist_exp.network_worker import answer_all
-from mnist_exp.sweeps.checker import Question
+from mnist_exp.processes.messages import Network
 from mnist_exp.sweeps.network_facts import known_facts
+from mnist_exp.training.checking import check_networks
 
 ARGUMENTS = {"weight_decay": 0.2, "beta_1": 0.9, "beta_2": 0.99, "epsilon": 1e-7}
 ADAMW = OptimizerConfig("adamw", 0.1, ARGUMENTS)
@@ -32,8 +32,8 @@ def drawn_model(seed: int) -> MlpConfig:
 @pytest.mark.parametrize("seed", range(12))
 def test_a_perceptron_is_counted_as_keras_counts_it(seed: int) -> None:
     model = drawn_model(seed)
-    question = Question(model=model, optimizer=ADAMW, ema_momentum=0.0, image_shape=SHAPE, num_classes=7)
-    assert known_facts(model, ADAMW, SHAPE, 7) == answer_all([question])[0]
+    network = Network(model=model, optimizer=ADAMW, ema_momentum=0.0, image_shape=SHAPE, num_classes=7)
+    assert known_facts(model, ADAMW, SHAPE, 7) == check_networks([network])[0]
 
 
 def test_keras_is_asked_about_what_it_might_refuse() -> None:

@@ -6,11 +6,11 @@ from typing import Any
 from msgspec.structs import replace
 
 from mnist_exp.config.parsing import NO_SWEEP
+from mnist_exp.processes.messages import NetworkFacts
 from mnist_exp.report.terminal import Terminal
 from mnist_exp.runs.records import SweepJob, SweepRecord
-from mnist_exp.sweeps.checker import Checked, DataFacts
+from mnist_exp.sweeps.checking import Checked, DataFacts
 from mnist_exp.sweeps.estimate import JobEstimate
-from mnist_exp.sweeps.network_facts import NetworkFacts
 from mnist_exp.sweeps.planning import Duplicate, PlannedSweep
 from mnist_exp.sweeps.screen import render_plan
 

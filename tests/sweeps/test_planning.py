@@ -1,8 +1,10 @@
 """A whole sweep planned: every job composed, checked, named, estimated, before any begins."""
 
 import json
+import os
 import random
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -21,7 +23,7 @@ from msgspec.structs import replace
 from mnist_exp.config.parsing import parse_sweep_request, parse_tree
 from mnist_exp.errors import ConfigError, ExperimentError
 from mnist_exp.runs.records import SweepRecord
-from mnist_exp.sweeps.checker import Checker
+from mnist_exp.sweeps.checking import Checker
 from mnist_exp.sweeps.estimate import total_seconds
 from mnist_exp.sweeps.names import canonical, diff_words, name_jobs
 from mnist_exp.sweeps.planning import PlannedSweep, plan_sweep
@@ -174,13 +176,13 @@ def test_a_network_larger_than_the_memory_takes_none_to_plan(checker: Checker) -
 
 def test_a_checker_that_died_says_why() -> None:
     with closing(Checker()) as opened:
-        opened._process.kill()
+        os.kill(opened.start().child.pid, signal.SIGKILL)
         with pytest.raises(ExperimentError, match="signal 9"):
             plan(opened, "model=cnn")
 
 
-def test_the_checker_ends_with_its_parent() -> None:
-    code = "from mnist_exp.sweeps.checker import Checker; print(Checker()._process.pid, flush=True)"
+def test_a_worker_ends_with_its_parent() -> None:
+    code = "from mnist_exp.processes.child import Child; print(Child().pid, flush=True)"
     parent = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     status = Path("/proc", parent.stdout.strip(), "stat")
     deadline = time.monotonic() + 60

@@ -1,66 +1,39 @@
-"""Builds networks to see whether they can be: `python -m mnist_exp.network_worker`, fed by a planner.
-
-For each line of JSON with questions it answers with one line. It ends with its input, so a planner that
-is killed leaves nobody behind.
-"""
+"""Builds networks to see whether they can be, and what they cost."""
 
 import contextlib
-import faulthandler
 import math
-import os
-import sys
-import threading
-from queue import SimpleQueue
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 import msgspec
 
 from mnist_exp.errors import ConfigError
+from mnist_exp.processes.messages import Network, NetworkFacts, Refusal
 from mnist_exp.runs import writer
-from mnist_exp.sweeps.checker import Answer, Question, Refusal
-from mnist_exp.sweeps.network_facts import NetworkFacts
 from mnist_exp.training.networks import build_network
 from mnist_exp.training.optimizers import build_optimizer, is_kernel
 
 _CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D, keras.layers.SeparableConv2D)
 
 
-def main() -> None:
-    """Answers until the input ends."""
-    faulthandler.enable()
-    answers, sys.stdout = sys.stdout, sys.stderr
-    lines: SimpleQueue[str] = SimpleQueue()
-    threading.Thread(target=_listen, args=(lines,), daemon=True).start()
-    while True:
-        questions = msgspec.json.decode(lines.get(), type=list[Question])
-        answers.write(f"{msgspec.json.encode(answer_all(questions)).decode()}\n")
-        answers.flush()
-
-
-def _listen(lines: SimpleQueue[str]) -> None:
-    """Passes lines on, and ends the process at once when whoever started it is gone."""
-    for line in sys.stdin:
-        lines.put(line)
-    os._exit(0)
-
-
-def answer_all(questions: list[Question]) -> list[Answer]:
+def check_networks(networks: Sequence[Network]) -> list[NetworkFacts | Refusal]:
     """Says of each network what it costs, or why it or its optimizer cannot be built."""
     smallest = keras.Sequential([keras.layers.Input((1,)), keras.layers.Dense(1)])
-    networks: dict[bytes, Answer] = {}
-    answers: list[Answer] = []
-    for question in questions:
-        key = msgspec.json.encode((question.model, question.image_shape, question.num_classes))
-        if key not in networks:
-            networks[key] = _examine(question)
-        answers.append(_check_optimizer(question, smallest) or networks[key])
-    return answers
+    known: dict[bytes, NetworkFacts | Refusal] = {}
+    results: list[NetworkFacts | Refusal] = []
+    for network in networks:
+        key = msgspec.json.encode((network.model, network.image_shape, network.num_classes))
+        if key not in known:
+            known[key] = _examine(network)
+        results.append(_check_optimizer(network, smallest) or known[key])
+    keras.utils.clear_session()
+    return results
 
 
-def _examine(question: Question) -> Answer:
+def _examine(network: Network) -> NetworkFacts | Refusal:
     """Builds a network, without giving its weights values: a large one takes no memory here."""
-    described = question.model, question.image_shape, question.num_classes
+    described = network.model, network.image_shape, network.num_classes
     keras.utils.clear_session()
     with contextlib.suppress(Exception), keras.StatelessScope(initialize_variables=False):
         return _facts(build_network(*described))
@@ -71,10 +44,10 @@ def _examine(question: Question) -> Answer:
         return _refusal(error)
 
 
-def _check_optimizer(question: Question, network: keras.Sequential) -> Refusal | None:
+def _check_optimizer(network: Network, smallest: keras.Sequential) -> Refusal | None:
     """Builds an optimizer; which arguments Keras refuses is the same for any network."""
     try:
-        build_optimizer(question.optimizer, question.ema_momentum, network)
+        build_optimizer(network.optimizer, network.ema_momentum, smallest)
     except Exception as error:
         return _refusal(error)
     return None
@@ -110,7 +83,3 @@ def _num_places(layer: keras.Layer) -> int:
     shape = layer.output.shape[1:]
     is_channels_first = getattr(layer, "data_format", None) == "channels_first"
     return math.prod(shape[1:] if is_channels_first else shape[:-1])
-
-
-if __name__ == "__main__":
-    main()
