@@ -40,7 +40,7 @@ from mnist_exp.training import fitting, scoring
 from mnist_exp.training.callbacks import BestCheckpoint
 from mnist_exp.training.checkpoints import Checkpoint, load_best, read_checkpoint, write_checkpoint
 from mnist_exp.training.device import device_name, set_threads
-from mnist_exp.training.engine import ExperimentModel
+from mnist_exp.training.model import ExperimentModel
 from mnist_exp.training.preprocessing import is_front
 from mnist_exp.training.reuse import ImageStore, ModelStore, StoredImages
 from mnist_exp.training.teacher_runs import TEACHER_KEY

@@ -21,7 +21,7 @@ from mnist_exp.data.dataset import LabelledImages
 from mnist_exp.errors import ConfigError
 from mnist_exp.training import randomness
 from mnist_exp.training.engine import forgotten_gradients
-from mnist_exp.training.model import STATISTICS_STREAM, ExperimentModel, resident, shuffle
+from mnist_exp.training.model import ExperimentModel, resident, shuffle
 
 BATCH_SIZE = 1000
 """Number of images whose statistics are taken at once."""
@@ -62,7 +62,7 @@ class BatchStatistics:
         batches = tf.reshape(order, (self._num_batches, self._batch_size))
 
         def step(number: tf.Tensor) -> tuple[tf.Tensor]:
-            batch_key = randomness.derive(randomness.derive(key, STATISTICS_STREAM), number)
+            batch_key = randomness.derive(randomness.derive(key, randomness.STATISTICS_STREAM), number)
             pixels = self.model.augmented(tf.gather(images, batches[number]), batch_key)
             past = tf.cast(number, tf.float32) / tf.cast(number + 1, tf.float32)
             with _momentum(normalisations(self.model.network), past):
@@ -75,11 +75,13 @@ class BatchStatistics:
 
 def _traced(model: ExperimentModel, data: LabelledImages) -> tuple[BatchStatistics, float]:
     """Gives what takes a model's statistics, and the seconds that tracing took; 0.0 where that was done."""
-    if model.statistics is not None and model.statistics.data is data:
-        return model.statistics, 0.0
+    traced = model.traced_statistics
+    if isinstance(traced, BatchStatistics) and traced.data is data:
+        return traced, 0.0
     started = time.perf_counter()
-    model.statistics = BatchStatistics(model, data)
-    return model.statistics, time.perf_counter() - started
+    traced = BatchStatistics(model, data)
+    model.traced_statistics = traced
+    return traced, time.perf_counter() - started
 
 
 def normalisations(network: keras.Sequential) -> list[keras.layers.BatchNormalization]:

@@ -26,8 +26,8 @@ from mnist_exp.training.callbacks import (
 from mnist_exp.training.checkpoints import Checkpoint, TrainingState, restore
 from mnist_exp.training.device import device_name
 from mnist_exp.training.distillation import Teacher
-from mnist_exp.training.engine import EpochModel, ExperimentModel, choose_engine
-from mnist_exp.training.model import Feed
+from mnist_exp.training.engine import EpochModel, choose_engine
+from mnist_exp.training.model import ExperimentModel, Feed
 from mnist_exp.training.networks import EVALUATION_BATCH_SIZE
 from mnist_exp.training.optimizers import LearningRates, build_optimizer, learning_rates
 

@@ -7,7 +7,7 @@ new graph.
 
 from functools import lru_cache
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import keras
 import numpy as np
@@ -20,12 +20,6 @@ from mnist_exp.training.augmentation import Augmentation
 from mnist_exp.training.distillation import Teacher, distillation_loss
 from mnist_exp.training.optimizers import LearningRates
 from mnist_exp.training.preprocessing import layers_behind
-
-if TYPE_CHECKING:
-    from mnist_exp.training.averaging import BatchStatistics
-
-# Streams of random numbers of a step: 0 is the augmentation's, 1 upwards the layers', below 0 other uses.
-MIXUP_STREAM, STATISTICS_STREAM = -1, -2
 
 
 class Resident(NamedTuple):
@@ -156,7 +150,8 @@ class ExperimentModel(keras.Model):
         teaching: The teacher's share of the objective, and the temperature.
 
     Attributes:
-        statistics: What `mnist_exp.training.averaging` has traced for this model; None before.
+        traced_statistics: Kept here by `mnist_exp.training.averaging`, so that it lasts as long as the
+            model; None before.
     """
 
     def __init__(
@@ -177,7 +172,7 @@ class ExperimentModel(keras.Model):
         self.augmentation = augmentation
         self.label_smoothing, self.mixup_alpha = label_smoothing, mixup_alpha
         self.learning_rates: LearningRates = learning_rates or (lambda first, count: None)
-        self.statistics: BatchStatistics | None = None
+        self.traced_statistics: object | None = None
         # A `Teacher` is no layer: Keras must not take its weights for some of this model's.
         self.teacher, self.teaching = teacher, teaching
         # What the student was shown in the step that is traced; no list, which Keras would keep track of.
@@ -224,7 +219,7 @@ class ExperimentModel(keras.Model):
 
     def _shares(self, batch: tf.Tensor) -> tf.Tensor:
         """Draws how much of itself each of a batch keeps in this step: the same for images and targets."""
-        key = randomness.derive(self.step_key(), MIXUP_STREAM)
+        key = randomness.derive(self.step_key(), randomness.MIXUP_STREAM)
         return augmentation.draw_shares(key, self._numbers.mixup_shares, keras.ops.shape(batch)[0])
 
     def compute_loss(

@@ -23,7 +23,8 @@ from mnist_exp.runs.records import EngineRecord
 from mnist_exp.training import fitting
 from mnist_exp.training.device import start_fresh
 from mnist_exp.training.distillation import Teacher
-from mnist_exp.training.engine import EpochModel, ExperimentModel
+from mnist_exp.training.engine import EpochModel
+from mnist_exp.training.model import ExperimentModel
 from mnist_exp.training.networks import build_network
 from mnist_exp.training.preprocessing import prepare_training
 from mnist_exp.training.randomness import drawn_rate, rate_of
