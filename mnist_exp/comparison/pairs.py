@@ -102,7 +102,7 @@ def word_pair(pair: Pair, num_pairs: int) -> Pair:
 
 
 def _word_decision(pair: Pair, num_pairs: int) -> str:
-    """Words which is better, or that nobody can tell."""
+    """Words which is better, or that one cannot tell."""
     if pair.interval is None or pair.corrected_p_value is None:
         words = f"cannot test {pair.first} against {pair.second}: difference {points(pair.difference)} points"
         return f"{words}, and predictions.npz is missing"
@@ -157,7 +157,7 @@ def points(fraction: float) -> str:
 
 
 def p_value_text(p_value: float, name: str = "p") -> str:
-    """Writes a p value as exactly as anybody needs it: `p = 0.0006`, `p = 0.047`, `p < 0.0001`."""
+    """Writes a p value with as many digits as are of use: `p = 0.0006`, `p = 0.047`, `p < 0.0001`."""
     if p_value < 0.0001:
         return f"{name} < 0.0001"
     return f"{name} = {p_value:.{2 if 0.01 <= p_value < 0.1 else 1}g}"
@@ -225,7 +225,7 @@ def _test_pair(first: SeedGroup, second: SeedGroup, variance: float | None, resa
 def _compare_networks(first: SeedGroup, second: SeedGroup, variance: float | None) -> Pair:
     """Compares two single runs image by image; without predictions nothing can be tested."""
     runs = first.runs[0], second.runs[0]
-    predictions = runs[0].predictions, runs[1].predictions
+    predictions = runs[0].predicted_classes, runs[1].predicted_classes
     counts = None
     if predictions[0] is not None and predictions[1] is not None:
         counts = count_discordance(predictions[0].correct, predictions[1].correct)
@@ -266,7 +266,7 @@ def _resample(one: Sequence[Run], other: Sequence[Run], is_paired: bool) -> tupl
     """Resamples seeds and images; None where a run has no predictions."""
     sides = []
     for runs in (one, other):
-        found = [run.predictions for run in runs]
+        found = [run.predicted_classes for run in runs]
         rows = [each.correct for each in found if each is not None]
         if len(rows) < len(found):
             return None

@@ -1,4 +1,4 @@
-"""What a comparison comes to in words: the verdict on a set, and what it must be read with."""
+"""A comparison's result in words: the verdict on a set, and what it must be read with."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -248,7 +248,7 @@ class Comparison:
         left_out: Runs that failed, were interrupted or lost, still run, are damaged, or did
             something else than train.
         ledger: How often the test images were looked at, a sentence for each set of them.
-        sort: The column that was asked to sort groups; each set has the one that did.
+        sort: The column requested to sort groups; each set has the one that did.
         columns: The columns that were asked for; null for those that say most.
     """
 

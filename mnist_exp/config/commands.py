@@ -61,7 +61,7 @@ def _literal(value: Any) -> Any:
 
 
 def resume_command(path: Path, tree: Mapping[str, Any], folder: Path | None) -> str:
-    """Writes the command that goes on with a run.
+    """Writes the command that resumes a run.
 
     Args:
         path: Its directory.
@@ -132,7 +132,7 @@ def data_words(typed: Sequence[str], tree: Mapping[str, Any], folder: Path | Non
         tree: Its configuration.
         folder: Where it was begun; None where nothing tells.
     """
-    # A run that was gone on with may have its images elsewhere than its overrides say.
+    # A resumed run may have its images elsewhere than its overrides say.
     path = relative_paths(tree, folder).get("data.path", value_at(tree, "data.path"))
     words = portable(kept(typed, ["data"]), folder)
     return words if path is None else [*without(words, ["data.path"]), setting("data.path", path)]

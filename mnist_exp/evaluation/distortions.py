@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from mnist_exp.data.dataset import LabelledImages, choose_stratified
-from mnist_exp.evaluation.records import Distorted, Robustness
+from mnist_exp.evaluation.results import Distorted, Robustness
 from mnist_exp.statistics import wilson_interval
 
 Pixels = NDArray[np.float32]

@@ -14,7 +14,7 @@ from mnist_exp.data.overlap import TrainedOn
 from mnist_exp.errors import ConfigError
 from mnist_exp.evaluation.distortions import choose_images, measure_robustness
 from mnist_exp.evaluation.latency import measure_latency
-from mnist_exp.evaluation.records import EnsembleEvaluation, Evaluation, MemberScores, Robustness, Sameness
+from mnist_exp.evaluation.results import EnsembleEvaluation, Evaluation, MemberScores, Robustness, Sameness
 from mnist_exp.evaluation.scores import macro_mean, measure_calibration, score_classes
 from mnist_exp.evaluation.splits import ScoredSplit
 from mnist_exp.evaluation.verification import compare_with_run
@@ -165,7 +165,7 @@ def load_ensemble(
 
     Args:
         members: One or more; one is its own mean.
-        shape: Height and width of the images that they will be asked about; None for the first one's.
+        shape: Height and width of the images that they are given; None for the first one's.
         class_names: Name of each class that the images may show.
         name: What messages call the images.
 
@@ -263,7 +263,7 @@ def _score_member(
 def _sameness(scores: Sequence[MemberScores]) -> Sameness:
     """Says whether the members' own results came out again."""
     found = [each.same_as_run.is_identical for each in scores]
-    # What is known to differ must not hide behind what nobody can compare.
+    # What is known to differ must not hide behind what cannot be compared.
     for is_identical in (False, None):
         if is_identical in found:
             other = scores[found.index(is_identical)]

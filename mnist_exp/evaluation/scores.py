@@ -8,7 +8,7 @@ import numpy as np
 from msgspec.structs import asdict
 from numpy.typing import NDArray
 
-from mnist_exp.evaluation.records import Calibration, ClassScores, ConfidenceBin
+from mnist_exp.evaluation.results import Calibration, ClassScores, ConfidenceBin
 from mnist_exp.runs.files import csv_cell
 from mnist_exp.statistics import cross_entropy, wilson_interval
 

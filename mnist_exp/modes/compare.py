@@ -59,7 +59,7 @@ def _refusal(key: str) -> ConfigError:
     )
 
 
-def answer(request: CompareRequest, terminal: Terminal, given: Path | None) -> None:
+def run(request: CompareRequest, terminal: Terminal, given: Path | None) -> None:
     """Compares; the table for people is kept, with pictures, in a folder of its own.
 
     Args:

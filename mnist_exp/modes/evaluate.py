@@ -25,7 +25,7 @@ from mnist_exp.config.keys import MODE_KEYS
 from mnist_exp.config.parsing import none_given, read_request, refuse_unused
 from mnist_exp.config.schema import EvaluateOptions, SplitName
 from mnist_exp.errors import ConfigError
-from mnist_exp.evaluation.records import EnsembleEvaluation
+from mnist_exp.evaluation.results import EnsembleEvaluation
 from mnist_exp.evaluation.splits import choose_data, load_split
 from mnist_exp.evaluation.work import quietly
 from mnist_exp.report.terminal import Terminal
@@ -99,7 +99,7 @@ def _refusal(key: str) -> ConfigError:
     )
 
 
-def answer(request: EvaluateRequest, terminal: Terminal, given: Path | None) -> None:
+def run(request: EvaluateRequest, terminal: Terminal, given: Path | None) -> None:
     """Scores a finished run, and writes everything down in a folder of its own.
 
     Args:
@@ -151,7 +151,7 @@ def _names_data(typed: Sequence[str]) -> bool:
 
 
 def _next_commands(request: EvaluateRequest, run: Run, is_ensemble: bool, argv: Sequence[str]) -> list[str]:
-    """Suggests what else to ask of these runs, `run` being the first of them."""
+    """Suggests what to do next with these runs, `run` being the first of them."""
     here = Path.cwd()
     around = portable(kept(argv, [SEARCH_PATH, "runs_dir", *(["run"] if is_ensemble else [])]), here)
     around = with_runs_dir(around, {"runs_dir": request.runs_dir}, here)

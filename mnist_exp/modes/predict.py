@@ -1,6 +1,6 @@
-"""`mode=predict`: what a finished run's network takes anybody's pictures for.
+"""`mode=predict`: a finished run's network on the user's own pictures.
 
-Of several runs, the mean of their probabilities answers.
+Of several runs, the mean of their probabilities is the prediction.
 """
 
 from collections.abc import Callable, Sequence
@@ -67,7 +67,7 @@ def _refusal(key: str) -> ConfigError:
     )
 
 
-def answer(request: PredictRequest, terminal: Terminal, given: Path | None) -> None:
+def run(request: PredictRequest, terminal: Terminal, given: Path | None) -> None:
     """Predicts, and writes everything down in a folder of its own.
 
     Args:
@@ -143,8 +143,8 @@ def _predict(
         not_drawn = _draw(read, drawn, output_dir / PLOTS, background)
     for sentence in not_drawn:
         terminal.print(sentence)
-    asked = [str(member.path) for member, _ in members]
-    terminal.print(render_predictions(read, choices, unread, asked, str(output_dir), notes))
+    paths_of_runs = [str(member.path) for member, _ in members]
+    terminal.print(render_predictions(read, choices, unread, paths_of_runs, str(output_dir), notes))
     return [each.path for each in unread]
 
 

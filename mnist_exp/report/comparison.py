@@ -215,7 +215,7 @@ def _left_out(comparison: Comparison) -> list[tuple[str, Text]]:
 def compare_runs(
     patterns: Sequence[str | Path], options: CompareOptions, terminal: Terminal, output_dir: Path | None
 ) -> Comparison:
-    """Compares runs, shows what came of it and, where asked to, writes it down.
+    """Compares runs, shows the result and, where requested, writes it down.
 
     Args:
         patterns: Run directories, sweeps' folders, globs.

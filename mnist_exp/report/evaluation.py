@@ -11,7 +11,7 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderR
 from rich.text import Text
 
 from mnist_exp.evaluation.pictures import Picture, Unread
-from mnist_exp.evaluation.records import ClassScores, EnsembleEvaluation, Evaluation, Latency, Robustness
+from mnist_exp.evaluation.results import ClassScores, EnsembleEvaluation, Evaluation, Latency, Robustness
 from mnist_exp.evaluation.side_by_side import shows_several
 from mnist_exp.evaluation.splits import ScoredSplit
 from mnist_exp.report.console import columns, render_facts, render_next
@@ -250,7 +250,7 @@ def render_predictions(
         pictures: Those that could be read.
         choices: The likeliest classes of each, the likeliest first.
         unread: Those that could not.
-        runs: Whose network answered; of several, the mean of theirs.
+        runs: Whose network predicted; of several, the mean of their probabilities.
         path: Where everything was written to, as the user would type it.
         notes: Lines on what pictures were made into, and on files passed over.
     """
@@ -268,13 +268,13 @@ def render_predictions(
         parts.append(render_facts(*_skipped(unread)))
     counts = f"{plural(len(pictures), 'image')} predicted"
     word = "run" if len(runs) == 1 else "the mean of"
-    asked = Text("\n".join(map(one_line, runs)), style="cyan")
-    facts = render_facts(("images", counts), (word, asked), ("written", Text(path, style="cyan")))
+    named = Text("\n".join(map(one_line, runs)), style="cyan")
+    facts = render_facts(("images", counts), (word, named), ("written", Text(path, style="cyan")))
     return Group(*parts, Text(), *(Text(one_line(note)) for note in notes), facts)
 
 
 def _word_several(several: Sequence[Picture]) -> Text:
-    """Warns of pictures that a single answer cannot be right about."""
+    """Warns of pictures that a single prediction cannot be right about."""
     verb = (
         "seems to show several things, and is"
         if len(several) == 1

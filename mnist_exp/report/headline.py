@@ -173,7 +173,7 @@ def _word_search(summary: SearchSummary) -> list[str]:
 
 
 def _facts(summary: Summary) -> list[Fact]:
-    """Lists the numbers that people ask for next."""
+    """Lists the numbers of second interest."""
     best = f"{summary.best_epoch} of {summary.epochs:,}"
     validation = "none" if summary.val_accuracy is None else percent(summary.val_accuracy)
     return [

@@ -53,7 +53,7 @@ class Plan:
         optimizer: As configured.
         schedule: As configured.
         augmentation: As configured.
-        teacher: Who is learnt from; empty for nobody.
+        teacher: Learnt from; empty for none.
         epochs: Number of epochs.
         batch_size: Number of images a step.
         engine: The engine and why it was chosen.
@@ -135,7 +135,7 @@ def render_notice(text: str) -> RenderableType:
 
 
 def render_summary(summary: Summary, run_path: str, next_commands: Sequence[str]) -> RenderableType:
-    """Shows what a finished run came to, what its result must be read with, and where to go on.
+    """Shows a finished run's result, what it must be read with, and what to do next.
 
     Args:
         summary: The run's summary.

@@ -58,7 +58,7 @@ class PlainText(_Passing):
 
 
 class Log(_Passing):
-    """A log that a full disk cuts short: nothing fails for that, and it goes on when there is room again."""
+    """A log that a full disk cuts short: nothing fails for that; it continues when there is room."""
 
     def write(self, text: str) -> int:
         """Passes on what there is room for."""

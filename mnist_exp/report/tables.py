@@ -85,7 +85,7 @@ def _line(cells: Sequence[str]) -> str:
 
 
 def _escape(text: str) -> str:
-    """Keeps Markdown from reading what a stranger wrote as markup."""
+    """Keeps Markdown from reading a text of unknown origin as markup."""
     for character in "\\`*_[]<>|#":
         text = text.replace(character, f"\\{character}")
     return text

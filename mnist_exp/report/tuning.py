@@ -41,7 +41,7 @@ _LONGEST_REASON = 200
 def render_search_summary(
     summary: SearchSummary, run_path: str, next_commands: Sequence[str]
 ) -> RenderableType:
-    """Shows what a search came to, how sure that is, and where to go on.
+    """Shows a search's result, how sure that is, and what to do next.
 
     Args:
         summary: The search's summary.
@@ -152,7 +152,7 @@ def _word_search(summary: SearchSummary) -> str:
 
 
 def failure_text(record: TrialRecord | ConfirmationRecord) -> str:
-    """Words why a training came to nothing: `failed: ` and the first line of the message."""
+    """Words why a training has no result: `failed: ` and the first line of the message."""
     if record.status == "stopped":
         return "stopped before its last epoch"
     message = record.error.message.strip() if record.error is not None else ""

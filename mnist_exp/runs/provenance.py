@@ -194,7 +194,7 @@ def utc_now() -> str:
 
 @dataclass(frozen=True)
 class Moment:
-    """A moment, noted by the wall clock and by one that nobody can set.
+    """A moment, noted by the wall clock and by one that cannot be set.
 
     Attributes:
         utc: What the wall clock says, ISO 8601.
@@ -253,7 +253,7 @@ def check_can_be_longer(path: Path, config: Config, num_finished: int) -> None:
 
 
 def caveats(config: Config, planned: int, changes: Sequence[Change]) -> list[str]:
-    """Says why a run that is gone on with may differ from one that was never stopped.
+    """Says why a resumed run may differ from one that was never stopped.
 
     Args:
         config: With the number of epochs of now.

@@ -86,7 +86,7 @@ def plan_sweep(
     Args:
         name: The sweep's.
         config: What Hydra composed for the sweep as a whole, with its own node.
-        request: What is asked of the sweep.
+        request: The keys of the whole sweep.
         argv: What was typed.
         check: Says of each job whether it can be begun; None to leave that open.
 

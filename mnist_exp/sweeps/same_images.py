@@ -1,4 +1,4 @@
-"""Makes sure that a sweep goes on with the images that it began with."""
+"""Makes sure that a sweep is resumed with the images that it began with."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import chdir

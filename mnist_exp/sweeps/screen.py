@@ -41,7 +41,7 @@ def render_plan(planned: PlannedSweep, request: SweepRequest, jobs_at_once: int)
 
     Args:
         planned: The sweep.
-        request: What is asked of it.
+        request: The keys of the whole sweep.
         jobs_at_once: How many jobs would run at the same time.
     """
     record = planned.record
@@ -188,7 +188,7 @@ def _basis(estimates: Sequence[JobEstimate]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class RunningJob:
-    """One job that is going on.
+    """One job that is running.
 
     Attributes:
         number: Its number in the sweep.
@@ -216,7 +216,7 @@ class SweepStatus:
         num_interrupted: Stopped before their end.
         elapsed_s: Seconds since the launch began.
         left_s: Seconds that it may still take; None when unknown.
-        running: The jobs that are going on.
+        running: The jobs that are running.
     """
 
     num_jobs: int

@@ -97,7 +97,7 @@ def shift(key: tf.Tensor, images: tf.Tensor, max_pixels: int) -> tf.Tensor:
 
 
 def warp(key: tf.Tensor, images: tf.Tensor, config: AffineConfig) -> tf.Tensor:
-    """Rotates, scales, shears, moves and, where asked to, bends each image, by bilinear sampling.
+    """Rotates, scales, shears, moves and, where configured, bends each image, by bilinear sampling.
 
     Args:
         key: uint32 scalar.

@@ -117,7 +117,7 @@ class AveragedWeights(keras.callbacks.Callback):
     Args:
         model: Compiled with an optimizer that averages.
         data: The images that it is trained on.
-        goes_on: Whether the network has averaged weights already, from a checkpoint.
+        is_resumed: Whether the network has averaged weights already, from a checkpoint.
 
     Attributes:
         raw_statistics: The moving statistics that belong to the raw weights, float32 bytes of each
@@ -125,10 +125,10 @@ class AveragedWeights(keras.callbacks.Callback):
         compile_s: Seconds that tracing took; 0.0 where that was done for the same model and data.
     """
 
-    def __init__(self, model: ExperimentModel, data: LabelledImages, goes_on: bool) -> None:
+    def __init__(self, model: ExperimentModel, data: LabelledImages, is_resumed: bool) -> None:
         super().__init__()
         self.raw_statistics: list[bytes] = []
-        self._is_in_model, self._epoch = goes_on, 0
+        self._is_in_model, self._epoch = is_resumed, 0
         self._variables = [
             variable
             for layer in normalisations(model.network)

@@ -1,4 +1,4 @@
-"""A student that learns from a teacher's answers, not from labels alone.
+"""A student that learns from a teacher's probabilities, not from labels alone.
 
 Hinton, Vinyals and Dean 2015, "Distilling the knowledge in a neural network". Teacher and student are
 shown the same image, changed in the same way (Beyer et al. 2022, "Knowledge distillation: A good teacher

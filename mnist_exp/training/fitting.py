@@ -34,7 +34,7 @@ from mnist_exp.training.optimizers import LearningRates, build_optimizer, learni
 
 @dataclass(frozen=True)
 class Fit:
-    """What training came to, beyond the rows that it reported.
+    """The result of a training, beside the rows that it reported.
 
     Attributes:
         best_epoch: 1-based.
@@ -56,7 +56,7 @@ def pick_engine(
         config: The run's.
         network: Built.
         num_images: Number of training images.
-        teacher: Who is learnt from; None for nobody.
+        teacher: Learnt from; None for none.
     """
     num_steps = config.training.epochs * _steps_per_epoch(config, num_images)
     layers = [*network.layers, *(teacher.layers if teacher else [])]
@@ -77,7 +77,7 @@ def build_model(
         network: Built; shares its weights with the result.
         engine: As chosen.
         num_images: Number of training images.
-        teacher: Who is learnt from; None for nobody.
+        teacher: Learnt from; None for none.
 
     Raises:
         ConfigError: Keras refuses a value.
@@ -198,7 +198,7 @@ def _prepare(
         compile_s += model.keep_validation(validation)
     averaging: list[AveragedWeights] = []
     if config.training.ema_momentum:
-        averaging = [AveragedWeights(model, training, goes_on=earlier is not None)]
+        averaging = [AveragedWeights(model, training, is_resumed=earlier is not None)]
         compile_s += averaging[0].compile_s
     if earlier is not None:
         restore(earlier, model.network)

@@ -146,7 +146,7 @@ class ExperimentModel(keras.Model):
             (Szegedy et al. 2016). Validation and test losses are plain cross-entropy.
         mixup_alpha: Mixes training images in pairs, see `mnist_exp.training.augmentation`; 0 mixes none.
         learning_rates: Gives each step's rate; None leaves the optimizer's alone.
-        teacher: Who is learnt from, beside the labels; None for nobody.
+        teacher: Learnt from, beside the labels; None for none.
         teaching: The teacher's share of the objective, and the temperature.
 
     Attributes:

@@ -80,8 +80,8 @@ class ModelStore:
 
     A graph is the same where only these differ: seed, learning rate and schedule, epochs, early
     stopping, monitor, and numbers that are above zero in both: weight decay, label smoothing, mixup, the
-    rates of dropout and noise; or what a teacher's answers weigh. What a used model trains to is, bit for
-    bit, what a fresh one does.
+    rates of dropout and noise; or the weight of a teacher's probabilities. What a used model trains to
+    is, bit for bit, what a fresh one does.
 
     Args:
         capacity: Number of models kept; the one unused for longest goes first.
@@ -110,7 +110,7 @@ class ModelStore:
             data: To train on; another object of the same content is other data.
             image_shape: Height and width.
             num_classes: Number of labels.
-            teacher: Who is learnt from; None for nobody.
+            teacher: Learnt from; None for none.
 
         Returns:
             The model, and the engine that was chosen.

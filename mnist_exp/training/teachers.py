@@ -1,4 +1,4 @@
-"""A teacher's network: loaded from a finished run, as carefully as any stranger's."""
+"""A teacher's network: loaded from a finished run, as carefully as any file of unknown origin."""
 
 import functools
 import hashlib
@@ -53,7 +53,7 @@ def describe_again(
     """Says who taught a run, now that the test images may be looked at.
 
     Args:
-        earlier: What was known before; the answer where the teacher is gone by now.
+        earlier: What was known before; returned where the teacher is gone by now.
         config: The run's.
         seen: The images that it trained and validated on.
         test: The test images, as they are in the file.
@@ -115,15 +115,15 @@ def _notice(run: Run, seen: TrainingData, is_known: bool) -> str | None:
     return None
 
 
-def describe_teacher(teacher: TeacherRecord | None, asked: TeacherConfig) -> str:
-    """Says who teaches, and how much that counts; empty for nobody."""
+def describe_teacher(teacher: TeacherRecord | None, config: TeacherConfig) -> str:
+    """Names the teacher and what it counts; empty without one."""
     if teacher is None:
         return ""
-    return f"{teacher.run_id}, weight {asked.weight:g}, temperature {asked.temperature:g}"
+    return f"{teacher.run_id}, weight {config.weight:g}, temperature {config.temperature:g}"
 
 
 def check_same_teacher(path: Path, was: TeacherRecord | None, now: TeacherRecord | None) -> None:
-    """Makes sure that a run goes on with the teacher that it began with.
+    """Makes sure that a run is resumed with the teacher that it began with.
 
     Args:
         path: The run's directory.

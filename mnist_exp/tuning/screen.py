@@ -65,7 +65,7 @@ class SearchPlan:
         seed: The run's seed.
         run_path: The run's directory as the user would type it.
         preprocessing: What is done to the images first; "none" for nothing.
-        teacher: Who is learnt from; empty for nobody.
+        teacher: Learnt from; empty for none.
     """
 
     tuner_name: str
@@ -184,7 +184,7 @@ def render_confirmation(record: ConfirmationRecord, objective: str) -> Renderabl
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunningTrial:
-    """One training that is going on.
+    """One training that is running.
 
     Attributes:
         trial: The trial's number; None for a training that belongs to no trial.
@@ -216,7 +216,7 @@ class SearchStatus:
         elapsed_s: Seconds since the search began.
         left_s: Seconds that it may still take; None when unknown.
         best: The best trial; None before the first score.
-        running: The trainings that are going on.
+        running: The trainings that are running.
     """
 
     num_finished: int

@@ -11,7 +11,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 from numpy.typing import NDArray
 
 from mnist_exp.evaluation.distortions import DISTORTIONS, distort
-from mnist_exp.evaluation.records import Calibration, ConfidenceBin, Robustness
+from mnist_exp.evaluation.results import Calibration, ConfidenceBin, Robustness
 from mnist_exp.report.figures.style import (
     BLUE,
     INK,

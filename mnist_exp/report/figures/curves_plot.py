@@ -110,7 +110,7 @@ def _draw_panel(axes: Axes, groups: Sequence[GroupCurves], objective: Objective)
 def mean_curve(
     rows: Sequence[Sequence[EpochMetrics]], name: str
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
-    """Sums a metric up over seeds, while most of them go on: few are not the group.
+    """Sums a metric up over seeds, while most of them are trained: few are not the group.
 
     Args:
         rows: Of each seed, a row an epoch.

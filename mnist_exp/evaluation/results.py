@@ -154,8 +154,8 @@ class Evaluation(Struct, frozen=True, kw_only=True):
             `split` is part of it.
         data_notice: What a reader must know about the data; null when they are as named.
         num_images: Number of images.
-        num_trained_on: How many of them the run was trained on, pixel for pixel; null where nobody knows, as
-            its training images are not on this machine.
+        num_trained_on: How many of them the run was trained on, pixel for pixel; null where its
+            training images are not on this machine.
         accuracy: Share that is right.
         accuracy_interval: Wilson interval of it.
         loss: Cross-entropy, nats.
