@@ -47,12 +47,7 @@ def _name_some(labels: Sequence[str]) -> str:
 
 
 def notes(found: ComparableSet, sort: str) -> list[str]:
-    """Says what a reader of a set's table must know.
-
-    Args:
-        found: The set.
-        sort: The column that sorts it.
-    """
+    """Says what a reader of a set's table must know."""
     runs = [run for group in found.groups for run in group.runs]
     return [
         *_word_notices(runs),

@@ -64,7 +64,6 @@ def resume_command(path: Path, tree: Mapping[str, Any], folder: Path | None) -> 
     """Writes the command that resumes a run.
 
     Args:
-        path: Its directory.
         tree: Its configuration, as far as it is known.
         folder: Where it was begun; None where nothing tells.
     """

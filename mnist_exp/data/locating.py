@@ -118,9 +118,6 @@ class DownloadError(Exception):
 def cache_folder(name: str) -> Path:
     """Says where a data set's downloads are kept.
 
-    Args:
-        name: The data set's name.
-
     Returns:
         A folder in the user's cache; it need not exist.
     """
@@ -136,9 +133,7 @@ def fetch(name: str, mirrors: Sequence[MirrorConfig], progress: Progress | None 
     twice, so that without a network this takes no longer than that for all mirrors together.
 
     Args:
-        name: The data set's name.
         mirrors: Where to look, in this order.
-        progress: Told about the bytes as they arrive.
 
     Returns:
         The `.npz` file, or the folder with the IDX files; each file has its known hash.

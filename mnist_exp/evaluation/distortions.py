@@ -93,7 +93,6 @@ def distort(images: NDArray[np.uint8], distortion: Distortion, severity: float) 
 
     Args:
         images: uint8 (N, H, W).
-        distortion: How.
         severity: How much; 0 leaves them as they are.
     """
     if severity == 0:
@@ -120,7 +119,6 @@ def measure_robustness(
     Args:
         seen: One or more images.
         predict: From images uint8 (N, H, W) to class probabilities float32 (N, C).
-        distortions: Which.
     """
     return [_measure(seen, predict, distortion) for distortion in distortions]
 

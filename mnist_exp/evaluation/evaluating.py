@@ -63,11 +63,8 @@ def evaluate(
     """Measures a network on a split.
 
     Args:
-        run: That the network is of.
         model_name: Its name in the run's configuration.
         network: Loaded, and known to fit the images.
-        scored: The images.
-        options: How.
         threads: Number of threads of one operation.
     """
     probabilities = networks.predict_probabilities(network, scored.seen.images)
@@ -95,8 +92,6 @@ def measure(
     Args:
         network: Known to fit the images.
         probabilities: What it says of them, float32 (N, C).
-        scored: The images.
-        options: How.
         threads: Number of threads of one operation.
 
     Returns:
@@ -200,10 +195,7 @@ def evaluate_ensemble(
     """Measures the mean of several networks on a split, and each of them beside it.
 
     Args:
-        members: The runs.
         ensemble: Theirs.
-        scored: The images.
-        options: How.
         threads: Number of threads of one operation.
     """
     together = networks.predict_probabilities(ensemble.average, scored.seen.images)

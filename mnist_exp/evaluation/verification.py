@@ -191,7 +191,6 @@ def compare_with_run(
 
     Args:
         run: Completed.
-        scored: The images.
         probabilities: What the network says of them, float32 (N, C).
         threads: Number of threads of one operation now.
         device: `CPU` or `GPU`, now.

@@ -63,8 +63,6 @@ def run(request: CompareRequest, terminal: Terminal, given: Path | None) -> None
     """Compares; the table for people is kept, with pictures, in a folder of its own.
 
     Args:
-        request: From `accept`.
-        terminal: Where the table is shown.
         given: The folder to use; None for a new one.
 
     Raises:

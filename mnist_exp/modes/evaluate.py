@@ -103,8 +103,6 @@ def run(request: EvaluateRequest, terminal: Terminal, given: Path | None) -> Non
     """Scores a finished run, and writes everything down in a folder of its own.
 
     Args:
-        request: From `accept`.
-        terminal: Where the result is shown.
         given: The folder to use; None for a new one.
 
     Raises:

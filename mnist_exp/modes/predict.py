@@ -71,8 +71,6 @@ def run(request: PredictRequest, terminal: Terminal, given: Path | None) -> None
     """Predicts, and writes everything down in a folder of its own.
 
     Args:
-        request: From `accept`.
-        terminal: Where predictions are shown.
         given: The folder to use; None for a new one.
 
     Raises:

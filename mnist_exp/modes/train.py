@@ -83,7 +83,6 @@ def prepare(job: Job, terminal: Terminal, earlier: RunDirectory | None) -> Exper
     """Finds the data and builds the model, or uses again what an earlier run of this process had.
 
     Args:
-        job: The run's.
         terminal: Told about a download and about stand-ins.
         earlier: The run to resume; None for a new one.
 
@@ -155,8 +154,6 @@ def run(experiment: Experiment, run: RunDirectory, terminal: Terminal, request: 
 
     Args:
         experiment: From `prepare`.
-        run: Where everything goes.
-        terminal: Where progress is shown.
         request: Whether a stop was requested.
 
     Returns:

@@ -90,8 +90,6 @@ def run(request: VerifyRequest, terminal: Terminal, given: Path | None) -> int:
     """Trains a finished run again, in a directory of its own, and says whether it came out identical.
 
     Args:
-        request: From `accept`.
-        terminal: Where training and verdict are shown.
         given: The directory to use; None for a new one.
 
     Returns:

@@ -40,7 +40,6 @@ def render_comparison(
     Args:
         comparison: As read.
         csv_path: Where `results.csv` is or will be, as the user would type it; None for nowhere.
-        next_commands: Commands to try, each a line.
     """
     columns = comparison.columns or USUAL_COLUMNS
     parts: list[RenderableType] = []
@@ -219,8 +218,6 @@ def compare_runs(
 
     Args:
         patterns: Run directories, sweeps' folders, globs.
-        options: How.
-        terminal: Where the table is shown.
         output_dir: Where `results.csv`, `comparison.json` and `plots/` go; made where it is missing.
             None writes nothing.
 

@@ -107,9 +107,7 @@ def render_evaluation(found: Evaluation, path: str, next_commands: Sequence[str]
     """Shows how good a network is, class by class and on harder images, and how sure that is.
 
     Args:
-        found: What was measured.
         path: Where it was written to, as the user would type it.
-        next_commands: Commands to try, each a line.
     """
     parts: list[RenderableType] = [_render_classes(found.classes)]
     if found.robustness:

@@ -32,9 +32,6 @@ def write_run_page(run_path: Path) -> None:
 
     A run that failed, was interrupted or still runs has a page too, with whatever is there.
 
-    Args:
-        run_path: The run's directory.
-
     Raises:
         DamagedRun: It has no readable manifest, so that there is nothing to say.
         RunError: The file could not be written.

@@ -138,9 +138,7 @@ def render_summary(summary: Summary, run_path: str, next_commands: Sequence[str]
     """Shows a finished run's result, what it must be read with, and what to do next.
 
     Args:
-        summary: The run's summary.
         run_path: The run's directory as the user would type it.
-        next_commands: Commands to try, each a line.
     """
     each = f"{duration(summary.seconds_per_epoch)} an epoch, {duration(summary.compile_s)} compiling"
     facts = render_facts(

@@ -54,9 +54,6 @@ class RunMaterial:
 def read_material(path: Path) -> RunMaterial:
     """Reads a run's directory, passing over what is damaged.
 
-    Args:
-        path: The directory.
-
     Raises:
         DamagedRun: The manifest cannot be read: there is nothing to say.
     """

@@ -25,11 +25,7 @@ def replace_unencodable(stream: TextIO) -> None:
 
 
 class _Passing(TextIOBase):
-    """A stream that passes text on.
-
-    Args:
-        stream: Where to.
-    """
+    """A stream that passes text on."""
 
     def __init__(self, stream: TextIO) -> None:
         super().__init__()

@@ -226,7 +226,6 @@ class EpochProgress:
         """Shows a finished epoch.
 
         Args:
-            row: The epoch's numbers.
             is_best: Whether it is the best so far.
         """
         self._terminal.print(*self._lines.add(row, is_best))

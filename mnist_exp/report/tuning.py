@@ -44,9 +44,7 @@ def render_search_summary(
     """Shows a search's result, how sure that is, and what to do next.
 
     Args:
-        summary: The search's summary.
         run_path: The run's directory as the user would type it.
-        next_commands: Commands to try, each a line.
     """
     several = len(summary.winner_test_accuracies) > 1
     facts = render_facts(

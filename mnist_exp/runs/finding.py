@@ -141,7 +141,6 @@ def choose_run(text: str, runs_dir: Path) -> Path:
         text: `latest` (the completed training that was started last, those in sweeps and experiments
             included), `best` (the one of highest validation accuracy, the later of equals), a run's
             directory, or its name in `runs_dir`.
-        runs_dir: Where runs are made.
 
     Returns:
         The run's directory.
@@ -172,7 +171,6 @@ def choose_stopped(text: str, runs_dir: Path) -> Path:
     Args:
         text: `latest` (the run that was begun last, of those that are not completed, not running
             and no part of a sweep), or a run's directory.
-        runs_dir: Where runs are made.
 
     Raises:
         ConfigError: There is none.
@@ -197,9 +195,6 @@ def _can_resume(run: Run) -> bool:
 
 def read_finished(path: Path) -> tuple[Run, Config]:
     """Reads a completed training or search, of unknown origin.
-
-    Args:
-        path: The run's directory.
 
     Returns:
         Its records and its configuration.

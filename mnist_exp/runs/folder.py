@@ -35,7 +35,6 @@ class DamagedRun(Exception):  # noqa: N818 - says what the run is, not that the 
     """A run's directory that cannot be believed.
 
     Args:
-        path: The directory.
         reason: Which file, and what is wrong with it.
     """
 
@@ -46,9 +45,6 @@ class DamagedRun(Exception):  # noqa: N818 - says what the run is, not that the 
 
 class RunFolder:
     """An open run directory; its files are named by their path in it, such as `checkpoints/best.keras`.
-
-    Args:
-        path: The directory.
 
     Raises:
         DamagedRun: It cannot be opened. So do all methods, with a file that is no plain file, too

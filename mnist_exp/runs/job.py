@@ -110,7 +110,6 @@ def resumed_tree(run_path: Path, requested: dict[str, Any], typed: list[str]) ->
     """Reads the configuration to resume a run with, other budgets included.
 
     Args:
-        run_path: The run's directory.
         requested: What was composed this time.
         typed: The overrides that this came from.
 

@@ -17,7 +17,6 @@ def read_members(named: str | Sequence[str], runs_dir: Path) -> list[Member]:
 
     Args:
         named: What `choose_run` takes, a glob as `mode=compare` reads it, or a list of both.
-        runs_dir: Where runs are made.
 
     Returns:
         Each with its configuration, in the order in which they were named.
@@ -67,7 +66,6 @@ def check_members(members: Sequence[Member], split: SplitName, has_other_data: b
     """Makes sure that runs can predict together.
 
     Args:
-        members: The runs.
         split: Which part of the data they are scored on.
         has_other_data: Whether that is data of the command line's, not their own.
 

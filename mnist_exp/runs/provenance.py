@@ -212,7 +212,6 @@ def as_begun(config: Config, manifest: Manifest) -> Config:
     """Pins what a run's configuration leaves to the machine: the engine and the number of threads.
 
     Args:
-        config: The run's.
         manifest: The run's; says what was used.
 
     Raises:

@@ -298,9 +298,6 @@ class Run:
 def read_run(path: Path) -> Run:
     """Reads a run's directory; of a completed run, every file that a comparison needs is checked.
 
-    Args:
-        path: The directory.
-
     Raises:
         DamagedRun: A file is missing, damaged, too large or a link, or two contradict each other.
     """
@@ -378,9 +375,6 @@ def read_tree(run_path: Path) -> dict[str, Any]:
 
 def read_config(run_path: Path) -> Config:
     """Reads the configuration that a run was started with.
-
-    Args:
-        run_path: The run's directory.
 
     Raises:
         ConfigError: Its `config.yaml` is missing, damaged, or not accepted any more.

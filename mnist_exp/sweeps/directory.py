@@ -171,7 +171,6 @@ def find_unfinished(sweep: SweepDirectory, rerun: str) -> list[SweepJob]:
     """Lists the jobs to run.
 
     Args:
-        sweep: Whose.
         rerun: `unfinished`, `failed` or `all`.
 
     Raises:

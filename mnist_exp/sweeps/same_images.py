@@ -19,10 +19,6 @@ _SPLITS: tuple[Split, ...] = ("train", "test")
 def check_same_images(sweep: SweepDirectory, jobs: Sequence[SweepJob]) -> None:
     """Compares the images that are found now with those of completed jobs.
 
-    Args:
-        sweep: Whose.
-        jobs: What is to run.
-
     Raises:
         ConfigError: They are others.
     """

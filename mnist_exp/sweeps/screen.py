@@ -40,8 +40,6 @@ def render_plan(planned: PlannedSweep, request: SweepRequest, jobs_at_once: int)
     """Shows what a sweep would do, without having done anything.
 
     Args:
-        planned: The sweep.
-        request: The keys of the whole sweep.
         jobs_at_once: How many jobs would run at the same time.
     """
     record = planned.record

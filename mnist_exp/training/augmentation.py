@@ -210,7 +210,6 @@ def draw_shares(key: tf.Tensor, quantiles: tf.Tensor, batch_size: int | tf.Tenso
     Args:
         key: uint32 scalar.
         quantiles: From `share_quantiles`.
-        batch_size: B.
     """
     places = randomness.uniform(key, (batch_size,), high=float(NUM_QUANTILES))
     return tf.gather(quantiles, tf.cast(places, tf.int32))

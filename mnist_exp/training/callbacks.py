@@ -55,7 +55,6 @@ class BestWeights(BestEpoch):
     """Keeps the best weights in memory.
 
     Args:
-        network: The plain network that is trained.
         monitor: As for `BestEpoch`.
         direction: As for `BestEpoch`.
 
@@ -78,7 +77,6 @@ class BestCheckpoint(BestEpoch):
 
     Args:
         run: Where it is kept.
-        network: The plain network that is trained.
         monitor: As for `BestEpoch`.
         direction: As for `BestEpoch`.
     """
@@ -105,7 +103,6 @@ class LayerSeeds(keras.callbacks.Callback):
     Keras does not save their state, so that a resumed run would draw other numbers.
 
     Args:
-        seed: Of the run.
         states: From `ExperimentModel.seed_states`.
     """
 
@@ -125,7 +122,6 @@ class StepLearningRates(keras.callbacks.Callback):
 
     Args:
         learning_rates: Gives them; None leaves the optimizer's alone.
-        steps_per_epoch: Number of steps an epoch.
     """
 
     def __init__(self, learning_rates: LearningRates, steps_per_epoch: int) -> None:
@@ -168,7 +164,6 @@ class StopOnCollapse(keras.callbacks.Callback):
 
     Args:
         recorder: Has the rows of earlier epochs; put it after this.
-        num_classes: Number of labels.
     """
 
     def __init__(self, recorder: "EpochRecorder", num_classes: int) -> None:

@@ -118,7 +118,6 @@ def load_best(path: Path, network: "keras.Sequential") -> None:
 
     Args:
         path: Of `best.keras`.
-        network: The one that was trained.
     """
     with warnings.catch_warnings():
         # The file is for use: it holds no state of the optimizer.

@@ -10,7 +10,6 @@ def start_fresh(seed: int, threads: int) -> None:
     """Sets every random generator, and forgets what an earlier run in this process left.
 
     Args:
-        seed: Of the run.
         threads: Number of threads of one operation; 0 uses every core.
 
     Raises:

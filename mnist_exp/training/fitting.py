@@ -53,9 +53,7 @@ def pick_engine(
     """Chooses how a configuration's epochs are executed; see `choose_engine`.
 
     Args:
-        config: The run's.
         network: Built.
-        num_images: Number of training images.
         teacher: Learnt from; None for none.
     """
     num_steps = config.training.epochs * _steps_per_epoch(config, num_images)
@@ -73,10 +71,7 @@ def build_model(
     """Builds what is trained around a network: augmentation, objective and optimizer.
 
     Args:
-        config: The run's.
         network: Built; shares its weights with the result.
-        engine: As chosen.
-        num_images: Number of training images.
         teacher: Learnt from; None for none.
 
     Raises:
@@ -137,7 +132,6 @@ def fit(
     """Trains a model, reporting metrics after each epoch.
 
     Args:
-        config: The run's.
         model: From `build_model`.
         training: The images to train on.
         validation: The images to choose the best epoch by; None for none.

@@ -47,9 +47,7 @@ def shuffle(seed: int, epoch: int, num_images: int) -> npt.NDArray[np.int32]:
     """Orders the training images for one epoch.
 
     Args:
-        seed: Of the run.
         epoch: 0 for the first.
-        num_images: Number of training images.
 
     Returns:
         A permutation of 0 … num_images - 1, a function of the arguments alone.
@@ -61,9 +59,7 @@ def batches_of(data: LabelledImages, batch_size: int, seed: int, first_epoch: in
     """Gives, batch by batch and without end, what `EpochModel` trains on: for stock `fit`.
 
     Args:
-        data: To train on.
         batch_size: Number of images a step; each epoch's last batch takes what remains.
-        seed: Of the run.
         first_epoch: 0 for the first.
     """
     images, labels = resident(data)
@@ -254,7 +250,6 @@ class ExperimentModel(keras.Model):
         """Makes ready for `fit`; call it after `compile`.
 
         Args:
-            data: To train on.
             batch_size: Number of images a step; each epoch's last batch takes what remains.
             first_epoch: 0 for the first.
         """

@@ -71,7 +71,6 @@ def uniform(key: tf.Tensor, shape: Shape, low: float = 0.0, high: float = 1.0) -
 
     Args:
         key: uint32 scalar; the same key gives the same numbers.
-        shape: Shape of the result.
         low: Smallest value.
         high: Upper bound.
     """

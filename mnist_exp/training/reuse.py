@@ -55,7 +55,6 @@ class ImageStore:
 
         Args:
             config: Which, and how it is split.
-            progress: Told about a download.
 
         Raises:
             ConfigError: It cannot be had.
@@ -106,10 +105,8 @@ class ModelStore:
         """Gives a model with fresh weights; the one given before must not be in use any more.
 
         Args:
-            config: The run's.
             data: To train on; another object of the same content is other data.
             image_shape: Height and width.
-            num_classes: Number of labels.
             teacher: Learnt from; None for none.
 
         Returns:

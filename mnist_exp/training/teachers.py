@@ -54,7 +54,6 @@ def describe_again(
 
     Args:
         earlier: What was known before; returned where the teacher is gone by now.
-        config: The run's.
         seen: The images that it trained and validated on.
         test: The test images, as they are in the file.
     """
@@ -126,7 +125,6 @@ def check_same_teacher(path: Path, was: TeacherRecord | None, now: TeacherRecord
     """Makes sure that a run is resumed with the teacher that it began with.
 
     Args:
-        path: The run's directory.
         was: What its manifest says; None where it had not come that far.
         now: Who is there.
 

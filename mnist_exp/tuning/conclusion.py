@@ -51,11 +51,8 @@ def conclude(
         search: What was searched.
         source: Where the test images are read from, now.
         data: What trials saw.
-        files: The search's.
-        run: Where everything goes.
         stage: The search's trials.
         confirmations: The candidates' trainings on fresh seeds.
-        terminal: Where the report is shown.
         resume: The command that resumes it.
         next_commands: Commands to suggest.
 

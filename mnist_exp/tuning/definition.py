@@ -96,7 +96,6 @@ def freeze(
 
     Args:
         composed: The job's configuration.
-        space: What is searched.
         compose: Composes the configuration from overrides.
         overrides: What was typed.
         choices: Group to the option that was composed; Hydra's own groups are left out.
@@ -157,7 +156,6 @@ def experiment_yaml(blueprint: Blueprint, values: Mapping[str, Any], title_lines
     Of the data it has the option and what differs from it: another `data=` still means other images.
 
     Args:
-        blueprint: What the trial was made from.
         values: By the names of the search space, active ones only.
         title_lines: What the file says about itself.
 

@@ -138,7 +138,6 @@ def render_trial(
     """Shows a trial that ended as one line, cropped where the screen is narrower.
 
     Args:
-        record: The trial.
         objective: The metric that is searched for.
         best_trial: Number of the best trial so far, this one included; null before the first score.
         num_finished: Number of trials that ended, this one included.
@@ -170,7 +169,6 @@ def render_confirmation(record: ConfirmationRecord, objective: str) -> Renderabl
     """Shows a confirmation training that ended as one line.
 
     Args:
-        record: The training.
         objective: The metric that was searched for.
     """
     name = f"confirming {candidate_name(record.candidate)} on seed {record.seed}"

@@ -198,8 +198,6 @@ def plan_grid(columns: int, rows: int, width_inches: float, gap: float, **captio
     """Plans a grid that fills a width.
 
     Args:
-        columns: Number of tiles side by side.
-        rows: Number of rows.
         width_inches: Width to fill, margins included.
         gap: Inches between two tiles.
         **captions: `above`, `below` and `text_size` where tiles have captions.

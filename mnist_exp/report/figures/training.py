@@ -25,7 +25,6 @@ def draw_training(
         config: What it was trained with.
         scored: On the test images.
         test: Those.
-        class_names: Name of each label.
 
     Returns:
         A sentence for each that could not be drawn.
