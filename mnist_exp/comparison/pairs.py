@@ -176,16 +176,11 @@ def compare_with_leader(leader: SeedGroup, others: Sequence[SeedGroup], chosen_o
     pairs = [
         _test_pair(leader, other, variance, place < _MOST_RESAMPLED) for place, other in enumerate(others)
     ]
-    p_values = [pair.p_value for pair in pairs if pair.p_value is not None]
+    p_values = {place: pair.p_value for place, pair in enumerate(pairs) if pair.p_value is not None}
     num_chances = (len(others) + 1) / 2 if chosen_on_test else 1.0
-    corrected = iter(min(1.0, num_chances * p_value) for p_value in holm(p_values))
-    return [
-        word_pair(pair, len(p_values))
-        for pair in (
-            pair if pair.p_value is None else replace(pair, corrected_p_value=next(corrected))
-            for pair in pairs
-        )
-    ]
+    for place, p_value in zip(p_values, holm(list(p_values.values())), strict=True):
+        pairs[place] = replace(pairs[place], corrected_p_value=min(1.0, num_chances * p_value))
+    return [word_pair(pair, len(p_values)) for pair in pairs]
 
 
 def _test_pair(first: SeedGroup, second: SeedGroup, variance: float | None, resampled: bool) -> Pair:

@@ -49,12 +49,11 @@ def _name_some(labels: Sequence[str]) -> str:
 def notes(found: ComparableSet, sort: str) -> list[str]:
     """Says what a reader of a set's table must know."""
     runs = [run for group in found.groups for run in group.runs]
-    return [
-        *_word_notices(runs),
-        *_word_choice(found.groups, runs, sort),
-        *_word_duplicates(found.groups),
-        *_word_surroundings(runs),
-    ]
+    sentences = _word_notices(runs)
+    sentences += _word_choice(found.groups, runs, sort)
+    sentences += _word_duplicates(found.groups)
+    sentences += _word_surroundings(runs)
+    return sentences
 
 
 def _word_notices(runs: Iterable[Run]) -> list[str]:

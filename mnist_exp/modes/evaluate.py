@@ -151,15 +151,22 @@ def _names_data(typed: Sequence[str]) -> bool:
 def _next_commands(request: EvaluateRequest, run: Run, is_ensemble: bool, argv: Sequence[str]) -> list[str]:
     """Suggests what to do next with these runs, `run` being the first of them."""
     here = Path.cwd()
-    around = portable(kept(argv, [SEARCH_PATH, "runs_dir", *(["run"] if is_ensemble else [])]), here)
-    around = with_runs_dir(around, {"runs_dir": request.runs_dir}, here)
-    asked = around if is_ensemble else [*around, setting("run", str(run.path.absolute()))]
+    repeated = [SEARCH_PATH, "runs_dir"]
+    if is_ensemble:
+        repeated.append("run")
+    words = with_runs_dir(portable(kept(argv, repeated), here), {"runs_dir": request.runs_dir}, here)
+    if not is_ensemble:
+        words = [*words, setting("run", str(run.path.absolute()))]
     data = portable(kept(request.typed, ["data"]), here)
     if not _names_data(request.typed):
         moved = relative_paths(run.config, run.manifest.folder or here)
         data = [setting(key, path) for key, path in moved.items() if key == "data.path"]
-    found = [] if request.split != "test" else [command("mode=evaluate", *asked, *data, "split=validation")]
-    return found if is_ensemble else [*found, command("mode=predict", *asked, "images=digit.png")]
+    commands = []
+    if request.split == "test":
+        commands.append(command("mode=evaluate", *words, *data, "split=validation"))
+    if not is_ensemble:
+        commands.append(command("mode=predict", *words, "images=digit.png"))
+    return commands
 
 
 def _write(evaluated: "Evaluated", scored: "ScoredSplit", output_dir: Path) -> list[str]:

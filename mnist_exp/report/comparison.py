@@ -183,14 +183,18 @@ def _search_facts(comparison: Comparison) -> list[tuple[str, Text]]:
         )
         facts.append(("" if place else "searches", words))
     hidden = len(comparison.searches) - _MOST_LEFT_OUT
-    return facts + ([("", Text(f"and {hidden:,} more"))] if hidden > 0 else [])
+    if hidden > 0:
+        facts.append(("", Text(f"and {hidden:,} more")))
+    return facts
 
 
 def _closing_facts(comparison: Comparison, csv_path: str | None) -> list[tuple[str, Text]]:
     """Lists what was left out, how often test images were looked at, and where everything is."""
     facts = _left_out(comparison)
     facts += [("" if place else "test set", Text(line)) for place, line in enumerate(comparison.ledger)]
-    return facts + ([("written", Text(str(Path(csv_path).parent), style="cyan"))] if csv_path else [])
+    if csv_path:
+        facts.append(("written", Text(str(Path(csv_path).parent), style="cyan")))
+    return facts
 
 
 def _left_out(comparison: Comparison) -> list[tuple[str, Text]]:

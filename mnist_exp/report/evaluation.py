@@ -114,19 +114,23 @@ def render_evaluation(found: Evaluation, path: str, next_commands: Sequence[str]
         parts.append(_render_robustness(found.robustness))
     if isinstance(found, EnsembleEvaluation):
         parts.append(render_members(found))
-    facts = render_facts(
+    facts: list[tuple[str, str | Text]] = [
         (f"{found.split} accuracy", _word_accuracy(found)),
         ("", _word_sameness(found)),
-        *([("", Text(_LOOKED, style="yellow"))] if found.looks_at_test else []),
-        *([("", Text(_word_known(found), style="bold yellow"))] if found.num_trained_on else []),
+    ]
+    if found.looks_at_test:
+        facts.append(("", Text(_LOOKED, style="yellow")))
+    if found.num_trained_on:
+        facts.append(("", Text(_word_known(found), style="bold yellow")))
+    facts += [
         ("loss", f"{loss_text(found.loss)} (cross-entropy), Brier score {found.calibration.brier_score:.4f}"),
         ("calibration", _word_calibration(found)),
         ("latency", Text("\n".join(map(_word_latency, found.latency)))),
         ("images", f"{found.split} split of {found.data}: {found.source}, SHA-256 {found.sha256[:8]}…"),
         ("run", Text(one_line(found.run), style="cyan")),
         ("written", Text(path, style="cyan")),
-    )
-    return Group(*parts, facts, *render_next(next_commands))
+    ]
+    return Group(*parts, render_facts(*facts), *render_next(next_commands))
 
 
 def _word_accuracy(found: Evaluation) -> Text:
@@ -171,9 +175,9 @@ def _render_classes(classes: Sequence[ClassScores]) -> RenderableType:
     """Shows precision, recall and F1, a class a line; the lowest F1 stands out."""
     table = columns("class", "images", "right", "precision", "recall", "95% interval", "F1", num_left=1)
     known = [each.f1 for each in classes if each.f1 is not None]
-    lowest = min(known, default=None)
+    differ = len(set(known)) > 1
     for each in classes[:_MOST_CLASSES]:
-        is_worst = each.f1 is not None and each.f1 == lowest and len(known) > 1 and lowest < max(known)
+        is_worst = differ and each.f1 == min(known)
         interval = "–"
         if each.recall_interval:
             interval = " to ".join(f"{100 * bound:.1f}" for bound in each.recall_interval)
@@ -325,8 +329,9 @@ def _render_list(pictures: Sequence[Picture], choices: Sequence[Sequence[Choice]
         name = _fit(one_line(file_name(picture.path)), 50)
         table.add_row(*map(Text, [name, *cells, "", ""][:4]))
     hidden = len(pictures) - _MOST_DRAWN - len(rows)
-    more = [Text(f"{hidden:,} more in predictions.csv", style="bright_black")] if hidden > 0 else []
-    return Group(table, *more)
+    if hidden <= 0:
+        return table
+    return Group(table, Text(f"{hidden:,} more in predictions.csv", style="bright_black"))
 
 
 def _skipped(unread: Sequence[Unread]) -> list[tuple[str, Text]]:
@@ -336,4 +341,6 @@ def _skipped(unread: Sequence[Unread]) -> list[tuple[str, Text]]:
         for each in unread[:_MOST_UNREAD]
     ]
     hidden = len(unread) - _MOST_UNREAD
-    return rows + ([("", Text(f"and {hidden:,} more in predictions.csv"))] if hidden > 0 else [])
+    if hidden > 0:
+        rows.append(("", Text(f"and {hidden:,} more in predictions.csv")))
+    return rows

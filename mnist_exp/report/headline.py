@@ -202,7 +202,9 @@ def banners(material: RunMaterial) -> list[Banner]:
             "expect less than this."
         )
         found.append(Banner("careful", "Optimistic", words))
-    notice = summary.data_notice if summary is not None else data.notice if data is not None else None
+    notice = data.notice if data is not None else None
+    if summary is not None:
+        notice = summary.data_notice
     if notice:
         found.append(Banner("careful", "About the data", visible(notice, _LONGEST_REASON)))
     if not_drawn := material.run.manifest.not_drawn:

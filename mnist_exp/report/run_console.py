@@ -82,19 +82,22 @@ def render_plan(plan: Plan) -> RenderableType:
     data = plan.data
     counts = f"{data.num_train:,} train, {data.num_validation:,} validation, {data.num_test:,} test"
     engine = f"{plan.engine.name} ({plan.engine.reason})" if plan.engine.reason else plan.engine.name
-    facts = render_facts(
+    facts: list[tuple[str, str | Text]] = [
         ("data", f"{data.name}: {counts}"),
         ("", Text(data.source, style="bright_black")),
         ("optimizer", _describe_optimizer(plan.optimizer)),
         ("schedule", _describe(plan.schedule)),
         ("augmentation", _describe(plan.augmentation)),
-        *([("teacher", plan.teacher)] if plan.teacher else []),
+    ]
+    if plan.teacher:
+        facts.append(("teacher", plan.teacher))
+    facts += [
         ("training", f"{plural(plan.epochs, 'epoch')}, batches of {plan.batch_size:,}"),
         ("engine", engine),
         ("seed", str(plan.seed)),
         ("run", Text(plan.run_path, style="cyan")),
-    )
-    return Group(_render_layers(plan), facts, Text())
+    ]
+    return Group(_render_layers(plan), render_facts(*facts), Text())
 
 
 def _render_layers(plan: Plan) -> RenderableType:

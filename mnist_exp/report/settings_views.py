@@ -140,8 +140,10 @@ def provenance(material: RunMaterial) -> list[Fact]:
         facts.append(Fact("finished", time_text(manifest.finished_at)))
     if manifest.duration_s is not None and 0 <= manifest.duration_s < 1e9:
         facts.append(Fact("took", duration(manifest.duration_s)))
-    facts += [*_machine(manifest), *_code(manifest)]
-    return facts + (_images(manifest.data) if manifest.data is not None else [])
+    facts += _machine(manifest) + _code(manifest)
+    if manifest.data is not None:
+        facts += _images(manifest.data)
+    return facts
 
 
 def _machine(manifest: Manifest) -> list[Fact]:

@@ -244,7 +244,8 @@ def check_can_be_longer(path: Path, config: Config, num_finished: int) -> None:
         ConfigError: Keras gave up the weights that its average was made of.
     """
     planned = read_config(path).training.epochs
-    if config.training.ema_momentum and num_finished == planned < config.training.epochs:
+    is_extended = num_finished == planned and planned < config.training.epochs
+    if config.training.ema_momentum and is_extended:
         raise ConfigError(
             f"training.epochs: {path} has averaged its weights for good after {planned} epochs.",
             "Leave training.epochs out: what is left to do is to score it.",

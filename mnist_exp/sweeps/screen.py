@@ -95,7 +95,9 @@ def _render_jobs(planned: PlannedSweep) -> RenderableType:
     jobs = planned.record.jobs
     keys = short_keys([job.varied for job in jobs])
     fits = _width(jobs, keys) <= _ROOM
-    headings = [one_line(key) for key in keys.values()] if fits else ["what varies"] if keys else []
+    headings = [one_line(key) for key in keys.values()]
+    if keys and not fits:
+        headings = ["what varies"]
     epochs = () if _EPOCHS in keys and fits else ("epochs",)
     table = columns("job", *headings, "parameters", *epochs, "time", num_left=0)
     for column in table.columns[1 : len(headings) + 1]:

@@ -57,7 +57,9 @@ def pick_engine(
         teacher: Learnt from; None for none.
     """
     num_steps = config.training.epochs * _steps_per_epoch(config, num_images)
-    layers = [*network.layers, *(teacher.layers if teacher else [])]
+    layers = list(network.layers)
+    if teacher is not None:
+        layers += teacher.layers
     return choose_engine(config.training.engine, layers, device_name(), num_steps)
 
 

@@ -227,7 +227,7 @@ class ExperimentModel(keras.Model):
         training: bool = True,
     ) -> tf.Tensor:
         """Computes the objective: mixed, smoothed, taught and regularised in training, else cross-entropy."""
-        is_plain = self.teacher is None and self.label_smoothing == self.mixup_alpha == 0
+        is_plain = self.teacher is None and not self.label_smoothing and not self.mixup_alpha
         if not training or is_plain:
             return super().compute_loss(x, y, y_pred, sample_weight, training)
         num_classes, smoothing = y_pred.shape[-1], self._numbers.label_smoothing

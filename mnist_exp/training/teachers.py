@@ -93,8 +93,8 @@ def _layers(network: keras.Model, config: Config) -> list[keras.Layer]:
     """Lists a network's own layers; the student's images have been through what stands in front."""
     layers = network.layers if isinstance(network, keras.Sequential) else [network]
     fronts = [layer for layer in layers if is_front(layer)]
-    is_as_said = len(fronts) == (config.data.preprocessing != "none") and fronts == layers[: len(fronts)]
-    if not is_as_said:
+    num_expected = 0 if config.data.preprocessing == "none" else 1
+    if len(fronts) != num_expected or fronts != layers[:num_expected]:
         raise ConfigError(
             f"{TEACHER_KEY}: best.keras of {config.training.teacher.run} is not what its config.yaml says."
         )

@@ -90,21 +90,23 @@ def render_search_plan(plan: SearchPlan) -> RenderableType:
     data = plan.data
     counts = f"{data.num_train:,} train, {data.num_validation:,} validation"
     test = f"the {data.num_test:,} test images" if data.num_test else "the test images"
-    fixed = [("fixed" if number == 0 else "", one_line(text)) for number, text in enumerate(plan.fixed)]
-    facts = render_facts(
-        *fixed,
+    facts: list[tuple[str, str | Text]] = []
+    for number, text in enumerate(plan.fixed):
+        facts.append(("fixed" if number == 0 else "", one_line(text)))
+    facts += [
         ("looking for", f"the {objective_words(plan.objective)}; a trial's score is that of its best epoch"),
         ("trial", _describe_trial(plan)),
         ("budget", one_line(plan.budget)),
         ("at once", f"{plural(plan.workers, 'trial')}, {plural(plan.threads, 'thread')} each"),
         ("data", f"{one_line(data.name)}: {counts}; {test} are not looked at before the search is over"),
         ("", Text(one_line(data.source), style="bright_black")),
-        *([("preprocessing", plan.preprocessing)] if plan.preprocessing != "none" else []),
-        *([("teacher", one_line(plan.teacher))] if plan.teacher else []),
-        ("seed", str(plan.seed)),
-        ("run", Text(plan.run_path, style="cyan")),
-    )
-    return Group(_render_dimensions(plan), facts, Text())
+    ]
+    if plan.preprocessing != "none":
+        facts.append(("preprocessing", plan.preprocessing))
+    if plan.teacher:
+        facts.append(("teacher", one_line(plan.teacher)))
+    facts += [("seed", str(plan.seed)), ("run", Text(plan.run_path, style="cyan"))]
+    return Group(_render_dimensions(plan), render_facts(*facts), Text())
 
 
 def _describe_trial(plan: SearchPlan) -> str:
