@@ -246,7 +246,7 @@ class EarlyStoppingConfig(Node, frozen=True):
 
 
 class TeacherConfig(Node, frozen=True):
-    """Who is learnt from, beside the labels; see `mnist_exp.training.distillation`.
+    """The run that is learnt from, beside the labels; see `mnist_exp.training.distillation`.
 
     Attributes:
         run: Directory of a finished run; null for no teacher.
@@ -273,7 +273,7 @@ class TrainingConfig(Node, frozen=True):
         early_stopping: When to stop before the last epoch.
         engine: How an epoch is executed.
         threads: Number of threads of one operation; 0 uses every core.
-        teacher: Who is learnt from, beside the labels.
+        teacher: The run that is learnt from, beside the labels.
     """
 
     epochs: Annotated[int, Meta(ge=1, le=100_000)]

@@ -118,7 +118,7 @@ def _mistake(predictions: Predictions, index: int, images: NDArray[np.uint8], na
         uri=image_uri(images[index]),
         heading=f"true {true}",
         caption=f"→ {shares[0]}",
-        words=f"Test image {index:,} is {true}. The network says: {', '.join(shares)}.",
+        words=f"Test image {index:,} is {true}. Predicted: {', '.join(shares)}.",
     )
 
 
@@ -130,14 +130,14 @@ def confidence_bins(predictions: Predictions) -> list[ConfidenceBin]:
 
 
 def word_confidence(predictions: Predictions, bins: Sequence[ConfidenceBin]) -> str:
-    """Says in a sentence whether the network's confidence can be believed."""
+    """Says in a sentence how well the network is calibrated."""
     sure = float(predictions.probabilities.max(axis=1).astype(np.float64).mean())
     right = float(predictions.correct.mean())
-    tendency = "about as sure as it should be"
+    tendency = "well calibrated on average"
     if abs(sure - right) >= _NOTABLE_GAP:
-        tendency = "surer than it should be" if sure > right else "less sure than it could be"
+        tendency = "overconfident" if sure > right else "underconfident"
     error = 100 * calibration_error(bins)
     return (
-        f"On average the network gives its answer {percent(sure, 1)} and is right {percent(right, 1)} of the "
-        f"time: it is {tendency}. Expected calibration error: {error:.1f} points ({NUM_BINS} equal bins)."
+        f"Mean confidence {percent(sure, 1)}, accuracy {percent(right, 1)}: the network is {tendency}. "
+        f"Expected calibration error: {error:.1f} points ({NUM_BINS} equal bins)."
     )

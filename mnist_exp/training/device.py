@@ -23,7 +23,7 @@ def start_fresh(seed: int, threads: int) -> None:
 def set_threads(threads: int) -> None:
     """Sets how many threads one operation gets; to be called before TensorFlow computes anything.
 
-    Keras has its own defaults from then on, whoever imported it and set others.
+    Keras has its own defaults from then on, also where another package set others.
 
     Args:
         threads: Their number; 0 uses every core.

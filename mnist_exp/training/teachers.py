@@ -126,7 +126,7 @@ def check_same_teacher(path: Path, was: TeacherRecord | None, now: TeacherRecord
 
     Args:
         was: What its manifest says; None where it had not come that far.
-        now: Who is there.
+        now: The teacher found now.
 
     Raises:
         ConfigError: Its `best.keras` is another one.
