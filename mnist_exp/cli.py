@@ -205,7 +205,7 @@ def _tree_to_resume(
         if parse_tree(tree) != read_config(earlier.path):
             raise ConfigError(
                 f"resume: {earlier.path} is completed, and was scored on the test images.",
-                "What goes further is a new run.",
+                "To train further, begin a new run.",
             )
     except BaseException:
         earlier.close()

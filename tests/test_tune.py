@@ -190,7 +190,7 @@ def test_a_finished_search_is_finished(search: FinishedRun, run_command: Run) ->
     assert "is completed; there is nothing to resume." in " ".join(result.stdout.split())
     result = run_command("mode=tune", f"resume={search.path}", "tuner.max_trials=50", cwd=folder)
     assert result.returncode == 2
-    assert "What goes further is a new run." in result.stderr
+    assert "To train further, begin a new run." in result.stderr
     result = run_command(f"resume={search.path}", "seed=5", cwd=folder)
     assert result.returncode == 2
     assert "is resumed with its own configuration" in result.stderr

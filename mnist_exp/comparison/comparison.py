@@ -183,7 +183,7 @@ def _word_absence(run: Run) -> str:
     if run.status == "completed":
         return f"mode={one_line(run.manifest.mode)} trains nothing"
     if run.status == "lost":
-        return "its process ended without a word"
+        return "its process ended without a message"
     if run.status == "running":
         return "still running"
     error = run.manifest.error

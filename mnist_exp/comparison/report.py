@@ -78,7 +78,7 @@ def _word_choice(groups: Sequence[SeedGroup], runs: Sequence[Run], sort: str) ->
             "Nothing was set apart for validation: the leader is the best on test images, which favours it."
         )
     if len(groups) > 1 and sort in ("test_accuracy", "test_loss"):
-        found.append("Sorted by test images: a choice made by that is a look at them.")
+        found.append("Sorted by test images: choosing a run by that is a look at them.")
     return found
 
 
@@ -111,7 +111,7 @@ def _word_surroundings(runs: Sequence[Run]) -> list[str]:
         found.append(f"Not the same for all runs: {words}. The same seed gives slightly other numbers.")
     commits = {run.manifest.git.commit for run in runs if run.manifest.git}
     if len(commits) > 1:
-        found.append(f"The code is that of {len(commits)} commits.")
+        found.append(f"The runs come from {len(commits)} commits of the code.")
     untold = sum(1 for run in runs if not run.has_predictions)
     if untold:
         found.append(f"{plural(untold, 'run')} without predictions.npz: nothing is known image by image.")

@@ -128,7 +128,7 @@ def _predict(
         shape = network.input_shape[1:]
         if shape[0] != shape[1]:
             raise ConfigError(
-                f"run: its network takes images of {shape[0]} × {shape[1]} pixels, not square ones."
+                f"run: its network takes images of {shape[0]} × {shape[1]} pixels; square ones are needed."
             )
         read, unread = read_pictures(paths, shape[0], frame_for(config.data.name), _MOST_DRAWN)
         shown = [255 - each.image if background == "light" else each.image for each in read]

@@ -29,7 +29,7 @@ _STATUS_WORDS = {
     "failed": "This run failed",
     "interrupted": "This run was interrupted",
     "running": "This run was still at work when the page was written",
-    "lost": "This run was lost: its process ended without a word",
+    "lost": "This run was lost: its process ended without a message",
 }
 
 

@@ -127,9 +127,9 @@ class Run:
             return None
         data = self.manifest.data
         if data is None or data.test_sha256 is None or not 1 <= data.num_test <= _MOST_IMAGES:
-            raise self.damaged(folder.MANIFEST, "completed, and it does not say on which test images")
+            raise self.damaged(folder.MANIFEST, "completed, but it does not name its test images")
         if not (0 <= data.num_train < _MOST and 0 <= data.num_validation < _MOST):
-            raise self.damaged(folder.MANIFEST, "its numbers of images are none")
+            raise self.damaged(folder.MANIFEST, "its numbers of images are out of range")
         kind = SearchSummary if self.manifest.mode == "tune" else Summary
         summary = self._read_json(folder.SUMMARY, kind, _MAX_SUMMARY_BYTES)
         if problem := _find_impossible(summary):
@@ -232,7 +232,7 @@ class Run:
         if not rows:
             raise self.damaged(folder.METRICS, "holds no epoch")
         if not all(0 <= row.epoch < _MOST for row in rows):
-            raise self.damaged(folder.METRICS, "an epoch that none can be")
+            raise self.damaged(folder.METRICS, "an epoch is out of range")
         return rows
 
     def read_trials(self) -> list[TrialRecord]:
@@ -241,7 +241,7 @@ class Run:
             return []
         trials = self._read_lines(folder.TRIALS, TrialRecord)
         if not all(0 <= trial.trial < _MOST for trial in trials):
-            raise self.damaged(folder.TRIALS, "a number of a trial that none can be")
+            raise self.damaged(folder.TRIALS, "a trial's number is out of range")
         return trials
 
     def read_overrides(self) -> list[str] | None:
@@ -320,7 +320,7 @@ def _find_impossible(summary: Summary) -> str:
     for name in ("test_loss", "train_s", "seconds_per_epoch", "ms_per_image", "num_params", "epochs"):
         # No words about how large: a number may have thousands of digits.
         if not 0 <= getattr(summary, name) < _MOST:
-            return f"{name} is no size or duration"
+            return f"{name} is not a size or a duration"
     if not 1 <= summary.best_epoch <= max(summary.epochs, 1):
         return "best_epoch is none of the epochs"
     return ""

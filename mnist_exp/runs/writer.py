@@ -225,7 +225,7 @@ def open_run(path: Path) -> RunDirectory:
             # What is written next would go where they lead.
             folder.refuse_links()
     except DamagedRun as error:
-        hint = "Name the directory of a run, such as the last lines of its output say."
+        hint = "Name a run's directory; the last lines of its output say which."
         raise ConfigError(f"resume: {path} is no run's directory: {error.reason}.", hint) from error
     try:
         return RunDirectory(path, manifest)

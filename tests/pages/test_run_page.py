@@ -209,11 +209,11 @@ def test_numbers_beyond_all_measure_do_no_harm(tmp_path: Path, number: int) -> N
 
 def test_a_missing_file_leaves_a_page(tmp_path: Path) -> None:
     path = make_sample_run(tmp_path)
-    assert "overrides.yaml is missing: the" not in page_of(path).text
+    assert "the overrides are unknown" not in page_of(path).text
     for name in ("overrides.yaml", "predictions.npz"):
         (path / name).unlink()
     text = page_of(path).text
-    assert "Not everything could be read" not in text and "overrides.yaml is missing: the" in text
+    assert "Not everything could be read" not in text and "the overrides are unknown" in text
 
 
 def test_a_job_of_a_sweep_is_made_again_by_its_own_part_of_what_was_typed(tmp_path: Path) -> None:
