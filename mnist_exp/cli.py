@@ -31,7 +31,7 @@ from mnist_exp.errors import ConfigError, ExperimentError
 from mnist_exp.modes import tune
 from mnist_exp.modes.execution import describe, execute
 from mnist_exp.processes.start import check_working_folder, prepare
-from mnist_exp.report.terminal import Terminal, bearing_lost_output
+from mnist_exp.report.terminal import Terminal, tolerating_lost_output
 from mnist_exp.runs import files, writer
 from mnist_exp.runs.folder import PAGE
 from mnist_exp.runs.job import Job, resumed_tree
@@ -121,7 +121,7 @@ def _run_command_line() -> None:
     try:
         sys.argv[1:] = accepted_arguments(sys.argv[1:])
         check_working_folder()
-        with bearing_lost_output():
+        with tolerating_lost_output():
             application()
             sys.stdout.flush()
     except KeyboardInterrupt as error:

@@ -440,12 +440,12 @@ def test_a_run_without_metrics_is_refused(own_copy: Path, tmp_path: Path) -> Non
     assert "metrics.jsonl: holds no epoch" in refusal(own_copy, tmp_path)
 
 
-def test_an_interrupted_run_is_to_be_gone_on_with_first(tmp_path: Path) -> None:
+def test_an_interrupted_run_is_to_be_resumed_first(tmp_path: Path) -> None:
     run = make_unfinished(tmp_path, "a", "interrupted")
     assert refusal(run, tmp_path).endswith(f"Resume it: mnist-exp resume={run}")
-    assert "Go on" not in refusal(make_unfinished(tmp_path, "b", "failed"), tmp_path)
+    assert "Resume it" not in refusal(make_unfinished(tmp_path, "b", "failed"), tmp_path)
     change_json(run / "manifest.json", mode="verify")
-    assert "Go on" not in refusal(run, tmp_path)
+    assert "Resume it" not in refusal(run, tmp_path)
 
 
 def test_a_search_is_refused(tmp_path: Path) -> None:

@@ -233,7 +233,7 @@ def _score_member(
     """Scores one network on its own, and the mean against it."""
     labels = scored.seen.labels
     alone = networks.predict_probabilities(network, scored.seen.images)
-    is_right = [said.argmax(axis=1) == labels for said in (together, alone)]
+    is_right = [predicted.argmax(axis=1) == labels for predicted in (together, alone)]
     against = count_discordance(*is_right)
     return MemberScores(
         run=str(run.path),

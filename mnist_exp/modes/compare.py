@@ -24,7 +24,7 @@ class CompareRequest(Struct, frozen=True, kw_only=True):
     """What `mode=compare` reads of a configuration.
 
     Attributes:
-        runs: Which runs: folders, globs, sweeps; null when nothing was said.
+        runs: Which runs: folders, globs, sweeps; null when not given.
         runs_dir: The folder that the comparison's own folder is made in.
         compare: How.
     """

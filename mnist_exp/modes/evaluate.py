@@ -50,7 +50,7 @@ class EvaluateRequest(Struct, frozen=True, kw_only=True):
 
     Attributes:
         run: Which: `latest`, `best`, a directory; a glob or a list for the mean of several; null when
-            nothing was said.
+            not given.
         runs_dir: The folder that the evaluation's own folder is made in, and runs are looked for in.
         split: Which part of the data.
         evaluate: How.
@@ -180,9 +180,9 @@ def _write(evaluated: "Evaluated", scored: "ScoredSplit", output_dir: Path) -> l
     files.write_bytes(output_dir / _CLASSES, class_table(evaluated.record.classes).encode())
     if isinstance(evaluated.record, EnsembleEvaluation):
         files.write_bytes(output_dir / _MEMBERS, member_table(evaluated.record).encode())
-    said, labels = evaluated.probabilities, scored.seen.labels
+    probabilities, labels = evaluated.probabilities, scored.seen.labels
     files.write_with(
-        output_dir / PREDICTIONS, lambda draft: np.savez(draft, probabilities=said, labels=labels)
+        output_dir / PREDICTIONS, lambda draft: np.savez(draft, probabilities=probabilities, labels=labels)
     )
     (output_dir / PLOTS).mkdir()
     return draw_plots(evaluation_plots(evaluated, scored), output_dir / PLOTS)

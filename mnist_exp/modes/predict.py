@@ -32,9 +32,9 @@ class PredictRequest(Struct, frozen=True, kw_only=True):
 
     Attributes:
         run: Whose network: `latest`, `best`, a directory; a glob or a list for the mean of several; null when
-            nothing was said.
+            not given.
         runs_dir: The folder that the predictions' own folder is made in, and runs are looked for in.
-        images: Files, folders, globs; null when nothing was said.
+        images: Files, folders, globs; null when not given.
     """
 
     run: str | list[str] | None

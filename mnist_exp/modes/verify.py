@@ -35,7 +35,7 @@ class VerifyRequest(Struct, frozen=True, kw_only=True):
     """What `mode=verify` reads of a configuration.
 
     Attributes:
-        run: Which: `latest`, `best`, a directory; null when nothing was said.
+        run: Which: `latest`, `best`, a directory; null when not given.
         runs_dir: The folder that the repetition is made in, and runs are looked for in.
         data: The command line's data node, of which `path` counts where it was typed.
         typed: The command line's overrides.

@@ -199,7 +199,7 @@ class Terminal:
 
 
 @contextmanager
-def bearing_lost_output() -> Iterator[None]:
+def tolerating_lost_output() -> Iterator[None]:
     """Ends the block, and nothing else, when what it prints by other ways than a `Terminal` is lost."""
     try:
         yield

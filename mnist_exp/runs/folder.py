@@ -164,7 +164,7 @@ class RunFolder:
         return self._stat(name) is not None
 
     def is_locked(self, name: str) -> bool:
-        """Says whether some process holds the lock on a file, as `locks.is_taken` does for one's own."""
+        """Says whether some process holds the lock on a file, as `files.is_taken` does for one of its own."""
         if not self.has(name):
             return False
         with self.open(name, sys.maxsize) as file:

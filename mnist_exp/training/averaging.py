@@ -153,17 +153,17 @@ class AveragedWeights(keras.callbacks.Callback):
 
     def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Puts the averaged weights in the network, which has been trained for an epoch."""
-        self._put_in()
+        self._swap_in()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Does so where nothing was validated; after the last epoch, for good."""
-        self._put_in()
+        self._swap_in()
         if epoch == self.params["epochs"] - 1:
             # Keras ends a training by taking over what it holds for the averages.
             for variable, average in self._pairs():
                 average.assign(variable)
 
-    def _put_in(self) -> None:
+    def _swap_in(self) -> None:
         if self._is_in_model:
             return
         self._swap()

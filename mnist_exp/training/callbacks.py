@@ -262,7 +262,7 @@ class SaveState(keras.callbacks.Callback):
             compile_s=self.compile_s,
             best_epoch=best.best_epoch,
             best_value=best.best_value if math.isfinite(best.best_value) else None,
-            watchers={type(watcher).__name__: _seen_by(watcher) for watcher in self.watchers},
+            watchers={type(watcher).__name__: _remembered_by(watcher) for watcher in self.watchers},
             has_ended=self.model.stop_training,
         )
         self.keep(state)
@@ -295,7 +295,7 @@ class RestoreState(keras.callbacks.Callback):
                 setattr(watcher, name, value)
 
 
-def _seen_by(watcher: keras.callbacks.Callback) -> dict[str, Remembered]:
+def _remembered_by(watcher: keras.callbacks.Callback) -> dict[str, Remembered]:
     """Reads what a callback that watches a metric has to remember from one epoch to the next."""
     remembered = ("best", "wait", "best_epoch", "stopped_epoch", "cooldown_counter", "raw_statistics")
     return {name: getattr(watcher, name) for name in remembered if hasattr(watcher, name)}

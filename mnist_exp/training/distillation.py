@@ -35,20 +35,20 @@ class Teacher:
         return tf.stop_gradient(pixels)
 
 
-def distillation_loss(said: tf.Tensor, taught: tf.Tensor, temperature: tf.Tensor) -> tf.Tensor:
+def distillation_loss(predicted: tf.Tensor, taught: tf.Tensor, temperature: tf.Tensor) -> tf.Tensor:
     """Computes how far a student is from its teacher: T² KL(teacher, student), both softened.
 
     T² makes up for gradients that shrink by it, so that one weight serves every temperature.
 
     Args:
-        said: The student's probabilities, float32 (B, C).
+        predicted: The student's probabilities, float32 (B, C).
         taught: The teacher's, float32 (B, C).
         temperature: T, a float32 scalar; above 1 the less likely classes count for more.
 
     Returns:
         The mean over the batch, a float32 scalar.
     """
-    student, teacher = (tf.nn.log_softmax(_logarithm(each) / temperature) for each in (said, taught))
+    student, teacher = (tf.nn.log_softmax(_logarithm(each) / temperature) for each in (predicted, taught))
     divergence = tf.reduce_sum(tf.exp(teacher) * (teacher - student), axis=-1)
     return tf.square(temperature) * tf.reduce_mean(divergence)
 

@@ -238,13 +238,13 @@ class ExperimentModel(keras.Model):
         objective = keras.losses.CategoricalCrossentropy()(targets, y_pred)
         return tf.add_n([self._taught(objective, y_pred), *self.losses])
 
-    def _taught(self, by_labels: tf.Tensor, said: tf.Tensor) -> tf.Tensor:
+    def _taught(self, by_labels: tf.Tensor, predicted: tf.Tensor) -> tf.Tensor:
         """Puts the teacher's share of the objective beside that of the labels."""
         if self.teacher is None:
             return by_labels
         taught, self._shown.pixels = self.teacher.probabilities(self._shown.pixels), None
         weight, temperature = tf.unstack(tf.cast(self._numbers.teaching, tf.float32))
-        return (1.0 - weight) * by_labels + weight * distillation_loss(said, taught, temperature)
+        return (1.0 - weight) * by_labels + weight * distillation_loss(predicted, taught, temperature)
 
     def prepare(self, data: LabelledImages, batch_size: int, first_epoch: int = 0) -> Feed:
         """Makes ready for `fit`; call it after `compile`.

@@ -1,4 +1,4 @@
-"""`mode=predict` as a whole: digits of anybody's, shown to a real run's network."""
+"""`mode=predict` as a whole: pictures of digits, shown to a real run's network."""
 
 import csv
 import json
@@ -41,7 +41,9 @@ def network(finished_run: FinishedRun) -> keras.Model:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("way", WAYS)
-def test_anybodys_digits_are_read_as_well_as_mnists(network: keras.Model, tmp_path: Path, way: str) -> None:
+def test_pictures_of_digits_are_read_as_well_as_mnists(
+    network: keras.Model, tmp_path: Path, way: str
+) -> None:
     images, labels = bundled_digits(COUNT)
     generator = np.random.default_rng(7)
     paths = []
