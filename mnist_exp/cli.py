@@ -32,7 +32,7 @@ from mnist_exp.modes import tune
 from mnist_exp.modes.execution import describe, execute
 from mnist_exp.processes.launchers import is_local
 from mnist_exp.processes.start import check_working_folder, prepare
-from mnist_exp.report.terminal import Terminal, bearing_lost_output
+from mnist_exp.report.terminal import Terminal, tolerating_lost_output
 from mnist_exp.runs import files, writer
 from mnist_exp.runs.folder import PAGE
 from mnist_exp.runs.job import Job, resumed_tree
@@ -122,13 +122,13 @@ def _run_command_line() -> None:
     try:
         sys.argv[1:] = accepted_arguments(sys.argv[1:])
         check_working_folder()
-        with bearing_lost_output():
+        with tolerating_lost_output():
             application()
             sys.stdout.flush()
     except KeyboardInterrupt as error:
         sys.exit(getattr(error, "exit_status", 130))
     except Exception as error:
-        # A job answers for itself; what comes here is a request that Hydra cannot compose.
+        # A job reports its own errors; what comes here is a request that Hydra cannot compose.
         if _SHOW_TRACEBACK:
             raise
         known = error if isinstance(error, ConfigError) else explain_hydra(error, sys.argv[1:])
@@ -159,44 +159,44 @@ def _status_of(terminal: Terminal, action: Callable[[], int | None]) -> int:
 
 
 def _execute(composed: DictConfig, terminal: Terminal) -> int | None:
-    """Does what the configuration asks for, in a directory of its own or in the one to go on with.
+    """Does what the configuration says, in a directory of its own or in the one to resume.
 
     Returns:
-        The exit status of a mode that gives an answer such as yes or no; None where done means 0.
+        The exit status of a mode whose result is yes or no; None where done means 0.
     """
     typed = list(HydraConfig.get().overrides.task)
     tree = resolve(composed)
     if (mode := _reading_mode(composed)) is not None:
-        status: int | None = mode.answer(mode.accept(tree, typed), terminal, _given_dir())
+        status: int | None = mode.run(mode.accept(tree, typed), terminal, _given_dir())
         return status
     config = parse(composed)
     if config.resume is not None:
         # Imported here: it needs numpy, which --help need not wait for.
         from mnist_exp.runs.finding import choose_stopped
 
-        _go_on(choose_stopped(config.resume, Path(config.runs_dir)), tree, typed, terminal)
+        _resume(choose_stopped(config.resume, Path(config.runs_dir)), tree, typed, terminal)
         return None
     search, sentences = tune.plan(config, _composition(composed, typed))
     execute(_job(config, tree, typed, search=search, sentences=sentences), terminal)
     return None
 
 
-def _go_on(path: Path, requested: dict[str, Any], typed: list[str], terminal: Terminal) -> None:
-    """Goes on with an earlier run, unless there is nothing left to do."""
+def _resume(path: Path, requested: dict[str, Any], typed: list[str], terminal: Terminal) -> None:
+    """Resumes an earlier run, unless there is nothing left to do."""
     earlier = writer.open_run(path)
-    tree = _go_on_with(earlier, requested, typed)
+    tree = _tree_to_resume(earlier, requested, typed)
     if tree is None:
         if not (path / PAGE).exists():  # the disk was full when it was written
             describe(path, terminal)
-        terminal.print(f"{path} is completed; there is nothing to go on with.")
+        terminal.print(f"{path} is completed; there is nothing to resume.")
         return
     execute(_job(parse_tree(tree), tree, typed), terminal, earlier)
 
 
-def _go_on_with(
+def _tree_to_resume(
     earlier: writer.RunDirectory, requested: dict[str, Any], typed: list[str]
 ) -> dict[str, Any] | None:
-    """Gives the configuration to go on with a run; None where there is nothing left to do."""
+    """Gives the configuration to resume a run with; None where there is nothing left to do."""
     try:
         if earlier.manifest.mode == "verify":
             raise ConfigError(f"resume: {earlier.path} was made by mode=verify.", "Begin that again.")
@@ -206,7 +206,7 @@ def _go_on_with(
         if parse_tree(tree) != read_config(earlier.path):
             raise ConfigError(
                 f"resume: {earlier.path} is completed, and was scored on the test images.",
-                "What goes further is a new run.",
+                "To train further, begin a new run.",
             )
     except BaseException:
         earlier.close()

@@ -103,7 +103,7 @@ def welch_interval(
 
 
 def _around(centre: float, error: float, freedom: float, level: float) -> tuple[float, float]:
-    """Returns centre minus and plus as many standard errors as Student's t asks for."""
+    """Returns centre minus and plus as many standard errors as Student's t says."""
     # Imported here: it takes 0.2 s, which commands without intervals need not wait for.
     from scipy.special import stdtrit
 
@@ -140,7 +140,7 @@ class Discordance:
 
 @dataclass(frozen=True, slots=True)
 class MeanTest:
-    """What a t test came to.
+    """The result of a t test.
 
     Attributes:
         difference: Of the means.

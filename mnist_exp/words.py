@@ -11,7 +11,7 @@ _CONTROL = re.compile(
     r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x1b\\)|.)?|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
 )
 _MOST_CHARACTERS = 10_000
-# Characters that nobody sees, or that change the order in which others are read.
+# Characters that are invisible, or that change the order in which others are read.
 _UNSEEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u115f\u1160\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164"
     "\ufeff\uffa0\ufff9-\ufffc\ud800-\udfff\U000e0000-\U000e0fff]"
@@ -30,7 +30,7 @@ _LONGEST_VALUES = 300
 
 
 def is_accuracy(metric: str) -> bool:
-    """Says whether a metric of Keras is a fraction of right answers, and no loss: `val_accuracy` is."""
+    """Says whether a metric of Keras is a fraction of right predictions, and no loss: `val_accuracy` is."""
     return metric.endswith("accuracy")
 
 

@@ -15,7 +15,7 @@ from mnist_exp.training import fitting
 from mnist_exp.training.averaging import BatchStatistics
 from mnist_exp.training.callbacks import BestWeights
 from mnist_exp.training.checkpoints import Checkpoint, TrainingState, read_checkpoint, write_checkpoint
-from mnist_exp.training.engine import ExperimentModel
+from mnist_exp.training.model import ExperimentModel
 
 from . import trainings
 from .digits import sample_digits

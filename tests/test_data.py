@@ -747,11 +747,11 @@ def test_when_every_mirror_fails_it_falls_back_or_refuses(mirror, npz_file, on_m
 
 
 def test_servers_that_hang_cost_seconds_not_minutes(mirror, npz_file, monkeypatch):
-    monkeypatch.setattr(locating, "ANSWER_S", 0.4)
+    monkeypatch.setattr(locating, "REPLY_S", 0.4)
     servers = [mirror(npz_file, hangs="both").config for _ in range(3)]
     started = time.monotonic()
     source = dataset.find_source(offline(mirrors=servers))
-    assert source.name == "sample" and "no answer within 0.4 s" in source.notice
+    assert source.name == "sample" and "no reply within 0.4 s" in source.notice
     assert time.monotonic() - started < 1.5
 
 
@@ -764,7 +764,7 @@ def test_a_download_that_stalls_times_out(mirror, npz_file, monkeypatch):
 
 
 def test_shipped_time_outs_are_short():
-    assert locating.ANSWER_S <= 5 and locating.READ_S <= 10
+    assert locating.REPLY_S <= 5 and locating.READ_S <= 10
 
 
 def test_a_mirror_cannot_write_outside_the_cache(own_home):

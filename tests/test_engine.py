@@ -12,8 +12,8 @@ from mnist_exp.data.dataset import LabelledImages
 from mnist_exp.training import randomness
 from mnist_exp.training.augmentation import build_augmentation, shift, warp
 from mnist_exp.training.callbacks import LayerSeeds
-from mnist_exp.training.engine import EpochModel, ExperimentModel, choose_engine
-from mnist_exp.training.model import shuffle
+from mnist_exp.training.engine import EpochModel, choose_engine
+from mnist_exp.training.model import ExperimentModel, shuffle
 from mnist_exp.training.randomness import apply, rate_of
 
 from .digits import sample_digits

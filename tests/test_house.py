@@ -2,7 +2,7 @@
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Set
 from functools import cache
 from pathlib import Path
 
@@ -49,6 +49,9 @@ PART_3 = "documents, figures and deletions"
 
 UPWARD: dict[tuple[str, str], str] = {}
 """Imports that go up, with the part of the rebuilding that takes them away."""
+
+CIRCLES: dict[str, str] = {}
+"""Modules that import themselves through others of their package, with the part that ends it."""
 
 REACHING_TENSORFLOW: dict[str, str] = {}
 """Light modules that load TensorFlow all the same, with the part that ends it."""
@@ -136,11 +139,17 @@ def all_imports(module: str) -> set[str]:
 
 def reached_from(module: str) -> set[str]:
     """Every module of ours that is loaded with one."""
-    found, waiting = {module}, [module]
+    return {module} | closure(module, lambda name: imports(name, late=False) & MODULES.keys())
+
+
+def closure(start: str, next_of: Callable[[str], Set[str]]) -> set[str]:
+    """Everything that is reached in one step or more; `start` itself where a circle leads back to it."""
+    found: set[str] = set()
+    waiting = [start]
     while waiting:
-        for name in imports(waiting.pop(), late=False) & MODULES.keys() - found:
-            found.add(name)
-            waiting.append(name)
+        new = next_of(waiting.pop()) - found
+        found |= new
+        waiting += new
     return found
 
 
@@ -161,6 +170,15 @@ def test_imports_go_down_only() -> None:
         if not (room_of(module) in GROUND and room_of(other) in GROUND)
     }
     assert upward == UPWARD.keys()
+
+
+def test_no_module_imports_itself_through_others() -> None:
+    within_package = {
+        module: {other for other in all_imports(module) - {module} if room_of(other) == room_of(module)}
+        for module in MODULES
+    }
+    circles = {module for module in MODULES if module in closure(module, within_package.__getitem__)}
+    assert circles == CIRCLES.keys()
 
 
 def test_tensorflow_is_imported_in_its_rooms_only() -> None:

@@ -25,7 +25,7 @@ from mnist_exp.training.preprocessing import build_front, is_front, layers_behin
 from mnist_exp.training.reuse import ImageStore
 from tests.conftest import FinishedRun, Run, Start
 from tests.digits import sample_digits
-from tests.evaluation.asking import ask_evaluate, ask_predict, evaluate_tree
+from tests.evaluation.modes import evaluate_tree, run_evaluate, run_predict
 from tests.sweeps.sweeping import num_epochs, read_json, wait_for
 from tests.trainings import composed
 
@@ -204,7 +204,7 @@ np.save(sys.argv[3], network.predict(pixels, batch_size=1000, verbose=0))
 @pytest.mark.slow
 @pytest.mark.parametrize("split", ["test", "validation"])
 def test_an_evaluation_finds_the_same_bits(deskewed: Both, split: str, tmp_path: Path) -> None:
-    _, folder = ask_evaluate(deskewed.path, tmp_path, split=split, evaluate={"robustness_images": 20})
+    _, folder = run_evaluate(deskewed.path, tmp_path, split=split, evaluate={"robustness_images": 20})
     found = json.loads((folder / "evaluation.json").read_text())
     assert found["same_as_run"]["is_identical"] is True
     clean = {level["accuracy"] for each in found["robustness"] for level in each["levels"][:1]}
@@ -220,7 +220,7 @@ def test_an_evaluation_takes_the_networks_own_preprocessing(deskewed: Both, tmp_
 @pytest.mark.slow
 def test_pictures_of_ones_own_go_through_it_too(deskewed: Both, tmp_path: Path) -> None:
     keras.utils.save_img(tmp_path / "digit.png", deskewed.images[0][..., None], scale=False)
-    text, _ = ask_predict(deskewed.path, tmp_path, str(tmp_path / "digit.png"))
+    text, _ = run_predict(deskewed.path, tmp_path, str(tmp_path / "digit.png"))
     assert "digit.png" in text
 
 
@@ -251,7 +251,7 @@ def test_a_search_tries_its_trials_on_deskewed_images(run_command: Run, tmp_path
     (run,) = (tmp_path / "runs").iterdir()
     best = keras.models.load_model(run / "checkpoints" / "best.keras")
     assert is_front(best.layers[0])
-    _, folder = ask_evaluate(run, tmp_path, split="validation", evaluate={"robustness_images": 0})
+    _, folder = run_evaluate(run, tmp_path, split="validation", evaluate={"robustness_images": 0})
     found = json.loads((folder / "evaluation.json").read_text())
     assert found["same_as_run"]["is_identical"] is True
 

@@ -171,7 +171,7 @@ def test_what_a_stopped_training_prints_completes_it_elsewhere(shells: Shells, w
     before = set(shells.here.glob(f"{RUNS}/*/manifest.json"))
     told = shells.stop(*OWN, "training.epochs=400").partition("go on with: ")[2]
     run = new_run(shells, before)
-    text = told if way == "told" else on_page(run, "Goes on with this training")
+    text = told if way == "told" else on_page(run, "Resumes this training")
     assert status_of(run) == "interrupted" and shlex.split(text)[1] == setting("resume", str(run))
     done = shells.paste(text)
     assert (done.returncode, done.stderr, status_of(run)) == (0, "", "completed")
@@ -217,7 +217,7 @@ def test_what_a_stopped_sweep_prints_completes_it_elsewhere(shells: Shells) -> N
     )
     told = shells.stop("-m", *OWN, *words).partition("go on with: ")[2]
     stopped = next(path for path in (shells.here / RUNS / "both").glob("*/manifest.json"))
-    assert on_page(stopped.parent, "Goes on with its sweep").startswith("mnist-exp -m --config-dir")
+    assert on_page(stopped.parent, "Resumes its sweep").startswith("mnist-exp -m --config-dir")
     done = shells.paste(told)
     assert (done.returncode, done.stderr) == (0, "")
     assert {status_of(path.parent) for path in (shells.here / RUNS / "both").glob("*/manifest.json")} == {

@@ -20,7 +20,7 @@ from mnist_exp.runs.run import read_config
 from mnist_exp.training import fitting, randomness
 from mnist_exp.training.augmentation import build_augmentation, cut_out, flip
 from mnist_exp.training.callbacks import BestWeights
-from mnist_exp.training.engine import ExperimentModel
+from mnist_exp.training.model import ExperimentModel
 from mnist_exp.training.networks import build_network, for_use
 
 from . import trainings

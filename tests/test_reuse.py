@@ -22,8 +22,8 @@ from mnist_exp.data.dataset import LabelledImages
 from mnist_exp.runs.records import EpochMetrics
 from mnist_exp.training import fitting
 from mnist_exp.training.callbacks import BestWeights
-from mnist_exp.training.engine import EpochModel, ExperimentModel
-from mnist_exp.training.model import resident
+from mnist_exp.training.engine import EpochModel
+from mnist_exp.training.model import ExperimentModel, resident
 from mnist_exp.training.optimizers import learning_rates
 from mnist_exp.training.reuse import ModelStore
 

@@ -186,13 +186,13 @@ def test_a_finished_search_is_finished(search: FinishedRun, run_command: Run) ->
     before = (search.path / "trials.jsonl").read_bytes()
     result = run_command(f"resume={search.path}", cwd=folder)
     assert (result.returncode, result.stderr) == (0, "")
-    assert "is completed; there is nothing to go on with." in " ".join(result.stdout.split())
+    assert "is completed; there is nothing to resume." in " ".join(result.stdout.split())
     result = run_command("mode=tune", f"resume={search.path}", "tuner.max_trials=50", cwd=folder)
     assert result.returncode == 2
-    assert "What goes further is a new run." in result.stderr
+    assert "To train further, begin a new run." in result.stderr
     result = run_command(f"resume={search.path}", "seed=5", cwd=folder)
     assert result.returncode == 2
-    assert "goes on with its own configuration" in result.stderr
+    assert "is resumed with its own configuration" in result.stderr
     assert (search.path / "trials.jsonl").read_bytes() == before
 
 

@@ -35,7 +35,7 @@ from mnist_exp.runs.records import EngineRecord, GitRecord, Manifest, ResumeReco
 from mnist_exp.runs.run import DamagedRun, Run, read_run
 from tests.comparison.run_makers import make_config, make_manifest, make_run, make_unfinished
 from tests.conftest import FinishedRun
-from tests.evaluation.asking import data_node
+from tests.evaluation.modes import data_node
 from tests.test_search_console import SUMMARY
 
 QUICK = {"training.epochs": 2, "training.batch_size": 256, "model.units": [16], "model.dropout": 0.2}
@@ -59,7 +59,7 @@ def ask(run: Path | str, runs_dir: Path, *typed: str, **data: Any) -> tuple[int,
     stdout, before = StringIO(), set(runs_dir.glob("*"))
     request = verify.accept(verify_tree(run, runs_dir, **data), list(typed))
     with closing(Terminal(stdout)) as terminal:
-        status = verify.answer(request, terminal, None)
+        status = verify.run(request, terminal, None)
     (made,) = set(runs_dir.glob("*")) - before
     return status, stdout.getvalue(), made
 
@@ -384,7 +384,7 @@ def test_what_has_changed_is_listed(own_copy: Path, finished_run: FinishedRun) -
         ("device", "GPU", "CPU"),
         ("engine", "graph", "compiled"),
         ("code", "fedcba9 with uncommitted changes", "0123456"),
-        ("training", "gone on with after epoch 3, to 10 epochs", "at one go"),
+        ("training", "resumed after epoch 3, up to 10 epochs", "in one go"),
     ]
     words = "changed since: tensorflow 2.20.0, then 2.20.1 → 2.21.0, threads 4 → 2, device GPU → CPU"
     assert words in word_verdict(found)
@@ -440,12 +440,12 @@ def test_a_run_without_metrics_is_refused(own_copy: Path, tmp_path: Path) -> Non
     assert "metrics.jsonl: holds no epoch" in refusal(own_copy, tmp_path)
 
 
-def test_an_interrupted_run_is_to_be_gone_on_with_first(tmp_path: Path) -> None:
+def test_an_interrupted_run_is_to_be_resumed_first(tmp_path: Path) -> None:
     run = make_unfinished(tmp_path, "a", "interrupted")
-    assert refusal(run, tmp_path).endswith(f"Go on with it: mnist-exp resume={run}")
-    assert "Go on" not in refusal(make_unfinished(tmp_path, "b", "failed"), tmp_path)
+    assert refusal(run, tmp_path).endswith(f"Resume it: mnist-exp resume={run}")
+    assert "Resume it" not in refusal(make_unfinished(tmp_path, "b", "failed"), tmp_path)
     change_json(run / "manifest.json", mode="verify")
-    assert "Go on" not in refusal(run, tmp_path)
+    assert "Resume it" not in refusal(run, tmp_path)
 
 
 def test_a_search_is_refused(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from mnist_exp.config.schema import Config
 from mnist_exp.data.dataset import LabelledImages
 from mnist_exp.training import fitting
 from mnist_exp.training.device import start_fresh
-from mnist_exp.training.engine import ExperimentModel
+from mnist_exp.training.model import ExperimentModel
 from mnist_exp.training.networks import build_network
 from tests.digits import CONF_DIR
 

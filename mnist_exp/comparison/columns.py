@@ -43,11 +43,11 @@ def _check(key: str, name: str, accepted: Sequence[str]) -> None:
         raise ConfigError(f'{key}: there is no column "{name}".', nearest(name, accepted))
 
 
-def sorting_column(groups: Sequence[SeedGroup], asked: str) -> str:
+def sorting_column(groups: Sequence[SeedGroup], requested: str) -> str:
     """Returns the column that sorts groups: test accuracy where none was scored on validation images."""
     runs = [run for group in groups for run in group.runs]
-    is_unknown = asked == "val_accuracy" and all(run.result.val_accuracy is None for run in runs)
-    return "test_accuracy" if is_unknown else asked
+    is_unknown = requested == "val_accuracy" and all(run.result.val_accuracy is None for run in runs)
+    return "test_accuracy" if is_unknown else requested
 
 
 def sort_key(group: SeedGroup, column: str) -> tuple[Any, ...]:

@@ -139,13 +139,13 @@ def _group_row(group: SeedGroup, keys: Sequence[str]) -> GroupRow:
 
 def _set_rows(sets: Sequence[ComparableSet]) -> list[RunRow]:
     """Makes the lines of all runs that are compared, duplicates included."""
-    return [
-        _row(run, number, group, {key: group.settings.get(key) for key in found.keys}, is_counted)
-        for number, found in enumerate(sets, 1)
-        for group in found.groups
-        for runs, is_counted in ((group.runs, True), (group.duplicates, False))
-        for run in runs
-    ]
+    rows = []
+    for number, found in enumerate(sets, 1):
+        for group in found.groups:
+            settings = {key: group.settings.get(key) for key in found.keys}
+            rows += [_row(run, number, group, settings, True) for run in group.runs]
+            rows += [_row(run, number, group, settings, False) for run in group.duplicates]
+    return rows
 
 
 def _row(
@@ -183,7 +183,7 @@ def _word_absence(run: Run) -> str:
     if run.status == "completed":
         return f"mode={one_line(run.manifest.mode)} trains nothing"
     if run.status == "lost":
-        return "its process ended without a word"
+        return "its process ended without a message"
     if run.status == "running":
         return "still running"
     error = run.manifest.error

@@ -167,7 +167,7 @@ def looks(run: Run) -> int:
 def _warning(num_looks: int) -> str:
     if num_looks < 2:
         return "."
-    return "; whoever picks a run by its test accuracy looks at them once more, and picks luck."
+    return "; picking a run by its test accuracy looks at them once more, and picks luck."
 
 
 def without_contradictions(
@@ -186,7 +186,7 @@ def without_contradictions(
     votes: dict[str, Counter[bytes]] = {}
     for run in groups:
         try:
-            found = run.predictions
+            found = run.predicted_classes
         except DamagedRun as error:
             damaged.append(error)
             continue
@@ -196,7 +196,7 @@ def without_contradictions(
     usual = {sha256: counts.most_common(1)[0][0] for sha256, counts in votes.items()}
     believed = []
     for run in kept:
-        found = run.predictions
+        found = run.predicted_classes
         if found is None or found.labels.tobytes() == usual[run.data.test_sha256 or ""]:
             believed.append(run)
         else:

@@ -102,7 +102,7 @@ def word_pair(pair: Pair, num_pairs: int) -> Pair:
 
 
 def _word_decision(pair: Pair, num_pairs: int) -> str:
-    """Words which is better, or that nobody can tell."""
+    """Words which is better, or that one cannot tell."""
     if pair.interval is None or pair.corrected_p_value is None:
         words = f"cannot test {pair.first} against {pair.second}: difference {points(pair.difference)} points"
         return f"{words}, and predictions.npz is missing"
@@ -157,7 +157,7 @@ def points(fraction: float) -> str:
 
 
 def p_value_text(p_value: float, name: str = "p") -> str:
-    """Writes a p value as exactly as anybody needs it: `p = 0.0006`, `p = 0.047`, `p < 0.0001`."""
+    """Writes a p value with as many digits as are of use: `p = 0.0006`, `p = 0.047`, `p < 0.0001`."""
     if p_value < 0.0001:
         return f"{name} < 0.0001"
     return f"{name} = {p_value:.{2 if 0.01 <= p_value < 0.1 else 1}g}"
@@ -176,16 +176,11 @@ def compare_with_leader(leader: SeedGroup, others: Sequence[SeedGroup], chosen_o
     pairs = [
         _test_pair(leader, other, variance, place < _MOST_RESAMPLED) for place, other in enumerate(others)
     ]
-    p_values = [pair.p_value for pair in pairs if pair.p_value is not None]
+    p_values = {place: pair.p_value for place, pair in enumerate(pairs) if pair.p_value is not None}
     num_chances = (len(others) + 1) / 2 if chosen_on_test else 1.0
-    corrected = iter(min(1.0, num_chances * p_value) for p_value in holm(p_values))
-    return [
-        word_pair(pair, len(p_values))
-        for pair in (
-            pair if pair.p_value is None else replace(pair, corrected_p_value=next(corrected))
-            for pair in pairs
-        )
-    ]
+    for place, p_value in zip(p_values, holm(list(p_values.values())), strict=True):
+        pairs[place] = replace(pairs[place], corrected_p_value=min(1.0, num_chances * p_value))
+    return [word_pair(pair, len(p_values)) for pair in pairs]
 
 
 def _test_pair(first: SeedGroup, second: SeedGroup, variance: float | None, resampled: bool) -> Pair:
@@ -225,7 +220,7 @@ def _test_pair(first: SeedGroup, second: SeedGroup, variance: float | None, resa
 def _compare_networks(first: SeedGroup, second: SeedGroup, variance: float | None) -> Pair:
     """Compares two single runs image by image; without predictions nothing can be tested."""
     runs = first.runs[0], second.runs[0]
-    predictions = runs[0].predictions, runs[1].predictions
+    predictions = runs[0].predicted_classes, runs[1].predicted_classes
     counts = None
     if predictions[0] is not None and predictions[1] is not None:
         counts = count_discordance(predictions[0].correct, predictions[1].correct)
@@ -266,7 +261,7 @@ def _resample(one: Sequence[Run], other: Sequence[Run], is_paired: bool) -> tupl
     """Resamples seeds and images; None where a run has no predictions."""
     sides = []
     for runs in (one, other):
-        found = [run.predictions for run in runs]
+        found = [run.predicted_classes for run in runs]
         rows = [each.correct for each in found if each is not None]
         if len(rows) < len(found):
             return None

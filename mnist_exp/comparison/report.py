@@ -1,4 +1,4 @@
-"""What a comparison comes to in words: the verdict on a set, and what it must be read with."""
+"""A comparison's result in words: the verdict on a set, and what it must be read with."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -47,19 +47,13 @@ def _name_some(labels: Sequence[str]) -> str:
 
 
 def notes(found: ComparableSet, sort: str) -> list[str]:
-    """Says what a reader of a set's table must know.
-
-    Args:
-        found: The set.
-        sort: The column that sorts it.
-    """
+    """Says what a reader of a set's table must know."""
     runs = [run for group in found.groups for run in group.runs]
-    return [
-        *_word_notices(runs),
-        *_word_choice(found.groups, runs, sort),
-        *_word_duplicates(found.groups),
-        *_word_surroundings(runs),
-    ]
+    sentences = _word_notices(runs)
+    sentences += _word_choice(found.groups, runs, sort)
+    sentences += _word_duplicates(found.groups)
+    sentences += _word_surroundings(runs)
+    return sentences
 
 
 def _word_notices(runs: Iterable[Run]) -> list[str]:
@@ -84,7 +78,7 @@ def _word_choice(groups: Sequence[SeedGroup], runs: Sequence[Run], sort: str) ->
             "Nothing was set apart for validation: the leader is the best on test images, which favours it."
         )
     if len(groups) > 1 and sort in ("test_accuracy", "test_loss"):
-        found.append("Sorted by test images: a choice made by that is a look at them.")
+        found.append("Sorted by test images: choosing a run by that is a look at them.")
     return found
 
 
@@ -117,7 +111,7 @@ def _word_surroundings(runs: Sequence[Run]) -> list[str]:
         found.append(f"Not the same for all runs: {words}. The same seed gives slightly other numbers.")
     commits = {run.manifest.git.commit for run in runs if run.manifest.git}
     if len(commits) > 1:
-        found.append(f"The code is that of {len(commits)} commits.")
+        found.append(f"The runs come from {len(commits)} commits of the code.")
     untold = sum(1 for run in runs if not run.has_predictions)
     if untold:
         found.append(f"{plural(untold, 'run')} without predictions.npz: nothing is known image by image.")
@@ -248,7 +242,7 @@ class Comparison:
         left_out: Runs that failed, were interrupted or lost, still run, are damaged, or did
             something else than train.
         ledger: How often the test images were looked at, a sentence for each set of them.
-        sort: The column that was asked to sort groups; each set has the one that did.
+        sort: The column requested to sort groups; each set has the one that did.
         columns: The columns that were asked for; null for those that say most.
     """
 

@@ -68,7 +68,6 @@ def resume_command(path: Path, tree: Mapping[str, Any], folder: Path | None, arg
     """Writes the command that resumes a run.
 
     Args:
-        path: Its directory.
         tree: Its configuration, as far as it is known.
         folder: Where it was begun; None where nothing tells.
         argv: What was typed then.
@@ -139,7 +138,7 @@ def data_words(typed: Sequence[str], tree: Mapping[str, Any], folder: Path | Non
         tree: Its configuration.
         folder: Where it was begun; None where nothing tells.
     """
-    # A run that was gone on with may have its images elsewhere than its overrides say.
+    # A resumed run may have its images elsewhere than its overrides say.
     path = relative_paths(tree, folder).get("data.path", value_at(tree, "data.path"))
     words = portable(kept(typed, ["data"]), folder)
     return words if path is None else [*without(words, ["data.path"]), setting("data.path", path)]

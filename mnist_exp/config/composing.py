@@ -27,7 +27,7 @@ class Composed:
     Attributes:
         config: Interpolations kept, Hydra's own node left out.
         choices: The option chosen of each group.
-        hydra: What Hydra's own node came to, by dotted path, interpolations kept as text.
+        hydra: The values of Hydra's own node, by dotted path, interpolations kept as text.
     """
 
     config: DictConfig

@@ -23,7 +23,7 @@ SWEEP_KEYS = SweepRequest.__struct_fields__
 """Root keys that speak of a whole sweep, and are no part of any job's configuration."""
 
 NO_SWEEP = SweepRequest(plan=False, rerun="unfinished", on_fail="continue", sweep_plan=SweepPlanConfig())
-"""What is asked of a single run."""
+"""The keys of a single run."""
 
 
 def refuse_unused(typed: Sequence[str], used: Collection[str], refusal: Callable[[str], ConfigError]) -> None:
@@ -102,7 +102,7 @@ def parse(composed: DictConfig) -> Config:
 
 
 def parse_sweep_request(composed: DictConfig) -> SweepRequest:
-    """Reads what is asked of a whole sweep.
+    """Reads the keys of a whole sweep.
 
     Args:
         composed: The sweep's configuration, with or without Hydra's own node.
@@ -124,8 +124,8 @@ def refuse_sweep_keys(composed: DictConfig) -> None:
     Raises:
         ConfigError: A key belongs to a sweep.
     """
-    asked = msgspec.structs.asdict(parse_sweep_request(composed))
-    for key, value in asked.items():
+    requested = msgspec.structs.asdict(parse_sweep_request(composed))
+    for key, value in requested.items():
         if value != msgspec.structs.asdict(NO_SWEEP)[key]:
             raise ConfigError(f"{key}: it belongs to a sweep.", "Add -m.")
 
@@ -159,7 +159,7 @@ def parse_tree(tree: dict[str, Any]) -> Config:
 def resolve(composed: DictConfig) -> dict[str, Any]:
     """Replaces every interpolation by its value; the result is what `config.yaml` holds.
 
-    What is asked of a whole sweep, and Hydra's own node, are left out.
+    The keys of a whole sweep and Hydra's own node are left out.
     """
     left_out = (*SWEEP_KEYS, "hydra")
     tree = _to_tree(

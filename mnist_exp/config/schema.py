@@ -246,11 +246,11 @@ class EarlyStoppingConfig(Node, frozen=True):
 
 
 class TeacherConfig(Node, frozen=True):
-    """Who is learnt from, beside the labels; see `mnist_exp.training.distillation`.
+    """The run that is learnt from, beside the labels; see `mnist_exp.training.distillation`.
 
     Attributes:
-        run: Directory of a finished run; null for nobody.
-        weight: Share of the teacher's answers in the objective; the rest is that of the labels.
+        run: Directory of a finished run; null for no teacher.
+        weight: Share of the teacher's probabilities in the objective; the rest is that of the labels.
         temperature: What logits are divided by: above 1, the less likely classes count for more.
     """
 
@@ -273,7 +273,7 @@ class TrainingConfig(Node, frozen=True):
         early_stopping: When to stop before the last epoch.
         engine: How an epoch is executed.
         threads: Number of threads of one operation; 0 uses every core.
-        teacher: Who is learnt from, beside the labels.
+        teacher: The run that is learnt from, beside the labels.
     """
 
     epochs: Annotated[int, Meta(ge=1, le=100_000)]
@@ -339,8 +339,8 @@ class HyperbandTunerConfig(_TunerConfig, frozen=True, tag="hyperband", tag_field
     """Many short trials, the best of them again with more epochs (Li et al. 2018).
 
     Attributes:
-        factor: Of each round, one in `factor` goes on, with `factor` times the epochs.
-        iterations: How often the whole procedure is gone through.
+        factor: Of each round, one in `factor` is trained on, with `factor` times the epochs.
+        iterations: How often the whole procedure is run.
     """
 
     factor: Annotated[int, Meta(ge=2, le=100)]
@@ -386,7 +386,7 @@ class SweepPlanConfig(Node, frozen=True):
 
 
 class SweepRequest(Node, frozen=True):
-    """What is asked of a whole sweep (`-m`), and no part of any job's configuration.
+    """The keys of a whole sweep (`-m`), which are no part of any job's configuration.
 
     Attributes:
         plan: Whether to list the jobs and run nothing.
@@ -410,7 +410,7 @@ class Config(Node, frozen=True):
         seed: Seed of the initial weights, the shuffling, dropout, augmentation and the search.
         runs_dir: The folder that runs are made in.
         sweep: Name of the folder in `runs_dir` for runs that belong together; null for none.
-        resume: The directory of an interrupted run to go on with; null for a new run.
+        resume: The directory of an interrupted run to resume; null for a new run.
         tuner: How to search; null unless `mode` is `tune`.
         search_space: What to search, by dotted path; see `mnist_exp.tuning.search_space`.
     """

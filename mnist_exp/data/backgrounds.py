@@ -40,7 +40,7 @@ def choose_background(runs: Sequence[Run]) -> tuple[Background, str]:
     """Says which background pictures are given, and how that is known.
 
     Args:
-        runs: Completed; asked together.
+        runs: Completed; predicting together.
 
     Raises:
         ConfigError: Their images' backgrounds differ.
@@ -50,7 +50,7 @@ def choose_background(runs: Sequence[Run]) -> tuple[Background, str]:
     if len(known) > 1:
         raise ConfigError(
             "run: some of these runs know images that are light on dark, some dark on light.",
-            "Ask them one by one.",
+            "Name them one by one.",
         )
     if not known:
         return (

@@ -54,7 +54,6 @@ def describe_split(
         kind: Of the images: `training` or `test`.
         images: uint8 (N, height, width), N of 1 or more.
         labels: uint8 (N,).
-        class_names: Name of each label.
     """
     sentences = []
     if absent := absent_classes(labels, class_names):
@@ -275,9 +274,6 @@ def load_training_data(source: Source) -> TrainingData:
 
     The choice depends on the labels, `source.validation` and `source.split_seed` alone. The test
     images are read only when `source.validation` is `test`.
-
-    Args:
-        source: Where from.
 
     Returns:
         Images to train on and images to validate on.

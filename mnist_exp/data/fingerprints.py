@@ -133,7 +133,7 @@ def _candidates(config: DataConfig) -> Iterator[DataConfig]:
     """Yields where the images may lie: where the run looked, among downloads, in this package."""
 
     def at(path: Any) -> DataConfig:
-        # Neither may a stranger's run name hosts to ask, nor sets its fingerprints a notice off.
+        # A run of unknown origin may not name hosts to connect to, and its fingerprints raise no notice.
         return msgspec.structs.replace(
             config,
             path=path,

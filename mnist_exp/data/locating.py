@@ -20,7 +20,7 @@ KNOWN = "data.places"
 DOWNLOADED = "data.mirrors"
 # Called with the file's name, the bytes that have arrived and their total (0 when unknown).
 Progress = Callable[[str, int, int], None]
-ANSWER_S = 3.0
+REPLY_S = 3.0
 READ_S = 5.0
 _CHUNK_BYTES = 2**16
 
@@ -118,9 +118,6 @@ class DownloadError(Exception):
 def cache_folder(name: str) -> Path:
     """Says where a data set's downloads are kept.
 
-    Args:
-        name: The data set's name.
-
     Returns:
         A folder in the user's cache; it need not exist.
     """
@@ -132,13 +129,11 @@ def cache_folder(name: str) -> Path:
 def fetch(name: str, mirrors: Sequence[MirrorConfig], progress: Progress | None = None) -> Path:
     """Finds a data set among earlier downloads, or downloads it.
 
-    A mirror that does not answer within `ANSWER_S` seconds is passed over, and nothing is tried
+    A mirror that does not reply within `REPLY_S` seconds is passed over, and nothing is tried
     twice, so that without a network this takes no longer than that for all mirrors together.
 
     Args:
-        name: The data set's name.
         mirrors: Where to look, in this order.
-        progress: Told about the bytes as they arrive.
 
     Returns:
         The `.npz` file, or the folder with the IDX files; each file has its known hash.
@@ -190,15 +185,15 @@ def _downloader(progressbar: Any = False) -> Any:
     # Servers that unpack .gz files on the way would change their hashes.
     headers = {"Accept-Encoding": "identity"}
     return pooch.HTTPDownloader(
-        progressbar=progressbar, chunk_size=_CHUNK_BYTES, timeout=(ANSWER_S, READ_S), headers=headers
+        progressbar=progressbar, chunk_size=_CHUNK_BYTES, timeout=(REPLY_S, READ_S), headers=headers
     )
 
 
 def _reasons_not_to_try(mirrors: Sequence[MirrorConfig]) -> list[str | None]:
-    """Asks all mirrors at once, in threads: a time-out of requests does not cover a name look-up."""
-    reasons: list[str | None] = [f"no answer within {ANSWER_S:g} s"] * len(mirrors)
+    """Tries all mirrors at once, in threads: a time-out of requests does not cover a name look-up."""
+    reasons: list[str | None] = [f"no reply within {REPLY_S:g} s"] * len(mirrors)
 
-    def ask(index: int, mirror: MirrorConfig) -> None:
+    def request(index: int, mirror: MirrorConfig) -> None:
         try:
             _downloader()(mirror.url + next(iter(mirror.files)), None, None, check_only=True)
             reasons[index] = None
@@ -207,10 +202,10 @@ def _reasons_not_to_try(mirrors: Sequence[MirrorConfig]) -> list[str | None]:
         except (OSError, ValueError) as error:
             reasons[index] = _reason(error)
 
-    threads = [threading.Thread(target=ask, args=item, daemon=True) for item in enumerate(mirrors)]
+    threads = [threading.Thread(target=request, args=item, daemon=True) for item in enumerate(mirrors)]
     for thread in threads:
         thread.start()
-    deadline = time.monotonic() + ANSWER_S
+    deadline = time.monotonic() + REPLY_S
     for thread in threads:
         thread.join(max(0.0, deadline - time.monotonic()))
     return list(reasons)

@@ -1,1 +1,1 @@
-"""Finished runs put to use: scored again, tried on harder images, asked about images of anybody's."""
+"""Finished runs put to use: scored again, tried on harder images, used on the user's own pictures."""

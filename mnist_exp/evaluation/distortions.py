@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from mnist_exp.data.dataset import LabelledImages, choose_stratified
-from mnist_exp.evaluation.records import Distorted, Robustness
+from mnist_exp.evaluation.results import Distorted, Robustness
 from mnist_exp.statistics import wilson_interval
 
 Pixels = NDArray[np.float32]
@@ -93,7 +93,6 @@ def distort(images: NDArray[np.uint8], distortion: Distortion, severity: float) 
 
     Args:
         images: uint8 (N, H, W).
-        distortion: How.
         severity: How much; 0 leaves them as they are.
     """
     if severity == 0:
@@ -120,7 +119,6 @@ def measure_robustness(
     Args:
         seen: One or more images.
         predict: From images uint8 (N, H, W) to class probabilities float32 (N, C).
-        distortions: Which.
     """
     return [_measure(seen, predict, distortion) for distortion in distortions]
 

@@ -14,7 +14,7 @@ from mnist_exp.data.overlap import TrainedOn
 from mnist_exp.errors import ConfigError
 from mnist_exp.evaluation.distortions import choose_images, measure_robustness
 from mnist_exp.evaluation.latency import measure_latency
-from mnist_exp.evaluation.records import EnsembleEvaluation, Evaluation, MemberScores, Robustness, Sameness
+from mnist_exp.evaluation.results import EnsembleEvaluation, Evaluation, MemberScores, Robustness, Sameness
 from mnist_exp.evaluation.scores import macro_mean, measure_calibration, score_classes
 from mnist_exp.evaluation.splits import ScoredSplit
 from mnist_exp.evaluation.verification import compare_with_run
@@ -63,11 +63,8 @@ def evaluate(
     """Measures a network on a split.
 
     Args:
-        run: That the network is of.
         model_name: Its name in the run's configuration.
         network: Loaded, and known to fit the images.
-        scored: The images.
-        options: How.
         threads: Number of threads of one operation.
     """
     probabilities = networks.predict_probabilities(network, scored.seen.images)
@@ -95,8 +92,6 @@ def measure(
     Args:
         network: Known to fit the images.
         probabilities: What it says of them, float32 (N, C).
-        scored: The images.
-        options: How.
         threads: Number of threads of one operation.
 
     Returns:
@@ -165,7 +160,7 @@ def load_ensemble(
 
     Args:
         members: One or more; one is its own mean.
-        shape: Height and width of the images that they will be asked about; None for the first one's.
+        shape: Height and width of the images that they are given; None for the first one's.
         class_names: Name of each class that the images may show.
         name: What messages call the images.
 
@@ -200,10 +195,7 @@ def evaluate_ensemble(
     """Measures the mean of several networks on a split, and each of them beside it.
 
     Args:
-        members: The runs.
         ensemble: Theirs.
-        scored: The images.
-        options: How.
         threads: Number of threads of one operation.
     """
     together = networks.predict_probabilities(ensemble.average, scored.seen.images)
@@ -241,7 +233,7 @@ def _score_member(
     """Scores one network on its own, and the mean against it."""
     labels = scored.seen.labels
     alone = networks.predict_probabilities(network, scored.seen.images)
-    is_right = [said.argmax(axis=1) == labels for said in (together, alone)]
+    is_right = [predicted.argmax(axis=1) == labels for predicted in (together, alone)]
     against = count_discordance(*is_right)
     return MemberScores(
         run=str(run.path),
@@ -263,7 +255,7 @@ def _score_member(
 def _sameness(scores: Sequence[MemberScores]) -> Sameness:
     """Says whether the members' own results came out again."""
     found = [each.same_as_run.is_identical for each in scores]
-    # What is known to differ must not hide behind what nobody can compare.
+    # What is known to differ must not hide behind what cannot be compared.
     for is_identical in (False, None):
         if is_identical in found:
             other = scores[found.index(is_identical)]

@@ -1,4 +1,4 @@
-"""Anybody's digit made into an image as MNIST's were made.
+"""A picture of a digit made into an image as MNIST's were made.
 
 LeCun, Bottou, Bengio and Haffner 1998, "Gradient-based learning applied to document recognition",
 section III.A: the digits were scaled to fit a box of 20 by 20 pixels keeping their ratio, grey from

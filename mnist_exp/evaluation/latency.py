@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from mnist_exp.evaluation.records import Latency
+from mnist_exp.evaluation.results import Latency
 
 BATCH_SIZES = (1, 256)
 _WARM_UPS, _MOST_REPEATS, _SECONDS = 5, 300, 2.0

@@ -52,7 +52,7 @@ def find_images(patterns: Sequence[str]) -> list[Path]:
     for pattern in patterns:
         try:
             matched = sorted(_match(pattern))
-        except (OSError, RuntimeError, ValueError) as error:  # too long a name, nobody's home folder
+        except (OSError, RuntimeError, ValueError) as error:  # too long a name, no such user's home folder
             problem = getattr(error, "strerror", None) or str(error)
             raise ConfigError(f"images: {shortened(pattern)}: {problem.rstrip('.')}.", _ACCEPTED) from error
         if not matched:
@@ -91,7 +91,7 @@ def read_grey(path: Path) -> Grey:
         UnreadableImage: It is empty, too large, damaged, or something else.
     """
     try:
-        # A pipe that nobody writes to does not keep anyone waiting.
+        # A pipe without a writer must not block.
         file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))  # noqa: PTH123, SIM115
     except (OSError, ValueError) as error:
         raise UnreadableImage(getattr(error, "strerror", None) or str(error)) from error
@@ -210,7 +210,7 @@ class Picture:
     Attributes:
         path: Its file.
         thumbnail: As a person sees it, float32 (H, W), 0 black to 1 white, at most 240 pixels wide or
-            high; null where nobody will look at it.
+            high; null where it is not drawn.
         image: What the network is shown, uint8 (side, side), 0 background.
         is_inverted: Whether it was dark on light.
         has_surroundings: Whether something besides the digit, or a shadow, was left out.

@@ -8,7 +8,7 @@ import numpy as np
 from msgspec.structs import asdict
 from numpy.typing import NDArray
 
-from mnist_exp.evaluation.records import Calibration, ClassScores, ConfidenceBin
+from mnist_exp.evaluation.results import Calibration, ClassScores, ConfidenceBin
 from mnist_exp.runs.files import csv_cell
 from mnist_exp.statistics import cross_entropy, wilson_interval
 
@@ -53,11 +53,12 @@ def equal_width_bins(
     """
     edges = np.arange(num_bins + 1) / num_bins
     places = np.clip(np.searchsorted(edges, confidences, side="left") - 1, 0, num_bins - 1)
-    return [
-        _bin(float(edges[place]), float(edges[place + 1]), confidences[chosen], correct[chosen])
-        for place in range(num_bins)
-        for chosen in [places == place]
-    ]
+    bins = []
+    for place in range(num_bins):
+        chosen = places == place
+        low, high = float(edges[place]), float(edges[place + 1])
+        bins.append(_bin(low, high, confidences[chosen], correct[chosen]))
+    return bins
 
 
 def equal_count_bins(

@@ -76,7 +76,6 @@ def load_split(config: DataConfig, split: SplitName, progress: Progress) -> Scor
     Args:
         config: Which data set, and how its validation images are set apart.
         split: Which part. The test images are read only when they are asked for.
-        progress: Told about a download.
 
     Raises:
         ConfigError: The data cannot be had, or there are no validation images.

@@ -8,7 +8,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from mnist_exp.data.fingerprints import Part, find_other_images
-from mnist_exp.evaluation.records import Sameness
+from mnist_exp.evaluation.results import Sameness
 from mnist_exp.evaluation.splits import ScoredSplit
 from mnist_exp.runs import provenance
 from mnist_exp.runs.folder import PREDICTIONS
@@ -161,8 +161,8 @@ def _changes(was: Manifest, now: Manifest) -> Iterator[Change]:
     teachers = (manifest.teacher.sha256 if manifest.teacher else None for manifest in (was, now))
     yield from _change("teacher", *teachers)
     for each in was.resumed:
-        before = f"gone on with after epoch {each.epoch}, to {each.epochs} epochs"
-        yield Change(what="training", was=before, now="at one go")
+        before = f"resumed after epoch {each.epoch}, up to {each.epochs} epochs"
+        yield Change(what="training", was=before, now="in one go")
 
 
 def _change(what: str, was: str | None, now: str | None) -> Iterator[Change]:
@@ -191,7 +191,6 @@ def compare_with_run(
 
     Args:
         run: Completed.
-        scored: The images.
         probabilities: What the network says of them, float32 (N, C).
         threads: Number of threads of one operation now.
         device: `CPU` or `GPU`, now.
@@ -264,7 +263,7 @@ def _compare_validation(run: Run, labels: NDArray[np.uint8], probabilities: Prob
 def _read_probabilities(run: Run, labels: NDArray[np.uint8], num_classes: int) -> Probabilities | str:
     """Reads what the run said of the same images; why not, where that cannot be had."""
     try:
-        own = run.read_answers()
+        own = run.read_predictions()
     except DamagedRun as error:
         return error.reason.removeprefix(f"{PREDICTIONS}: ")
     if own is None:

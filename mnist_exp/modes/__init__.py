@@ -1,1 +1,1 @@
-"""What the entrypoint can be asked to do, one module each."""
+"""What the command can do, one module a mode."""

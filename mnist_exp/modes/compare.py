@@ -24,7 +24,7 @@ class CompareRequest(Struct, frozen=True, kw_only=True):
     """What `mode=compare` reads of a configuration.
 
     Attributes:
-        runs: Which runs: folders, globs, sweeps; null when nothing was said.
+        runs: Which runs: folders, globs, sweeps; null when not given.
         runs_dir: The folder that the comparison's own folder is made in.
         compare: How.
     """
@@ -59,12 +59,10 @@ def _refusal(key: str) -> ConfigError:
     )
 
 
-def answer(request: CompareRequest, terminal: Terminal, given: Path | None) -> None:
+def run(request: CompareRequest, terminal: Terminal, given: Path | None) -> None:
     """Compares; the table for people is kept, with pictures, in a folder of its own.
 
     Args:
-        request: From `accept`.
-        terminal: Where the table is shown.
         given: The folder to use; None for a new one.
 
     Raises:

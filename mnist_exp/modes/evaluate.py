@@ -25,7 +25,7 @@ from mnist_exp.config.keys import MODE_KEYS
 from mnist_exp.config.parsing import none_given, read_request, refuse_unused
 from mnist_exp.config.schema import EvaluateOptions, SplitName
 from mnist_exp.errors import ConfigError
-from mnist_exp.evaluation.records import EnsembleEvaluation
+from mnist_exp.evaluation.results import EnsembleEvaluation
 from mnist_exp.evaluation.splits import choose_data, load_split
 from mnist_exp.evaluation.work import quietly
 from mnist_exp.report.terminal import Terminal
@@ -50,7 +50,7 @@ class EvaluateRequest(Struct, frozen=True, kw_only=True):
 
     Attributes:
         run: Which: `latest`, `best`, a directory; a glob or a list for the mean of several; null when
-            nothing was said.
+            not given.
         runs_dir: The folder that the evaluation's own folder is made in, and runs are looked for in.
         split: Which part of the data.
         evaluate: How.
@@ -99,12 +99,10 @@ def _refusal(key: str) -> ConfigError:
     )
 
 
-def answer(request: EvaluateRequest, terminal: Terminal, given: Path | None) -> None:
+def run(request: EvaluateRequest, terminal: Terminal, given: Path | None) -> None:
     """Scores a finished run, and writes everything down in a folder of its own.
 
     Args:
-        request: From `accept`.
-        terminal: Where the result is shown.
         given: The folder to use; None for a new one.
 
     Raises:
@@ -151,17 +149,24 @@ def _names_data(typed: Sequence[str]) -> bool:
 
 
 def _next_commands(request: EvaluateRequest, run: Run, is_ensemble: bool, argv: Sequence[str]) -> list[str]:
-    """Suggests what else to ask of these runs, `run` being the first of them."""
+    """Suggests what to do next with these runs, `run` being the first of them."""
     here = Path.cwd()
-    around = portable(kept(argv, [SEARCH_PATH, "runs_dir", *(["run"] if is_ensemble else [])]), here)
-    around = with_runs_dir(around, {"runs_dir": request.runs_dir}, here)
-    asked = around if is_ensemble else [*around, setting("run", str(run.path.absolute()))]
+    repeated = [SEARCH_PATH, "runs_dir"]
+    if is_ensemble:
+        repeated.append("run")
+    words = with_runs_dir(portable(kept(argv, repeated), here), {"runs_dir": request.runs_dir}, here)
+    if not is_ensemble:
+        words = [*words, setting("run", str(run.path.absolute()))]
     data = portable(kept(request.typed, ["data"]), here)
     if not _names_data(request.typed):
         moved = relative_paths(run.config, run.manifest.folder or here)
         data = [setting(key, path) for key, path in moved.items() if key == "data.path"]
-    found = [] if request.split != "test" else [command("mode=evaluate", *asked, *data, "split=validation")]
-    return found if is_ensemble else [*found, command("mode=predict", *asked, "images=digit.png")]
+    commands = []
+    if request.split == "test":
+        commands.append(command("mode=evaluate", *words, *data, "split=validation"))
+    if not is_ensemble:
+        commands.append(command("mode=predict", *words, "images=digit.png"))
+    return commands
 
 
 def _write(evaluated: "Evaluated", scored: "ScoredSplit", output_dir: Path) -> list[str]:
@@ -175,9 +180,9 @@ def _write(evaluated: "Evaluated", scored: "ScoredSplit", output_dir: Path) -> l
     files.write_bytes(output_dir / _CLASSES, class_table(evaluated.record.classes).encode())
     if isinstance(evaluated.record, EnsembleEvaluation):
         files.write_bytes(output_dir / _MEMBERS, member_table(evaluated.record).encode())
-    said, labels = evaluated.probabilities, scored.seen.labels
+    probabilities, labels = evaluated.probabilities, scored.seen.labels
     files.write_with(
-        output_dir / PREDICTIONS, lambda draft: np.savez(draft, probabilities=said, labels=labels)
+        output_dir / PREDICTIONS, lambda draft: np.savez(draft, probabilities=probabilities, labels=labels)
     )
     (output_dir / PLOTS).mkdir()
     return draw_plots(evaluation_plots(evaluated, scored), output_dir / PLOTS)

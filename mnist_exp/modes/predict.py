@@ -1,6 +1,6 @@
-"""`mode=predict`: what a finished run's network takes anybody's pictures for.
+"""`mode=predict`: a finished run's network on the user's own pictures.
 
-Of several runs, the mean of their probabilities answers.
+Of several runs, the mean of their probabilities is the prediction.
 """
 
 from collections.abc import Callable, Sequence
@@ -32,9 +32,9 @@ class PredictRequest(Struct, frozen=True, kw_only=True):
 
     Attributes:
         run: Whose network: `latest`, `best`, a directory; a glob or a list for the mean of several; null when
-            nothing was said.
+            not given.
         runs_dir: The folder that the predictions' own folder is made in, and runs are looked for in.
-        images: Files, folders, globs; null when nothing was said.
+        images: Files, folders, globs; null when not given.
     """
 
     run: str | list[str] | None
@@ -67,12 +67,10 @@ def _refusal(key: str) -> ConfigError:
     )
 
 
-def answer(request: PredictRequest, terminal: Terminal, given: Path | None) -> None:
+def run(request: PredictRequest, terminal: Terminal, given: Path | None) -> None:
     """Predicts, and writes everything down in a folder of its own.
 
     Args:
-        request: From `accept`.
-        terminal: Where predictions are shown.
         given: The folder to use; None for a new one.
 
     Raises:
@@ -130,7 +128,7 @@ def _predict(
         shape = network.input_shape[1:]
         if shape[0] != shape[1]:
             raise ConfigError(
-                f"run: its network takes images of {shape[0]} × {shape[1]} pixels, not square ones."
+                f"run: its network takes images of {shape[0]} × {shape[1]} pixels; square ones are needed."
             )
         read, unread = read_pictures(paths, shape[0], frame_for(config.data.name), _MOST_DRAWN)
         shown = [255 - each.image if background == "light" else each.image for each in read]
@@ -143,8 +141,8 @@ def _predict(
         not_drawn = _draw(read, drawn, output_dir / PLOTS, background)
     for sentence in not_drawn:
         terminal.print(sentence)
-    asked = [str(member.path) for member, _ in members]
-    terminal.print(render_predictions(read, choices, unread, asked, str(output_dir), notes))
+    paths_of_runs = [str(member.path) for member, _ in members]
+    terminal.print(render_predictions(read, choices, unread, paths_of_runs, str(output_dir), notes))
     return [each.path for each in unread]
 
 

@@ -40,7 +40,7 @@ from mnist_exp.training import fitting, scoring
 from mnist_exp.training.callbacks import BestCheckpoint
 from mnist_exp.training.checkpoints import Checkpoint, load_best, read_checkpoint, write_checkpoint
 from mnist_exp.training.device import device_name, set_threads
-from mnist_exp.training.engine import ExperimentModel
+from mnist_exp.training.model import ExperimentModel
 from mnist_exp.training.preprocessing import is_front
 from mnist_exp.training.reuse import ImageStore, ModelStore, StoredImages
 from mnist_exp.training.teacher_runs import TEACHER_KEY
@@ -60,11 +60,11 @@ class Experiment:
         record: The data's part of the manifest.
         model: The network with what training needs.
         engine: As chosen.
-        teacher: Who is learnt from; None for nobody.
+        teacher: Learnt from; None for none.
         device: `CPU` or `GPU`.
-        goes_on: Whether this is a run that was begun before.
+        is_resumed: Whether the run was begun before.
         earlier: Where it stands; None where no epoch was finished.
-        caveats: Why going on may differ from never having stopped.
+        caveats: Why a resumed run may differ from one that was never stopped.
     """
 
     config: Config
@@ -74,7 +74,7 @@ class Experiment:
     engine: EngineRecord
     teacher: TeacherRecord | None
     device: str
-    goes_on: bool
+    is_resumed: bool
     earlier: Checkpoint | None
     caveats: list[str]
 
@@ -83,12 +83,11 @@ def prepare(job: Job, terminal: Terminal, earlier: RunDirectory | None) -> Exper
     """Finds the data and builds the model, or uses again what an earlier run of this process had.
 
     Args:
-        job: The run's.
         terminal: Told about a download and about stand-ins.
-        earlier: The run to go on with; None for a new one.
+        earlier: The run to resume; None for a new one.
 
     Raises:
-        ConfigError: The data or the model cannot be had as asked for, or are not what an earlier process
+        ConfigError: The data or the model cannot be had as requested, or are not what an earlier process
             trained with.
     """
     config = job.config if earlier is None else provenance.as_begun(job.config, earlier.manifest)
@@ -110,7 +109,7 @@ def prepare(job: Job, terminal: Terminal, earlier: RunDirectory | None) -> Exper
         engine=engine if earlier is None else earlier.manifest.engine or engine,
         teacher=teacher.record if teacher else None,
         device=device_name(),
-        goes_on=earlier is not None,
+        is_resumed=earlier is not None,
         earlier=checkpoint,
         caveats=[] if checkpoint is None or earlier is None else _caveats(earlier, config),
     )
@@ -155,16 +154,14 @@ def run(experiment: Experiment, run: RunDirectory, terminal: Terminal, request: 
 
     Args:
         experiment: From `prepare`.
-        run: Where everything goes.
-        terminal: Where progress is shown.
-        request: Whether someone asked the run to stop.
+        request: Whether a stop was requested.
 
     Returns:
         What `summary.json` holds.
 
     Raises:
         RunError: Training failed; the message says why.
-        Interrupted: Someone asked the run to stop.
+        Interrupted: A stop was requested.
     """
     config, teacher = experiment.config, experiment.teacher
     run.update_manifest(
@@ -179,8 +176,8 @@ def run(experiment: Experiment, run: RunDirectory, terminal: Terminal, request: 
     for notice in filter(None, (experiment.record.notice, about_teacher, *experiment.caveats)):
         terminal.print(run_console.render_notice(notice))
     terminal.print(run_console.render_plan(_plan(experiment, run)))
-    if experiment.goes_on:
-        _take_up(experiment, run, terminal)
+    if experiment.is_resumed:
+        _resume(experiment, run, terminal)
     fit = _fit(experiment, run, terminal, request)
     best = experiment.model.network
     load_best(run.best_checkpoint_path, best)
@@ -205,8 +202,8 @@ def run(experiment: Experiment, run: RunDirectory, terminal: Terminal, request: 
     return summary
 
 
-def _take_up(experiment: Experiment, run: RunDirectory, terminal: Terminal) -> None:
-    """Brings a directory to where its last checkpoint stands, and writes down that it is gone on with."""
+def _resume(experiment: Experiment, run: RunDirectory, terminal: Terminal) -> None:
+    """Brings a directory to where its last checkpoint stands, and writes down that it is resumed."""
     rows = experiment.earlier.state.rows if experiment.earlier else []
     epochs = experiment.config.training.epochs
     files.remove_drafts(run.path)
@@ -219,7 +216,7 @@ def _take_up(experiment: Experiment, run: RunDirectory, terminal: Terminal) -> N
         environment=provenance.environment(),
     )
     run.update_manifest(resumed=[*run.manifest.resumed, resumed])
-    terminal.print(f"going on after epoch {len(rows)} of {epochs}")
+    terminal.print(f"resuming after epoch {len(rows)} of {epochs}")
 
 
 def _fit(experiment: Experiment, run: RunDirectory, terminal: Terminal, request: StopRequest) -> fitting.Fit:

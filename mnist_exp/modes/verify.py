@@ -35,7 +35,7 @@ class VerifyRequest(Struct, frozen=True, kw_only=True):
     """What `mode=verify` reads of a configuration.
 
     Attributes:
-        run: Which: `latest`, `best`, a directory; null when nothing was said.
+        run: Which: `latest`, `best`, a directory; null when not given.
         runs_dir: The folder that the repetition is made in, and runs are looked for in.
         data: The command line's data node, of which `path` counts where it was typed.
         typed: The command line's overrides.
@@ -86,12 +86,10 @@ def _refusal(key: str) -> ConfigError:
     )
 
 
-def answer(request: VerifyRequest, terminal: Terminal, given: Path | None) -> int:
+def run(request: VerifyRequest, terminal: Terminal, given: Path | None) -> int:
     """Trains a finished run again, in a directory of its own, and says whether it came out identical.
 
     Args:
-        request: From `accept`.
-        terminal: Where training and verdict are shown.
         given: The directory to use; None for a new one.
 
     Returns:
@@ -100,7 +98,7 @@ def answer(request: VerifyRequest, terminal: Terminal, given: Path | None) -> in
     Raises:
         ConfigError: There is no such run, it cannot be trained again, or its images are not here.
         RunError: Training failed, or a file could not be written.
-        Interrupted: Someone asked the run to stop.
+        Interrupted: A stop was requested.
     """
     run, config = read_finished(choose_run(str(request.run), Path(request.runs_dir)))
     _refuse_other_modes(run)
@@ -132,7 +130,7 @@ def _refuse_other_modes(run: Run) -> None:
 
 
 def _job(run: Run, config: Config, request: VerifyRequest, given: Path | None) -> Job:
-    """Asks for what the run did, with nothing left to this machine: engine, threads, images."""
+    """Repeats what the run did, with nothing left to this machine: engine, threads, images."""
     training = provenance.as_begun(config, run.manifest).training
     tree = run.config | {
         "runs_dir": request.runs_dir,
@@ -158,7 +156,7 @@ def _data_node(run: Run, request: VerifyRequest) -> dict[str, Any]:
     if request.names_images:
         return node | {"path": request.data["path"]}
     if run.data.name != node["name"]:
-        # The bundled digits stood in. What has come to this machine since must not take their place.
+        # The bundled digits stood in; images that this machine has by now must not replace them.
         return node | _NOWHERE
     return node
 

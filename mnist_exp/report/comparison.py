@@ -40,7 +40,6 @@ def render_comparison(
     Args:
         comparison: As read.
         csv_path: Where `results.csv` is or will be, as the user would type it; None for nowhere.
-        next_commands: Commands to try, each a line.
     """
     columns = comparison.columns or USUAL_COLUMNS
     parts: list[RenderableType] = []
@@ -184,14 +183,18 @@ def _search_facts(comparison: Comparison) -> list[tuple[str, Text]]:
         )
         facts.append(("" if place else "searches", words))
     hidden = len(comparison.searches) - _MOST_LEFT_OUT
-    return facts + ([("", Text(f"and {hidden:,} more"))] if hidden > 0 else [])
+    if hidden > 0:
+        facts.append(("", Text(f"and {hidden:,} more")))
+    return facts
 
 
 def _closing_facts(comparison: Comparison, csv_path: str | None) -> list[tuple[str, Text]]:
     """Lists what was left out, how often test images were looked at, and where everything is."""
     facts = _left_out(comparison)
     facts += [("" if place else "test set", Text(line)) for place, line in enumerate(comparison.ledger)]
-    return facts + ([("written", Text(str(Path(csv_path).parent), style="cyan"))] if csv_path else [])
+    if csv_path:
+        facts.append(("written", Text(str(Path(csv_path).parent), style="cyan")))
+    return facts
 
 
 def _left_out(comparison: Comparison) -> list[tuple[str, Text]]:
@@ -215,12 +218,10 @@ def _left_out(comparison: Comparison) -> list[tuple[str, Text]]:
 def compare_runs(
     patterns: Sequence[str | Path], options: CompareOptions, terminal: Terminal, output_dir: Path | None
 ) -> Comparison:
-    """Compares runs, shows what came of it and, where asked to, writes it down.
+    """Compares runs, shows the result and, where requested, writes it down.
 
     Args:
         patterns: Run directories, sweeps' folders, globs.
-        options: How.
-        terminal: Where the table is shown.
         output_dir: Where `results.csv`, `comparison.json` and `plots/` go; made where it is missing.
             None writes nothing.
 

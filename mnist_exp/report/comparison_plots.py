@@ -50,7 +50,7 @@ def comparison_plots(examined: Examined) -> tuple[dict[str, Plot], list[str]]:
     if len(found.groups) < 2:
         return figures, []
     first, second = found.groups[:2]
-    scored = [correct_answers(group) for group in (first, second)]
+    scored = [correct_predictions(group) for group in (first, second)]
     if scored[0] is None or scored[1] is None:
         return figures, ["per_class, atlas: not drawn, a run has no predictions.npz"]
     differences = class_differences(first, second, scored[0], scored[1])
@@ -117,9 +117,9 @@ def _mean(group: SeedGroup, name: str) -> float:
     return spread.mean
 
 
-def correct_answers(group: SeedGroup) -> NDArray[np.bool_] | None:
+def correct_predictions(group: SeedGroup) -> NDArray[np.bool_] | None:
     """Returns whether each seed's network is right on each image (seeds, images); None if unknown."""
-    found = [run.predictions for run in group.runs]
+    found = [run.predicted_classes for run in group.runs]
     rows = [each.correct for each in found if each is not None]
     return np.stack(rows) if len(rows) == len(found) else None
 
@@ -128,7 +128,7 @@ def class_differences(
     first: SeedGroup, second: SeedGroup, one: NDArray[np.bool_], other: NDArray[np.bool_]
 ) -> list[ClassDifference]:
     """Compares two groups on the images of each class."""
-    predictions = first.runs[0].predictions
+    predictions = first.runs[0].predicted_classes
     assert predictions is not None
     names = class_names(first.runs[0], predictions.num_classes)
     found = []
@@ -181,11 +181,11 @@ def _section(title: str, ahead: NDArray[np.float64], loser: SeedGroup) -> AtlasS
 
 def _missed_section(found: ComparableSet) -> AtlasSection:
     """Picks the images that every run misses, those first on whose class most agree."""
-    runs = [run for group in found.groups for run in group.runs if run.predictions is not None]
+    runs = [run for group in found.groups for run in group.runs if run.predicted_classes is not None]
     correct = np.zeros(runs[0].data.num_test, bool)
     for run in runs:
-        assert run.predictions is not None
-        correct |= run.predictions.correct
+        assert run.predicted_classes is not None
+        correct |= run.predicted_classes.correct
     chosen = np.flatnonzero(~correct)
     agreed = np.array([_choices(runs, int(index))[0][1] for index in chosen], dtype=np.int64)
     chosen = chosen[np.argsort(-agreed, kind="stable")] if len(chosen) else chosen
@@ -197,7 +197,7 @@ def _choices(runs: Sequence[Run], index: int) -> list[tuple[int, int]]:
     """Counts which wrong classes runs take an image for, the most common first."""
     wrong = Counter[int]()
     for run in runs:
-        found = run.predictions
+        found = run.predicted_classes
         if found is not None and found.predicted[index] != found.labels[index]:
             wrong[int(found.predicted[index])] += 1
     return wrong.most_common()
@@ -212,7 +212,7 @@ def _word_share(count: int, num_runs: int) -> str:
 
 def _tiles(runs: Sequence[Run], chosen: NDArray[np.int64]) -> list[AtlasTile]:
     """Captions images by what most of the runs that miss them take them for."""
-    predictions = runs[0].predictions
+    predictions = runs[0].predicted_classes
     assert predictions is not None
     names = class_names(runs[0], predictions.num_classes)
     tiles = []

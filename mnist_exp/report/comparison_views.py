@@ -104,13 +104,12 @@ class PairRow:
 def group_table(report: SetReport, comparison: Comparison) -> Table:
     """Lists a set's groups, words before numbers."""
     columns = sorted(comparison.columns or USUAL_COLUMNS, key=lambda column: not is_words(column))
-    rows = [
-        TableRow(
-            cells=[_group_cell(row, column) for column in columns],
-            tone="optimistic" if row.is_optimistic else "leader" if row.label == report.leader else "",
-        )
-        for row in report.groups[:_MOST_ROWS]
-    ]
+    rows = []
+    for row in report.groups[:_MOST_ROWS]:
+        tone = "leader" if row.label == report.leader else ""
+        if row.is_optimistic:
+            tone = "optimistic"
+        rows.append(TableRow(cells=[_group_cell(row, column) for column in columns], tone=tone))
     headings = [(visible(heading(column), _LONGEST_LABEL), is_words(column)) for column in columns]
     return Table(headings, rows, len(report.groups))
 
@@ -197,7 +196,9 @@ def difference_forest(rows: Sequence[tuple[str, float, tuple[float, float], str]
     scale = Scale(min(edges) - margin, max(edges) + margin, 0, 100)
     found = []
     for label, difference, (low, high), figures in rows[:_MOST_FOREST_ROWS]:
-        tone = "unsure" if low <= 0 <= high else "ahead" if difference > 0 else "behind"
+        tone = "ahead" if difference > 0 else "behind"
+        if low <= 0 <= high:
+            tone = "unsure"
         words = f"{label}: {points(difference)} points, 95% {points(low)} to {points(high)}"
         places = (scale.place(low), scale.place(difference), scale.place(high))
         found.append(IntervalRow(label, figures, words, *places, [], scale.place(0.0), tone))
@@ -220,10 +221,11 @@ def _pair_row(pair: Pair) -> PairRow:
         interval = " to ".join(map(points, pair.interval))
         p_value = p_value_text(pair.corrected_p_value, "").removeprefix(" = ").strip()
         p_order = repr(pair.corrected_p_value)
-    most = MOST_SEEDS_WORTH_SAYING
-    seeds = (
-        "–" if pair.more_seeds is None else f"> {most:,}" if pair.more_seeds > most else f"{pair.more_seeds}"
-    )
+    seeds = "–"
+    if pair.more_seeds is not None:
+        seeds = f"{pair.more_seeds}"
+        if pair.more_seeds > MOST_SEEDS_WORTH_SAYING:
+            seeds = f"> {MOST_SEEDS_WORTH_SAYING:,}"
     label = visible(pair.second, _LONGEST_LABEL)
     return PairRow(
         label, points(pair.difference), interval, p_value, decision, seeds, pair.difference, p_order

@@ -79,7 +79,9 @@ class EpochLines:
             rate(row.learning_rate),
             f"{row.duration_s:.2f}",
         )
-        remark = "best" if is_best else f"({self._best_epoch})" if self._best_epoch else ""
+        remark = f"({self._best_epoch})" if self._best_epoch else ""
+        if is_best:
+            remark = "best"
         return _row(cells, remark, style="green" if is_best else "")
 
 

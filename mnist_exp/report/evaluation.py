@@ -11,7 +11,7 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderR
 from rich.text import Text
 
 from mnist_exp.evaluation.pictures import Picture, Unread
-from mnist_exp.evaluation.records import ClassScores, EnsembleEvaluation, Evaluation, Latency, Robustness
+from mnist_exp.evaluation.results import ClassScores, EnsembleEvaluation, Evaluation, Latency, Robustness
 from mnist_exp.evaluation.side_by_side import shows_several
 from mnist_exp.evaluation.splits import ScoredSplit
 from mnist_exp.report.console import columns, render_facts, render_next
@@ -107,28 +107,30 @@ def render_evaluation(found: Evaluation, path: str, next_commands: Sequence[str]
     """Shows how good a network is, class by class and on harder images, and how sure that is.
 
     Args:
-        found: What was measured.
         path: Where it was written to, as the user would type it.
-        next_commands: Commands to try, each a line.
     """
     parts: list[RenderableType] = [_render_classes(found.classes)]
     if found.robustness:
         parts.append(_render_robustness(found.robustness))
     if isinstance(found, EnsembleEvaluation):
         parts.append(render_members(found))
-    facts = render_facts(
+    facts: list[tuple[str, str | Text]] = [
         (f"{found.split} accuracy", _word_accuracy(found)),
         ("", _word_sameness(found)),
-        *([("", Text(_LOOKED, style="yellow"))] if found.looks_at_test else []),
-        *([("", Text(_word_known(found), style="bold yellow"))] if found.num_trained_on else []),
+    ]
+    if found.looks_at_test:
+        facts.append(("", Text(_LOOKED, style="yellow")))
+    if found.num_trained_on:
+        facts.append(("", Text(_word_known(found), style="bold yellow")))
+    facts += [
         ("loss", f"{loss_text(found.loss)} (cross-entropy), Brier score {found.calibration.brier_score:.4f}"),
         ("calibration", _word_calibration(found)),
         ("latency", Text("\n".join(map(_word_latency, found.latency)))),
         ("images", f"{found.split} split of {found.data}: {found.source}, SHA-256 {found.sha256[:8]}…"),
         ("run", Text(one_line(found.run), style="cyan")),
         ("written", Text(path, style="cyan")),
-    )
-    return Group(*parts, facts, *render_next(next_commands))
+    ]
+    return Group(*parts, render_facts(*facts), *render_next(next_commands))
 
 
 def _word_accuracy(found: Evaluation) -> Text:
@@ -149,16 +151,16 @@ def _word_known(found: Evaluation) -> str:
 
 
 def _word_calibration(found: Evaluation) -> str:
-    """Says how far belief and truth are apart, and in which direction."""
+    """Says how far confidence and accuracy are apart, and in which direction."""
     measured = found.calibration
     errors = (
         f"ECE {percent(measured.expected_calibration_error)} "
         f"(adaptive bins {percent(measured.adaptive_calibration_error)})"
     )
     gap = measured.mean_confidence - found.accuracy
-    tendency = "too sure" if gap > 0 else "not sure enough"
+    tendency = "overconfident" if gap > 0 else "underconfident"
     confidence = f"mean confidence {percent(measured.mean_confidence)}"
-    return f"{errors}; {confidence}: {tendency}, by {100 * abs(gap):.2f} points"
+    return f"{errors}; {confidence}: {tendency} by {100 * abs(gap):.2f} points"
 
 
 def _word_latency(each: Latency) -> str:
@@ -173,9 +175,9 @@ def _render_classes(classes: Sequence[ClassScores]) -> RenderableType:
     """Shows precision, recall and F1, a class a line; the lowest F1 stands out."""
     table = columns("class", "images", "right", "precision", "recall", "95% interval", "F1", num_left=1)
     known = [each.f1 for each in classes if each.f1 is not None]
-    lowest = min(known, default=None)
+    differ = len(set(known)) > 1
     for each in classes[:_MOST_CLASSES]:
-        is_worst = each.f1 is not None and each.f1 == lowest and len(known) > 1 and lowest < max(known)
+        is_worst = differ and each.f1 == min(known)
         interval = "–"
         if each.recall_interval:
             interval = " to ".join(f"{100 * bound:.1f}" for bound in each.recall_interval)
@@ -250,7 +252,7 @@ def render_predictions(
         pictures: Those that could be read.
         choices: The likeliest classes of each, the likeliest first.
         unread: Those that could not.
-        runs: Whose network answered; of several, the mean of theirs.
+        runs: Whose network predicted; of several, the mean of their probabilities.
         path: Where everything was written to, as the user would type it.
         notes: Lines on what pictures were made into, and on files passed over.
     """
@@ -268,13 +270,13 @@ def render_predictions(
         parts.append(render_facts(*_skipped(unread)))
     counts = f"{plural(len(pictures), 'image')} predicted"
     word = "run" if len(runs) == 1 else "the mean of"
-    asked = Text("\n".join(map(one_line, runs)), style="cyan")
-    facts = render_facts(("images", counts), (word, asked), ("written", Text(path, style="cyan")))
+    named = Text("\n".join(map(one_line, runs)), style="cyan")
+    facts = render_facts(("images", counts), (word, named), ("written", Text(path, style="cyan")))
     return Group(*parts, Text(), *(Text(one_line(note)) for note in notes), facts)
 
 
 def _word_several(several: Sequence[Picture]) -> Text:
-    """Warns of pictures that a single answer cannot be right about."""
+    """Warns of pictures that a single prediction cannot be right about."""
     verb = (
         "seems to show several things, and is"
         if len(several) == 1
@@ -327,8 +329,9 @@ def _render_list(pictures: Sequence[Picture], choices: Sequence[Sequence[Choice]
         name = _fit(one_line(file_name(picture.path)), 50)
         table.add_row(*map(Text, [name, *cells, "", ""][:4]))
     hidden = len(pictures) - _MOST_DRAWN - len(rows)
-    more = [Text(f"{hidden:,} more in predictions.csv", style="bright_black")] if hidden > 0 else []
-    return Group(table, *more)
+    if hidden <= 0:
+        return table
+    return Group(table, Text(f"{hidden:,} more in predictions.csv", style="bright_black"))
 
 
 def _skipped(unread: Sequence[Unread]) -> list[tuple[str, Text]]:
@@ -338,4 +341,6 @@ def _skipped(unread: Sequence[Unread]) -> list[tuple[str, Text]]:
         for each in unread[:_MOST_UNREAD]
     ]
     hidden = len(unread) - _MOST_UNREAD
-    return rows + ([("", Text(f"and {hidden:,} more in predictions.csv"))] if hidden > 0 else [])
+    if hidden > 0:
+        rows.append(("", Text(f"and {hidden:,} more in predictions.csv")))
+    return rows

@@ -4,43 +4,43 @@ from mnist_exp.comparison.report import SetReport
 
 _INTERVAL_OF_MEAN = (
     "Interval of a mean (t)",
-    "Trained with ever more seeds, a group's mean accuracy on these images would most likely settle in it.",
+    "With ever more seeds, a group's mean accuracy on these images would most likely lie in it.",
 )
 _INTERVAL_OF_ONE = (
     "Interval of one network (Wilson)",
-    "Tested on ever more images of this kind, this one network's accuracy would most likely settle in it; it "
-    "says nothing of other seeds.",
+    "With ever more images of this kind, this one network's accuracy would most likely lie in it; it "
+    "says nothing about other seeds.",
 )
 _TESTS = {
     "McNemar": (
         "McNemar's test",
-        "Looks only at the images that one network gets right and the other wrong, and asks whether a fair "
-        "coin would split them so unevenly.",
+        "Counts the images that only one of the two networks gets right, and tests whether a fair coin would "
+        "split them so unevenly.",
     ),
     "paired t": (
         "Paired t test",
-        "Both sides were trained with the same seeds: it asks whether the differences, seed by seed, lie "
-        "farther from nothing than their own spread explains.",
+        "Both sides were trained with the same seeds: it tests whether the mean of the differences, seed by "
+        "seed, is farther from zero than their spread explains.",
     ),
     "Welch t": (
         "Welch's t test",
-        "The seeds differ: it asks whether the two means lie farther apart than the spreads of both sides "
+        "The seeds differ: it tests whether the two means are farther apart than the spreads of both sides "
         "explain.",
     ),
     "pooled t": (
         "Pooled t test",
-        "One side is a single run: it asks whether that run lies farther from the other side's mean than the "
+        "One side is a single run: it tests whether that run is farther from the other side's mean than the "
         "other side's spread explains.",
     ),
 }
 _BOOTSTRAP = (
     "Over seeds and images (bootstrap)",
-    "Seeds and test images are drawn again thousands of times: this interval allows for other test images.",
+    "Seeds and test images are resampled thousands of times: this interval allows for other test images.",
 )
 _HOLM = (
     "Holm's correction",
-    "Who tests many pairs finds a difference by luck sooner or later; the p values are raised so that "
-    "finding even one such is as rare as with a single test.",
+    "Among many tests some find a difference by chance; the p values are raised so that finding even one "
+    "such is as rare as with a single test.",
 )
 _CHOSEN_ON_TEST = (
     "Chosen by the same images",
@@ -49,8 +49,8 @@ _CHOSEN_ON_TEST = (
 )
 _P_VALUE = (
     "p value",
-    "How often a difference at least as large would come about if the two were equally good; below 0.05 they "
-    "are called different.",
+    "The probability of a difference at least as large if the two were equally good; below 0.05 they are "
+    "called different.",
 )
 
 

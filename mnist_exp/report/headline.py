@@ -29,7 +29,7 @@ _STATUS_WORDS = {
     "failed": "This run failed",
     "interrupted": "This run was interrupted",
     "running": "This run was still at work when the page was written",
-    "lost": "This run was lost: its process ended without a word",
+    "lost": "This run was lost: its process ended without a message",
 }
 
 
@@ -173,7 +173,7 @@ def _word_search(summary: SearchSummary) -> list[str]:
 
 
 def _facts(summary: Summary) -> list[Fact]:
-    """Lists the numbers that people ask for next."""
+    """Lists the numbers of second interest."""
     best = f"{summary.best_epoch} of {summary.epochs:,}"
     validation = "none" if summary.val_accuracy is None else percent(summary.val_accuracy)
     return [
@@ -202,7 +202,9 @@ def banners(material: RunMaterial) -> list[Banner]:
             "expect less than this."
         )
         found.append(Banner("careful", "Optimistic", words))
-    notice = summary.data_notice if summary is not None else data.notice if data is not None else None
+    notice = data.notice if data is not None else None
+    if summary is not None:
+        notice = summary.data_notice
     if notice:
         found.append(Banner("careful", "About the data", visible(notice, _LONGEST_REASON)))
     if not_drawn := material.run.manifest.not_drawn:

@@ -1,4 +1,4 @@
-"""From a template and values to a page: everything escaped, nothing asked of a network."""
+"""From a template and values to a page: everything escaped, nothing loaded from a network."""
 
 import hashlib
 from base64 import b64encode

@@ -1,4 +1,4 @@
-"""What a network's answers come to: confusions, classes, confidence, mistakes, as a page shows them."""
+"""A network's predictions as a page shows them: confusions, classes, confidence, mistakes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,10 +7,10 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from mnist_exp.evaluation.records import ClassScores, ConfidenceBin
+from mnist_exp.evaluation.results import ClassScores, ConfidenceBin
 from mnist_exp.evaluation.scores import NUM_BINS, calibration_error, equal_width_bins, score_classes
 from mnist_exp.report.html import image_uri
-from mnist_exp.runs.run import Answers
+from mnist_exp.runs.run import Predictions
 from mnist_exp.statistics import confusion_counts
 from mnist_exp.words import confidence, percent
 
@@ -55,11 +55,11 @@ class Digit:
     words: str
 
 
-def confusions(answers: Answers, names: Sequence[str]) -> Confusions | None:
+def confusions(predictions: Predictions, names: Sequence[str]) -> Confusions | None:
     """Counts which classes are taken for which; None with more classes than a page has room for."""
     if len(names) > _MOST_CLASSES:
         return None
-    counts = confusion_counts(answers.probabilities, answers.labels, len(names))
+    counts = confusion_counts(predictions.probabilities, predictions.labels, len(names))
     return Confusions(list(names), _cells(counts, names), _common_errors(counts, names))
 
 
@@ -94,50 +94,50 @@ def _common_errors(counts: NDArray[np.int64], names: Sequence[str]) -> list[str]
     ]
 
 
-def class_scores(answers: Answers, names: Sequence[str]) -> list[ClassScores]:
+def class_scores(predictions: Predictions, names: Sequence[str]) -> list[ClassScores]:
     """Scores a network class by class, as `mode=evaluate` does."""
-    return score_classes(confusion_counts(answers.probabilities, answers.labels, len(names)), names)
+    return score_classes(confusion_counts(predictions.probabilities, predictions.labels, len(names)), names)
 
 
-def mistakes(answers: Answers, images: NDArray[np.uint8] | None, names: Sequence[str]) -> list[Digit]:
-    """Shows the wrong answers, the most confident first; none where images are not at hand."""
-    if images is None or len(images) != len(answers.labels):
+def mistakes(predictions: Predictions, images: NDArray[np.uint8] | None, names: Sequence[str]) -> list[Digit]:
+    """Shows the wrong predictions, the most confident first; none where images are not at hand."""
+    if images is None or len(images) != len(predictions.labels):
         return []
-    wrong = np.flatnonzero(~answers.correct)
-    order = np.argsort(-answers.probabilities[wrong].max(axis=1), kind="stable")
-    return [_mistake(answers, int(index), images, names) for index in wrong[order[:_MOST_MISTAKES]]]
+    wrong = np.flatnonzero(~predictions.correct)
+    order = np.argsort(-predictions.probabilities[wrong].max(axis=1), kind="stable")
+    return [_mistake(predictions, int(index), images, names) for index in wrong[order[:_MOST_MISTAKES]]]
 
 
-def _mistake(answers: Answers, index: int, images: NDArray[np.uint8], names: Sequence[str]) -> Digit:
-    likeliest = np.argsort(-answers.probabilities[index], kind="stable")[:3]
+def _mistake(predictions: Predictions, index: int, images: NDArray[np.uint8], names: Sequence[str]) -> Digit:
+    likeliest = np.argsort(-predictions.probabilities[index], kind="stable")[:3]
     shares = [
-        f"{names[label]} {confidence(float(answers.probabilities[index, label]))}" for label in likeliest
+        f"{names[label]} {confidence(float(predictions.probabilities[index, label]))}" for label in likeliest
     ]
-    true = names[int(answers.labels[index])]
+    true = names[int(predictions.labels[index])]
     return Digit(
         uri=image_uri(images[index]),
         heading=f"true {true}",
         caption=f"→ {shares[0]}",
-        words=f"Test image {index:,} is {true}. The network says: {', '.join(shares)}.",
+        words=f"Test image {index:,} is {true}. Predicted: {', '.join(shares)}.",
     )
 
 
-def confidence_bins(answers: Answers) -> list[ConfidenceBin]:
+def confidence_bins(predictions: Predictions) -> list[ConfidenceBin]:
     """Sorts images by how sure the network was, as `mode=evaluate` does; empty bins are left out."""
-    sure = answers.probabilities.max(axis=1).astype(np.float64)
-    bins = equal_width_bins(sure, answers.correct)
+    sure = predictions.probabilities.max(axis=1).astype(np.float64)
+    bins = equal_width_bins(sure, predictions.correct)
     return [each for each in bins if each.count]
 
 
-def word_confidence(answers: Answers, bins: Sequence[ConfidenceBin]) -> str:
-    """Says in a sentence whether the network's confidence can be believed."""
-    sure = float(answers.probabilities.max(axis=1).astype(np.float64).mean())
-    right = float(answers.correct.mean())
-    tendency = "about as sure as it should be"
+def word_confidence(predictions: Predictions, bins: Sequence[ConfidenceBin]) -> str:
+    """Says in a sentence how well the network is calibrated."""
+    sure = float(predictions.probabilities.max(axis=1).astype(np.float64).mean())
+    right = float(predictions.correct.mean())
+    tendency = "well calibrated on average"
     if abs(sure - right) >= _NOTABLE_GAP:
-        tendency = "surer than it should be" if sure > right else "less sure than it could be"
+        tendency = "overconfident" if sure > right else "underconfident"
     error = 100 * calibration_error(bins)
     return (
-        f"On average the network gives its answer {percent(sure, 1)} and is right {percent(right, 1)} of the "
-        f"time: it is {tendency}. Expected calibration error: {error:.1f} points ({NUM_BINS} equal bins)."
+        f"Mean confidence {percent(sure, 1)}, accuracy {percent(right, 1)}: the network is {tendency}. "
+        f"Expected calibration error: {error:.1f} points ({NUM_BINS} equal bins)."
     )

@@ -16,7 +16,7 @@ from mnist_exp.words import duration, loss_text, one_line, percent, rate, visibl
 _MOST_EPOCHS_LISTED = 300
 _LONGEST_CLASS = 40
 _MIXED = "mixed images"
-_NO_ANSWERS: dict[str, Any] = {
+_NO_PREDICTIONS: dict[str, Any] = {
     "confusions": None,
     "classes": [],
     "digits": [],
@@ -31,9 +31,6 @@ def write_run_page(run_path: Path) -> None:
     """Writes a run's `report.html`, from the run's own files; TensorFlow is not loaded.
 
     A run that failed, was interrupted or still runs has a page too, with whatever is there.
-
-    Args:
-        run_path: The run's directory.
 
     Raises:
         DamagedRun: It has no readable manifest, so that there is nothing to say.
@@ -55,7 +52,7 @@ def page_values(material: RunMaterial) -> dict[str, Any]:
         "epochs": [_epoch_cells(row, best_epoch) for row in material.rows[:_MOST_EPOCHS_LISTED]],
         "num_epochs": len(material.rows),
         "search": tuning.search_view(material),
-        **_answer_values(material),
+        **_prediction_values(material),
         "pictures": material.pictures,
         "typed": settings_views.typed_settings(material),
         "settings": settings_views.settings(material),
@@ -64,21 +61,21 @@ def page_values(material: RunMaterial) -> dict[str, Any]:
     }
 
 
-def _answer_values(material: RunMaterial) -> dict[str, Any]:
-    """Gives what is known from a network's answers; nothing where these are not known."""
-    answers = material.answers
-    if answers is None:
-        return _NO_ANSWERS
-    names = class_names(material.config, answers.probabilities.shape[1])
-    bins = result_views.confidence_bins(answers)
+def _prediction_values(material: RunMaterial) -> dict[str, Any]:
+    """Gives what is known from a network's predictions; nothing where these are not known."""
+    predictions = material.predictions
+    if predictions is None:
+        return _NO_PREDICTIONS
+    names = class_names(material.config, predictions.probabilities.shape[1])
+    bins = result_views.confidence_bins(predictions)
     return {
-        "confusions": result_views.confusions(answers, names),
-        "classes": result_views.class_scores(answers, names),
-        "digits": result_views.mistakes(answers, material.images, names),
-        "num_wrong": int((~answers.correct).sum()),
-        "num_images": len(answers.labels),
+        "confusions": result_views.confusions(predictions, names),
+        "classes": result_views.class_scores(predictions, names),
+        "digits": result_views.mistakes(predictions, material.images, names),
+        "num_wrong": int((~predictions.correct).sum()),
+        "num_images": len(predictions.labels),
         "bins": bins,
-        "confidence": result_views.word_confidence(answers, bins),
+        "confidence": result_views.word_confidence(predictions, bins),
     }
 
 

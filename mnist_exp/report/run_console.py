@@ -53,7 +53,7 @@ class Plan:
         optimizer: As configured.
         schedule: As configured.
         augmentation: As configured.
-        teacher: Who is learnt from; empty for nobody.
+        teacher: Learnt from; empty for none.
         epochs: Number of epochs.
         batch_size: Number of images a step.
         engine: The engine and why it was chosen.
@@ -82,19 +82,22 @@ def render_plan(plan: Plan) -> RenderableType:
     data = plan.data
     counts = f"{data.num_train:,} train, {data.num_validation:,} validation, {data.num_test:,} test"
     engine = f"{plan.engine.name} ({plan.engine.reason})" if plan.engine.reason else plan.engine.name
-    facts = render_facts(
+    facts: list[tuple[str, str | Text]] = [
         ("data", f"{data.name}: {counts}"),
         ("", Text(data.source, style="bright_black")),
         ("optimizer", _describe_optimizer(plan.optimizer)),
         ("schedule", _describe(plan.schedule)),
         ("augmentation", _describe(plan.augmentation)),
-        *([("teacher", plan.teacher)] if plan.teacher else []),
+    ]
+    if plan.teacher:
+        facts.append(("teacher", plan.teacher))
+    facts += [
         ("training", f"{plural(plan.epochs, 'epoch')}, batches of {plan.batch_size:,}"),
         ("engine", engine),
         ("seed", str(plan.seed)),
         ("run", Text(plan.run_path, style="cyan")),
-    )
-    return Group(_render_layers(plan), facts, Text())
+    ]
+    return Group(_render_layers(plan), render_facts(*facts), Text())
 
 
 def _render_layers(plan: Plan) -> RenderableType:
@@ -135,12 +138,10 @@ def render_notice(text: str) -> RenderableType:
 
 
 def render_summary(summary: Summary, run_path: str, next_commands: Sequence[str]) -> RenderableType:
-    """Shows what a finished run came to, what its result must be read with, and where to go on.
+    """Shows a finished run's result, what it must be read with, and what to do next.
 
     Args:
-        summary: The run's summary.
         run_path: The run's directory as the user would type it.
-        next_commands: Commands to try, each a line.
     """
     each = f"{duration(summary.seconds_per_epoch)} an epoch, {duration(summary.compile_s)} compiling"
     facts = render_facts(

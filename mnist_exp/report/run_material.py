@@ -1,4 +1,4 @@
-"""Everything that a run's page is made from, read from its directory, which may be anybody's."""
+"""Everything that a run's page is made from, read from its directory, which may be of unknown origin."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from mnist_exp.data.fingerprints import load_test_images
 from mnist_exp.report.html import MOST_BYTES, png_uri
 from mnist_exp.runs.folder import CONFIG, METRICS, PLOTS, RunFolder
 from mnist_exp.runs.records import EpochMetrics, Summary, TrialRecord
-from mnist_exp.runs.run import Answers, DamagedRun, Run, RunStatus
+from mnist_exp.runs.run import DamagedRun, Predictions, Run, RunStatus
 
 _MOST_PROBABILITIES = 20_000_000
 _PICTURES = ("mistakes", "first_layer_weights", "hyperparameters")
@@ -32,7 +32,7 @@ class RunMaterial:
         overrides: What was typed; null where nothing tells.
         rows: Learning curves, a row an epoch.
         trials: Of a search.
-        answers: On the test images; null where they are not known.
+        predictions: On the test images; null where they are not known.
         images: The test images, uint8 (N, height, width); null where they are not at hand.
         pictures: Name to data: URI, of pictures that are shown as they are.
         problems: What could not be read, a sentence each.
@@ -45,7 +45,7 @@ class RunMaterial:
     overrides: list[str] | None
     rows: list[EpochMetrics]
     trials: list[TrialRecord]
-    answers: Answers | None
+    predictions: Predictions | None
     images: NDArray[np.uint8] | None
     pictures: dict[str, Markup]
     problems: list[str]
@@ -53,9 +53,6 @@ class RunMaterial:
 
 def read_material(path: Path) -> RunMaterial:
     """Reads a run's directory, passing over what is damaged.
-
-    Args:
-        path: The directory.
 
     Raises:
         DamagedRun: The manifest cannot be read: there is nothing to say.
@@ -80,16 +77,16 @@ def read_material(path: Path) -> RunMaterial:
         overrides=attempt(run.read_overrides, None),
         rows=attempt(run.read_metrics, []) if is_whole or run.has(METRICS) else [],
         trials=attempt(run.read_trials, []),
-        answers=attempt(lambda: _read_answers(run), None),
+        predictions=attempt(lambda: _read_predictions(run), None),
         images=attempt(lambda: load_test_images([run]), None) if summary is not None else None,
         pictures=_read_pictures(path),
         problems=problems,
     )
 
 
-def _read_answers(run: Run) -> Answers | None:
+def _read_predictions(run: Run) -> Predictions | None:
     """Reads what the network said, unless that is more than a page has use for."""
-    found = run.read_answers()
+    found = run.read_predictions()
     return None if found is None or found.probabilities.size > _MOST_PROBABILITIES else found
 
 

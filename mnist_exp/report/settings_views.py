@@ -1,4 +1,4 @@
-"""What a run was asked for and where it came from, as rows that a page shows."""
+"""A run's settings and its origin, as rows that a page shows."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -88,29 +88,29 @@ def _value_text(value: Any) -> str:
 
 
 def commands(material: RunMaterial) -> list[tuple[str, str]]:
-    """Gives the command that makes a run again and, of one that stopped, the one that goes on.
+    """Gives the command that makes a run again and, of one that stopped, the one that resumes it.
 
     Returns:
         What each is for, and the command; none where it would be too long to be right.
     """
     found = [("Makes this run again", command(*_words(material)))]
     if material.status in ("failed", "interrupted", "lost"):
-        found = _goes_on(material) + found
+        found = _resume_commands(material) + found
     return [(what, words) for what, words in found if len(words) <= _LONGEST_COMMAND]
 
 
-def _goes_on(material: RunMaterial) -> list[tuple[str, str]]:
-    """Gives the command that goes on with a run; a sweep goes on as a whole, and a repetition begins anew."""
+def _resume_commands(material: RunMaterial) -> list[tuple[str, str]]:
+    """Gives the command that resumes a run; a sweep is resumed as a whole, and a repetition not at all."""
     manifest, path = material.run.manifest, material.run.path
     if manifest.sweep is not None:
         launcher = portable(kept(manifest.argv, LAUNCHER), manifest.folder)
         place = sweep_place(path.absolute().parent, manifest.sweep.name)
-        return [("Goes on with its sweep", command("-m", *launcher, *place, **variables_of(material.config)))]
+        return [("Resumes its sweep", command("-m", *launcher, *place, **variables_of(material.config)))]
     what = {"train": "training", "tune": "search"}.get(manifest.mode)
     if what is None:
         return []
     resume = resume_command(path, material.config, manifest.folder, manifest.argv)
-    return [(f"Goes on with this {what}", resume)]
+    return [(f"Resumes this {what}", resume)]
 
 
 def _words(material: RunMaterial) -> list[str]:
@@ -121,7 +121,7 @@ def _words(material: RunMaterial) -> list[str]:
     is_again = manifest.mode == "verify"  # whose configuration is that of another run
     moved = relative_paths(material.config, None if is_again else manifest.folder)
     images = value_at(material.config, "data.path")
-    if manifest.resumed and images is not None:  # which going on with it may have set
+    if manifest.resumed and images is not None:  # which resuming it may have set
         moved.setdefault("data.path", images)
     words = portable(without(words, ["hydra.run.dir", *moved]), manifest.folder)
     return [
@@ -142,8 +142,10 @@ def provenance(material: RunMaterial) -> list[Fact]:
         facts.append(Fact("finished", time_text(manifest.finished_at)))
     if manifest.duration_s is not None and 0 <= manifest.duration_s < 1e9:
         facts.append(Fact("took", duration(manifest.duration_s)))
-    facts += [*_machine(manifest), *_code(manifest)]
-    return facts + (_images(manifest.data) if manifest.data is not None else [])
+    facts += _machine(manifest) + _code(manifest)
+    if manifest.data is not None:
+        facts += _images(manifest.data)
+    return facts
 
 
 def _machine(manifest: Manifest) -> list[Fact]:

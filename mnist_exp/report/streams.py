@@ -25,11 +25,7 @@ def replace_unencodable(stream: TextIO) -> None:
 
 
 class _Passing(TextIOBase):
-    """A stream that passes text on.
-
-    Args:
-        stream: Where to.
-    """
+    """A stream that passes text on."""
 
     def __init__(self, stream: TextIO) -> None:
         super().__init__()
@@ -58,7 +54,7 @@ class PlainText(_Passing):
 
 
 class Log(_Passing):
-    """A log that a full disk cuts short: nothing fails for that, and it goes on when there is room again."""
+    """A log that a full disk cuts short: nothing fails for that; it continues when there is room."""
 
     def write(self, text: str) -> int:
         """Passes on what there is room for."""

@@ -73,10 +73,12 @@ def _set_lines(found: SetReport, columns: Sequence[str]) -> str:
         "",
         _line([_escape(heading(column)) for column in columns]),
         _line(["---" if is_words(column) else "--:" for column in columns]),
-        *(_line([_escape(cell(row, column)) for column in columns]) for row in found.groups),
-        "",
-        *(f"{_escape(words)}\n" for words in [found.verdict, *found.notes] if words),
     ]
+    for row in found.groups:
+        lines.append(_line([_escape(cell(row, column)) for column in columns]))
+    lines.append("")
+    for words in filter(None, [found.verdict, *found.notes]):
+        lines.append(f"{_escape(words)}\n")
     return "\n".join(lines)
 
 
@@ -85,7 +87,7 @@ def _line(cells: Sequence[str]) -> str:
 
 
 def _escape(text: str) -> str:
-    """Keeps Markdown from reading what a stranger wrote as markup."""
+    """Keeps Markdown from reading a text of unknown origin as markup."""
     for character in "\\`*_[]<>|#":
         text = text.replace(character, f"\\{character}")
     return text

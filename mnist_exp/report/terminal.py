@@ -24,13 +24,13 @@ from mnist_exp.words import duration, size, without_control
 PLAIN_WIDTH = 100
 
 _REDRAWS_PER_SECOND = 2
-_NOBODY_LISTENS = (errno.EPIPE, errno.EIO)
+_NO_READER = (errno.EPIPE, errno.EIO)
 """Of a pager that was left, and of a terminal that was closed."""
-_OUTPUT_LOST = (*_NOBODY_LISTENS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_OUTPUT_LOST = (*_NO_READER, errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class _Screen(Console):
-    """A console whose reader may go away: the run goes on, and its log has everything.
+    """A console whose reader may go away: the run continues, and its log has everything.
 
     Attributes:
         failure: Why nothing more can be written; None while all goes well.
@@ -106,8 +106,8 @@ class Terminal:
                 silence(stream)
 
     def report_lost_output(self, failure: OSError) -> None:
-        """Says that nothing more can be written to standard output, where somebody waits for it."""
-        if failure.errno not in _NOBODY_LISTENS:
+        """Says that nothing more can be written to standard output, where something reads it."""
+        if failure.errno not in _NO_READER:
             self.error(f"mnist-exp: standard output: {failure.strerror}.")
 
     def download_progress(self, file_name: str, num_bytes: int, total: int) -> None:
@@ -140,7 +140,7 @@ class Terminal:
         self._log_file = file
 
     def close(self) -> None:
-        """Closes the log, and says so where output was lost that somebody waits for."""
+        """Closes the log, and says so where output was lost that something reads."""
         if self._screen.failure is not None:
             self.report_lost_output(self._screen.failure)
         with suppress(OSError):
@@ -199,7 +199,7 @@ class Terminal:
 
 
 @contextmanager
-def bearing_lost_output() -> Iterator[None]:
+def tolerating_lost_output() -> Iterator[None]:
     """Ends the block, and nothing else, when what it prints by other ways than a `Terminal` is lost."""
     try:
         yield
@@ -226,7 +226,6 @@ class EpochProgress:
         """Shows a finished epoch.
 
         Args:
-            row: The epoch's numbers.
             is_best: Whether it is the best so far.
         """
         self._terminal.print(*self._lines.add(row, is_best))

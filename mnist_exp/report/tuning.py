@@ -41,23 +41,22 @@ _LONGEST_REASON = 200
 def render_search_summary(
     summary: SearchSummary, run_path: str, next_commands: Sequence[str]
 ) -> RenderableType:
-    """Shows what a search came to, how sure that is, and where to go on.
+    """Shows a search's result, how sure that is, and what to do next.
 
     Args:
-        summary: The search's summary.
         run_path: The run's directory as the user would type it.
-        next_commands: Commands to try, each a line.
     """
-    several = len(summary.winner_test_accuracies) > 1
-    facts = render_facts(
+    facts: list[tuple[str, str | Text]] = [
         ("verdict", Text(one_line(summary.verdict), style="bold")),
         ("test accuracy", _word_test_accuracy(summary)),
-        *([("kept network", f"{_word_kept(summary)}, the winner's best on validation")] if several else []),
-        ("search", _word_search(summary)),
-        ("run", Text(run_path, style="cyan")),
-    )
-    notice = [Text(), render_notice(summary.data_notice)] if summary.data_notice else []
-    return Group(*_render_candidates(summary), facts, *notice, *render_next(next_commands))
+    ]
+    if len(summary.winner_test_accuracies) > 1:
+        facts.append(("kept network", f"{_word_kept(summary)}, the winner's best on validation"))
+    facts += [("search", _word_search(summary)), ("run", Text(run_path, style="cyan"))]
+    parts = [*_render_candidates(summary), render_facts(*facts)]
+    if summary.data_notice:
+        parts += [Text(), render_notice(summary.data_notice)]
+    return Group(*parts, *render_next(next_commands))
 
 
 def _render_candidates(summary: SearchSummary) -> list[RenderableType]:
@@ -65,8 +64,10 @@ def _render_candidates(summary: SearchSummary) -> list[RenderableType]:
     if not summary.candidates:
         return [Text()]
     is_confirmed = any(row.confirmed_scores for row in summary.candidates)
-    confirmed = ["confirmed score"] if is_confirmed else []
-    table = columns("candidate", "search score", *confirmed, "parameters", "a training", num_left=1)
+    headings = ["candidate", "search score"]
+    if is_confirmed:
+        headings.append("confirmed score")
+    table = columns(*headings, "parameters", "a training", num_left=1)
     for row in summary.candidates:
         style = "bold green" if row.candidate == summary.winner else ""
         table.add_row(*map(Text, _cells(row, summary, is_confirmed)), style=style)
@@ -78,14 +79,13 @@ def _render_candidates(summary: SearchSummary) -> list[RenderableType]:
 def _cells(row: CandidateRecord, summary: SearchSummary, is_confirmed: bool) -> list[str]:
     """Words a candidate's line."""
     name = candidate_name(row.candidate)
-    confirmed = [_word_confirmed(row, summary.objective)] if is_confirmed else []
-    return [
-        f"{name} (winner)" if row.candidate == summary.winner else name,
-        _word_search_score(row, summary.objective),
-        *confirmed,
-        "–" if row.num_params is None else f"{row.num_params:,}",
-        duration(row.train_s),
-    ]
+    if row.candidate == summary.winner:
+        name += " (winner)"
+    cells = [name, _word_search_score(row, summary.objective)]
+    if is_confirmed:
+        cells.append(_word_confirmed(row, summary.objective))
+    num_params = "–" if row.num_params is None else f"{row.num_params:,}"
+    return [*cells, num_params, duration(row.train_s)]
 
 
 def _word_search_score(row: CandidateRecord, objective: str) -> str:
@@ -152,7 +152,7 @@ def _word_search(summary: SearchSummary) -> str:
 
 
 def failure_text(record: TrialRecord | ConfirmationRecord) -> str:
-    """Words why a training came to nothing: `failed: ` and the first line of the message."""
+    """Words why a training has no result: `failed: ` and the first line of the message."""
     if record.status == "stopped":
         return "stopped before its last epoch"
     message = record.error.message.strip() if record.error is not None else ""

@@ -1,4 +1,4 @@
-"""Archives of arrays that may be anybody's: nothing is unpickled, and memory follows what is there."""
+"""Archives of arrays, of unknown origin: nothing is unpickled, and memory follows what is there."""
 
 import io
 import math
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from mnist_exp.words import shortened
 
 MOST_AT_ONCE = 2**20
-"""How many bytes a reader of a member may ask for at a time."""
+"""How many bytes of a member are read at a time."""
 
 READING_ERRORS = (
     OSError, EOFError, ValueError, RuntimeError, ArithmeticError, LookupError, BadZipFile, zlib.error,

@@ -47,13 +47,13 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 
 def note_new_folders(path: Path) -> None:
-    """Notes a folder and those above it that are not there yet, before someone makes them."""
+    """Notes a folder and those above it that are not there yet, before they are made."""
     missing = [place for place in (path, *path.parents) if not os.path.exists(place)]  # noqa: PTH110 - a name too long is none
     _new_folders.extend(reversed(missing))
 
 
 def note_new_file(path: Path) -> None:
-    """Notes a file that is not there yet, before someone writes it."""
+    """Notes a file that is not there yet, before it is written."""
     if not os.path.lexists(path):
         _new_files.append(path)
 
@@ -126,7 +126,7 @@ def take(path: Path) -> int:
             if pause_s is None:
                 os.close(descriptor)
                 raise Taken from None
-            # Someone may just be asking whether it is taken.
+            # Another process may just be testing whether it is taken.
             time.sleep(pause_s)
         except OSError:
             # Some network file systems have no locks; the work is worth more than its lock.
@@ -135,10 +135,10 @@ def take(path: Path) -> int:
 
 
 def is_taken(path: Path) -> bool:
-    """Says whether some process holds a lock; where nobody can know, yes.
+    """Says whether some process holds a lock; where that cannot be known, yes.
 
     Args:
-        path: A log; nobody holds one that is missing.
+        path: A log; one that is missing is not held.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY)

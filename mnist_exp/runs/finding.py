@@ -141,7 +141,6 @@ def choose_run(text: str, runs_dir: Path) -> Path:
         text: `latest` (the completed training that was started last, those in sweeps and experiments
             included), `best` (the one of highest validation accuracy, the later of equals), a run's
             directory, or its name in `runs_dir`.
-        runs_dir: Where runs are made.
 
     Returns:
         The run's directory.
@@ -158,7 +157,7 @@ def choose_run(text: str, runs_dir: Path) -> Path:
         for place in (path, runs_dir / text):
             if place.exists():
                 return _only_run(place)
-    except (OSError, RuntimeError, ValueError) as error:  # too long a name, nobody's home folder
+    except (OSError, RuntimeError, ValueError) as error:  # too long a name, no such user's home folder
         problem = getattr(error, "strerror", None) or str(error)
         raise ConfigError(f"run: {shortened(text)}: {problem.rstrip('.')}.", _ACCEPTED) from error
     if has_magic(text):
@@ -167,26 +166,25 @@ def choose_run(text: str, runs_dir: Path) -> Path:
 
 
 def choose_stopped(text: str, runs_dir: Path) -> Path:
-    """Finds the run to go on with.
+    """Finds the run to resume.
 
     Args:
-        text: `latest` (the run that was begun last, of those that have not come to their end, are not
-            going on and are no part of a sweep), or a run's directory.
-        runs_dir: Where runs are made.
+        text: `latest` (the run that was begun last, of those that are not completed, not running
+            and no part of a sweep), or a run's directory.
 
     Raises:
         ConfigError: There is none.
     """
     if text != LATEST:
         return Path(text)
-    stopped = [run for run in _readable_runs(runs_dir) if _can_go_on(run)]
+    stopped = [run for run in _readable_runs(runs_dir) if _can_resume(run)]
     if not stopped:
-        hint = "Name one by its path; a sweep goes on by the command that began it."
+        hint = "Name one by its path; a sweep is resumed by the command that began it."
         raise ConfigError(f"resume: {runs_dir} holds no run that was stopped.", hint)
     return max(stopped, key=lambda run: run.manifest.started_at).path
 
 
-def _can_go_on(run: Run) -> bool:
+def _can_resume(run: Run) -> bool:
     manifest = run.manifest
     return (
         run.status in ("interrupted", "lost", "failed")
@@ -196,10 +194,7 @@ def _can_go_on(run: Run) -> bool:
 
 
 def read_finished(path: Path) -> tuple[Run, Config]:
-    """Reads a completed training or search, which may be anybody's.
-
-    Args:
-        path: The run's directory.
+    """Reads a completed training or search, of unknown origin.
 
     Returns:
         Its records and its configuration.
@@ -212,19 +207,19 @@ def read_finished(path: Path) -> tuple[Run, Config]:
     if run.summary is None:
         raise ConfigError(
             f"run: {path} is {run.status} (mode={run.manifest.mode}).",
-            f"A completed training or search is needed.{_way_on(run)}",
+            f"A completed training or search is needed.{_how_to_resume(run)}",
         )
     return run, parse_config(run, "run: ")
 
 
-def _way_on(run: Run) -> str:
-    """Says how a run that was stopped comes to its end."""
+def _how_to_resume(run: Run) -> str:
+    """Names the command that resumes a run that was stopped."""
     if run.manifest.mode == "verify" or run.status not in ("interrupted", "lost"):
         return ""
     tree: dict[str, Any] = {}
     with suppress(ConfigError):
         tree = read_tree(run.path)
-    return f" Go on with it: {resume_command(run.path, tree, run.manifest.folder, run.manifest.argv)}"
+    return f" Resume it: {resume_command(run.path, tree, run.manifest.folder, run.manifest.argv)}"
 
 
 def _choose_training(text: str, runs_dir: Path) -> Path:
@@ -255,7 +250,7 @@ def _images(run: Run) -> tuple[str, str | None]:
 
 
 def _completed_trainings(runs_dir: Path) -> Iterator[Run]:
-    """Yields the trainings in a folder that can be asked."""
+    """Yields the trainings in a folder that can predict."""
     for run in _readable_runs(runs_dir):
         if run.is_training and run.best_checkpoint_bytes is not None:
             yield run
@@ -296,8 +291,8 @@ def _hint(path: Path, runs_dir: Path) -> str:
     runs = {run.name: run for run in _runs_in(folder)}
     if not runs:
         return _ACCEPTED
-    answer = nearest(path.name, [*runs, LATEST, BEST])
-    if not answer.startswith("Did you mean"):
+    guess = nearest(path.name, [*runs, LATEST, BEST])
+    if not guess.startswith("Did you mean"):
         return f"Accepted: {LATEST}, {BEST}, or a run's directory such as {runs[max(runs)]}."
-    name = answer.partition('"')[2].partition('"')[0]
+    name = guess.partition('"')[2].partition('"')[0]
     return f'Did you mean "{runs.get(name, name)}"?'

@@ -1,4 +1,4 @@
-"""A run's directory as a stranger may have left it: files of bounded size, reached without links."""
+"""A run's directory, of unknown origin: files of bounded size, reached without links."""
 
 import fcntl
 import os
@@ -35,7 +35,6 @@ class DamagedRun(Exception):  # noqa: N818 - says what the run is, not that the 
     """A run's directory that cannot be believed.
 
     Args:
-        path: The directory.
         reason: Which file, and what is wrong with it.
     """
 
@@ -46,9 +45,6 @@ class DamagedRun(Exception):  # noqa: N818 - says what the run is, not that the 
 
 class RunFolder:
     """An open run directory; its files are named by their path in it, such as `checkpoints/best.keras`.
-
-    Args:
-        path: The directory.
 
     Raises:
         DamagedRun: It cannot be opened. So do all methods, with a file that is no plain file, too
@@ -75,7 +71,7 @@ class RunFolder:
     @contextmanager
     def open(self, name: str, max_bytes: int) -> Iterator[BinaryIO]:
         """Opens a file of this directory, not one that a link leads to."""
-        # A link is not followed, and a pipe that nobody writes to does not keep anyone waiting.
+        # A link is not followed, and a pipe without a writer must not block.
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
         try:
             with self._parent(name) as (parent, last):
@@ -97,7 +93,7 @@ class RunFolder:
 
     def read(self, name: str, max_bytes: int) -> bytes:
         """Reads a file, which may be growing, up to so many bytes."""
-        # In pieces: asked for more than there is, a file sets aside memory for all of it.
+        # In pieces: reading more than there is would allocate memory for all of it.
         pieces: list[bytes] = []
         num_bytes = 0
         with self.open(name, max_bytes) as file:
@@ -168,12 +164,12 @@ class RunFolder:
         return self._stat(name) is not None
 
     def is_locked(self, name: str) -> bool:
-        """Says whether some process holds the lock on a file, as `locks.is_taken` does for one's own."""
+        """Says whether some process holds the lock on a file, as `files.is_taken` does for one of its own."""
         if not self.has(name):
             return False
         with self.open(name, sys.maxsize) as file:
             try:
-                # Shared, so that two who ask at once do not take each other for a run.
+                # Shared, so that two tests at once do not take each other for a run.
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except OSError:
                 # Held; or a network file system without locks, which knows no better.

@@ -1,4 +1,4 @@
-"""What one run is asked to do, accepted and complete: by the command line, or as part of a sweep."""
+"""What one run is to do, accepted and complete: by the command line, or as part of a sweep."""
 
 import os
 from dataclasses import dataclass, field
@@ -41,7 +41,7 @@ class Job:
         place: Its place in a sweep; None for a run of its own.
         launcher: What lends a search the places of its trials: as composed, with Hydra's own node; None for
             processes on this machine.
-        is_repetition: Whether it does again what another run did, as `mode=verify` asks for.
+        is_repetition: Whether it does again what another run did, as for `mode=verify`.
     """
 
     config: Config
@@ -63,17 +63,17 @@ class Job:
 
     @property
     def can_be_resumed(self) -> bool:
-        """Whether `resume=` goes on with it; a sweep goes on as a whole, and a repetition begins anew."""
+        """Whether `resume=` accepts it: a sweep is resumed as a whole, and a repetition not at all."""
         return self.place is None and not self.is_repetition
 
     @property
     def is_extended(self) -> bool:
-        """Whether a search is gone on with under another budget."""
+        """Whether a search is resumed with another budget."""
         return any(override.lstrip("+").partition("=")[0] in SEARCH_BUDGET for override in self.overrides)
 
 
 def open_run(job: Job) -> writer.RunDirectory:
-    """Makes a job's directory and writes down what was asked for.
+    """Makes a job's directory and writes down what was requested.
 
     Raises:
         ConfigError: The folder cannot be written, or the given directory is in use.
@@ -112,15 +112,14 @@ def open_run(job: Job) -> writer.RunDirectory:
 
 
 def resumed_tree(run_path: Path, requested: dict[str, Any], typed: list[str]) -> dict[str, Any]:
-    """Reads a run's configuration to go on with it, other budgets included.
+    """Reads the configuration to resume a run with, other budgets included.
 
     Args:
-        run_path: The run's directory.
         requested: What was composed this time.
         typed: The overrides that this came from.
 
     Raises:
-        ConfigError: The run cannot be gone on with, or not with these overrides.
+        ConfigError: The run cannot be resumed, or not with these overrides.
     """
     run = Run(run_path)
     planned, tree = parse_config(run), run.config
@@ -131,7 +130,7 @@ def resumed_tree(run_path: Path, requested: dict[str, Any], typed: list[str]) ->
             _copy(key.split("."), requested, tree)
         elif key != "resume" and override != f"mode={planned.mode}":
             raise ConfigError(
-                f"{key}: {run_path} goes on with its own configuration; this cannot be changed.",
+                f"{key}: {run_path} is resumed with its own configuration; this cannot be changed.",
                 f"Accepted beside mode={planned.mode} resume=…: {', '.join(accepted)}.",
             )
     if tree["training"]["epochs"] < planned.training.epochs:

@@ -1,4 +1,4 @@
-"""Which finished runs are meant by `run=`, and whether several of them can speak as one."""
+"""Which finished runs are meant by `run=`, and whether several of them can predict as one."""
 
 from collections.abc import Sequence
 from glob import has_magic
@@ -12,20 +12,19 @@ from mnist_exp.runs.run import Run
 Member = tuple[Run, Config]
 
 
-def read_members(asked: str | Sequence[str], runs_dir: Path) -> list[Member]:
+def read_members(named: str | Sequence[str], runs_dir: Path) -> list[Member]:
     """Reads the runs that are meant: one, or several that differ.
 
     Args:
-        asked: What `choose_run` takes, a glob as `mode=compare` reads it, or a list of both.
-        runs_dir: Where runs are made.
+        named: What `choose_run` takes, a glob as `mode=compare` reads it, or a list of both.
 
     Returns:
-        Each with its configuration, in the order of what was asked.
+        Each with its configuration, in the order in which they were named.
 
     Raises:
         ConfigError: There is no such run, one is not finished, or one is named twice.
     """
-    words = [asked] if isinstance(asked, str) else asked
+    words = [named] if isinstance(named, str) else named
     paths = [path for word in words for path in _paths(word, runs_dir)]
     members = [read_finished(path) for path in paths]
     if len(members) > 1:
@@ -64,10 +63,9 @@ def _refuse_repetitions(runs: Sequence[Run]) -> None:
 
 
 def check_members(members: Sequence[Member], split: SplitName, has_other_data: bool) -> None:
-    """Makes sure that runs can be asked together.
+    """Makes sure that runs can predict together.
 
     Args:
-        members: The runs.
         split: Which part of the data they are scored on.
         has_other_data: Whether that is data of the command line's, not their own.
 

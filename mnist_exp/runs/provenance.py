@@ -196,7 +196,7 @@ def utc_now() -> str:
 
 @dataclass(frozen=True)
 class Moment:
-    """A moment, noted by the wall clock and by one that nobody can set.
+    """A moment, noted by the wall clock and by one that cannot be set.
 
     Attributes:
         utc: What the wall clock says, ISO 8601.
@@ -214,7 +214,6 @@ def as_begun(config: Config, manifest: Manifest) -> Config:
     """Pins what a run's configuration leaves to the machine: the engine and the number of threads.
 
     Args:
-        config: The run's.
         manifest: The run's; says what was used.
 
     Raises:
@@ -247,7 +246,8 @@ def check_can_be_longer(path: Path, config: Config, num_finished: int) -> None:
         ConfigError: Keras gave up the weights that its average was made of.
     """
     planned = read_config(path).training.epochs
-    if config.training.ema_momentum and num_finished == planned < config.training.epochs:
+    is_extended = num_finished == planned and planned < config.training.epochs
+    if config.training.ema_momentum and is_extended:
         raise ConfigError(
             f"training.epochs: {path} has averaged its weights for good after {planned} epochs.",
             "Leave training.epochs out: what is left to do is to score it.",
@@ -255,7 +255,7 @@ def check_can_be_longer(path: Path, config: Config, num_finished: int) -> None:
 
 
 def caveats(config: Config, planned: int, changes: Sequence[Change]) -> list[str]:
-    """Says why a run that is gone on with may differ from one that was never stopped.
+    """Says why a resumed run may differ from one that was never stopped.
 
     Args:
         config: With the number of epochs of now.

@@ -37,7 +37,7 @@ class EpochMetrics(Struct, frozen=True, kw_only=True):
 
 
 class Summary(Struct, frozen=True, kw_only=True):
-    """`summary.json`: what a finished run came to.
+    """`summary.json`: the result of a finished run.
 
     Attributes:
         test_accuracy: Accuracy of the best epoch's weights on the test images.
@@ -167,7 +167,7 @@ class SweepPlace(Struct, frozen=True, kw_only=True):
 
 
 class ResumeRecord(Struct, frozen=True, kw_only=True):
-    """One time that a training was gone on with.
+    """One time that a training was resumed.
 
     Attributes:
         at: When, UTC.

@@ -1,4 +1,4 @@
-"""One run, read from its directory, which may be anybody's: what it was, how it ended, what it came to."""
+"""One run, read from its directory, of unknown origin: what was run, how it ended, its result."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -47,13 +47,13 @@ __all__ = ["DamagedRun", "Run", "RunStatus", "read_run"]
 
 
 @dataclass(frozen=True, eq=False)
-class Predictions:
-    """A network's choices: two bytes an image, so that those of a thousand runs can be kept.
+class PredictedClasses:
+    """The classes that a network predicts: two bytes an image, so that a thousand runs' can be kept.
 
     Attributes:
         labels: True classes, uint8 (N,).
         predicted: The most probable classes, uint8 (N,).
-        num_classes: Number of classes that it chose from.
+        num_classes: Number of classes to choose from.
     """
 
     labels: NDArray[np.uint8]
@@ -62,13 +62,13 @@ class Predictions:
 
     @property
     def correct(self) -> NDArray[np.bool_]:
-        """Whether each choice is right (N,)."""
+        """Whether each prediction is right (N,)."""
         return self.labels == self.predicted
 
 
 @dataclass(frozen=True, eq=False)
-class Answers(Predictions):
-    """A network's choices and what they came from.
+class Predictions(PredictedClasses):
+    """Predicted classes and the probabilities that they are the largest of.
 
     Attributes:
         probabilities: float32 (N, C).
@@ -122,14 +122,14 @@ class Run:
 
     @cached_property
     def summary(self) -> Summary | None:
-        """What it came to; a `SearchSummary` with `mode=tune`; None unless a network was completed."""
+        """The result; a `SearchSummary` with `mode=tune`; None unless a network was completed."""
         if self.status != "completed" or self.manifest.mode not in ("train", "tune", "verify"):
             return None
         data = self.manifest.data
         if data is None or data.test_sha256 is None or not 1 <= data.num_test <= _MOST_IMAGES:
-            raise self.damaged(folder.MANIFEST, "completed, and it does not say on which test images")
+            raise self.damaged(folder.MANIFEST, "completed, but it does not name its test images")
         if not (0 <= data.num_train < _MOST and 0 <= data.num_validation < _MOST):
-            raise self.damaged(folder.MANIFEST, "its numbers of images are none")
+            raise self.damaged(folder.MANIFEST, "its numbers of images are out of range")
         kind = SearchSummary if self.manifest.mode == "tune" else Summary
         summary = self._read_json(folder.SUMMARY, kind, _MAX_SUMMARY_BYTES)
         if problem := _find_impossible(summary):
@@ -160,7 +160,7 @@ class Run:
 
     @property
     def result(self) -> Summary:
-        """What a completed run came to."""
+        """The result of a completed run."""
         assert self.summary is not None
         return self.summary
 
@@ -170,10 +170,10 @@ class Run:
         return self.result.val_accuracy is not None and self.data.split_sha256 is None
 
     @cached_property
-    def predictions(self) -> Predictions | None:
-        """What it said of the test images; see `read_answers`."""
-        found = self.read_answers()
-        return None if found is None else Predictions(found.labels, found.predicted, found.num_classes)
+    def predicted_classes(self) -> PredictedClasses | None:
+        """Of the test images; see `read_predictions`."""
+        found = self.read_predictions()
+        return None if found is None else PredictedClasses(found.labels, found.predicted, found.num_classes)
 
     @cached_property
     def arrays(self) -> Mapping[str, Arrays]:
@@ -181,8 +181,9 @@ class Run:
         with RunFolder(self.path) as files:
             names = [name for name in (BEST, LAST) if files.size_of(name) is not None]
         found: dict[str, Arrays] = {name: self.read_weights(name) for name in names}
-        if (answers := self.read_answers()) is not None:
-            found[folder.PREDICTIONS] = {"probabilities": answers.probabilities, "labels": answers.labels}
+        own = self.read_predictions()
+        if own is not None:
+            found[folder.PREDICTIONS] = {"probabilities": own.probabilities, "labels": own.labels}
         return found
 
     def has(self, name: str) -> bool:
@@ -190,8 +191,8 @@ class Run:
         with RunFolder(self.path) as files:
             return files.has(name)
 
-    def read_answers(self) -> Answers | None:
-        """Reads what a completed run said of the test images; None without a `predictions.npz`.
+    def read_predictions(self) -> Predictions | None:
+        """Reads a completed run's predictions for the test images; None without a `predictions.npz`.
 
         Arrays, manifest and summary tell of the same test; else the file counts as damaged.
         """
@@ -204,12 +205,12 @@ class Run:
                 raise self.damaged(folder.PREDICTIONS, str(error)) from error
         probabilities = arrays["probabilities"]
         predicted = probabilities.argmax(axis=1).astype(np.uint8)
-        found = Answers(arrays["labels"], predicted, probabilities.shape[1], probabilities)
+        found = Predictions(arrays["labels"], predicted, probabilities.shape[1], probabilities)
         if problem := self._find_problem(found):
             raise self.damaged(folder.PREDICTIONS, problem)
         return found
 
-    def _find_problem(self, found: Answers) -> str:
+    def _find_problem(self, found: Predictions) -> str:
         """Says why these are no predictions, or not those that manifest and summary tell of."""
         count, num_classes = found.probabilities.shape
         if count != len(found.labels):
@@ -231,7 +232,7 @@ class Run:
         if not rows:
             raise self.damaged(folder.METRICS, "holds no epoch")
         if not all(0 <= row.epoch < _MOST for row in rows):
-            raise self.damaged(folder.METRICS, "an epoch that none can be")
+            raise self.damaged(folder.METRICS, "an epoch is out of range")
         return rows
 
     def read_trials(self) -> list[TrialRecord]:
@@ -240,7 +241,7 @@ class Run:
             return []
         trials = self._read_lines(folder.TRIALS, TrialRecord)
         if not all(0 <= trial.trial < _MOST for trial in trials):
-            raise self.damaged(folder.TRIALS, "a number of a trial that none can be")
+            raise self.damaged(folder.TRIALS, "a trial's number is out of range")
         return trials
 
     def read_overrides(self) -> list[str] | None:
@@ -297,9 +298,6 @@ class Run:
 def read_run(path: Path) -> Run:
     """Reads a run's directory; of a completed run, every file that a comparison needs is checked.
 
-    Args:
-        path: The directory.
-
     Raises:
         DamagedRun: A file is missing, damaged, too large or a link, or two contradict each other.
     """
@@ -312,7 +310,7 @@ def read_run(path: Path) -> Run:
 
 
 def _find_impossible(summary: Summary) -> str:
-    """Says which number no run can come to; empty where there is none."""
+    """Says which number no run can have; empty where there is none."""
     shares = [("test_accuracy", summary.test_accuracy), ("val_accuracy", summary.val_accuracy)]
     if isinstance(summary, SearchSummary):
         shares += [("winner_test_accuracies", share) for share in summary.winner_test_accuracies]
@@ -322,7 +320,7 @@ def _find_impossible(summary: Summary) -> str:
     for name in ("test_loss", "train_s", "seconds_per_epoch", "ms_per_image", "num_params", "epochs"):
         # No words about how large: a number may have thousands of digits.
         if not 0 <= getattr(summary, name) < _MOST:
-            return f"{name} is no size or duration"
+            return f"{name} is not a size or a duration"
     if not 1 <= summary.best_epoch <= max(summary.epochs, 1):
         return "best_epoch is none of the epochs"
     return ""
@@ -351,7 +349,7 @@ def _read_arrays(content: bytes) -> dict[str, NDArray[Any]]:
 
 @contextmanager
 def refused(prefix: str = "") -> Iterator[None]:
-    """Makes a damaged run an error of whoever named it.
+    """Makes a damaged run an error in the request that named it.
 
     Args:
         prefix: Of the message: `run: `, where that is the key that it was named by.
@@ -377,9 +375,6 @@ def read_tree(run_path: Path) -> dict[str, Any]:
 
 def read_config(run_path: Path) -> Config:
     """Reads the configuration that a run was started with.
-
-    Args:
-        run_path: The run's directory.
 
     Raises:
         ConfigError: Its `config.yaml` is missing, damaged, or not accepted any more.

@@ -132,7 +132,7 @@ class RunDirectory:
 
 
 def last_checkpoint(run_path: Path) -> Path:
-    """Names the file that a run's training can be gone on from."""
+    """Names the file that a run's training can be resumed from."""
     return run_path / LAST
 
 
@@ -214,7 +214,7 @@ def _adopt(given: Path) -> Path:
 
 
 def open_run(path: Path) -> RunDirectory:
-    """Opens a run's directory again, to go on with it.
+    """Opens a run's directory again, to resume it.
 
     Raises:
         ConfigError: It is no run's directory, or another process is at work in it.
@@ -225,7 +225,7 @@ def open_run(path: Path) -> RunDirectory:
             # What is written next would go where they lead.
             folder.refuse_links()
     except DamagedRun as error:
-        hint = "Name the directory of a run, such as the last lines of its output say."
+        hint = "Name a run's directory; the last lines of its output say which."
         raise ConfigError(f"resume: {path} is no run's directory: {error.reason}.", hint) from error
     try:
         return RunDirectory(path, manifest)
@@ -234,7 +234,7 @@ def open_run(path: Path) -> RunDirectory:
 
 
 def is_at_work(path: Path) -> bool:
-    """Says whether some process is at work in a run's directory; where nobody can know, yes."""
+    """Says whether some process is at work in a run's directory; where that cannot be known, yes."""
     return files.is_taken(path / LOG)
 
 
@@ -242,7 +242,7 @@ def is_at_work(path: Path) -> bool:
 def recorded(run: RunDirectory) -> Iterator[None]:
     """Keeps the manifest truthful: however the block ends, its status says so.
 
-    Where even that cannot be written, what ended the block is what the user hears of; a manifest that
+    Where even that cannot be written, what ended the block is what is reported; a manifest that
     says running, while no process is at work, tells the rest.
 
     Raises:

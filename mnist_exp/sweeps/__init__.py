@@ -1,1 +1,1 @@
-"""Many runs as one thing: planned, frozen, launched, watched, gone on with."""
+"""Many runs as one thing: planned, frozen, launched, watched, resumed."""

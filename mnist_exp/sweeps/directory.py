@@ -98,7 +98,7 @@ class SweepDirectory:
             return None
 
     def summary(self, job: SweepJob) -> Summary | None:
-        """Reads what a job came to; None unless it completed."""
+        """Reads a job's result; None unless it completed."""
         try:
             return Run(self.run_path(job)).summary
         except DamagedRun:
@@ -120,7 +120,7 @@ class SweepDirectory:
         path.rename(_free_place(kept, job.name))
 
     def reopen(self, job: SweepJob) -> None:
-        """Marks a job that is to be gone on with as interrupted: one that failed has not ended after all.
+        """Marks a job that is to be resumed as interrupted: one that failed has not ended after all.
 
         Raises:
             ConfigError: A process is still at work there.
@@ -171,7 +171,6 @@ def find_unfinished(sweep: SweepDirectory, rerun: str) -> list[SweepJob]:
     """Lists the jobs to run.
 
     Args:
-        sweep: Whose.
         rerun: `unfinished`, `failed` or `all`.
 
     Raises:
@@ -218,7 +217,7 @@ class Target:
         siblings = [path.parent.name for path in self.path.parent.glob("*/sweep.json")]
         hint = nearest(self.path.name, siblings) if siblings else ""
         return ConfigError(
-            f"sweep: there is no sweep in {self.path} to go on with.",
+            f"sweep: there is no sweep in {self.path} to resume.",
             f"{hint} To begin one, say what its jobs are, such as seed=0,1,2.".strip(),
         )
 

@@ -41,7 +41,7 @@ class JobEstimate:
     """What a job may take.
 
     Attributes:
-        seconds: Of its process; None where nobody can say.
+        seconds: Of its process; None where that is unknown.
         num_bytes: Of its directory.
         num_earlier: Number of earlier runs that this goes by; 0 for arithmetic.
     """
@@ -79,7 +79,7 @@ def estimate_jobs(configs: Sequence[Config], checked: Sequence[Checked], runs_di
 
 
 def total_seconds(estimates: Iterable[JobEstimate], jobs_at_once: int) -> float:
-    """Says how long jobs take, so many at once; those that nobody can say anything about take no time."""
+    """Says how long jobs take, so many at once; those of unknown length take no time."""
     seconds = [estimate.seconds or 0.0 for estimate in estimates]
     return _PROCESS_S + max(sum(seconds) / jobs_at_once, max(seconds, default=0.0))
 

@@ -79,7 +79,7 @@ def _read_typed(typed: Sequence[str]) -> dict[str, Override]:
         if override.is_sweep_override():
             _check_may_differ(override.get_key_element(), "")
         elif override.key_or_group == "resume" and override.value() is not None:
-            raise ConfigError("resume: a sweep is gone on with by its name.", "Set sweep to it instead.")
+            raise ConfigError("resume: a sweep is resumed by its name.", "Set sweep to it instead.")
     return {
         override.get_key_element(): override
         for override in overrides

@@ -86,7 +86,6 @@ def plan_sweep(
     Args:
         name: The sweep's.
         config: What Hydra composed for the sweep as a whole, with its own node.
-        request: What is asked of the sweep.
         argv: What was typed.
         check: Says of each job whether it can be begun; None to leave that open.
 
@@ -124,7 +123,6 @@ def plan_again(record: SweepRecord, check: Check) -> PlannedSweep:
     """Estimates what a frozen sweep costs.
 
     Args:
-        record: As frozen.
         check: Says of each job whether it can be begun.
 
     Raises:

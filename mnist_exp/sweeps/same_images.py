@@ -1,4 +1,4 @@
-"""Makes sure that a sweep goes on with the images that it began with."""
+"""Makes sure that a sweep is resumed with the images that it began with."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import chdir
@@ -18,10 +18,6 @@ _SPLITS: tuple[Split, ...] = ("train", "test")
 
 def check_same_images(sweep: SweepDirectory, jobs: Sequence[SweepJob]) -> None:
     """Compares the images that are found now with those of completed jobs.
-
-    Args:
-        sweep: Whose.
-        jobs: What is to run.
 
     Raises:
         ConfigError: They are others.

@@ -40,8 +40,6 @@ def render_plan(planned: PlannedSweep, request: SweepRequest, jobs_at_once: int)
     """Shows what a sweep would do, without having done anything.
 
     Args:
-        planned: The sweep.
-        request: What is asked of it.
         jobs_at_once: How many jobs would run at the same time.
     """
     record = planned.record
@@ -97,7 +95,9 @@ def _render_jobs(planned: PlannedSweep) -> RenderableType:
     jobs = planned.record.jobs
     keys = short_keys([job.varied for job in jobs])
     fits = _width(jobs, keys) <= _ROOM
-    headings = [one_line(key) for key in keys.values()] if fits else ["what varies"] if keys else []
+    headings = [one_line(key) for key in keys.values()]
+    if keys and not fits:
+        headings = ["what varies"]
     epochs = () if _EPOCHS in keys and fits else ("epochs",)
     table = columns("job", *headings, "parameters", *epochs, "time", num_left=0)
     for column in table.columns[1 : len(headings) + 1]:
@@ -188,7 +188,7 @@ def _basis(estimates: Sequence[JobEstimate]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class RunningJob:
-    """One job that is going on.
+    """One job that is running.
 
     Attributes:
         number: Its number in the sweep.
@@ -216,7 +216,7 @@ class SweepStatus:
         num_interrupted: Stopped before their end.
         elapsed_s: Seconds since the launch began.
         left_s: Seconds that it may still take; None when unknown.
-        running: The jobs that are going on.
+        running: The jobs that are running.
     """
 
     num_jobs: int

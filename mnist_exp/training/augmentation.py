@@ -97,7 +97,7 @@ def shift(key: tf.Tensor, images: tf.Tensor, max_pixels: int) -> tf.Tensor:
 
 
 def warp(key: tf.Tensor, images: tf.Tensor, config: AffineConfig) -> tf.Tensor:
-    """Rotates, scales, shears, moves and, where asked to, bends each image, by bilinear sampling.
+    """Rotates, scales, shears, moves and, where configured, bends each image, by bilinear sampling.
 
     Args:
         key: uint32 scalar.
@@ -210,7 +210,6 @@ def draw_shares(key: tf.Tensor, quantiles: tf.Tensor, batch_size: int | tf.Tenso
     Args:
         key: uint32 scalar.
         quantiles: From `share_quantiles`.
-        batch_size: B.
     """
     places = randomness.uniform(key, (batch_size,), high=float(NUM_QUANTILES))
     return tf.gather(quantiles, tf.cast(places, tf.int32))

@@ -21,7 +21,7 @@ from mnist_exp.data.dataset import LabelledImages
 from mnist_exp.errors import ConfigError
 from mnist_exp.training import randomness
 from mnist_exp.training.engine import forgotten_gradients
-from mnist_exp.training.model import STATISTICS_STREAM, ExperimentModel, resident, shuffle
+from mnist_exp.training.model import ExperimentModel, resident, shuffle
 
 BATCH_SIZE = 1000
 """Number of images whose statistics are taken at once."""
@@ -62,7 +62,7 @@ class BatchStatistics:
         batches = tf.reshape(order, (self._num_batches, self._batch_size))
 
         def step(number: tf.Tensor) -> tuple[tf.Tensor]:
-            batch_key = randomness.derive(randomness.derive(key, STATISTICS_STREAM), number)
+            batch_key = randomness.derive(randomness.derive(key, randomness.STATISTICS_STREAM), number)
             pixels = self.model.augmented(tf.gather(images, batches[number]), batch_key)
             past = tf.cast(number, tf.float32) / tf.cast(number + 1, tf.float32)
             with _momentum(normalisations(self.model.network), past):
@@ -75,11 +75,13 @@ class BatchStatistics:
 
 def _traced(model: ExperimentModel, data: LabelledImages) -> tuple[BatchStatistics, float]:
     """Gives what takes a model's statistics, and the seconds that tracing took; 0.0 where that was done."""
-    if model.statistics is not None and model.statistics.data is data:
-        return model.statistics, 0.0
+    traced = model.traced_statistics
+    if isinstance(traced, BatchStatistics) and traced.data is data:
+        return traced, 0.0
     started = time.perf_counter()
-    model.statistics = BatchStatistics(model, data)
-    return model.statistics, time.perf_counter() - started
+    traced = BatchStatistics(model, data)
+    model.traced_statistics = traced
+    return traced, time.perf_counter() - started
 
 
 def normalisations(network: keras.Sequential) -> list[keras.layers.BatchNormalization]:
@@ -115,7 +117,7 @@ class AveragedWeights(keras.callbacks.Callback):
     Args:
         model: Compiled with an optimizer that averages.
         data: The images that it is trained on.
-        goes_on: Whether the network has averaged weights already, from a checkpoint.
+        is_resumed: Whether the network has averaged weights already, from a checkpoint.
 
     Attributes:
         raw_statistics: The moving statistics that belong to the raw weights, float32 bytes of each
@@ -123,10 +125,10 @@ class AveragedWeights(keras.callbacks.Callback):
         compile_s: Seconds that tracing took; 0.0 where that was done for the same model and data.
     """
 
-    def __init__(self, model: ExperimentModel, data: LabelledImages, goes_on: bool) -> None:
+    def __init__(self, model: ExperimentModel, data: LabelledImages, is_resumed: bool) -> None:
         super().__init__()
         self.raw_statistics: list[bytes] = []
-        self._is_in_model, self._epoch = goes_on, 0
+        self._is_in_model, self._epoch = is_resumed, 0
         self._variables = [
             variable
             for layer in normalisations(model.network)
@@ -151,17 +153,17 @@ class AveragedWeights(keras.callbacks.Callback):
 
     def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Puts the averaged weights in the network, which has been trained for an epoch."""
-        self._put_in()
+        self._swap_in()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Does so where nothing was validated; after the last epoch, for good."""
-        self._put_in()
+        self._swap_in()
         if epoch == self.params["epochs"] - 1:
             # Keras ends a training by taking over what it holds for the averages.
             for variable, average in self._pairs():
                 average.assign(variable)
 
-    def _put_in(self) -> None:
+    def _swap_in(self) -> None:
         if self._is_in_model:
             return
         self._swap()

@@ -55,7 +55,6 @@ class BestWeights(BestEpoch):
     """Keeps the best weights in memory.
 
     Args:
-        network: The plain network that is trained.
         monitor: As for `BestEpoch`.
         direction: As for `BestEpoch`.
 
@@ -78,7 +77,6 @@ class BestCheckpoint(BestEpoch):
 
     Args:
         run: Where it is kept.
-        network: The plain network that is trained.
         monitor: As for `BestEpoch`.
         direction: As for `BestEpoch`.
     """
@@ -105,7 +103,6 @@ class LayerSeeds(keras.callbacks.Callback):
     Keras does not save their state, so that a resumed run would draw other numbers.
 
     Args:
-        seed: Of the run.
         states: From `ExperimentModel.seed_states`.
     """
 
@@ -125,7 +122,6 @@ class StepLearningRates(keras.callbacks.Callback):
 
     Args:
         learning_rates: Gives them; None leaves the optimizer's alone.
-        steps_per_epoch: Number of steps an epoch.
     """
 
     def __init__(self, learning_rates: LearningRates, steps_per_epoch: int) -> None:
@@ -168,7 +164,6 @@ class StopOnCollapse(keras.callbacks.Callback):
 
     Args:
         recorder: Has the rows of earlier epochs; put it after this.
-        num_classes: Number of labels.
     """
 
     def __init__(self, recorder: "EpochRecorder", num_classes: int) -> None:
@@ -267,7 +262,7 @@ class SaveState(keras.callbacks.Callback):
             compile_s=self.compile_s,
             best_epoch=best.best_epoch,
             best_value=best.best_value if math.isfinite(best.best_value) else None,
-            watchers={type(watcher).__name__: _seen_by(watcher) for watcher in self.watchers},
+            watchers={type(watcher).__name__: _remembered_by(watcher) for watcher in self.watchers},
             has_ended=self.model.stop_training,
         )
         self.keep(state)
@@ -300,7 +295,7 @@ class RestoreState(keras.callbacks.Callback):
                 setattr(watcher, name, value)
 
 
-def _seen_by(watcher: keras.callbacks.Callback) -> dict[str, Remembered]:
+def _remembered_by(watcher: keras.callbacks.Callback) -> dict[str, Remembered]:
     """Reads what a callback that watches a metric has to remember from one epoch to the next."""
     remembered = ("best", "wait", "best_epoch", "stopped_epoch", "cooldown_counter", "raw_statistics")
     return {name: getattr(watcher, name) for name in remembered if hasattr(watcher, name)}

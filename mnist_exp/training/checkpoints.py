@@ -1,4 +1,4 @@
-"""`last.keras`: a plain Keras model, with everything that a training needs to go on from it.
+"""`last.keras`: a plain Keras model, with everything that resuming a training needs.
 
 Weights and the optimizer's state are Keras' part of the file. What Keras does not keep, such as the
 best value so far and how long early stopping has waited, is one more entry of the same archive: a
@@ -73,7 +73,7 @@ def write_checkpoint(path: Path, network: "keras.Sequential", state: TrainingSta
 
 
 class Checkpoint(NamedTuple):
-    """A file to go on from.
+    """A file to resume from.
 
     Attributes:
         path: From `write_checkpoint`.
@@ -102,14 +102,14 @@ def read_checkpoint(path: Path) -> Checkpoint | None:
     except FileNotFoundError:
         return None
     except KeyError as error:
-        hint = "It can be scored (mode=evaluate), not gone on with."
+        hint = "It can be scored (mode=evaluate), but not resumed."
         raise ConfigError(f"resume: {path} holds weights only.", hint) from error
     except (*READING_ERRORS, msgspec.DecodeError) as error:
         raise ConfigError(f"resume: {path} cannot be read: {error}.") from error
 
 
 def _opened(path: Path) -> BinaryIO:
-    """Opens a file of a run, which may be anybody's, without following a link or waiting for a pipe."""
+    """Opens a file of a run of unknown origin, without following a link or waiting for a pipe."""
     return os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb")
 
 
@@ -118,7 +118,6 @@ def load_best(path: Path, network: "keras.Sequential") -> None:
 
     Args:
         path: Of `best.keras`.
-        network: The one that was trained.
     """
     with warnings.catch_warnings():
         # The file is for use: it holds no state of the optimizer.

@@ -10,7 +10,6 @@ def start_fresh(seed: int, threads: int) -> None:
     """Sets every random generator, and forgets what an earlier run in this process left.
 
     Args:
-        seed: Of the run.
         threads: Number of threads of one operation; 0 uses every core.
 
     Raises:
@@ -24,7 +23,7 @@ def start_fresh(seed: int, threads: int) -> None:
 def set_threads(threads: int) -> None:
     """Sets how many threads one operation gets; to be called before TensorFlow computes anything.
 
-    Keras has its own defaults from then on, whoever imported it and set others.
+    Keras has its own defaults from then on, also where another package set others.
 
     Args:
         threads: Their number; 0 uses every core.

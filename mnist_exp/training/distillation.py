@@ -1,4 +1,4 @@
-"""A student that learns from a teacher's answers, not from labels alone.
+"""A student that learns from a teacher's probabilities, not from labels alone.
 
 Hinton, Vinyals and Dean 2015, "Distilling the knowledge in a neural network". Teacher and student are
 shown the same image, changed in the same way (Beyer et al. 2022, "Knowledge distillation: A good teacher
@@ -35,20 +35,20 @@ class Teacher:
         return tf.stop_gradient(pixels)
 
 
-def distillation_loss(said: tf.Tensor, taught: tf.Tensor, temperature: tf.Tensor) -> tf.Tensor:
+def distillation_loss(predicted: tf.Tensor, taught: tf.Tensor, temperature: tf.Tensor) -> tf.Tensor:
     """Computes how far a student is from its teacher: T² KL(teacher, student), both softened.
 
     T² makes up for gradients that shrink by it, so that one weight serves every temperature.
 
     Args:
-        said: The student's probabilities, float32 (B, C).
+        predicted: The student's probabilities, float32 (B, C).
         taught: The teacher's, float32 (B, C).
         temperature: T, a float32 scalar; above 1 the less likely classes count for more.
 
     Returns:
         The mean over the batch, a float32 scalar.
     """
-    student, teacher = (tf.nn.log_softmax(_logarithm(each) / temperature) for each in (said, taught))
+    student, teacher = (tf.nn.log_softmax(_logarithm(each) / temperature) for each in (predicted, taught))
     divergence = tf.reduce_sum(tf.exp(teacher) * (teacher - student), axis=-1)
     return tf.square(temperature) * tf.reduce_mean(divergence)
 

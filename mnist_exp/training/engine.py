@@ -64,9 +64,6 @@ def forgotten_gradients() -> Iterator[None]:
             del gradient_registry._registry[name]
 
 
-__all__ = ["EVALUATION_BATCH_SIZE", "EpochModel", "ExperimentModel", "Feed", "choose_engine"]
-
-
 def choose_engine(
     requested: Engine, layers: Sequence[keras.Layer], device: str, num_steps: int
 ) -> EngineRecord:

@@ -26,15 +26,15 @@ from mnist_exp.training.callbacks import (
 from mnist_exp.training.checkpoints import Checkpoint, TrainingState, restore
 from mnist_exp.training.device import device_name
 from mnist_exp.training.distillation import Teacher
-from mnist_exp.training.engine import EpochModel, ExperimentModel, choose_engine
-from mnist_exp.training.model import Feed
+from mnist_exp.training.engine import EpochModel, choose_engine
+from mnist_exp.training.model import ExperimentModel, Feed
 from mnist_exp.training.networks import EVALUATION_BATCH_SIZE
 from mnist_exp.training.optimizers import LearningRates, build_optimizer, learning_rates
 
 
 @dataclass(frozen=True)
 class Fit:
-    """What training came to, beyond the rows that it reported.
+    """The result of a training, beside the rows that it reported.
 
     Attributes:
         best_epoch: 1-based.
@@ -53,13 +53,13 @@ def pick_engine(
     """Chooses how a configuration's epochs are executed; see `choose_engine`.
 
     Args:
-        config: The run's.
         network: Built.
-        num_images: Number of training images.
-        teacher: Who is learnt from; None for nobody.
+        teacher: Learnt from; None for none.
     """
     num_steps = config.training.epochs * _steps_per_epoch(config, num_images)
-    layers = [*network.layers, *(teacher.layers if teacher else [])]
+    layers = list(network.layers)
+    if teacher is not None:
+        layers += teacher.layers
     return choose_engine(config.training.engine, layers, device_name(), num_steps)
 
 
@@ -73,11 +73,8 @@ def build_model(
     """Builds what is trained around a network: augmentation, objective and optimizer.
 
     Args:
-        config: The run's.
         network: Built; shares its weights with the result.
-        engine: As chosen.
-        num_images: Number of training images.
-        teacher: Who is learnt from; None for nobody.
+        teacher: Learnt from; None for none.
 
     Raises:
         ConfigError: Keras refuses a value.
@@ -137,7 +134,6 @@ def fit(
     """Trains a model, reporting metrics after each epoch.
 
     Args:
-        config: The run's.
         model: From `build_model`.
         training: The images to train on.
         validation: The images to choose the best epoch by; None for none.
@@ -198,7 +194,7 @@ def _prepare(
         compile_s += model.keep_validation(validation)
     averaging: list[AveragedWeights] = []
     if config.training.ema_momentum:
-        averaging = [AveragedWeights(model, training, goes_on=earlier is not None)]
+        averaging = [AveragedWeights(model, training, is_resumed=earlier is not None)]
         compile_s += averaging[0].compile_s
     if earlier is not None:
         restore(earlier, model.network)

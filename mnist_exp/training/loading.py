@@ -1,4 +1,4 @@
-"""Loads the network of a finished run, from a file that may be anybody's."""
+"""Loads the network of a finished run, from a file of unknown origin."""
 
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -74,7 +74,7 @@ def start_as(run: Run, config: Config) -> int:
 
 
 def check_fit(network: keras.Model, shape: Sequence[int], class_names: Sequence[str], name: str) -> None:
-    """Makes sure that a network can be asked about such images.
+    """Makes sure that a network takes such images.
 
     Args:
         network: From `load_network`.
@@ -112,7 +112,7 @@ def read_weights(path: Path) -> bytes:
 
 @contextmanager
 def _copied(content: bytes) -> Iterator[Path]:
-    """Gives what was checked as a file of one's own, which nobody changes in between."""
+    """Gives what was checked as a file of this process, which cannot change in between."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, Path(BEST).name)
         path.write_bytes(content)

@@ -7,7 +7,7 @@ new graph.
 
 from functools import lru_cache
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import keras
 import numpy as np
@@ -20,12 +20,6 @@ from mnist_exp.training.augmentation import Augmentation
 from mnist_exp.training.distillation import Teacher, distillation_loss
 from mnist_exp.training.optimizers import LearningRates
 from mnist_exp.training.preprocessing import layers_behind
-
-if TYPE_CHECKING:
-    from mnist_exp.training.averaging import BatchStatistics
-
-# Streams of random numbers of a step: 0 is the augmentation's, 1 upwards the layers', below 0 other uses.
-MIXUP_STREAM, STATISTICS_STREAM = -1, -2
 
 
 class Resident(NamedTuple):
@@ -53,9 +47,7 @@ def shuffle(seed: int, epoch: int, num_images: int) -> npt.NDArray[np.int32]:
     """Orders the training images for one epoch.
 
     Args:
-        seed: Of the run.
         epoch: 0 for the first.
-        num_images: Number of training images.
 
     Returns:
         A permutation of 0 … num_images - 1, a function of the arguments alone.
@@ -67,9 +59,7 @@ def batches_of(data: LabelledImages, batch_size: int, seed: int, first_epoch: in
     """Gives, batch by batch and without end, what `EpochModel` trains on: for stock `fit`.
 
     Args:
-        data: To train on.
         batch_size: Number of images a step; each epoch's last batch takes what remains.
-        seed: Of the run.
         first_epoch: 0 for the first.
     """
     images, labels = resident(data)
@@ -152,11 +142,12 @@ class ExperimentModel(keras.Model):
             (Szegedy et al. 2016). Validation and test losses are plain cross-entropy.
         mixup_alpha: Mixes training images in pairs, see `mnist_exp.training.augmentation`; 0 mixes none.
         learning_rates: Gives each step's rate; None leaves the optimizer's alone.
-        teacher: Who is learnt from, beside the labels; None for nobody.
+        teacher: Learnt from, beside the labels; None for none.
         teaching: The teacher's share of the objective, and the temperature.
 
     Attributes:
-        statistics: What `mnist_exp.training.averaging` has traced for this model; None before.
+        traced_statistics: Kept here by `mnist_exp.training.averaging`, so that it lasts as long as the
+            model; None before.
     """
 
     def __init__(
@@ -177,7 +168,7 @@ class ExperimentModel(keras.Model):
         self.augmentation = augmentation
         self.label_smoothing, self.mixup_alpha = label_smoothing, mixup_alpha
         self.learning_rates: LearningRates = learning_rates or (lambda first, count: None)
-        self.statistics: BatchStatistics | None = None
+        self.traced_statistics: object | None = None
         # A `Teacher` is no layer: Keras must not take its weights for some of this model's.
         self.teacher, self.teaching = teacher, teaching
         # What the student was shown in the step that is traced; no list, which Keras would keep track of.
@@ -224,7 +215,7 @@ class ExperimentModel(keras.Model):
 
     def _shares(self, batch: tf.Tensor) -> tf.Tensor:
         """Draws how much of itself each of a batch keeps in this step: the same for images and targets."""
-        key = randomness.derive(self.step_key(), MIXUP_STREAM)
+        key = randomness.derive(self.step_key(), randomness.MIXUP_STREAM)
         return augmentation.draw_shares(key, self._numbers.mixup_shares, keras.ops.shape(batch)[0])
 
     def compute_loss(
@@ -236,7 +227,7 @@ class ExperimentModel(keras.Model):
         training: bool = True,
     ) -> tf.Tensor:
         """Computes the objective: mixed, smoothed, taught and regularised in training, else cross-entropy."""
-        is_plain = self.teacher is None and self.label_smoothing == self.mixup_alpha == 0
+        is_plain = self.teacher is None and not self.label_smoothing and not self.mixup_alpha
         if not training or is_plain:
             return super().compute_loss(x, y, y_pred, sample_weight, training)
         num_classes, smoothing = y_pred.shape[-1], self._numbers.label_smoothing
@@ -247,19 +238,18 @@ class ExperimentModel(keras.Model):
         objective = keras.losses.CategoricalCrossentropy()(targets, y_pred)
         return tf.add_n([self._taught(objective, y_pred), *self.losses])
 
-    def _taught(self, by_labels: tf.Tensor, said: tf.Tensor) -> tf.Tensor:
+    def _taught(self, by_labels: tf.Tensor, predicted: tf.Tensor) -> tf.Tensor:
         """Puts the teacher's share of the objective beside that of the labels."""
         if self.teacher is None:
             return by_labels
         taught, self._shown.pixels = self.teacher.probabilities(self._shown.pixels), None
         weight, temperature = tf.unstack(tf.cast(self._numbers.teaching, tf.float32))
-        return (1.0 - weight) * by_labels + weight * distillation_loss(said, taught, temperature)
+        return (1.0 - weight) * by_labels + weight * distillation_loss(predicted, taught, temperature)
 
     def prepare(self, data: LabelledImages, batch_size: int, first_epoch: int = 0) -> Feed:
         """Makes ready for `fit`; call it after `compile`.
 
         Args:
-            data: To train on.
             batch_size: Number of images a step; each epoch's last batch takes what remains.
             first_epoch: 0 for the first.
         """

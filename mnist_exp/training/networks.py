@@ -27,9 +27,7 @@ def build_network(
     """Builds a network with fresh weights, a function of Keras' global seed.
 
     Args:
-        config: The `model` node.
         image_shape: Height and width.
-        num_classes: Number of labels.
         preprocessing: `data.preprocessing`: what stands in front of the layers.
 
     Returns:

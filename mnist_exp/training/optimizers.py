@@ -27,10 +27,8 @@ def learning_rates(
     """Computes the learning rates of successive steps, as Keras' schedules define them.
 
     Args:
-        config: The `schedule` node.
         learning_rate: The optimizer's own, which the schedule starts from or rises to.
         num_steps_total: Number of steps that the schedule spans.
-        steps_per_epoch: Number of steps an epoch.
         first: The first step wanted; 0 is the first of the run.
         count: Number of steps wanted.
 
@@ -68,7 +66,6 @@ def build_optimizer(
     shrinking them costs accuracy and regularises nothing.
 
     Args:
-        config: The `optimizer` node.
         ema_momentum: Momentum of the moving average of the weights; 0 keeps none.
         network: Built; what will be trained.
 

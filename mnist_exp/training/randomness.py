@@ -18,6 +18,9 @@ import tensorflow as tf
 Shape = tuple[int | tf.Tensor, ...]
 """As `keras.ops.shape` gives it: integers, and scalar tensors where a size is not known yet."""
 
+# Streams of random numbers of a step: 0 is the augmentation's, 1 upwards the layers', below 0 other uses.
+MIXUP_STREAM, STATISTICS_STREAM = -1, -2
+
 _UINT32_PER_UNIT = 2.0**32
 
 
@@ -68,7 +71,6 @@ def uniform(key: tf.Tensor, shape: Shape, low: float = 0.0, high: float = 1.0) -
 
     Args:
         key: uint32 scalar; the same key gives the same numbers.
-        shape: Shape of the result.
         low: Smallest value.
         high: Upper bound.
     """

@@ -23,7 +23,8 @@ from mnist_exp.runs.records import EngineRecord
 from mnist_exp.training import fitting
 from mnist_exp.training.device import start_fresh
 from mnist_exp.training.distillation import Teacher
-from mnist_exp.training.engine import EpochModel, ExperimentModel
+from mnist_exp.training.engine import EpochModel
+from mnist_exp.training.model import ExperimentModel
 from mnist_exp.training.networks import build_network
 from mnist_exp.training.preprocessing import prepare_training
 from mnist_exp.training.randomness import drawn_rate, rate_of
@@ -54,7 +55,6 @@ class ImageStore:
 
         Args:
             config: Which, and how it is split.
-            progress: Told about a download.
 
         Raises:
             ConfigError: It cannot be had.
@@ -79,8 +79,8 @@ class ModelStore:
 
     A graph is the same where only these differ: seed, learning rate and schedule, epochs, early
     stopping, monitor, and numbers that are above zero in both: weight decay, label smoothing, mixup, the
-    rates of dropout and noise; or what a teacher's answers weigh. What a used model trains to is, bit for
-    bit, what a fresh one does.
+    rates of dropout and noise; or the weight of a teacher's probabilities. What a used model trains to
+    is, bit for bit, what a fresh one does.
 
     Args:
         capacity: Number of models kept; the one unused for longest goes first.
@@ -105,11 +105,9 @@ class ModelStore:
         """Gives a model with fresh weights; the one given before must not be in use any more.
 
         Args:
-            config: The run's.
             data: To train on; another object of the same content is other data.
             image_shape: Height and width.
-            num_classes: Number of labels.
-            teacher: Who is learnt from; None for nobody.
+            teacher: Learnt from; None for none.
 
         Returns:
             The model, and the engine that was chosen.

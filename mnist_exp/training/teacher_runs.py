@@ -45,7 +45,7 @@ def _read(name: str) -> tuple[Run, Config]:
         if not path.is_dir():
             raise ConfigError(f"{name} does not exist.", "Accepted: a finished run's directory.")
         return read_finished(path)
-    except (OSError, RuntimeError, ValueError) as error:  # too long a name, nobody's home folder
+    except (OSError, RuntimeError, ValueError) as error:  # too long a name, no such user's home folder
         raise ConfigError(f"{TEACHER_KEY}: {name[:80]}: {error}.") from error
     except ConfigError as error:
         raise ConfigError(f"{TEACHER_KEY}: {error.message.removeprefix('run: ')}", error.hint) from error

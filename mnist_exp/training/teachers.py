@@ -1,4 +1,4 @@
-"""A teacher's network: loaded from a finished run, as carefully as any stranger's."""
+"""A teacher's network: loaded from a finished run, as carefully as any file of unknown origin."""
 
 import functools
 import hashlib
@@ -53,8 +53,7 @@ def describe_again(
     """Says who taught a run, now that the test images may be looked at.
 
     Args:
-        earlier: What was known before; the answer where the teacher is gone by now.
-        config: The run's.
+        earlier: What was known before; returned where the teacher is gone by now.
         seen: The images that it trained and validated on.
         test: The test images, as they are in the file.
     """
@@ -94,8 +93,8 @@ def _layers(network: keras.Model, config: Config) -> list[keras.Layer]:
     """Lists a network's own layers; the student's images have been through what stands in front."""
     layers = network.layers if isinstance(network, keras.Sequential) else [network]
     fronts = [layer for layer in layers if is_front(layer)]
-    is_as_said = len(fronts) == (config.data.preprocessing != "none") and fronts == layers[: len(fronts)]
-    if not is_as_said:
+    num_expected = 0 if config.data.preprocessing == "none" else 1
+    if len(fronts) != num_expected or fronts != layers[:num_expected]:
         raise ConfigError(
             f"{TEACHER_KEY}: best.keras of {config.training.teacher.run} is not what its config.yaml says."
         )
@@ -115,20 +114,19 @@ def _notice(run: Run, seen: TrainingData, is_known: bool) -> str | None:
     return None
 
 
-def describe_teacher(teacher: TeacherRecord | None, asked: TeacherConfig) -> str:
-    """Says who teaches, and how much that counts; empty for nobody."""
+def describe_teacher(teacher: TeacherRecord | None, config: TeacherConfig) -> str:
+    """Names the teacher and what it counts; empty without one."""
     if teacher is None:
         return ""
-    return f"{teacher.run_id}, weight {asked.weight:g}, temperature {asked.temperature:g}"
+    return f"{teacher.run_id}, weight {config.weight:g}, temperature {config.temperature:g}"
 
 
 def check_same_teacher(path: Path, was: TeacherRecord | None, now: TeacherRecord | None) -> None:
-    """Makes sure that a run goes on with the teacher that it began with.
+    """Makes sure that a run is resumed with the teacher that it began with.
 
     Args:
-        path: The run's directory.
         was: What its manifest says; None where it had not come that far.
-        now: Who is there.
+        now: The teacher found now.
 
     Raises:
         ConfigError: Its `best.keras` is another one.

@@ -1,4 +1,4 @@
-"""What a search came to: candidates side by side, the winner, its test accuracy, its file, its pictures."""
+"""The result of a search: candidates side by side, the winner, its test accuracy, its file, its pictures."""
 
 import statistics
 from collections.abc import Sequence
@@ -51,12 +51,9 @@ def conclude(
         search: What was searched.
         source: Where the test images are read from, now.
         data: What trials saw.
-        files: The search's.
-        run: Where everything goes.
         stage: The search's trials.
         confirmations: The candidates' trainings on fresh seeds.
-        terminal: Where the report is shown.
-        resume: The command that goes on with it.
+        resume: The command that resumes it.
         next_commands: Commands to suggest.
 
     Returns:

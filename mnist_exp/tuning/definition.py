@@ -1,4 +1,4 @@
-"""A search as it was asked for, frozen: the same for the chief, its workers, and after a resume."""
+"""A search as it was requested, frozen: the same for the chief, its workers, and after a resume."""
 
 import functools
 from collections.abc import Callable, Iterable, Mapping
@@ -96,7 +96,6 @@ def freeze(
 
     Args:
         composed: The job's configuration.
-        space: What is searched.
         compose: Composes the configuration from overrides.
         overrides: What was typed.
         choices: Group to the option that was composed; Hydra's own groups are left out.
@@ -157,7 +156,6 @@ def experiment_yaml(blueprint: Blueprint, values: Mapping[str, Any], title_lines
     Of the data it has the option and what differs from it: another `data=` still means other images.
 
     Args:
-        blueprint: What the trial was made from.
         values: By the names of the search space, active ones only.
         title_lines: What the file says about itself.
 
@@ -215,11 +213,11 @@ def _compose_options(
         try:
             composed = compose([*others, f"{group}={option}"])
         except Exception as error:  # Hydra's errors have no class in common.
-            answer = explain_hydra(error, overrides)
-            problem = answer.message.removeprefix(f"{group}: ")
-            if problem == answer.message:
+            refusal = explain_hydra(error, overrides)
+            problem = refusal.message.removeprefix(f"{group}: ")
+            if problem == refusal.message:
                 problem = f"{option} does not go with what was typed: {problem}"
-            raise ConfigError(f"search_space.{dimension.key}: {problem}", answer.hint) from error
+            raise ConfigError(f"search_space.{dimension.key}: {problem}", refusal.hint) from error
         nodes[option] = OmegaConf.to_container(composed[group], resolve=False)
     return nodes
 

@@ -65,7 +65,7 @@ class SearchPlan:
         seed: The run's seed.
         run_path: The run's directory as the user would type it.
         preprocessing: What is done to the images first; "none" for nothing.
-        teacher: Who is learnt from; empty for nobody.
+        teacher: Learnt from; empty for none.
     """
 
     tuner_name: str
@@ -90,21 +90,23 @@ def render_search_plan(plan: SearchPlan) -> RenderableType:
     data = plan.data
     counts = f"{data.num_train:,} train, {data.num_validation:,} validation"
     test = f"the {data.num_test:,} test images" if data.num_test else "the test images"
-    fixed = [("fixed" if number == 0 else "", one_line(text)) for number, text in enumerate(plan.fixed)]
-    facts = render_facts(
-        *fixed,
+    facts: list[tuple[str, str | Text]] = []
+    for number, text in enumerate(plan.fixed):
+        facts.append(("fixed" if number == 0 else "", one_line(text)))
+    facts += [
         ("looking for", f"the {objective_words(plan.objective)}; a trial's score is that of its best epoch"),
         ("trial", _describe_trial(plan)),
         ("budget", one_line(plan.budget)),
         ("at once", f"{plural(plan.workers, 'trial')}, {plural(plan.threads, 'thread')} each"),
         ("data", f"{one_line(data.name)}: {counts}; {test} are not looked at before the search is over"),
         ("", Text(one_line(data.source), style="bright_black")),
-        *([("preprocessing", plan.preprocessing)] if plan.preprocessing != "none" else []),
-        *([("teacher", one_line(plan.teacher))] if plan.teacher else []),
-        ("seed", str(plan.seed)),
-        ("run", Text(plan.run_path, style="cyan")),
-    )
-    return Group(_render_dimensions(plan), facts, Text())
+    ]
+    if plan.preprocessing != "none":
+        facts.append(("preprocessing", plan.preprocessing))
+    if plan.teacher:
+        facts.append(("teacher", one_line(plan.teacher)))
+    facts += [("seed", str(plan.seed)), ("run", Text(plan.run_path, style="cyan"))]
+    return Group(_render_dimensions(plan), render_facts(*facts), Text())
 
 
 def _describe_trial(plan: SearchPlan) -> str:
@@ -138,7 +140,6 @@ def render_trial(
     """Shows a trial that ended as one line, cropped where the screen is narrower.
 
     Args:
-        record: The trial.
         objective: The metric that is searched for.
         best_trial: Number of the best trial so far, this one included; null before the first score.
         num_finished: Number of trials that ended, this one included.
@@ -170,7 +171,6 @@ def render_confirmation(record: ConfirmationRecord, objective: str) -> Renderabl
     """Shows a confirmation training that ended as one line.
 
     Args:
-        record: The training.
         objective: The metric that was searched for.
     """
     name = f"confirming {candidate_name(record.candidate)} on seed {record.seed}"
@@ -184,7 +184,7 @@ def render_confirmation(record: ConfirmationRecord, objective: str) -> Renderabl
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunningTrial:
-    """One training that is going on.
+    """One training that is running.
 
     Attributes:
         trial: The trial's number; None for a training that belongs to no trial.
@@ -216,7 +216,7 @@ class SearchStatus:
         elapsed_s: Seconds since the search began.
         left_s: Seconds that it may still take; None when unknown.
         best: The best trial; None before the first score.
-        running: The trainings that are going on.
+        running: The trainings that are running.
     """
 
     num_finished: int

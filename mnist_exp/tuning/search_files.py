@@ -24,11 +24,7 @@ _COLUMNS = ("trial", "status", "score", "epochs", "best_epoch", "num_params", "d
 
 
 class SearchFiles:
-    """A search's own files.
-
-    Args:
-        path: The run's directory.
-    """
+    """A search's own files."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

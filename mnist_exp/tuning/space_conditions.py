@@ -161,7 +161,6 @@ def requirements(dimension: Dimension, parents: Mapping[str, Dimension]) -> Regi
     """Says which values others must have for a dimension to be chosen.
 
     Args:
-        dimension: The dimension.
         parents: Every dimension that a condition can name.
 
     Returns:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from mnist_exp.errors import nearest
+from mnist_exp.errors import ConfigError, nearest
 from mnist_exp.tuning.dimensions import read_dimension, refuse, written
 
 _MOST_ENTRIES = 100
@@ -54,12 +54,17 @@ def length_values(entries: Entries, name: str) -> list[int]:
     values: list[int] = []
     for fields in entries[name]:
         possible = read_dimension(name, name, fields, None).possible_values()
-        for value in possible if possible is not None and len(possible) < 10 * _MOST_ENTRIES else [None]:
+        if possible is None or len(possible) >= 10 * _MOST_ENTRIES:
+            raise _refuse_length(name, "its range")
+        for value in possible:
             if type(value) is not int or not 0 <= value <= _MOST_ENTRIES:
-                came = "its range" if value is None else written(value)
-                raise refuse(name, f"got {came}; a length is a whole number from 0 to {_MOST_ENTRIES}.")
+                raise _refuse_length(name, written(value))
             values.append(value)
     return values
+
+
+def _refuse_length(name: str, came: str) -> ConfigError:
+    return refuse(name, f"got {came}; a length is a whole number from 0 to {_MOST_ENTRIES}.")
 
 
 def _find_lengths(entries: Entries) -> dict[str, str]:

@@ -61,7 +61,7 @@ ROUNDS: dict[str, dict[str, str]] = {
 """What the full round of a file asks for."""
 
 NOTHING = "nothing"
-IDENTICAL = "nothing: gone on with, bit-identical"
+IDENTICAL = "nothing: resumed, bit-identical"
 REFUSED = "nothing: read whole, or refused in a line"
 
 FAULTS = (
@@ -81,7 +81,7 @@ FAULTS = (
         "SIGKILL of a sweep",
         "test_sweep_faults",
         ("killed_at_random", "outlive_a_killed"),
-        "nothing: the same command goes on, bit-identical",
+        "nothing: the same command resumes it, bit-identical",
     ),
     Fault(
         "SIGINT, SIGTERM, SIGHUP",

@@ -91,7 +91,7 @@ def test_other_images_and_what_was_left_out_stand_apart(tmp_path: Path) -> None:
     assert "not to be ranked with the first: other training images (" in text
     words = " ".join(text.split())
     assert words.count("loss became nan") == 5 and "and 2 more" in words
-    assert "its process ended without a word" in words
+    assert "its process ended without a message" in words
 
 
 def test_nothing_but_failed_runs_is_said_so(tmp_path: Path) -> None:

@@ -95,7 +95,7 @@ def test_without_predictions_nothing_is_drawn_image_by_image(tmp_path: Path) -> 
     assert set(figures) == {"learning_curves", "forest", "cost"} and len(notes) == 1
 
 
-def test_a_strangers_configuration_sends_nobody_to_a_network(
+def test_a_configuration_of_unknown_origin_reaches_no_network(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: Any) -> None:

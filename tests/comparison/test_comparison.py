@@ -153,7 +153,7 @@ def test_the_leader_is_chosen_on_validation_images_even_where_it_loses(tmp_path:
     (found,) = compare([tmp_path], CompareOptions(sort="test_accuracy")).sets
     assert found.leader == "bn_dnn" and [row.label for row in found.groups] == ["ann", "bn_dnn"]
     assert found.verdict.startswith("ann is better than bn_dnn by 8.00 points (95% ")
-    assert any("a choice made by that is a look" in note for note in found.notes)
+    assert any("choosing a run by that is a look" in note for note in found.notes)
 
 
 def test_choosing_on_test_images_never_leads(tmp_path: Path) -> None:
@@ -206,7 +206,7 @@ def test_what_is_not_compared_is_listed_with_its_reason(tmp_path: Path) -> None:
     assert {Path(row.run).name: (row.status, row.error) for row in found.left_out} == {
         "failed": ("failed", "loss became nan in epoch 3"),
         "stopped": ("interrupted", "stopped by SIGINT"),
-        "gone": ("lost", "its process ended without a word"),
+        "gone": ("lost", "its process ended without a message"),
         "damaged": ("damaged", "summary.json: Input data was truncated"),
         "elsewhere": ("completed", "mode=evaluate trains nothing"),
     }

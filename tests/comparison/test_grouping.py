@@ -165,7 +165,7 @@ def test_the_ledger_counts_looks_at_each_set_of_test_images(tmp_path: Path) -> N
     paths.append(make_run(tmp_path, "chosen", manifest=on_test, summary=result))
     paths.append(make_run(tmp_path, "apart", manifest={"data": data_record(test="other")}))
     first, second = count_looks(read(*paths))
-    assert "looked at 9 times by 4 runs; whoever picks" in first
+    assert "looked at 9 times by 4 runs; picking a run" in first
     assert second.endswith("looked at once by 1 run.")
 
 

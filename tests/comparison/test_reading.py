@@ -36,7 +36,7 @@ def change_json(path: Path, **changes: Any) -> None:
 def reason(path: Path) -> str:
     """Reads a run with all that a comparison looks at, and says what is wrong with it."""
     with pytest.raises(DamagedRun) as caught:
-        _ = read_run(path).predictions
+        _ = read_run(path).predicted_classes
     assert caught.value.path == path
     return caught.value.reason
 
@@ -48,11 +48,11 @@ def test_a_completed_run_is_read_whole(tmp_path: Path) -> None:
     assert run.config["optimizer"]["learning_rate"] == 0.01
     assert run.best_checkpoint_bytes == len(b"weights")
     assert [row.epoch for row in run.read_metrics()] == [1, 2, 3, 4, 5]
-    predictions = run.predictions
+    predictions = run.predicted_classes
     assert predictions is not None and run.summary is not None
     assert predictions.correct.mean() == pytest.approx(run.summary.test_accuracy)
     assert predictions.labels.tolist() == make_labels(1000).tolist()
-    assert run.predictions is predictions
+    assert run.predicted_classes is predictions
 
 
 def test_a_run_without_predictions_or_checkpoint_is_still_a_run(tmp_path: Path) -> None:
@@ -60,7 +60,7 @@ def test_a_run_without_predictions_or_checkpoint_is_still_a_run(tmp_path: Path) 
     (path / "predictions.npz").unlink()
     (path / "checkpoints" / "best.keras").unlink()
     run = read_run(path)
-    assert run.predictions is None and run.best_checkpoint_bytes is None
+    assert run.predicted_classes is None and run.best_checkpoint_bytes is None
 
 
 @pytest.mark.parametrize("status", ["failed", "interrupted"])
@@ -308,10 +308,10 @@ def test_probabilities_are_those_of_the_bytes_that_were_checked(tmp_path: Path) 
     """A file that is exchanged after a look is looked at again, and refused."""
     path = make_run(tmp_path, "ann")
     run = read_run(path)
-    assert run.predictions is not None
+    assert run.predicted_classes is not None
     write_predictions(path, probabilities=GOOD, labels=make_labels(1000))
     with pytest.raises(DamagedRun, match=r"predictions\.npz: an accuracy of"):
-        run.read_answers()
+        run.read_predictions()
 
 
 @pytest.mark.parametrize("name", ["best.keras", "last.keras"])
@@ -328,7 +328,7 @@ def test_compressed_predictions_are_as_good(tmp_path: Path) -> None:
     path = make_run(tmp_path, "ann")
     with np.load(path / "predictions.npz") as stored:
         np.savez_compressed(path / "predictions.npz", **stored)
-    assert read_run(path).predictions is not None
+    assert read_run(path).predicted_classes is not None
 
 
 def test_a_search_is_read_and_is_no_training(tmp_path: Path) -> None:
@@ -372,7 +372,7 @@ def test_whatever_bytes_are_in_a_file_the_answer_is_a_run_or_a_reason(tmp_path: 
         try:
             run = read_run(path)
             assert isinstance(run, Run)
-            _ = run.is_training and run.predictions
+            _ = run.is_training and run.predicted_classes
         except DamagedRun as error:
             assert error.reason
         (path / name).write_bytes(whole[name])

@@ -1,4 +1,4 @@
-"""Digits as anybody might bring them: written on paper, photographed, scanned, drawn on a screen."""
+"""Digits as a user might bring them: written on paper, photographed, scanned, drawn on a screen."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -14,7 +14,7 @@ import pytest
 from mnist_exp.errors import ConfigError
 from mnist_exp.evaluation.framing import DIGITS
 from mnist_exp.evaluation.pictures import read_pictures
-from mnist_exp.evaluation.records import EnsembleEvaluation
+from mnist_exp.evaluation.results import EnsembleEvaluation
 from mnist_exp.modes import evaluate
 from mnist_exp.report.terminal import Terminal
 from mnist_exp.runs.run import read_run
@@ -22,8 +22,8 @@ from mnist_exp.training.loading import load_network
 from mnist_exp.training.networks import predict_probabilities
 from tests.comparison.run_makers import edited, make_unfinished
 from tests.conftest import Run
-from tests.evaluation.asking import ask_evaluate, ask_predict, data_node, evaluate_tree
 from tests.evaluation.drawings import bundled_digits, save
+from tests.evaluation.modes import data_node, evaluate_tree, run_evaluate, run_predict
 
 pytestmark = pytest.mark.slow
 
@@ -46,8 +46,10 @@ def listed(paths: list[Path]) -> list[str]:
     return [str(path) for path in paths]
 
 
-def ask(asked: Any, runs_dir: Path, *typed: str, **changes: Any) -> tuple[str, Path, EnsembleEvaluation]:
-    text, folder = ask_evaluate(asked, runs_dir, *typed, **{**QUICK, **changes})
+def evaluate_runs(
+    runs: Any, runs_dir: Path, *typed: str, **changes: Any
+) -> tuple[str, Path, EnsembleEvaluation]:
+    text, folder = run_evaluate(runs, runs_dir, *typed, **{**QUICK, **changes})
     record = msgspec.json.decode((folder / "evaluation.json").read_bytes(), type=EnsembleEvaluation)
     return text, folder, record
 
@@ -59,7 +61,7 @@ def probabilities(folder: Path) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def evaluated(runs: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Any:
-    return ask(listed(runs), tmp_path_factory.mktemp("mean"), evaluate={"robustness_images": 20})
+    return evaluate_runs(listed(runs), tmp_path_factory.mktemp("mean"), evaluate={"robustness_images": 20})
 
 
 def test_probabilities_are_averaged_and_scored(runs: list[Path], evaluated: Any) -> None:
@@ -102,14 +104,14 @@ def test_a_glob_means_the_same_as_a_list(runs: list[Path], evaluated: Any, tmp_p
     folder = tmp_path / "runs"
     for number, run in enumerate(runs):
         shutil.copytree(run, folder / str(number))
-    _, found, record = ask(f"{folder}/*", tmp_path)
+    _, found, record = evaluate_runs(f"{folder}/*", tmp_path)
     assert [each.run for each in record.members] == listed([folder / name for name in "012"])
     np.testing.assert_array_equal(probabilities(found), probabilities(evaluated[1]))
 
 
 def test_what_members_were_trained_on_is_said(runs: list[Path], tmp_path: Path) -> None:
     # The third one had no validation images: it was trained on those of the first two.
-    text, _, record = ask(listed(runs[:1] + runs[2:]), tmp_path, split="validation")
+    text, _, record = evaluate_runs(listed(runs[:1] + runs[2:]), tmp_path, split="validation")
     assert [each.num_trained_on for each in record.members] == [0, 500] and record.num_trained_on == 500
     assert "all of these images were trained on" in text
 
@@ -147,7 +149,7 @@ def test_what_cannot_be_averaged_is_refused(words: str, runs: list[Path], tmp_pa
     other = REFUSED[words](runs[1 if "twice" not in words else 0], tmp_path)
     tree = evaluate_tree(listed([runs[0], other]), tmp_path / "out", **QUICK)
     with pytest.raises(ConfigError) as caught:
-        evaluate.answer(evaluate.accept(tree, []), Terminal(), None)
+        evaluate.run(evaluate.accept(tree, []), Terminal(), None)
     assert caught.value.message.startswith("run: ") and words in caught.value.message
     assert "\n" not in str(caught.value) and not (tmp_path / "out").exists()
 
@@ -155,7 +157,7 @@ def test_what_cannot_be_averaged_is_refused(words: str, runs: list[Path], tmp_pa
 def test_data_of_ones_own_need_not_be_the_members(runs: list[Path], tmp_path: Path) -> None:
     other = other_images(runs[1], tmp_path)
     sample = data_node("sample")
-    _, _, record = ask(listed([runs[0], other]), tmp_path, "data=sample", data=sample)
+    _, _, record = evaluate_runs(listed([runs[0], other]), tmp_path, "data=sample", data=sample)
     assert record.same_as_run.is_identical is None and record.num_images == 1000
 
 
@@ -165,7 +167,9 @@ def test_a_member_whose_result_does_not_come_out_again_is_named_before_one_that_
     folders = [tmp_path / name for name in ("one", "two")]
     untold = other_images(runs[0], folders[0])
     changed = edited(runs[1], folders[1], "summary.json", lambda tree: tree.update(test_loss=0.1))
-    _, _, record = ask(listed([untold, changed]), tmp_path / "out", "data=sample", data=data_node("sample"))
+    _, _, record = evaluate_runs(
+        listed([untold, changed]), tmp_path / "out", "data=sample", data=data_node("sample")
+    )
     assert [each.same_as_run.is_identical for each in record.members] == [None, False]
     assert record.same_as_run.is_identical is False
     assert record.same_as_run.sentence.startswith(f"{runs[1].name}: ")
@@ -174,8 +178,8 @@ def test_a_member_whose_result_does_not_come_out_again_is_named_before_one_that_
 def test_the_command_takes_lists_and_says_what_is_wrong_in_one_line(
     runs: list[Path], run_command: Run, tmp_path: Path
 ) -> None:
-    for asked in (f"[{runs[0]},{runs[0]}]", f"{tmp_path}/none*", "[]"):
-        result = run_command("mode=evaluate", f"run={asked}", cwd=tmp_path)
+    for named in (f"[{runs[0]},{runs[0]}]", f"{tmp_path}/none*", "[]"):
+        result = run_command("mode=evaluate", f"run={named}", cwd=tmp_path)
         assert result.returncode == 2 and result.stderr.startswith("mnist-exp: run: ")
         assert result.stderr.count("\n") == 1
     assert not list(tmp_path.iterdir())
@@ -183,7 +187,7 @@ def test_the_command_takes_lists_and_says_what_is_wrong_in_one_line(
 
 def test_pictures_are_answered_by_the_mean_too(runs: list[Path], tmp_path: Path) -> None:
     paths = [save(image, tmp_path / f"{number}.png") for number, image in enumerate(bundled_digits(5)[0])]
-    text, folder = ask_predict(listed(runs), tmp_path / "out", [str(path) for path in paths])
+    text, folder = run_predict(listed(runs), tmp_path / "out", [str(path) for path in paths])
     assert "_predict_ensemble_" in folder.name and all(str(run) in "".join(text.split()) for run in runs)
     seen = np.stack([picture.image for picture in read_pictures(paths, 28, DIGITS, 0)[0]])
     said = [predict_probabilities(load_network(read_run(run)), seen) for run in runs]
@@ -197,5 +201,5 @@ def test_pictures_are_answered_by_the_mean_too(runs: list[Path], tmp_path: Path)
 def test_pictures_are_not_answered_by_runs_of_other_classes(runs: list[Path], tmp_path: Path) -> None:
     other = other_classes(runs[1], tmp_path)
     with pytest.raises(ConfigError, match="knows other classes than"):
-        ask_predict(listed([runs[0], other]), tmp_path / "out", str(tmp_path))
+        run_predict(listed([runs[0], other]), tmp_path / "out", str(tmp_path))
     assert not (tmp_path / "out").exists()

@@ -15,10 +15,10 @@ import yaml
 
 from mnist_exp.data.dataset import SAMPLE_PATH
 from mnist_exp.errors import ConfigError
-from mnist_exp.evaluation.records import Evaluation
+from mnist_exp.evaluation.results import Evaluation
 from mnist_exp.modes import evaluate
 from tests.conftest import FinishedRun
-from tests.evaluation.asking import ask_evaluate, data_node, evaluate_tree
+from tests.evaluation.modes import data_node, evaluate_tree, run_evaluate
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def change_yaml(path: Path, **changes: Any) -> None:
 @pytest.fixture(scope="module")
 def evaluated(finished_run: FinishedRun, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
     """The finished run, evaluated once on its own test images."""
-    return ask_evaluate(finished_run.path, tmp_path_factory.mktemp("evaluated"))
+    return run_evaluate(finished_run.path, tmp_path_factory.mktemp("evaluated"))
 
 
 def test_the_same_data_gives_the_same_bits(finished_run: FinishedRun, evaluated: tuple[str, Path]) -> None:
@@ -82,7 +82,7 @@ def test_everything_is_written_and_adds_up(evaluated: tuple[str, Path]) -> None:
 
 
 def test_validation_images_are_the_runs_own(finished_run: FinishedRun, tmp_path: Path) -> None:
-    text, folder = ask_evaluate(finished_run.path, tmp_path, split="validation", **QUICK)
+    text, folder = run_evaluate(finished_run.path, tmp_path, split="validation", **QUICK)
     found, summary = read(folder), json.loads((finished_run.path / "summary.json").read_text())
     assert found.accuracy == pytest.approx(summary["val_accuracy"], abs=1e-9) and found.num_images == 500
     assert found.same_as_run.is_identical is True and "looked at" not in text
@@ -90,7 +90,7 @@ def test_validation_images_are_the_runs_own(finished_run: FinishedRun, tmp_path:
 
 
 def test_training_images_have_no_number_to_compare_with(finished_run: FinishedRun, tmp_path: Path) -> None:
-    _, folder = ask_evaluate(finished_run.path, tmp_path, split="train", **QUICK)
+    _, folder = run_evaluate(finished_run.path, tmp_path, split="train", **QUICK)
     found = read(folder)
     assert (found.num_images, found.same_as_run.is_identical) == (3500, None)
 
@@ -109,7 +109,7 @@ def test_other_data_is_scored_and_named_as_such(finished_run: FinishedRun, tmp_p
     path = str(swapped_sample(tmp_path / "other.npz"))
     node = data_node("mnist") | {"path": path}
     for typed in (("data=mnist", f"data.path={path}"), (f"data.path={path}",)):
-        text, folder = ask_evaluate(finished_run.path, tmp_path, *typed, data=node, **QUICK)
+        text, folder = run_evaluate(finished_run.path, tmp_path, *typed, data=node, **QUICK)
         found = read(folder)
         assert found.data == ("mnist" if len(typed) == 2 else "sample") and found.num_images == 1000
         assert found.same_as_run.is_identical is None
@@ -119,7 +119,7 @@ def test_other_data_is_scored_and_named_as_such(finished_run: FinishedRun, tmp_p
 def test_the_command_lines_data_does_not_count_unless_typed(
     finished_run: FinishedRun, tmp_path: Path
 ) -> None:
-    _, folder = ask_evaluate(finished_run.path, tmp_path, data=data_node("fashion_mnist"), **QUICK)
+    _, folder = run_evaluate(finished_run.path, tmp_path, data=data_node("fashion_mnist"), **QUICK)
     assert read(folder).data == "sample"
 
 
@@ -131,7 +131,7 @@ def test_images_that_were_trained_on_are_counted(
     finished_run: FinishedRun, tmp_path: Path, split: str, changes: dict[str, Any], count: int | None
 ) -> None:
     node = data_node("sample") | changes
-    text, folder = ask_evaluate(finished_run.path, tmp_path, "data=sample", split=split, data=node, **QUICK)
+    text, folder = run_evaluate(finished_run.path, tmp_path, "data=sample", split=split, data=node, **QUICK)
     found = read(folder)
     if count is None:
         # Of another choice of 500 in 4,000, an eighth or so was set apart in the run too.
@@ -147,7 +147,7 @@ def test_it_is_not_known_what_was_trained_on_where_the_images_are_gone(
     manifest = json.loads((own_copy / "manifest.json").read_text())
     manifest["data"]["train_sha256"] = "0" * 64
     (own_copy / "manifest.json").write_text(json.dumps(manifest))
-    assert read(ask_evaluate(own_copy, tmp_path, **QUICK)[1]).num_trained_on is None
+    assert read(run_evaluate(own_copy, tmp_path, **QUICK)[1]).num_trained_on is None
 
 
 def test_a_changed_result_is_not_called_identical(own_copy: Path, tmp_path: Path) -> None:
@@ -155,14 +155,14 @@ def test_a_changed_result_is_not_called_identical(own_copy: Path, tmp_path: Path
         probabilities, labels = arrays["probabilities"].copy(), arrays["labels"]
     probabilities[0, 0] = np.nextafter(probabilities[0, 0], np.float32(2))
     np.savez(own_copy / "predictions.npz", probabilities=probabilities, labels=labels)
-    _, folder = ask_evaluate(own_copy, tmp_path, **QUICK)
+    _, folder = run_evaluate(own_copy, tmp_path, **QUICK)
     assert read(folder).same_as_run.is_identical is False
     assert "probabilities differ by up to" in read(folder).same_as_run.sentence
     manifest = json.loads((own_copy / "manifest.json").read_text())
     manifest["versions"]["keras"] = "3.0.0"
     manifest["environment"]["variables"] = {"ONEDNN_MAX_CPU_ISA": "SSE41"}
     (own_copy / "manifest.json").write_text(json.dumps(manifest))
-    sentence = read(ask_evaluate(own_copy, tmp_path, **QUICK)[1]).same_as_run.sentence
+    sentence = read(run_evaluate(own_copy, tmp_path, **QUICK)[1]).same_as_run.sentence
     assert "keras 3.0.0 then" in sentence and "ONEDNN_MAX_CPU_ISA SSE41 then, unset now" in sentence
 
 
@@ -172,10 +172,10 @@ def test_images_that_the_network_does_not_take_are_refused(finished_run: Finishe
     np.savez(tmp_path / "small.npz", **content)
     node = data_node("mnist") | {"path": str(tmp_path / "small.npz")}
     with pytest.raises(ConfigError, match="20 × 20 pixels; the run's network takes 28 × 28"):
-        ask_evaluate(finished_run.path, tmp_path, "data=mnist", data=node)
+        run_evaluate(finished_run.path, tmp_path, "data=mnist", data=node)
     node = data_node("mnist") | {"class_names": [str(label) for label in range(12)], "path": str(SAMPLE_PATH)}
     with pytest.raises(ConfigError, match="12 classes; the run's network knows 10"):
-        ask_evaluate(finished_run.path, tmp_path, "data=mnist", data=node)
+        run_evaluate(finished_run.path, tmp_path, "data=mnist", data=node)
     assert not list(tmp_path.glob("*_evaluate_*"))
 
 
@@ -185,7 +185,7 @@ def test_a_checkpoint_that_cannot_be_believed_is_refused(own_copy: Path, tmp_pat
 
     def refusal() -> str:
         with pytest.raises(ConfigError) as refused:
-            ask_evaluate(own_copy, tmp_path, **QUICK)
+            run_evaluate(own_copy, tmp_path, **QUICK)
         return str(refused.value)
 
     checkpoint.write_bytes(b"weights")
@@ -216,13 +216,13 @@ def test_a_network_that_holds_code_is_refused(own_copy: Path, tmp_path: Path) ->
     network = keras.Sequential([keras.layers.Input((28, 28)), keras.layers.Lambda(lambda pixels: pixels)])
     network.save(own_copy / "checkpoints" / "best.keras")
     with pytest.raises(ConfigError, match="Lambda"):
-        ask_evaluate(own_copy, tmp_path, **QUICK)
+        run_evaluate(own_copy, tmp_path, **QUICK)
 
 
 def test_a_split_that_is_not_there_is_refused(own_copy: Path, tmp_path: Path) -> None:
     change_yaml(own_copy / "config.yaml", validation=0)
     with pytest.raises(ConfigError, match=r"split: validation was asked for"):
-        ask_evaluate(own_copy, tmp_path, split="validation")
+        run_evaluate(own_copy, tmp_path, split="validation")
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""`mode=predict` as a whole: digits of anybody's, shown to a real run's network."""
+"""`mode=predict` as a whole: pictures of digits, shown to a real run's network."""
 
 import csv
 import json
@@ -22,8 +22,8 @@ from mnist_exp.statistics import accuracy
 from mnist_exp.training.loading import load_network
 from mnist_exp.training.networks import predict_probabilities
 from tests.conftest import FinishedRun
-from tests.evaluation.asking import ask_predict, newest
 from tests.evaluation.drawings import WAYS, bundled_digits, enlarged, save
+from tests.evaluation.modes import newest, run_predict
 
 COUNT = 100
 # Two or three digits of a hundred lie at the edge between two classes, and may fall to either side.
@@ -41,7 +41,9 @@ def network(finished_run: FinishedRun) -> keras.Model:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("way", WAYS)
-def test_anybodys_digits_are_read_as_well_as_mnists(network: keras.Model, tmp_path: Path, way: str) -> None:
+def test_pictures_of_digits_are_read_as_well_as_mnists(
+    network: keras.Model, tmp_path: Path, way: str
+) -> None:
     images, labels = bundled_digits(COUNT)
     generator = np.random.default_rng(7)
     paths = []
@@ -64,7 +66,7 @@ def save_digits(folder: Path, count: int) -> Path:
 
 
 def test_what_the_network_saw_is_shown_and_written(finished_run: FinishedRun, tmp_path: Path) -> None:
-    text, folder = ask_predict(finished_run.path, tmp_path, str(save_digits(tmp_path / "in", 8)))
+    text, folder = run_predict(finished_run.path, tmp_path, str(save_digits(tmp_path / "in", 8)))
     assert "_predict_ann_" in folder.name and (folder / "plots" / "predictions.png").is_file()
     rows = read_rows(folder)
     assert [Path(row["file"]).name for row in rows] == sorted(
@@ -82,7 +84,7 @@ def test_several_digits_on_a_picture_are_called_so(finished_run: FinishedRun, tm
     images, _ = bundled_digits(4)
     folder = save_digits(tmp_path / "in", 2)
     save(1 - np.concatenate([enlarged(image, 4) for image in images], axis=1), folder / "row.png")
-    text, output_dir = ask_predict(finished_run.path, tmp_path, str(folder))
+    text, output_dir = run_predict(finished_run.path, tmp_path, str(folder))
     flags = {Path(row["file"]).name: row["shows_several"] for row in read_rows(output_dir)}
     assert flags.pop("row.png") == "true" and set(flags.values()) == {"false"}
     assert "1 image seems to show several things, and is read as one:" in " ".join(text.split())
@@ -91,7 +93,7 @@ def test_several_digits_on_a_picture_are_called_so(finished_run: FinishedRun, tm
 def test_many_pictures_are_listed_and_drawn_on_several_figures(
     finished_run: FinishedRun, tmp_path: Path
 ) -> None:
-    text, folder = ask_predict(finished_run.path, tmp_path, [str(save_digits(tmp_path / "in", 50))])
+    text, folder = run_predict(finished_run.path, tmp_path, [str(save_digits(tmp_path / "in", 50))])
     assert len(read_rows(folder)) == 50 and "8 more in predictions.csv" in text
     assert sorted(path.stem for path in (folder / "plots").iterdir()) == [
         "predictions", "predictions_2", "predictions_3", "predictions_4",
@@ -104,7 +106,7 @@ def test_what_cannot_be_read_is_named_and_skipped(finished_run: FinishedRun, tmp
     Image.new("L", (50, 50), 200).save(digits / "blank.png")
     Image.new("1", (9000, 9000)).save(digits / "huge.png")
     with pytest.raises(RunError, match=r"3 of 6 could not be read: .*blank\.png") as failed:
-        ask_predict(finished_run.path, tmp_path, str(digits))
+        run_predict(finished_run.path, tmp_path, str(digits))
     assert failed.value.exit_status == 1
     rows = read_rows(newest(tmp_path, "predict"))
     reasons = {Path(row["file"]).name: row["error"] for row in rows if row["error"]}
@@ -115,7 +117,7 @@ def test_what_cannot_be_read_is_named_and_skipped(finished_run: FinishedRun, tmp
 def test_where_nothing_can_be_read_the_run_failed(finished_run: FinishedRun, tmp_path: Path) -> None:
     (tmp_path / "=cmd\x1b[31m.png").write_text("hello")
     with pytest.raises(RunError, match="1 of 1 could not be read"):
-        ask_predict(finished_run.path, tmp_path, str(tmp_path / "*.png"))
+        run_predict(finished_run.path, tmp_path, str(tmp_path / "*.png"))
     folder = newest(tmp_path, "predict")
     assert "\x1b" not in (folder / "predictions.csv").read_text() and not list((folder / "plots").iterdir())
 
@@ -126,7 +128,7 @@ def test_a_run_on_clothes_answers_with_their_names(finished_run: FinishedRun, tm
     tree["data"] |= {"name": "fashion_mnist", "on_missing": "error"}
     tree["data"]["class_names"] = ["T-shirt", *[f"kind {number}" for number in range(8)], "Ankle boot"]
     (run / "config.yaml").write_text(yaml.safe_dump(tree))
-    text, folder = ask_predict(run, tmp_path, str(save_digits(tmp_path / "in", 6)))
+    text, folder = run_predict(run, tmp_path, str(save_digits(tmp_path / "in", 6)))
     known = set(tree["data"]["class_names"])
     assert {row[name] for row in read_rows(folder) for name in ("prediction", "second", "third")} <= known
     assert "kind" in text
@@ -155,7 +157,7 @@ def test_a_missing_picture_is_refused_before_anything_is_written(
     finished_run: FinishedRun, tmp_path: Path
 ) -> None:
     with pytest.raises(ConfigError, match="does not exist"):
-        ask_predict(finished_run.path, tmp_path, "nowhere.png")
+        run_predict(finished_run.path, tmp_path, "nowhere.png")
     assert not list(tmp_path.iterdir())
 
 
@@ -185,7 +187,7 @@ def test_pictures_are_made_what_the_runs_own_images_are(finished_run: FinishedRu
     for background, words in (("dark", "light on dark"), ("light", "dark on light"), (None, "light on dark")):
         record["data"]["background"] = background
         (run / "manifest.json").write_text(json.dumps(record))
-        text, folder = ask_predict(run, tmp_path / f"{background}", digits)
+        text, folder = run_predict(run, tmp_path / f"{background}", digits)
         plain = " ".join(text.split())
         assert f"pictures are made {words}, as the run's own images are" in plain
         assert "1 other file was passed over" in plain and "notes.heic" in plain

@@ -122,7 +122,7 @@ def assert_one_clear_line(error: ConfigError) -> None:
     assert "object at 0x" not in line and "Traceback" not in line
 
 
-def check_answer(composed_by: Callable[[], DictConfig], words: list[str], folder: Path) -> str:
+def check_reply(composed_by: Callable[[], DictConfig], words: list[str], folder: Path) -> str:
     """Does with a request what the entrypoint does, up to the point where something would be started.
 
     What is accepted has to be the same when a run's directory is read back.
@@ -155,7 +155,7 @@ def check_answer(composed_by: Callable[[], DictConfig], words: list[str], folder
 @cases(40)
 @given(st.lists(overrides() | st.sampled_from(OPTIONS), min_size=1, max_size=3))
 def test_whatever_is_typed_is_accepted_or_refused_in_a_line(folder: Path, words: list[str]) -> None:
-    check_answer(lambda: compose("config", words), words, folder)
+    check_reply(lambda: compose("config", words), words, folder)
 
 
 @pytest.fixture(scope="module")
@@ -177,7 +177,7 @@ def test_whatever_a_value_is_it_is_accepted_or_refused_in_a_line(
     folder: Path, composer: Composer, options: tuple[str, ...], override: str
 ) -> None:
     words = [*options, override]
-    check_answer(lambda: composer.compose(words).config, words, folder)
+    check_reply(lambda: composer.compose(words).config, words, folder)
 
 
 NODES = (
@@ -210,7 +210,7 @@ def test_whatever_tree_a_group_is_it_is_accepted_or_refused_in_a_line(
         OmegaConf.update(config, node, tree, merge=False, force_add=True)
         return config
 
-    check_answer(composed, [node], folder)
+    check_reply(composed, [node], folder)
 
 
 SHIPPED = {path.stem: path.read_bytes() for path in sorted(CONF_DIR.glob("model/*.yaml"))}
@@ -229,7 +229,7 @@ def test_whatever_bytes_a_file_holds_it_is_accepted_or_refused_in_a_line(
         OmegaConf.update(config, "model", OmegaConf.load(path), merge=False)
         return config
 
-    check_answer(composed, ["model=mine"], folder)
+    check_reply(composed, ["model=mine"], folder)
 
 
 TAGGED = (
@@ -251,7 +251,7 @@ def test_a_file_with_such_a_value_is_accepted_or_refused_in_a_line(
     mine.parent.mkdir()
     mine.write_text(f"family: sequential\nlayers: [Flatten]\nname: mine\n{key}: {text}\n")
     words = ["model=mine", f"hydra.searchpath=[file://{tmp_path}]"]
-    check_answer(lambda: compose("config", words), words, tmp_path)
+    check_reply(lambda: compose("config", words), words, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -265,7 +265,7 @@ def test_a_file_with_such_a_value_is_accepted_or_refused_in_a_line(
     ],
 )  # fmt: skip
 def test_a_callable_is_refused_in_every_group(folder: Path, composer: Composer, override: str) -> None:
-    assert check_answer(lambda: composer.compose([override]).config, [override], folder) == "refused"
+    assert check_reply(lambda: composer.compose([override]).config, [override], folder) == "refused"
 
 
 @pytest.mark.parametrize(
@@ -281,7 +281,7 @@ def test_a_callable_is_refused_in_every_group(folder: Path, composer: Composer, 
 )  # fmt: skip
 def test_layers_that_run_code_or_read_files_are_refused(folder: Path, composer: Composer, layer: str) -> None:
     words = ["model=cnn", f"model.layers=[{{{layer}}}]"]
-    assert check_answer(lambda: composer.compose(words).config, words, folder).startswith("refused")
+    assert check_reply(lambda: composer.compose(words).config, words, folder).startswith("refused")
 
 
 @pytest.mark.parametrize(
@@ -291,7 +291,7 @@ def test_what_an_optimizer_cannot_compute_with_is_refused(
     folder: Path, composer: Composer, argument: str
 ) -> None:
     words = [f"optimizer.{argument}"]
-    assert check_answer(lambda: composer.compose(words).config, words, folder) == "refused"
+    assert check_reply(lambda: composer.compose(words).config, words, folder) == "refused"
 
 
 @pytest.mark.parametrize("key", ["sweep", "model.name", "data.name"])
@@ -300,7 +300,7 @@ def test_what_an_optimizer_cannot_compute_with_is_refused(
 )
 def test_names_that_would_be_paths_are_refused(folder: Path, composer: Composer, key: str, name: str) -> None:
     words = [f"{key}={typed(name)}"]
-    assert check_answer(lambda: composer.compose(words).config, words, folder) == "refused"
+    assert check_reply(lambda: composer.compose(words).config, words, folder) == "refused"
 
 
 @pytest.mark.slow

@@ -30,7 +30,7 @@ KINDS = ["run", "search", "comparison", "hostile"]
 GALLERY = os.environ.get("MNIST_EXP_GALLERY")
 SHOWN = {kind: os.environ.get(f"MNIST_EXP_GALLERY_{kind.upper()}") for kind in ("run", "comparison")}
 # A page is shown from its top to the end of the section before this one.
-END = {"run": "Its most confident mistakes", "comparison": "Accuracy against what it costs"}
+END = {"run": "Its most confident mistakes", "comparison": "Accuracy against cost"}
 MOST_BYTES = 300_000
 # Contrast as WCAG 2.1 defines it, of every element with text of its own that is shown.
 CONTRASTS = """() => {

@@ -209,11 +209,11 @@ def test_numbers_beyond_all_measure_do_no_harm(tmp_path: Path, number: int) -> N
 
 def test_a_missing_file_leaves_a_page(tmp_path: Path) -> None:
     path = make_sample_run(tmp_path)
-    assert "overrides.yaml is not there" not in page_of(path).text
+    assert "the overrides are unknown" not in page_of(path).text
     for name in ("overrides.yaml", "predictions.npz"):
         (path / name).unlink()
     text = page_of(path).text
-    assert "Not everything could be read" not in text and "overrides.yaml is not there" in text
+    assert "Not everything could be read" not in text and "the overrides are unknown" in text
 
 
 def test_a_job_of_a_sweep_is_made_again_by_its_own_part_of_what_was_typed(tmp_path: Path) -> None:
@@ -235,7 +235,7 @@ def test_links_are_not_followed(tmp_path: Path) -> None:
     (path / "overrides.yaml").unlink()
     (path / "overrides.yaml").symlink_to("/etc/hostname")
     page = page_of(path)
-    assert "first layer looks for" not in page.text and "overrides.yaml: a link" in page.text
+    assert "First layer" not in page.text and "overrides.yaml: a link" in page.text
 
 
 def test_without_a_manifest_there_is_no_page(tmp_path: Path) -> None:

@@ -347,7 +347,7 @@ def test_a_plan_leaves_nothing(run_command: Run, tmp_path: Path) -> None:
     ("typed", "words"),
     [
         (("seed=0,1,2,3,4,5,x",), "job 7 of 7 (seed=x): seed: "),
-        (("seed=0,1", "rerun=failed"), "sweep: there is no sweep in runs/mine to go on with."),
+        (("seed=0,1", "rerun=failed"), "sweep: there is no sweep in runs/mine to resume."),
     ],
 )
 def test_a_request_that_cannot_work_is_one_line_and_leaves_nothing(

@@ -116,7 +116,6 @@ def line_chart(
     """Lays out lines over a common horizontal axis of whole numbers.
 
     Args:
-        title: What it shows.
         series: One or more.
         text: Writes a value.
         tick_text: Writes a value at a tick.

@@ -83,7 +83,7 @@ def draw_figures(found: ComparableSet) -> ComparisonFigures:
     if len(found.groups) < 2:
         return ComparisonFigures(curves, costs, names)
     first, second = found.groups[:2]
-    one, other = (comparison_plots.correct_answers(group) for group in (first, second))
+    one, other = (comparison_plots.correct_predictions(group) for group in (first, second))
     sides = (names[0], names[1])
     if one is None or other is None:
         notes = ["Class by class, digit by digit: not known, a run has no predictions.npz."]

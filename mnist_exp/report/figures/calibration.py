@@ -11,7 +11,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 from numpy.typing import NDArray
 
 from mnist_exp.evaluation.distortions import DISTORTIONS, distort
-from mnist_exp.evaluation.records import Calibration, ConfidenceBin, Robustness
+from mnist_exp.evaluation.results import Calibration, ConfidenceBin, Robustness
 from mnist_exp.report.figures.style import (
     BLUE,
     INK,
@@ -105,8 +105,8 @@ def _draw_counts(axes: Axes, bins: Sequence[ConfidenceBin]) -> None:
 
 def _name_direction(axes: Axes) -> None:
     """Says what lies on either side of the diagonal."""
-    axes.text(0.0, 0.995, "not sure enough", size=9, color=QUIET, va="top")
-    axes.text(0.97, 0.05, "too sure", size=9, color=QUIET, ha="right")
+    axes.text(0.0, 0.995, "underconfident", size=9, color=QUIET, va="top")
+    axes.text(0.97, 0.05, "overconfident", size=9, color=QUIET, ha="right")
     axes.text(0.97, 0.13, "○ interval misses the confidence", size=8.5, color=VERMILION, ha="right")
 
 

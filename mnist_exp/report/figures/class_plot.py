@@ -59,9 +59,10 @@ def plot_class_differences(classes: Sequence[ClassDifference], first: str, secon
     for place, each in enumerate(classes):
         difference = each.accuracies[0] - each.accuracies[1]
         low, high = each.interval
-        colour = QUIET if low <= 0 <= high else BLUE if difference > 0 else VERMILION
+        colour = face = BLUE if difference > 0 else VERMILION
+        if low <= 0 <= high:
+            colour, face = QUIET, "white"
         axes.plot([low, high], [place, place], color=colour, linewidth=1.8, marker="|", markersize=7)
-        face = "white" if low <= 0 <= high else colour
         axes.plot([difference], [place], "D", color=colour, markersize=6, markerfacecolor=face)
         shares = (f"{100 * share:.2f}%" for share in each.accuracies)
         write_columns(axes, place, _COLUMN_POINTS, (*shares, points(difference)))

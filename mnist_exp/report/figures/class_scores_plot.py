@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mnist_exp.evaluation.records import ClassScores
+from mnist_exp.evaluation.results import ClassScores
 from mnist_exp.report.figures.class_rows import head_columns, style_class_rows, write_columns
 from mnist_exp.report.figures.fonts import drawable_names, write_note
 from mnist_exp.report.figures.style import (

@@ -17,9 +17,9 @@ from mnist_exp.report.figures.style import (
     VERMILION,
     add_title,
     new_figure,
-    say_in_words,
     style_axes,
     write_beside,
+    write_instead,
 )
 from mnist_exp.runs.records import CandidateRecord
 
@@ -40,7 +40,7 @@ def plot_confirmation(candidates: Sequence[CandidateRecord], objective: Objectiv
     """
     shown = np.array([score for candidate in candidates for score in _all_scores(candidate)])
     if not shown.size:
-        return say_in_words(new_figure(2.4), "Confirmation", "No candidate was trained again.")
+        return write_instead(new_figure(2.4), "Confirmation", "No candidate was trained again.")
     total = 1.45 + 0.5 * len(candidates)
     figure = new_figure(total)
     axes = figure.add_axes((0.13, 0.6 / total, 0.56, 0.5 * len(candidates) / total))

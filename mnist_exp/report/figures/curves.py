@@ -52,7 +52,7 @@ def plot_learning_curves(
         best_epoch: The 1-based epoch whose weights were kept.
         label_smoothing: Of the training objective, which lifts the training loss alone.
         mixup: Of the training images, which lifts that loss and lowers the training accuracy.
-        has_teacher: Whether the training objective counts a teacher's answers.
+        has_teacher: Whether the training objective counts a teacher's probabilities.
     """
     figure = new_figure(6.4)
     loss, accuracy, learning_rate = (

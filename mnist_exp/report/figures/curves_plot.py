@@ -18,9 +18,9 @@ from mnist_exp.report.figures.style import (
     add_title,
     line_style,
     new_figure,
-    say_in_words,
     shorten,
     style_axes,
+    write_instead,
 )
 from mnist_exp.runs.records import EpochMetrics
 
@@ -52,7 +52,7 @@ def plot_group_curves(groups: Sequence[GroupCurves], num_groups: int) -> Figure:
         num_groups: Number of groups that there are.
     """
     if not any(rows for group in groups for rows in group.rows):
-        return say_in_words(new_figure(2.4), "Learning curves", "No run has any.")
+        return write_instead(new_figure(2.4), "Learning curves", "No run has any.")
     panels = _PANELS if _has_any(groups, "val_accuracy") else _PANELS_WITHOUT_VALIDATION
     legend = 0.15 + _LEGEND_LINE_INCHES * -(-len(groups) // 2)
     total = 6.3 + legend
@@ -110,7 +110,7 @@ def _draw_panel(axes: Axes, groups: Sequence[GroupCurves], objective: Objective)
 def mean_curve(
     rows: Sequence[Sequence[EpochMetrics]], name: str
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
-    """Sums a metric up over seeds, while most of them go on: few are not the group.
+    """Sums a metric up over seeds, while most of them are trained: few are not the group.
 
     Args:
         rows: Of each seed, a row an epoch.

@@ -27,10 +27,10 @@ from mnist_exp.report.figures.style import (
     WIDTH_INCHES,
     add_title,
     new_figure,
-    say_in_words,
     shorten,
     style_axes,
     write_beside,
+    write_instead,
 )
 from mnist_exp.runs.records import TrialRecord
 from mnist_exp.words import percent
@@ -55,7 +55,7 @@ def plot_hyperparameters(
     names = _most_important_first(hyperparameter_names(scored), explained)
     if not names:
         words = "No trial was completed: there is nothing to compare."
-        return say_in_words(new_figure(3), "Hyperparameters", words)
+        return write_instead(new_figure(3), "Hyperparameters", words)
     shown = names[:MAX_HYPERPARAMETERS]
     limits, best = objective.limits(trial_scores(scored)), objective.best_trial(scored)
     figure, panels = _panel_grid(shown, scored)
@@ -191,7 +191,7 @@ def plot_importance(importances: Sequence[Importance]) -> Figure:
     """
     if not importances:
         words = f"Too few trials to say: it takes {MIN_TRIALS} completed ones with different values."
-        return say_in_words(new_figure(2.4), "Importance", words)
+        return write_instead(new_figure(2.4), "Importance", words)
     shown = importances[:_MAX_BARS]
     total = 1.3 + 0.3 * len(shown)
     figure = new_figure(total)

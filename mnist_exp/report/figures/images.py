@@ -209,7 +209,7 @@ class AtlasTile:
     Attributes:
         index: Its place among the test images.
         true: Name of its class.
-        caption: Who takes it for what.
+        caption: Which runs predict which class.
     """
 
     index: int

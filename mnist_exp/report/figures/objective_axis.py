@@ -96,7 +96,6 @@ def draw_scores(
     """Draws scores as dots, those beyond the limits as triangles at the edge.
 
     Args:
-        axes: Where to draw.
         x: Where each score lies along the x axis (num_trials,).
         scores: Of the trials (num_trials,).
         objective: What the scores are.

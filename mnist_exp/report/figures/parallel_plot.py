@@ -27,8 +27,8 @@ from mnist_exp.report.figures.style import (
     WIDTH_INCHES,
     add_title,
     new_figure,
-    say_in_words,
     shorten,
+    write_instead,
 )
 from mnist_exp.runs.records import TrialRecord
 
@@ -49,7 +49,7 @@ def plot_parallel_coordinates(trials: Sequence[TrialRecord], objective: Objectiv
     scored = sorted(scored_trials(trials), key=lambda trial: objective.sign * trial_score(trial))
     names, figure = hyperparameter_names(scored), new_figure(5.9)
     if not names:
-        return say_in_words(figure, "Trials", "No trial was completed: there is nothing to draw.")
+        return write_instead(figure, "Trials", "No trial was completed: there is nothing to draw.")
     shown = [name for name in names if len({value_text(trial.values.get(name)) for trial in scored}) > 1]
     shown = (shown or names)[:MAX_HYPERPARAMETERS]
     axes = figure.add_axes((0.055, 0.045, 0.85, 0.65))

@@ -20,8 +20,8 @@ from mnist_exp.report.figures.style import (
     VERMILION,
     add_title,
     new_figure,
-    say_in_words,
     style_axes,
+    write_instead,
 )
 from mnist_exp.runs.records import TrialRecord
 
@@ -40,7 +40,7 @@ def plot_best_so_far(
     counts = Counter(trial.status for trial in trials)
     ended = ", ".join(f"{count} {status}" for status, count in counts.items())
     if not scored:
-        return say_in_words(figure, "Best so far", f"No trial was completed: {ended or 'none was started'}.")
+        return write_instead(figure, "Best so far", f"No trial was completed: {ended or 'none was started'}.")
     best = objective.best_trial(scored)
     best_score = objective.text(trial_score(best))
     add_title(figure, "Best so far", f"best: trial {best.trial}, {best_score}   ({ended})")
@@ -135,7 +135,7 @@ def plot_search_curves(
     curves = {trial.trial: curve for trial in trials if (curve := _curve(trial, objective)) is not None}
     figure = new_figure(4.2)
     if not curves:
-        return say_in_words(figure, "Curves of the trials", "No trial finished an epoch.")
+        return write_instead(figure, "Curves of the trials", "No trial finished an epoch.")
     axes = figure.add_axes((0.105, 0.125, 0.865, 0.745))
     completed = {trial.trial for trial in trials if trial.status == "completed"}
     for trial, (epochs, values) in curves.items():

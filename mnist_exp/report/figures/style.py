@@ -91,8 +91,8 @@ def add_title(figure: Figure, title: str, remark: str = "") -> None:
     figure.text(0.98, top, remark, ha="right", va="top", size=9.5, color=QUIET, linespacing=1.2)
 
 
-def say_in_words(figure: Figure, title: str, words: str) -> Figure:
-    """Writes in words what a figure cannot show, and returns the figure."""
+def write_instead(figure: Figure, title: str, words: str) -> Figure:
+    """Writes words in the place of a drawing, and returns the figure."""
     add_title(figure, title)
     figure.text(0.5, 0.45, words, ha="center", va="center", size=11, color=QUIET)
     return figure

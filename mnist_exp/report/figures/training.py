@@ -35,7 +35,6 @@ def training_plots(
         config: What it was trained with.
         scored: On the test images.
         test: Those.
-        class_names: Name of each label.
 
     Returns:
         Name of the file without its ending to what draws the picture.

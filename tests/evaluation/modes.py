@@ -17,29 +17,29 @@ def data_node(name: str) -> dict[str, Any]:
 
 
 def evaluate_tree(run: Path | str | list[str] | None, runs_dir: Path, **changes: Any) -> dict[str, Any]:
-    asked = run if run is None or isinstance(run, list) else str(run)
-    tree = {"mode": "evaluate", "run": asked, "runs_dir": str(runs_dir)}
+    named = run if run is None or isinstance(run, list) else str(run)
+    tree = {"mode": "evaluate", "run": named, "runs_dir": str(runs_dir)}
     return (
         tree | {"split": "test", "evaluate": {"robustness_images": 50}, "data": data_node("mnist")} | changes
     )
 
 
-def ask_evaluate(
+def run_evaluate(
     run: Path | str | list[str], runs_dir: Path, *typed: str, **changes: Any
 ) -> tuple[str, Path]:
     """Evaluates; gives what was shown and the folder that was written."""
     stdout = StringIO()
     request = evaluate.accept(evaluate_tree(run, runs_dir, **changes), list(typed))
-    evaluate.answer(request, Terminal(stdout), None)
+    evaluate.run(request, Terminal(stdout), None)
     return stdout.getvalue(), newest(runs_dir, "evaluate")
 
 
-def ask_predict(run: Path | str | list[str], runs_dir: Path, images: Any) -> tuple[str, Path]:
+def run_predict(run: Path | str | list[str], runs_dir: Path, images: Any) -> tuple[str, Path]:
     """Predicts; gives what was shown and the folder that was written."""
     stdout = StringIO()
-    asked = run if isinstance(run, list) else str(run)
-    tree = {"mode": "predict", "run": asked, "runs_dir": str(runs_dir), "images": images}
-    predict.answer(predict.accept(tree, []), Terminal(stdout), None)
+    named = run if isinstance(run, list) else str(run)
+    tree = {"mode": "predict", "run": named, "runs_dir": str(runs_dir), "images": images}
+    predict.run(predict.accept(tree, []), Terminal(stdout), None)
     return stdout.getvalue(), newest(runs_dir, "predict")
 
 

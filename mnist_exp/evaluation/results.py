@@ -32,7 +32,7 @@ class ConfidenceBin(Struct, frozen=True, kw_only=True):
 
 
 class Calibration(Struct, frozen=True, kw_only=True):
-    """Whether a network is as often right as it believes.
+    """How far a network's confidence is from its accuracy.
 
     Attributes:
         expected_calibration_error: Over bins of equal width, a share.
@@ -154,13 +154,13 @@ class Evaluation(Struct, frozen=True, kw_only=True):
             `split` is part of it.
         data_notice: What a reader must know about the data; null when they are as named.
         num_images: Number of images.
-        num_trained_on: How many of them the run was trained on, pixel for pixel; null where nobody knows, as
-            its training images are not on this machine.
+        num_trained_on: How many of them the run was trained on, pixel for pixel; null where its
+            training images are not on this machine.
         accuracy: Share that is right.
         accuracy_interval: Wilson interval of it.
         loss: Cross-entropy, nats.
         same_as_run: Whether the run's own result came out again.
-        calibration: Whether it is as often right as it believes.
+        calibration: How far its confidence is from its accuracy.
         classes: Class by class.
         macro_precision: Mean over classes that were predicted.
         macro_recall: Mean over classes that have images.
