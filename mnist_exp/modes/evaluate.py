@@ -23,7 +23,7 @@ from mnist_exp.config.commands import (
 )
 from mnist_exp.config.keys import MODE_KEYS
 from mnist_exp.config.parsing import none_given, read_request, refuse_unused
-from mnist_exp.config.schema import EvaluateOptions, SplitName
+from mnist_exp.config.schema import EvaluateOptions, SplitName, Text
 from mnist_exp.errors import ConfigError
 from mnist_exp.evaluation.records import EnsembleEvaluation
 from mnist_exp.evaluation.splits import choose_data, load_split
@@ -58,8 +58,8 @@ class EvaluateRequest(Struct, frozen=True, kw_only=True):
         typed: The command line's overrides, which say whether `data` counts.
     """
 
-    run: str | list[str] | None
-    runs_dir: str
+    run: str | list[Text] | None
+    runs_dir: Text
     split: SplitName
     evaluate: EvaluateOptions
     data: dict[str, Any]
@@ -138,8 +138,10 @@ def answer(request: EvaluateRequest, terminal: Terminal, given: Path | None) -> 
             ensemble = evaluating.load_ensemble(members, shape, source.class_names, source.name)
             output_dir = claim_folder(Path(request.runs_dir), "evaluate_ensemble", given)
             evaluated = evaluating.evaluate_ensemble(members, ensemble, scored, request.evaluate, threads)
+        from mnist_exp.report.figures.fonts import describe_numbered
+
         not_drawn = _write(evaluated, scored, output_dir)
-    for sentence in not_drawn:
+    for sentence in filter(None, [*not_drawn, describe_numbered(scored.source.class_names)]):
         terminal.print(sentence)
     commands = _next_commands(request, run, not is_alone, sys.argv[1:])
     _show(evaluated, scored, terminal, output_dir, commands)

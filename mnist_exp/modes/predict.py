@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from mnist_exp.config.keys import MODE_KEYS
 from mnist_exp.config.parsing import none_given, read_request, refuse_unused
+from mnist_exp.config.schema import Text
 from mnist_exp.errors import ConfigError, RunError
 from mnist_exp.evaluation.work import quietly
 from mnist_exp.report.terminal import Terminal
@@ -37,9 +38,9 @@ class PredictRequest(Struct, frozen=True, kw_only=True):
         images: Files, folders, globs; null when nothing was said.
     """
 
-    run: str | list[str] | None
-    runs_dir: str
-    images: str | list[str] | None
+    run: str | list[Text] | None
+    runs_dir: Text
+    images: str | list[Text] | None
 
 
 def accept(tree: dict[str, Any], typed: Sequence[str]) -> PredictRequest:
@@ -120,7 +121,7 @@ def _predict(
         from mnist_exp.evaluation.framing import frame_for
         from mnist_exp.evaluation.pictures import read_pictures
         from mnist_exp.report.evaluation import render_predictions
-        from mnist_exp.report.figures.fonts import drawable_names
+        from mnist_exp.report.figures.fonts import describe_numbered, drawable_names
         from mnist_exp.report.tables import prediction_table, top_choices
         from mnist_exp.training import loading
 
@@ -141,7 +142,7 @@ def _predict(
         drawable = drawable_names(names)
         drawn = [top_choices(row, drawable) for row in probabilities]
         not_drawn = _draw(read, drawn, output_dir / PLOTS, background)
-    for sentence in not_drawn:
+    for sentence in filter(None, [*not_drawn, describe_numbered(names)]):
         terminal.print(sentence)
     asked = [str(member.path) for member, _ in members]
     terminal.print(render_predictions(read, choices, unread, asked, str(output_dir), notes))
