@@ -138,10 +138,8 @@ def answer(request: EvaluateRequest, terminal: Terminal, given: Path | None) -> 
             ensemble = evaluating.load_ensemble(members, shape, source.class_names, source.name)
             output_dir = claim_folder(Path(request.runs_dir), "evaluate_ensemble", given)
             evaluated = evaluating.evaluate_ensemble(members, ensemble, scored, request.evaluate, threads)
-        from mnist_exp.report.figures.fonts import describe_numbered
-
         not_drawn = _write(evaluated, scored, output_dir)
-    for sentence in filter(None, [*not_drawn, describe_numbered(scored.source.class_names)]):
+    for sentence in not_drawn:
         terminal.print(sentence)
     commands = _next_commands(request, run, not is_alone, sys.argv[1:])
     _show(evaluated, scored, terminal, output_dir, commands)
@@ -194,12 +192,11 @@ def _show(
 ) -> None:
     """Shows what was measured, and commands to try."""
     from mnist_exp.report.evaluation import render_evaluation
+    from mnist_exp.report.figures.fonts import describe_numbered
     from mnist_exp.report.run_console import render_digits, render_notice
 
-    seen = scored.seen
-    terminal.print(
-        render_digits(seen.images, seen.labels, evaluated.probabilities, scored.source.class_names)
-    )
-    if scored.notice:
-        terminal.print(render_notice(scored.notice))
+    seen, names = scored.seen, scored.source.class_names
+    terminal.print(render_digits(seen.images, seen.labels, evaluated.probabilities, names))
+    for notice in filter(None, (scored.notice, describe_numbered(names))):
+        terminal.print(render_notice(notice))
     terminal.print(render_evaluation(evaluated.record, str(output_dir), commands))

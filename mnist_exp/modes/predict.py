@@ -142,10 +142,11 @@ def _predict(
         drawable = drawable_names(names)
         drawn = [top_choices(row, drawable) for row in probabilities]
         not_drawn = _draw(read, drawn, output_dir / PLOTS, background)
-    for sentence in filter(None, [*not_drawn, describe_numbered(names)]):
+    for sentence in not_drawn:
         terminal.print(sentence)
     asked = [str(member.path) for member, _ in members]
-    terminal.print(render_predictions(read, choices, unread, asked, str(output_dir), notes))
+    told = list(filter(None, [*notes, describe_numbered(names)]))
+    terminal.print(render_predictions(read, choices, unread, asked, str(output_dir), told))
     return [each.path for each in unread]
 
 
