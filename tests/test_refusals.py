@@ -753,6 +753,8 @@ REFUSED_IMAGES = [
     ("data.validation=1 hydra.run.dir=x", 0, range(10), ("images",)),
     ("data.validation=1 runs_dir=x/y", 1, range(10), ("data",)),
     ("mode=tune data.validation=5 hydra.run.dir=empty", 20, range(1), ("label 0 alone",)),
+    ("-m data.validation=5 seed=0,1", 20, range(1), ("job 1 of 2", "label 0 alone")),
+    ("-m data.validation=5 seed=0,1 plan=true", 22, range(11), ("job 1 of 2", "labels up to 10")),
 ]
 
 

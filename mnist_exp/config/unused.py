@@ -214,17 +214,32 @@ def _refuse_switched_off_in_files(
     have in that place.
     """
     typed = dict(leaves(dict(map(override_value, overrides))))
-    for key, switch in _switched_off(config, may_change):
-        value = OmegaConf.select(composed, key)
-        if not value or value == _NO_ACTIVATION or key in typed or switch in typed:
-            continue
-        if _is_usual(key, value, switch, OmegaConf.select(composed, switch)):
+    for key, switch in _switched_off_unusually(composed, config, may_change):
+        if key in typed or switch in typed:
             continue
         files = composer.files_that_set(key, overrides)
         decided = composer.files_that_set(switch, overrides)
         if not files or files[-1][1].is_relative_to(CONF_DIR) or (decided and decided[-1] > files[-1]):
             continue
         raise _is_off(config, key, switch, f"Leave it out of {shortened(str(files[-1][1]), 200)}")
+
+
+def take_out_switched_off(composed: DictConfig, config: Config) -> None:
+    """Takes out what would be refused in a file: values of a search that others have switched off."""
+    for key, _ in list(_switched_off_unusually(composed, config, ())):
+        node, _, name = key.rpartition(".")
+        OmegaConf.select(composed, node).pop(name)
+
+
+def _switched_off_unusually(
+    composed: DictConfig, config: Config, may_change: Iterable[str]
+) -> Iterator[tuple[str, str]]:
+    """Yields as `_switched_off` does, but only keys that ask for something and differ from shipped files."""
+    for key, switch in _switched_off(config, may_change):
+        value = OmegaConf.select(composed, key)
+        is_request = value and value != _NO_ACTIVATION
+        if is_request and not _is_usual(key, value, switch, OmegaConf.select(composed, switch)):
+            yield key, switch
 
 
 def _switched_off(config: Config, may_change: Iterable[str]) -> Iterator[tuple[str, str]]:
