@@ -143,6 +143,12 @@ REFUSED = [
         "Set training.early_stopping.min_delta or training.early_stopping.patience.",
     ),
     ("training.early_stopping=[1]", "training.early_stopping: got [1]; expected a mapping. Set"),
+    ("training.monitor=[loss]", "training.monitor: got ['loss']; expected text.", 'mean "loss"?'),
+    ("runs_dir=3", "runs_dir: got 3; expected text.", """As text: 'runs_dir="3"'"""),
+    ("mode=compare runs=x compare=null", "compare: got null; expected a mapping. Set compare.columns or"),
+    ("mode=evaluate run=a,b", "run=a,b: mode=evaluate cannot be swept. Several are a list: run=[a,b]"),
+    ("mode=verify run=a,b", "run=a,b: mode=verify cannot be swept. Name one."),
+    ("experiment.best_ann=1", "experiment.best_ann: there is no such key. Write experiment=best_ann"),
     ("seed=[1,2]", "seed: got [1, 2]; expected a whole number. For each of them: mnist-exp -m seed=1,2"),
     ("training={}", "training={}: a mapping of nothing changes nothing. Leave it out."),
     ("training.early_stopping={}", "a mapping of nothing changes nothing."),
@@ -285,7 +291,7 @@ REFUSED = [
     # what Hydra itself cannot read
     ("training.epochs=[1", 'training.epochs: got "[1"; expected a whole number.'),
     ("model.units=[64;128]", "Write model.units=[64,128]"),
-    ("data.class_names=[a,b", "data.class_names=[a,b: not an override that Hydra can read"),
+    ("data.class_names=[a,b", "data.class_names=[a,b: no ] closes its [. Add ]."),
     ("seed=0,1", "seed=0,1", "--multirun"),
     ("--config-dir /no/such/folder", "/no/such/folder"),
 ]

@@ -11,8 +11,8 @@ from omegaconf import OmegaConf
 from mnist_exp import CONF_DIR
 from mnist_exp.config import keras_names
 from mnist_exp.config.arguments import WHOLE_GROUPS, mode_meant, options_elsewhere
-from mnist_exp.config.commands import command
-from mnist_exp.config.keys import MODE_KEYS, known_keys, options_of
+from mnist_exp.config.commands import command, setting
+from mnist_exp.config.keys import MODE_KEYS, known_keys, options_of, shipped_keys
 from mnist_exp.config.letters import describe_twins
 from mnist_exp.config.trees import leaves
 from mnist_exp.errors import nearest
@@ -53,7 +53,7 @@ def _keras_optimizer(option: str) -> str:
 def value_meant(key: str, value: Any, expectation: str) -> str:
     """Says what a word in place of a number, of true, false or null was most likely meant for."""
     if expectation == "a mapping":
-        below = [name for name in sorted(known_keys()) if name.rpartition(".")[0] == key]
+        below = [name for name in sorted(known_keys() | shipped_keys()) if name.rpartition(".")[0] == key]
         return f"Set {' or '.join(below)}." if below else ""
     if value == "":
         return "Leave it out, or name one."
@@ -63,10 +63,13 @@ def value_meant(key: str, value: Any, expectation: str) -> str:
     if key == "data.validation" and isinstance(value, float):
         return "It is a number of images, such as 5000."
     if numbers := numbers_in(value):
-        if "a list" in expectation:
+        if "a list" in expectation and "text" not in expectation:
             return f"Write {key}=[{','.join(numbers)}]"
         if len(numbers) > 1 and key.endswith("]") and " " in value:
             return f"Entries have commas between them: [{','.join(numbers)}]."
+    is_free = "text" in expectation and key not in ("optimizer.name", "model.activation")
+    if is_free and isinstance(value, bool | int | float):
+        return f"As text: {shlex.quote(setting(key, str(value)))}"
     word = value.lower() if isinstance(value, str) else ""
     if span := re.fullmatch(r"(\d+)(?:\.\.+|-|:|to)(\d+)", word):
         return f"For each of them: mnist-exp -m '{key}=range({span[1]},{int(span[2]) + 1})'"

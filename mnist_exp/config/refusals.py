@@ -101,9 +101,10 @@ def explain_rejection(
     expectation = _in_words(problem.removeprefix("Expected ").partition(", got")[0])
     if "or text" in expectation and _is_or_number(key, shape):
         expectation = f"a whole number or {' or '.join(_accepted_values(key, shape))}"
-    return ConfigError(
-        f"{shown}: got {as_typed(value)}; expected {expectation}.", value_meant(shown, value, expectation)
-    )
+    hint = value_meant(shown, value, expectation)
+    if not hint and (accepted := set(_accepted_values(key, shape))):
+        hint = nearest(str(value), accepted)
+    return ConfigError(f"{shown}: got {as_typed(value)}; expected {expectation}.", hint)
 
 
 def explain_hydra(error: Exception, typed: Sequence[str]) -> ConfigError:
@@ -171,6 +172,10 @@ def _explain_signs(text: str, typed: Sequence[str]) -> ConfigError | None:
         return ConfigError(f"{shortened(word)}: there is nothing to take away.", hint)
     if found := re.match(r"Ambiguous value for argument '(.*)'", text):
         key, _, value = found[1].partition("=")
+        reading = [mode for mode in MODE_KEYS if mode != "tune" and f"mode={mode}" in typed]
+        if reading:
+            hint = "Name one." if reading == ["verify"] else f"Several are a list: {key}=[{value}]"
+            return ConfigError(f"{shortened(found[1])}: mode={reading[0]} cannot be swept.", hint)
         answer = _refuse_value(key, value)
         number = f" {answer.hint}" if answer and "a number" in answer.message else ""
         return ConfigError(
@@ -225,6 +230,8 @@ def _explain_key(key: str, typed: Sequence[str], cause: str) -> ConfigError | No
         )
     if key in known_keys():
         return _explain_absent(key, cause)
+    if (option := key.partition(".")[2]) in options_of(root):
+        return ConfigError(f"{key}: there is no such key.", f"Write {root}={option}")
     if root == "hydra":
         return ConfigError(f"{shortened(key)}: Hydra has no such key.", hydra_key_meant(key))
     if mode in modes and mode != "tune":
@@ -299,6 +306,11 @@ def _refuse_value(key: str, value: Any) -> ConfigError | None:
 def _explain_grammar(error: OverrideParseException) -> ConfigError:
     """Answers for what Hydra's grammar does not take, as Hydra does."""
     override = error.override or ""
+    for opening, closing in ("[]", "{}", "()"):
+        if override.count(opening) > override.count(closing):
+            return ConfigError(
+                f"{shortened(override)}: no {closing} closes its {opening}.", f"Add {closing}."
+            )
     # Hydra repeats the override in its own way of saying so.
     problem = shortened(str(error).splitlines()[0].removesuffix(f": {override}"), 200)
     return ConfigError(
