@@ -15,11 +15,13 @@ from omegaconf import DictConfig, OmegaConf
 
 from mnist_exp import CONF_DIR
 from mnist_exp.config.arguments import accepted_arguments
+from mnist_exp.config.composing import Composer
 from mnist_exp.config.parsing import (
     Composition,
     own_keys,
     parse,
     parse_tree,
+    refuse_no_folder,
     refuse_outside_options,
     refuse_sweep_keys,
     resolve,
@@ -58,7 +60,7 @@ class PlanBeforeHydra(Callback):
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Refuses a bad configuration of a single run."""
-        folder = Path(config.hydra.run.dir, config.hydra.output_subdir or "")
+        folder = Path(config.hydra.run.dir or "", config.hydra.output_subdir or "")
         files.note_new_folders(folder)
         for name in _HYDRA_FILES if config.hydra.output_subdir else ():
             files.note_new_file(folder / name)
@@ -77,10 +79,19 @@ class PlanBeforeHydra(Callback):
                     f"mnist-exp: mode: {config.mode} reads runs, and cannot be swept. Leave -m out."
                 )
                 raise SystemExit(2)
-            raise SystemExit(_status_of(terminal, lambda: run_sweep(config, terminal)))
+
+            def run() -> int | None:
+                refuse_no_folder(config, "hydra.sweep.dir")
+                return run_sweep(config, terminal)
+
+            status = _status_of(terminal, run)
+            if config.plan and terminal.has_lost_output:
+                status = max(status, ExperimentError.exit_status)
+            raise SystemExit(status)
 
 
 def _check(config: DictConfig) -> None:
+    refuse_no_folder(config, "hydra.run.dir")
     refuse_outside_options(config)
     refuse_sweep_keys(config)
     own = OmegaConf.masked_copy(config, own_keys(config))
@@ -88,7 +99,8 @@ def _check(config: DictConfig) -> None:
         mode.accept(resolve(own), list(config.hydra.overrides.task))
     else:
         chosen = str(config.hydra.runtime.choices.get("model"))
-        refuse_unused_values(own, parse(own), list(config.hydra.overrides.task), chosen)
+        composer = Composer(config.hydra.job.config_name, list(config.hydra.overrides.hydra))
+        refuse_unused_values(own, parse(own), list(config.hydra.overrides.task), chosen, composer)
 
 
 def _reading_mode(config: DictConfig) -> Any:
@@ -120,9 +132,9 @@ def _run_command_line() -> None:
 
     application = hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name="config")(job)
     try:
-        sys.argv[1:] = accepted_arguments(sys.argv[1:])
-        check_working_folder()
         with tolerating_lost_output():
+            sys.argv[1:] = accepted_arguments(sys.argv[1:])
+            check_working_folder()
             application()
             sys.stdout.flush()
     except KeyboardInterrupt as error:
@@ -131,9 +143,9 @@ def _run_command_line() -> None:
         # A job reports its own errors; what comes here is a request that Hydra cannot compose.
         if _SHOW_TRACEBACK:
             raise
-        known = error if isinstance(error, ConfigError) else explain_hydra(error, sys.argv[1:])
+        known = error if isinstance(error, ExperimentError) else explain_hydra(error, sys.argv[1:])
         Terminal().error(f"mnist-exp: {known}")
-        sys.exit(2)
+        sys.exit(known.exit_status)
     sys.exit(max(statuses, default=0))
 
 

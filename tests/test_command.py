@@ -447,7 +447,20 @@ def test_output_cut_short_by_a_pager_is_no_error(tmp_path: Path) -> None:
         text=True,
         check=False,
     )
-    assert "Traceback" not in done.stderr
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+LOST = ["--version", "--help", "--cfg job", "-m seed=0,1 data=sample plan=true"]
+
+
+@pytest.mark.parametrize("words", LOST)
+def test_a_result_that_cannot_be_printed_is_a_failure(tmp_path: Path, words: str) -> None:
+    done = subprocess.run(
+        ["bash", "-c", f"{COMMAND} {words} >/dev/full"],
+        cwd=tmp_path, env=clean_environment(), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (1, "mnist-exp: standard output: No space left on device.\n")
+    assert list(tmp_path.iterdir()) == []
 
 
 FLAGS_BEHIND = [

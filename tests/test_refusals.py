@@ -15,8 +15,9 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
 from mnist_exp import CONF_DIR, cli
+from mnist_exp.config.composing import Composer
 from mnist_exp.config.overrides import override_value
-from mnist_exp.config.parsing import parse
+from mnist_exp.config.parsing import own_keys, parse
 from mnist_exp.config.unused import refuse_unused_values
 from mnist_exp.runs.finding import choose_run, find_runs
 from tests.comparison.run_makers import make_run
@@ -33,15 +34,21 @@ REFUSED = [
     ("mode=trian", "mode:", '"trian"', '"train"'),
     ("data=mnst", "data:", '"mnst"', '"mnist"'),
     # what Hydra's grammar does not take
-    ("sweep=😀", "sweep: 😀 (character 7 of sweep=😀) needs quotes", """'sweep="😀"'"""),
+    ("runs_dir=😀", "runs_dir: 😀 (character 10 of runs_dir=😀) needs quotes", """'runs_dir="😀"'"""),
     ("runs_dir=größe", "runs_dir: ö", """'runs_dir="größe"'"""),
-    ("+model.name=a;b", "+model.name: ; (character 14", """'+model.name="a;b"'"""),
-    ("-m sweep=x seed=0,😀", "seed: 😀 (character 8", "Put that text in quotes"),
-    ("model.activation=[relu,a!b]", "model.activation: !", "Put that text in quotes of its own"),
-    ("model.name=it's", "model.name: '", "needs quotes"),
+    ("runs_dir=проект", "runs_dir: п", """'runs_dir="проект"'"""),
+    ("+data.path=a;b", "+data.path: ; (character 13", """'+data.path="a;b"'"""),
+    ("data.class_names=[relu,a!b]", "data.class_names: !", "Put that text in quotes of its own"),
+    ("model.activation=it's", "model.activation: '", "needs quotes"),
+    # where quotes would not help
+    ("sweep=😀", 'sweep: got "😀"; letters, digits'),
+    ("+model.name=a;b", 'model.name: got "a;b"; letters, digits'),
+    ("-m sweep=x seed=0,😀", 'seed: got "0,😀"; expected a whole number'),
+    ("model=a;b", 'model: got "a;b"', "Accepted: ann, bn_dnn"),
+    ("training.epochs=3)", 'training.epochs: got "3)"; expected a whole number.'),
+    ("training.engine=a;b", 'training.engine: got "a;b"', "compiled"),
     ('model.name="ann', 'model.name: "', "opens quotes that nothing closes"),
     ("mödel=ann", "mödel: ö (character 2 of mödel=ann) cannot be part of a key"),
-    ("training.epochs=3)", "training.epochs=3)", """'training.epochs="3)"'"""),
     # misspelt keys, at every depth
     ("sed=3", "sed:", '"seed"'),
     ("modle=ann", "modle:", '"mode"'),
@@ -54,10 +61,44 @@ REFUSED = [
     ("schedule.warmup=0.1", "schedule.warmup:", "warmup_fraction"),
     ("training.early_stopping.patiance=1", "training.early_stopping.patiance:", "patience"),
     ("+training.early_stopping.patiance=1", "training.early_stopping.patiance:", "patience"),
-    ("hydra.rum.dir=x", "hydra.rum"),
+    ("hydra.rum.dir=x", "hydra.rum.dir: Hydra has no such key."),
+    ("hydra.run.dri=foo", 'hydra.run.dri: Hydra has no such key. Did you mean "hydra.run.dir"?'),
+    ("hydra.jb.name=x", 'Did you mean "hydra.job.name"?'),
+    ("hydra.launcher.n_jobs=2", "Hydra has no such key. It belongs to another launcher"),
+    ("hydra.run=x", "hydra.run: got x: a mapping is needed."),
+    ("hydra.job.chdir=maybe", "hydra.job.chdir: got maybe: Value 'maybe' is not a valid bool"),
+    ("+data.validaton=3", 'Did you mean "data.validation"?'),
     # keys of another option of the group
     ("augmentation.max_pixels=1", "augmentation.max_pixels:", "augmentation=shift"),
     ("model=cnn model.units=[3]", "model.units:", "model"),
+    ("+model.layers=[]", "model.layers: the chosen model has no such key. It belongs to model=cnn or"),
+    ("++model.filters=3", "model.filters: the chosen model has no such key. It belongs to model=cnn or"),
+    ("+schedule.factor=0.5", "the chosen schedule has no such key. It belongs to schedule=plateau or"),
+    # options of another group, and optimizers without a file
+    ("model=best_ann", 'model: there is no "best_ann". Write experiment=best_ann'),
+    ("experiment=cnn", 'experiment: there is no "cnn". Write model=cnn'),
+    ("data=cosine", "Write schedule=cosine"),
+    ("model=mlp", "Accepted: ann", "search_space=mlp"),
+    ("model=none", "Accepted: ann"),
+    ("--config-name=best_ann", '--config-name: there is no "best_ann". Write experiment=best_ann'),
+    ("--config-name=mine", '--config-name: there is no "mine". YAML of your own: --config-dir'),
+    ("optimizer=nadam", 'there is no "nadam". Keras has it. Write optimizer=adam optimizer.name=nadam'),
+    ("optimizer=lion", "Keras has it. Write optimizer=adam optimizer.name=lion '~optimizer.epsilon'"),
+    # names of nothing: the current folder is none
+    ("data.path=", 'data.path: got ""; expected text that is not empty. Leave it out'),
+    ("data.places=['']", 'data.places[0]: got ""'),
+    ("resume=", 'resume: got ""; expected text that is not empty.'),
+    ("training.teacher.run=", 'training.teacher.run: got ""; expected text that is not empty.'),
+    ("runs_dir=", 'runs_dir: got ""'),
+    ("mode=evaluate run=", "run: got none"),
+    ("mode=evaluate run=['']", 'run[0]: got ""'),
+    ("mode=compare runs=", "runs: got none"),
+    ("mode=compare runs=['']", 'runs[0]: got ""'),
+    ("mode=compare runs=x runs_dir=", 'runs_dir: got ""'),
+    ("mode=predict run=latest images=['']", 'images[0]: got ""'),
+    ("hydra.run.dir=", 'hydra.run.dir: got ""; a folder is needed.'),
+    ("-m seed=0,1 hydra.sweep.dir=", 'hydra.sweep.dir: got ""; a folder is needed.'),
+    ("--config-dir=", "--config-dir: got nothing."),
     # searches
     ("tuner=grid", "tuner:", "mode=tune"),
     ("tuner.max_trials=5", "tuner.max_trials:", "mode=tune"),
@@ -76,8 +117,11 @@ REFUSED = [
     # a key taken away
     ("~training.epochs", "training.epochs:", "not given"),
     ("~model", "model:", "not given"),
-    ("training=null", "training"),
-    ("optimizer=null", "optimizer"),
+    ("training=null", "training: got null; an option's name is needed.", "Accepted: default."),
+    ("augmentation=null", "augmentation: got null", "none"),
+    ("model=3", "model: got 3; an option's name is needed.", "ann"),
+    ("model=true", "model: got true; an option's name is needed."),
+    ("~foo", "~foo: there is nothing to take away. Accepted: augmentation,"),
     ("training.early_stopping=null", "training.early_stopping:", "null"),
     # wrong types
     ("training.epochs=abc", "training.epochs:", '"abc"', "whole number"),
@@ -86,7 +130,34 @@ REFUSED = [
     ("training.epochs=null", "training.epochs:", "null", "whole number"),
     ("training.epochs={a:1}", "training.epochs:", "whole number"),
     ("optimizer.learning_rate=fast", "optimizer.learning_rate:", '"fast"', "a number"),
-    ("model.units=128", "model.units:", "128", "list"),
+    ("model.units=128", "model.units: got 128; expected a list. Write model.units=[128]"),
+    ("model.units=(64,128)", 'got "(64,128)"; expected a list. Write model.units=[64,128]'),
+    ("model.units={64,128}", "Write model.units=[64,128]"),
+    ("model.units=64x128", "Write model.units=[64,128]"),
+    ("model.units={a:1}", "model.units: got {'a': 1}; expected a list."),
+    ("model.units.5=64", "model.units.5: got 64: list index out of range. Write all of it: model.units=[…]"),
+    ("model=cnn model.layers={a:1}", "model.layers: got {'a': 1}; expected a list."),
+    (
+        "training.early_stopping=5",
+        "training.early_stopping: got 5; expected a mapping.",
+        "Set training.early_stopping.min_delta or training.early_stopping.patience.",
+    ),
+    ("training.early_stopping=[1]", "training.early_stopping: got [1]; expected a mapping. Set"),
+    ("training.monitor=[loss]", "training.monitor: got ['loss']; expected text.", 'mean "loss"?'),
+    ("runs_dir=3", "runs_dir: got 3; expected text.", """As text: 'runs_dir="3"'"""),
+    ("mode=compare runs=x compare=null", "compare: got null; expected a mapping. Set compare.columns or"),
+    ("mode=evaluate run=a,b", "run=a,b: mode=evaluate cannot be swept. Several are a list: run=[a,b]"),
+    ("mode=verify run=a,b", "run=a,b: mode=verify cannot be swept. Name one."),
+    ("experiment.best_ann=1", "experiment.best_ann: there is no such key. Write experiment=best_ann"),
+    ("seed=[1,2]", "seed: got [1, 2]; expected a whole number. For each of them: mnist-exp -m seed=1,2"),
+    ("training={}", "training={}: a mapping of nothing changes nothing. Leave it out."),
+    ("training.early_stopping={}", "a mapping of nothing changes nothing."),
+    ("mode=evaluate run=latest evaluate={}", "a mapping of nothing changes nothing."),
+    (
+        "data.validation=0.1",
+        "got 0.1; expected a whole number or test. It is a number of images, such as 5000.",
+    ),
+    ("data.validation=0.1x", 'data.validation: got "0.1x". Accepted: whole numbers, test.'),
     ("model.units=[12,x]", "model.units[1]:", '"x"', "whole number"),
     ("model.batch_norm=maybe", "model.batch_norm:", '"maybe"', "true or false"),
     ("runs_dir=null", "runs_dir:", "null", "text"),
@@ -218,7 +289,9 @@ REFUSED = [
     ("model.name=", "model.name:", "letters"),
     ("data.name=..", "data.name:", '".."', "letters"),
     # what Hydra itself cannot read
-    ("training.epochs=[1", "training.epochs=[1"),
+    ("training.epochs=[1", 'training.epochs: got "[1"; expected a whole number.'),
+    ("model.units=[64;128]", "Write model.units=[64,128]"),
+    ("data.class_names=[a,b", "data.class_names=[a,b: no ] closes its [. Add ]."),
     ("seed=0,1", "seed=0,1", "--multirun"),
     ("--config-dir /no/such/folder", "/no/such/folder"),
 ]
@@ -231,6 +304,7 @@ REFUSED_LATE = [
     ("mode=predict run=nowhere images=x.png hydra.run.dir=x/y/z", "run:"),
     ("resume=nowhere hydra.run.dir=x", "resume:"),
     ("mode=compare runs=nowhere hydra.output_subdir=x", "runs:"),
+    ("mode=compare runs=nope hydra.run.dir=x", "runs: nope does not exist. . holds no folders."),
     ("mode=evaluate run=nowhere hydra.run.dir=x/y hydra.output_subdir=z/w", "run:"),
     ("data.path=nowhere.npz hydra.output_subdir=x", "data.path:"),
     ("data.path=nowhere.npz hydra.run.dir=x/y runs_dir=a", "data.path:"),
@@ -260,7 +334,9 @@ MEANT = [
     ("random_state=1", 'Did you mean "seed"?'),
     ("n_trials=3", '"tuner.max_trials"', "mode=tune"),
     ("save_dir=x", '"runs_dir"'),
-    ("name=x", '"hydra.run.dir"'),
+    ("name=x", '"hydra.run.dir" or "augmentation.name" or "data.name" or "model.name"'),
+    ("teacher.run=x", 'there is no such key. Did you mean "training.teacher.run"?'),
+    ("exp=best_ann", 'Did you mean "experiment"?'),
     ("gpus=1", "CUDA_VISIBLE_DEVICES"),
     ("verbose=1", "train.log"),
     ("patience=3", '"training.early_stopping.patience"'),
@@ -269,7 +345,7 @@ MEANT = [
     ("++experiment=best_ann", "Leave out the +: experiment=best_ann"),
     ("+model=cnn", "Leave out the +: model=cnn"),
     ("+seed=1", "Leave out the +: seed=1"),
-    ("experiment+=best_ann", "Write experiment=best_ann."),
+    ("experiment+=best_ann", "Write experiment=best_ann"),
     ("~experiment=best_ann", "nothing to take away", "experiment="),
     # flags that there are not, and one that there must not be
     ("--experiment=best_ann", "mnist-exp experiment=best_ann"),
@@ -278,7 +354,12 @@ MEANT = [
     ("--batch-size=64", "mnist-exp training.batch_size=64"),
     ("--model ann", "mnist-exp model=ann"),
     ("-model=ann", "mnist-exp model=ann"),
-    ("--exp x", "no such flag"),
+    ("--exp=best_ann", "Write mnist-exp experiment=best_ann"),
+    ("--exp best_ann", "Write mnist-exp experiment=best_ann"),
+    ("-V", "-V: there is no such flag. Write mnist-exp --version"),
+    ("-v", "there is no such flag", "train.log"),
+    ("-s 3", "-s: there is no such flag"),
+    ("--ex x", "no such flag"),
     ("--hlep", "no such flag", '"--help"'),
     ("--multi seed=0,1", '"--multirun"'),
     ("--config x", "--config"),
@@ -323,8 +404,22 @@ MEANT = [
     ("seed=1..5", "'seed=range(1,6)'"),
     ("seed=0-4", "'seed=range(0,5)'"),
     ("seed=0,1,2", "Add -m"),
+    ("optimizer.learning_rate=0,001", "Add -m", "Write optimizer.learning_rate=0.001"),
+    ("training.epochs==3", "a value is set by one =, and nothing else. Write training.epochs=3"),
+    ("runs_dir==x", "Write runs_dir=x"),
+    ("seed:=3", "Write seed=3"),
+    ("=3", "=3: an override is key=value, and has no key."),
     ("-m model=cnn,ann model.filters=[8,8,8]", "model.filters: belongs to model=cnn", "not to model=ann"),
     # letters that only look right
+    ("model.activation=relu\u0430", "character 22 is a Cyrillic small letter a (U+0430). Type a instead."),
+    ("model=\u0430nn", "character 7 is a Cyrillic small letter a (U+0430). Type a instead."),
+    ("model.name='\u0430nn'", "Its character 1 is a Cyrillic small letter a (U+0430)"),
+    ("model='\u0430nn'", "Its character 1 is a Cyrillic small letter a (U+0430)"),
+    ("training.engine=k\u03b5ras\u03bf", "training.engine:"),
+    ("m\u043edel=ann", "character 2 is a Cyrillic small letter o (U+043E)"),
+    ("model.name=a\x07b", "character 13 is a control character (U+0007). Leave it out."),
+    ("runs_dir=a\x1b[1mb", "character 11 is an escape character (U+001B). Leave it out."),
+    ("seed=1\u00ad0", "character 7 is a soft hyphen (U+00AD). Leave it out."),
     ("model=ann\r", "character 10 is a carriage return"),
     ("–m", "character 1 is an en dash (U+2013)"),
     ("—help", "em dash", "Type -"),
@@ -382,6 +477,9 @@ def test_a_wrong_request_is_answered_in_one_line(
     assert [word for word in words if word not in line] == [], line
 
 
+GLOBAL, SGD = "# @package _global_\n", "defaults: [override /optimizer: sgd]\n"
+MIN_DELTA = "early_stopping: {min_delta: 0.1}"
+DELTA = f"training: {{{MIN_DELTA}}}\n"
 CNN = (CONF_DIR / "model" / "cnn.yaml").read_text().replace("name: cnn", "name: mine")
 
 # Files of one's own, what is typed with them, and what the one line must contain.
@@ -399,6 +497,46 @@ REFUSED_FILES = [
         "-m sweep_plan=mine",
         "job 2 of 2",
         "model.dropout: no layer of cnn uses it",
+    ),
+    # what is switched off, in experiments, groups, plans and searches
+    (
+        {"experiment/mine": f"{GLOBAL}{DELTA}"},
+        "experiment=mine",
+        "min_delta: nothing uses it",
+        "mine.yaml, or set",
+    ),
+    ({"experiment/mine": f"{GLOBAL}{DELTA}"}, "mode=tune experiment=mine", "min_delta: nothing uses it"),
+    ({"experiment/mine": f"{GLOBAL}{DELTA}"}, "-m experiment=mine,none", "job 1 of 2", "min_delta: nothing"),
+    (
+        {"experiment/mine": f"{GLOBAL}{SGD}optimizer: {{momentum: 0.0, nesterov: true}}\n"},
+        "experiment=mine",
+        "optimizer.nesterov: nothing uses it while optimizer.momentum is 0.0",
+    ),
+    (
+        {"optimizer/mine": "name: sgd\nlearning_rate: 0.1\nnesterov: true\n"},
+        "optimizer=mine",
+        "nesterov: nothing",
+    ),
+    (
+        {"experiment/mine": f"{GLOBAL}defaults: [best_ann]\ndata: {{split_seed: 3}}\n"},
+        "experiment=mine",
+        "data.split_seed: nothing uses it while data.validation is 0",
+    ),
+    (
+        {"experiment/mine": f"{GLOBAL}training: {{teacher: {{weight: 0.5}}}}\n"},
+        "experiment=mine",
+        "weight: nothing",
+    ),
+    ({"training/mine": f"defaults: [default]\n{MIN_DELTA}\n"}, "training=mine", "min_delta: nothing uses it"),
+    (
+        {"sweep_plan/mine": "grid: {training.teacher.weight: [0.5]}\n"},
+        "-m sweep_plan=mine",
+        "weight: nothing",
+    ),
+    (
+        {"sweep_plan/mine": f"list: [{{training: {{{MIN_DELTA}}}}}]\n"},
+        "-m sweep_plan=mine",
+        "min_delta: nothing",
     ),
     (
         {"search_space/mine": "training.early_stopping.min_delta: {type: choice, values: [0.1, 0.2]}\n"},
@@ -426,9 +564,32 @@ def write_yaml(folder: Path, files: dict[str, str]) -> None:
         path.write_text(text)
 
 
+LOGISTIC = """family: mlp
+name: logistic
+units: []
+activation: linear
+batch_norm: false
+dropout: 0.0
+input_dropout: 0.0
+"""
+PATIENCE = "+search_space.training.early_stopping.patience={type:choice,values:[0,2]}"
+
+
 def test_values_that_count_or_ask_for_nothing_are_accepted(tmp_path: Path) -> None:
     through = CNN.replace("units: 10", "units: '${model.num_units}'")
     write_yaml(tmp_path, {"model/mine": f"{through}size: 10\nnum_units: ${{model.size}}\n"})
+    write_yaml(
+        tmp_path,
+        {
+            "experiment/delta": f"{GLOBAL}{DELTA}",
+            "experiment/nesterov": f"{GLOBAL}{SGD}optimizer: {{nesterov: true}}\n",
+            "experiment/plain": f"{GLOBAL}{SGD}optimizer: {{momentum: 0.0}}\n",
+            "experiment/teacher": f"{GLOBAL}training: {{teacher: {{run: null, weight: 0.9}}}}\n",
+            "data/mine": "defaults: [sample]\nsplit_seed: 3\n",
+            "training/mine": (CONF_DIR / "training" / "default.yaml").read_text(),
+            "model/logistic": LOGISTIC,
+        },
+    )
     searchpath = f"hydra.searchpath=[file://{tmp_path}]"
     accepted = [
         ["model=cnn", "model.filters=[8,8,8]"],
@@ -437,6 +598,16 @@ def test_values_that_count_or_ask_for_nothing_are_accepted(tmp_path: Path) -> No
         ["model=cnn", "model.layers=[Flatten,{Dense:{units:10,activation:softmax}}]"],
         ["model=cnn", "+model.rate=0.2", "training.label_smoothing=${model.rate}"],
         ["data.validation=0", "data.split_seed=0"],
+        ["experiment=delta", "training.early_stopping.patience=3"],
+        ["mode=tune", "experiment=delta", PATIENCE],  # which the search decides
+        ["mode=tune", "training.early_stopping.min_delta=0.1", PATIENCE],
+        ["experiment=nesterov", "optimizer.momentum=0"],  # switched off by a later word
+        ["data=mine", "experiment=best_ann"],
+        ["data=mine", "data.validation=0"],
+        ["experiment=plain"],  # nesterov stands in the shipped file
+        ["experiment=teacher"],  # as the shipped file has it
+        ["training=mine"],
+        ["model=logistic"],
         ["optimizer=sgd", "optimizer.momentum=0", "optimizer.nesterov=false"],
         ["training.early_stopping.patience=3", "training.early_stopping.min_delta=0.1"],
     ]
@@ -444,8 +615,21 @@ def test_values_that_count_or_ask_for_nothing_are_accepted(tmp_path: Path) -> No
         GlobalHydra.instance().clear()
         with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
             composed = compose("config", [searchpath, *overrides])
-        chosen = dict(map(override_value, overrides)).get("model", "ann")
-        refuse_unused_values(composed, parse(composed), overrides, str(chosen))
+            chosen = dict(map(override_value, overrides)).get("model", "ann")
+            composer = Composer("config", [searchpath])
+            refuse_unused_values(composed, parse(composed), overrides, str(chosen), composer)
+
+
+@pytest.mark.parametrize("path", sorted((CONF_DIR / "experiment").glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_shipped_experiment_is_accepted(path: Path) -> None:
+    GlobalHydra.instance().clear()
+    for words in ([], ["mode=tune", "data.validation=5000"]):
+        overrides = [f"experiment={path.stem}", *words]
+        with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
+            composed = compose("config", overrides, return_hydra_config=True)
+            model = composed.hydra.runtime.choices.model
+            own = OmegaConf.masked_copy(composed, own_keys(composed))
+            refuse_unused_values(own, parse(own), overrides, model, Composer())
 
 
 def test_layers_that_do_not_fit_are_refused_before_a_run_is_made(refuse: Refuse) -> None:
@@ -575,6 +759,8 @@ REFUSED_IMAGES = [
     ("data.validation=1 hydra.run.dir=x", 0, range(10), ("images",)),
     ("data.validation=1 runs_dir=x/y", 1, range(10), ("data",)),
     ("mode=tune data.validation=5 hydra.run.dir=empty", 20, range(1), ("label 0 alone",)),
+    ("-m data.validation=5 seed=0,1", 20, range(1), ("job 1 of 2", "label 0 alone")),
+    ("-m data.validation=5 seed=0,1 plan=true", 22, range(11), ("job 1 of 2", "labels up to 10")),
 ]
 
 

@@ -599,6 +599,19 @@ def test_the_written_experiment_composes_to_the_trials_configuration(name: str, 
     assert resolve(again) == blueprint.tree(values)
 
 
+def test_the_written_experiment_leaves_out_what_the_trial_has_switched_off() -> None:
+    pixels, grid = "augmentation.elastic_pixels", "augmentation.elastic_grid"
+    space = parse(
+        {pixels: {"type": "choice", "values": [0.0, 0.5]}, grid: {"type": "choice", "values": [4, 7]}}
+    )
+    blueprint = frozen(space, "augmentation=elastic")
+    written = [
+        yaml.safe_load(experiment_yaml(blueprint, {pixels: value, grid: 7}, []))["augmentation"]
+        for value in (0.0, 0.5)
+    ]
+    assert "elastic_grid" not in written[0] and written[1]["elastic_grid"] == 7
+
+
 RECIPES_WITH_DATA = {
     "best_ann": ("data=sample",),
     "fashion_ann": (),

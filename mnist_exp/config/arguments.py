@@ -2,16 +2,16 @@
 
 import importlib.metadata
 import re
-import unicodedata
 from argparse import ArgumentError, ArgumentParser
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from hydra._internal.utils import get_args_parser
 
 from mnist_exp import CONF_DIR
 from mnist_exp.config.commands import command, flags_first, setting
-from mnist_exp.config.keys import MODE_KEYS, known_keys, shipped_keys
+from mnist_exp.config.keys import MODE_KEYS, known_keys, options_of, shipped_keys
+from mnist_exp.config.letters import check_letters
 from mnist_exp.errors import ConfigError, nearest
 from mnist_exp.words import shortened
 
@@ -43,6 +43,7 @@ _OTHER_WORDS = {
     "tuner.workers": "workers num_workers n_jobs jobs parallel max_workers",
     "tuner.objective": "objective metric",
     "runs_dir": "save_dir output_dir out_dir log_dir logdir outdir output results_dir default_root_dir",
+    "experiment": "exp expt recipe preset",
     "hydra.run.dir": "name run_name exp_name experiment_name run_dir",
     "resume": "ckpt ckpt_path checkpoint resume_from resume_from_checkpoint load",
     "mode": "command task action",
@@ -52,12 +53,13 @@ _OTHER_WORDS = {
 }
 """Keys, and what Keras, PyTorch Lightning, scikit-learn, Optuna and scripts call them."""
 
+OWN_YAML = "YAML of your own: --config-dir FOLDER, with FOLDER/experiment/mine.yaml."
 _NO_KEY = {
     "TensorFlow takes a GPU where it finds one; CUDA_VISIBLE_DEVICES= hides it.": (
         "device devices gpu gpus cuda accelerator num_gpus use_gpu"
     ),
     "Piped output is plain, and train.log keeps all of it.": "verbose verbosity v quiet log_level debug",
-    "YAML of your own: --config-dir FOLDER, with FOLDER/experiment/mine.yaml.": "config cfg config_file conf",
+    OWN_YAML: "config cfg config_file conf",
 }
 _MODE_WORDS = {
     "train": "training fit run", "evaluate": "eval evaluation test testing validate score", "tune": (
@@ -67,14 +69,8 @@ _MODE_WORDS = {
     "verify": "verification check reproduce",
 }  # fmt: skip
 _VERSION, _RERUN = "--version", "--experimental-rerun"
-_MODES = {"help": "--help", "version": _VERSION}
-# Dashes, quotes, spaces and line ends that a text processor or another system puts in place of plain ones.
-_LOOKALIKE = re.compile("[\r\n\u00a0\u2000-\u2015\u2018-\u201f\u2212\u202f\u205f\u3000\ufeff\uff01-\uff5e]")
-_PLAIN = (
-    {"\u2212": "-"} | dict.fromkeys("‐‑‒–—―", "-") | dict.fromkeys("‘’‚‛", "'") | dict.fromkeys("“”„‟", '"')
-)
-_NAMES = {"\r": "carriage return", "\n": "line feed", "\ufeff": "byte order mark"}
-_QUOTED = re.compile(r"""(["'])(?:\\.|(?!\1).)*\1""", re.DOTALL)
+WHOLE_GROUPS = ("search_space=", "sweep_plan=")
+_FLAG_WORDS = {"help": "--help", "version": _VERSION, "-V": _VERSION}
 
 
 def mode_meant(word: str) -> str | None:
@@ -101,11 +97,14 @@ def meanings(key: str) -> list[str]:
     known = known_keys() | {name for names in MODE_KEYS.values() for name in names} | {"experiment"}
     if key in known:
         return [key]
+    there = sorted(known | shipped_keys())
+    if "." in key and (longer := [name for name in there if name.endswith(f".{key}")]):
+        return longer
     said = [name for name, words in _OTHER_WORDS.items() if leaf in words.split()]
-    ending = sorted(name for name in known | shipped_keys() if name.rpartition(".")[2] == leaf)
+    ending = [name for name in there if name.rpartition(".")[2] == leaf]
     # Those of a search only where nothing else is called so.
     ending = [name for name in ending if not name.startswith("tuner.")] or ending
-    return said or ending
+    return said + [name for name in ending if not any(one.startswith(name) for one in said)]
 
 
 def _leaf(key: str) -> str:
@@ -136,13 +135,15 @@ def accepted_arguments(typed: Sequence[str]) -> list[str]:
         SystemExit: The version was asked for, and is printed.
     """
     if _VERSION in typed:
-        print(f"mnist-exp {importlib.metadata.version('mnist-exp')}")
+        print(f"mnist-exp {importlib.metadata.version('mnist-exp')}", flush=True)
         raise SystemExit(0)
     parser = get_args_parser()
     # Else `--experiment` would be short for `--experimental-rerun`, which unpickles a file.
     parser.allow_abbrev, parser.exit_on_error = False, False
+    known_flags = [option for action in parser._actions for option in action.option_strings]
     for word in typed:
-        if re.match(r"-[a-z]{3}", word):  # else `-model` would be `-m` with something behind it
+        # Else `-model` would be `-m` with something behind it, and `-s` short for `-sc`.
+        if re.match(r"-[a-z]{3}", word) or (re.match(r"-[A-Za-z]\b", word) and word[:2] not in known_flags):
             raise _no_flag(word, typed, parser)
     try:
         given, unknown = parser.parse_known_args(flags_first(typed))
@@ -152,8 +153,11 @@ def accepted_arguments(typed: Sequence[str]) -> list[str]:
         raise ConfigError(
             f"{_RERUN}: refused: it would unpickle a file.", "Use resume=… or mode=verify run=…."
         )
+    for flag, value in vars(given).items():
+        if flag.startswith("config_") and value == "":
+            raise ConfigError(f"--{flag.replace('_', '-')}: got nothing.", "Leave it out, or name one.")
     for word in given.overrides + unknown:
-        _check_letters(word)
+        check_letters(word)
     flags = [word for word in unknown if word.startswith("-")]
     if flags:
         raise _no_flag(flags[0], typed, parser)
@@ -163,22 +167,10 @@ def accepted_arguments(typed: Sequence[str]) -> list[str]:
     return flags_first(typed)
 
 
-def _check_letters(word: str) -> None:
-    """Names a letter that only looks like another one; what is quoted may hold any, and so may paths."""
-    for found in _LOOKALIKE.finditer(_QUOTED.sub(lambda quoted: "x" * len(quoted[0]), word)):
-        letter = found[0]
-        name = _NAMES.get(letter) or unicodedata.name(letter, "letter nobody sees").lower()
-        article = "an" if name[0] in "aeiou" else "a"
-        plain = _PLAIN.get(letter, unicodedata.normalize("NFKC", letter)).strip()
-        raise ConfigError(
-            f"{shortened(ascii(word)[1:-1])}: its character {found.start() + 1} is {article} {name} "
-            f"(U+{ord(letter):04X}).",
-            f"Type {plain} instead." if plain.isprintable() and plain else "Leave it out.",
-        )
-
-
 def _no_flag(flag: str, typed: Sequence[str], parser: ArgumentParser) -> ConfigError:
     """Says what a flag that there is not was meant for: an override, or another flag."""
+    if flag in _FLAG_WORDS:
+        return ConfigError(f"{flag}: there is no such flag.", f"Write {command(_FLAG_WORDS[flag])}")
     name, equals, value = flag.partition("=")
     key = name.lstrip("-").replace("-", "_")
     following = list(typed)[list(typed).index(flag) + 1 :][:1]
@@ -190,18 +182,23 @@ def _no_flag(flag: str, typed: Sequence[str], parser: ArgumentParser) -> ConfigE
         better = command(f"{known[0]}={value}") if value else f"{known[0]}=…"
         return ConfigError(f"{shortened(flag)}: keys have no dashes.", f"Write {better}")
     flags = [option for action in parser._actions for option in action.option_strings if option != _RERUN]
-    return ConfigError(f"{shortened(flag)}: there is no such flag.", nearest(name, flags))
+    return ConfigError(f"{shortened(flag)}: there is no such flag.", advice(key) or nearest(name, flags))
 
 
 def _check_word(word: str, after: Sequence[str], before: Sequence[str]) -> None:
     """Refuses a word that is no override: a key alone, a value alone, a sign between spaces."""
     key, equals, value = word.partition("=")
     bare = key.lstrip("+~")
-    if equals and (not key or (not value and after and "=" not in after[0] and _options(bare))):
+    if equals and not bare:
+        raise ConfigError(f"{shortened(word)}: an override is key=value, and has no key.", "Such as seed=3.")
+    if equals and not value and after and "=" not in after[0] and options_of(bare):
         raise ConfigError(f"{shortened(word)}: an override has no spaces around =.", "Write model=ann.")
-    if equals and key.endswith("+"):
-        raise ConfigError(f"{shortened(word)}: values are set, not added to.", f"Write {bare[:-1]}={value}.")
-    if equals and value.endswith((".yaml", ".yml")) and (options := _options(bare)):
+    if equals and (value.startswith("=") or key[-1] in "+-*/:"):
+        only = f"{bare.rstrip('+-*/:')}={value.lstrip('=')}"
+        raise ConfigError(f"{shortened(word)}: a value is set by one =, and nothing else.", f"Write {only}")
+    if re.fullmatch(r"\{\s*\}", value) and key == bare and not key.startswith("hydra"):
+        raise ConfigError(f"{shortened(word)}: a mapping of nothing changes nothing.", "Leave it out.")
+    if equals and value.endswith((".yaml", ".yml")) and (options := options_of(bare)):
         own = "YAML of your own: --config-dir FOLDER, with the file in FOLDER/" + bare + "."
         answer = nearest(Path(value).stem, options)
         raise ConfigError(
@@ -216,8 +213,8 @@ def _meant(word: str, after: Sequence[str], before: Sequence[str]) -> str:
     """Says what a word without = was most likely meant for."""
     if "=" in (*after[:1], *before[-1:]):
         return "It has no spaces around =: model=ann."
-    if word in _MODES:
-        return f"Write {_MODES[word]}."
+    if word in _FLAG_WORDS:
+        return f"Write {_FLAG_WORDS[word]}."
     if (Path(word) / "manifest.json").exists():
         return f"A run: {command('mode=evaluate', setting('run', word))}"
     name, colon, option = word.partition(":")
@@ -225,9 +222,8 @@ def _meant(word: str, after: Sequence[str], before: Sequence[str]) -> str:
         return f"Write {known[0]}={option}."
     if mode := mode_meant(word):
         return f"Write mode={mode}."
-    groups = [group for group in _groups() if word.lower() in _options(group)]
-    if groups:
-        return f"Write {groups[0]}={word.lower()}."
+    if written := options_elsewhere(word):
+        return f"Write {written[0]}."
     known = meanings(word)
     if known:
         value = after[0] if after and "=" not in after[0] else ""
@@ -235,14 +231,10 @@ def _meant(word: str, after: Sequence[str], before: Sequence[str]) -> str:
     return "Such as model=ann or training.epochs=5; --help lists them."
 
 
-def _groups() -> Iterator[str]:
-    """Yields the groups that a bare word may be an option of, the likeliest first."""
+def options_elsewhere(word: str) -> list[str]:
+    """Writes the overrides that choose an option of this name, in whatever group, the likeliest first."""
     first = ("mode", "model", "experiment", "data")
-    yield from first
-    yield from (path.name for path in sorted(CONF_DIR.iterdir()) if path.is_dir() and path.name not in first)
-
-
-def _options(group: str) -> list[str]:
-    """Lists a group's options; none for what is no group."""
-    is_group = re.fullmatch(r"[a-z_]+", group) is not None
-    return [path.stem for path in sorted((CONF_DIR / group).glob("*.yaml"))] if is_group else []
+    others = [path.name for path in sorted(CONF_DIR.iterdir()) if path.is_dir() and path.name not in first]
+    name = word.lower()
+    found = [f"{group}={name}" for group in (*first, *others) if name in options_of(group)]
+    return [written for written in found if not written.startswith(WHOLE_GROUPS)] or found

@@ -8,14 +8,17 @@ result. So each combination of options is composed once, and values are set in a
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import hydra
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.types import Override
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from mnist_exp.config.commands import value_at
 from mnist_exp.config.overrides import parse_override
 from mnist_exp.config.trees import leaves
 
@@ -75,6 +78,31 @@ class Composer:
     def is_group(self, key: str) -> bool:
         """Says whether a key names a group of files."""
         return self._repository.group_exists(key)
+
+    def files_that_set(self, key: str, overrides: Sequence[str]) -> list[tuple[int, Path]]:
+        """Lists the files that a configuration takes a dotted key from, the one that decides last.
+
+        Args:
+            key: A dotted key.
+            overrides: As typed, without Hydra's own ones.
+
+        Returns:
+            Of each its place among all files, in the order in which they are merged, and its path.
+        """
+        loader = GlobalHydra.instance().config_loader()
+        assert isinstance(loader, ConfigLoaderImpl)
+        both = [*self._hydra_overrides, *overrides]
+        defaults = loader.compute_defaults_list(self._config_name, both, RunMode.RUN).defaults
+        found = []
+        for place, default in enumerate(defaults):
+            if default.config_path is None or default.config_path.startswith("hydra/"):
+                continue
+            result = loader._load_single_config(default, self._repository)
+            tree: Any = OmegaConf.to_container(result.config, resolve=False)
+            if value_at(tree, key) is not None:
+                folder = str(result.path).removeprefix("file://")
+                found.append((place, Path(folder, f"{default.config_path}.yaml")))
+        return found
 
     def _is_option(self, override: Override) -> bool:
         """Says whether an override chooses a file, as Hydra's `defaults_list.Overrides` decides."""

@@ -1,6 +1,7 @@
 """Which keys there are: every dotted key of the schema, and the root keys that only some modes have."""
 
 import functools
+import re
 import types
 import typing
 from collections.abc import Iterator
@@ -44,6 +45,12 @@ def shipped_keys() -> frozenset[str]:
         for root in set(roots) & {"compare", "evaluate"}:
             found |= {f"{root}.{key}" for key in OmegaConf.select(nodes, root) or ()}
     return frozenset(found)
+
+
+def options_of(group: str) -> list[str]:
+    """Lists the shipped options of a group; none for what is no group."""
+    is_group = re.fullmatch(r"[a-z_]+", group) is not None
+    return [path.stem for path in sorted((CONF_DIR / group).glob("*.yaml"))] if is_group else []
 
 
 def fields_of(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -12,7 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from mnist_exp.config.checks import check
 from mnist_exp.config.commands import command, with_runs_dir
-from mnist_exp.config.refusals import explain_rejection
+from mnist_exp.config.refusals import as_typed, explain_rejection
 from mnist_exp.config.schema import Config, SweepPlanConfig, SweepRequest
 from mnist_exp.config.trees import find_odd
 from mnist_exp.errors import ConfigError
@@ -128,6 +128,21 @@ def refuse_sweep_keys(composed: DictConfig) -> None:
     for key, value in requested.items():
         if value != msgspec.structs.asdict(NO_SWEEP)[key]:
             raise ConfigError(f"{key}: it belongs to a sweep.", "Add -m.")
+
+
+def refuse_no_folder(composed: DictConfig, key: str) -> None:
+    """Makes sure that a folder of Hydra's has a name: an empty one would be the current folder.
+
+    Args:
+        composed: With Hydra's own node.
+        key: `hydra.run.dir` or `hydra.sweep.dir`.
+
+    Raises:
+        ConfigError: It has none.
+    """
+    value = OmegaConf.select(composed, key)
+    if not value:
+        raise ConfigError(f"{key}: got {as_typed(value)}; a folder is needed.", "Leave it out for a new one.")
 
 
 def refuse_outside_options(composed: DictConfig) -> None:

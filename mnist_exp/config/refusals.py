@@ -3,20 +3,39 @@
 import errno
 import re
 import shlex
+import types
 import typing
 from collections.abc import Iterator, Sequence
 from enum import Enum
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import OmegaConf
 
 from mnist_exp import CONF_DIR
-from mnist_exp.config.arguments import likeliest, mode_meant
+from mnist_exp.config.arguments import OWN_YAML, likeliest, options_elsewhere
 from mnist_exp.config.commands import setting
-from mnist_exp.config.keys import FREE_NODES, MODE_KEYS, fields_of, known_keys, shipped_keys, structs_of
-from mnist_exp.config.schema import Config
+from mnist_exp.config.hints import (
+    hydra_key_meant,
+    nearest_key,
+    numbers_in,
+    option_meant,
+    options_with,
+    value_meant,
+)
+from mnist_exp.config.keys import (
+    FREE_NODES,
+    MODE_KEYS,
+    fields_of,
+    known_keys,
+    options_of,
+    shipped_keys,
+    structs_of,
+)
+from mnist_exp.config.letters import describe_twins
+from mnist_exp.config.overrides import override_value, plain_key
+from mnist_exp.config.schema import Config, Count, SweepRequest
 from mnist_exp.errors import ConfigError, nearest
 from mnist_exp.words import shortened
 
@@ -57,10 +76,11 @@ def explain_rejection(
         if "missing" in problem:
             return ConfigError(f"{full_key}: not given, and there is no default.")
         known = known_keys() | {other for other, _ in fields_of(shape)}
+        if full_key in known or (full_key.count(".") == 1 and options_with(full_key)):
+            return _explain_absent(full_key, problem)
         siblings = {other.rpartition(".")[2] for other in known if other.rpartition(".")[0] == key}
-        return ConfigError(
-            f"{full_key}: there is no such key.", likeliest(full_key) or nearest(name, siblings)
-        )
+        hint = nearest(name, siblings).replace('mean "', f'mean "{key}.' if key else 'mean "')
+        return ConfigError(f"{full_key}: there is no such key.", likeliest(full_key) or hint)
     shown = key
     for node in FREE_NODES:
         shown = shown.replace(node, "")
@@ -70,27 +90,21 @@ def explain_rejection(
     if problem.startswith("Invalid"):
         accepted = set(_accepted_values(key, shape))
         hint = nearest(str(value), accepted) if accepted else ""
-        return ConfigError(f"{shown}: got {_quoted(value)}.", hint)
+        if hint.startswith("Accepted: ") and _is_or_number(key, shape):
+            hint = hint.replace(": ", ": whole numbers, ", 1)
+        return ConfigError(f"{shown}: got {_quoted(value)}.", describe_twins(str(value)) or hint)
     if problem.startswith("Expected `str` matching regex"):
         return ConfigError(
-            f'{shown}: got {_quoted(value)}; letters, digits, "_", "." and "-" are accepted, 64 at most.'
+            f'{shown}: got {_quoted(value)}; letters, digits, "_", "." and "-" are accepted, 64 at most.',
+            describe_twins(str(value)),
         )
     expectation = _in_words(problem.removeprefix("Expected ").partition(", got")[0])
-    return ConfigError(
-        f"{shown}: got {as_typed(value)}; expected {expectation}.", _value_meant(shown, value, expectation)
-    )
-
-
-def _value_meant(key: str, value: Any, expectation: str) -> str:
-    """Says what a word in place of a number, of true, false or null was most likely meant for."""
-    word = value.lower() if isinstance(value, str) else ""
-    if span := re.fullmatch(r"(\d+)(?:\.\.+|-|:|to)(\d+)", word):
-        return f"For each of them: mnist-exp -m '{key}=range({span[1]},{int(span[2]) + 1})'"
-    if word in ("none", "nil", "na", "nan") and "null" in expectation:
-        return "Write null."
-    if word in ("yes", "on", "no", "off", "y", "n") and "true" in expectation:
-        return f"Write {'true' if word in ('yes', 'on', 'y') else 'false'}."
-    return ""
+    if "or text" in expectation and _is_or_number(key, shape):
+        expectation = f"a whole number or {' or '.join(_accepted_values(key, shape))}"
+    hint = value_meant(shown, value, expectation)
+    if not hint and (accepted := set(_accepted_values(key, shape))):
+        hint = nearest(str(value), accepted)
+    return ConfigError(f"{shown}: got {as_typed(value)}; expected {expectation}.", hint)
 
 
 def explain_hydra(error: Exception, typed: Sequence[str]) -> ConfigError:
@@ -113,26 +127,22 @@ def _explain_hydra(error: Exception, typed: Sequence[str]) -> ConfigError:
                 f"hydra/launcher: {option} is not installed.",
                 f"Install it with: pip install 'mnist-exp[{extra}]'",
             )
-        meant = mode_meant(option) if group == "mode" else None
-        hint = f'Did you mean "{meant}"?' if meant else nearest(option, error.options)
+        hint = option_meant(group, option, error.options)
         return ConfigError(f'{group}: there is no "{shortened(option)}".', hint)
     text = str(error)
-    if isinstance(error, OverrideParseException):
-        if answer := _explain_letter(error):
-            return answer
-        override = shortened(error.override or "")
-        # Hydra repeats the override in its own way of saying so.
-        problem = shortened(text.splitlines()[0].removesuffix(f": {error.override}"), 200)
+    if found := re.match("Cannot find primary config '(.*?)'", text):
+        meant = options_elsewhere(found[1])
         return ConfigError(
-            f"{override}: not an override that Hydra can read: {problem}.",
-            _advise_quotes(error.override or ""),
+            f'--config-name: there is no "{shortened(found[1])}".', f"Write {meant[0]}" if meant else OWN_YAML
         )
+    if isinstance(error, OverrideParseException):
+        return _explain_letter(error) or _refuse_as_text(error.override or "") or _explain_grammar(error)
     if isinstance(error, OSError) and error.filename:
         if error.errno == errno.ENAMETOOLONG and not any(word.startswith("hydra.") for word in typed):
             return ConfigError(f"{shortened(' '.join(typed))}: {error.strerror}.")
         path = shortened(str(error.filename), 200)
         return ConfigError(f"hydra.run.dir: {path}: {error.strerror}.", "Name a new directory.")
-    if answer := _explain_signs(text, typed):
+    if answer := _explain_signs(text, typed) or _explain_kind(text, error, typed):
         return answer
     found = re.search(r"Could not override '([^']*)'", text)
     if found and (answer := _explain_key(found[1], typed, str(error.__cause__ or text))):
@@ -157,12 +167,43 @@ def _explain_signs(text: str, typed: Sequence[str]) -> ConfigError | None:
     if text.startswith("Could not delete"):
         word = next((word for word in typed if word.startswith("~")), "~")
         key = word.partition("=")[0].lstrip("~")
-        return ConfigError(f"{shortened(word)}: there is nothing to take away.", f"To choose, write {key}=….")
+        is_there = options_of(key) or key in known_keys()
+        hint = f"To choose, write {key}=…." if is_there else likeliest(key) or nearest_key(key)
+        return ConfigError(f"{shortened(word)}: there is nothing to take away.", hint)
     if found := re.match(r"Ambiguous value for argument '(.*)'", text):
+        key, _, value = found[1].partition("=")
+        reading = [mode for mode in MODE_KEYS if mode != "tune" and f"mode={mode}" in typed]
+        if reading:
+            hint = "Name one." if reading == ["verify"] else f"Several are a list: {key}=[{value}]"
+            return ConfigError(f"{shortened(found[1])}: mode={reading[0]} cannot be swept.", hint)
+        answer = _refuse_value(key, value)
+        number = f" {answer.hint}" if answer and "a number" in answer.message else ""
         return ConfigError(
             f"{shortened(found[1])}: several values make a sweep.",
-            "Add -m (--multirun); a list is written in brackets, a text with commas in quotes.",
+            f"Add -m (--multirun); a list is written in brackets, a text with commas in quotes.{number}",
         )
+    return None
+
+
+def _explain_kind(text: str, error: Exception, typed: Sequence[str]) -> ConfigError | None:
+    """Answers for what is no name of an option, and for a mapping or a list in place of the other."""
+    if text.startswith("Config group override must be"):
+        for word in typed:
+            group, _, value = word.partition("=")
+            options = options_of(group)
+            if options and not isinstance(override_value(word)[1], str | list | dict):
+                return ConfigError(
+                    f"{group}: got {value}; an option's name is needed.", nearest(value, options)
+                )
+    if found := re.match(r"Error merging override (.*)", text):
+        key, _, value = found[1].partition("=")
+        if answer := _refuse_value(*override_value(found[1])):
+            return answer
+        cause = (str(error.__cause__ or "").strip().splitlines() or [""])[0].rstrip(".")
+        if "is not a subclass of" in cause:
+            cause = "a mapping is needed"
+        hint = f"Write all of it: {key.rpartition('.')[0]}=[…]" if "out of range" in cause else ""
+        return ConfigError(f"{plain_key(key)}: got {shortened(value)}: {cause}.", hint)
     return None
 
 
@@ -173,7 +214,7 @@ def _explain_key(key: str, typed: Sequence[str], cause: str) -> ConfigError | No
     modes = [mode for mode, keys in MODE_KEYS.items() if root in keys]
     if modes and mode not in modes:
         return _explain_mode(key, modes, mode)
-    owners = _owners(key)
+    owners = options_with(key)
     swept = [option for word in typed if word.startswith(f"{root}=") for option in _options_of(word)]
     if len(swept) > 1 and owners and (others := [option for option in swept if option not in owners]):
         return ConfigError(
@@ -189,13 +230,15 @@ def _explain_key(key: str, typed: Sequence[str], cause: str) -> ConfigError | No
         )
     if key in known_keys():
         return _explain_absent(key, cause)
+    if (option := key.partition(".")[2]) in options_of(root):
+        return ConfigError(f"{key}: there is no such key.", f"Write {root}={option}")
     if root == "hydra":
-        return None
+        return ConfigError(f"{shortened(key)}: Hydra has no such key.", hydra_key_meant(key))
     if mode in modes and mode != "tune":
         node = OmegaConf.select(OmegaConf.load(CONF_DIR / "mode" / f"{mode}.yaml"), root)
         accepted = [f"{root}.{name}" for name in node or ()] or [root]
         return ConfigError(f"{shortened(key)}: there is no such key.", nearest(key, accepted))
-    hint = likeliest(key) or _nearest_key(key)
+    hint = likeliest(key) or nearest_key(key)
     if mode not in ("", "tune") and "." not in key:
         accepted = ["runs_dir", *MODE_KEYS[mode]]
         own = [f"{root}.{key}" for root in accepted if f"{root}.{key}" in shipped_keys()]
@@ -225,10 +268,54 @@ def _explain_letter(error: OverrideParseException) -> ConfigError | None:
         return ConfigError(f"{message}cannot be part of a key.", "Keys are letters, digits, _ and dots.")
     if letter in "'\"" and value.count(letter) == 1 and value.startswith(letter):
         return ConfigError(f"{message}opens quotes that nothing closes.", f"Close them: {letter}…{letter}.")
+    if answer := _refuse_as_text(override):
+        return answer
     if re.search(r"^[\[{]|,", value):
         return ConfigError(f"{message}needs quotes.", 'Put that text in quotes of its own: "…".')
     quoted = shlex.quote(setting(key, value))
     return ConfigError(f"{message}needs quotes.", f"Put the value in quotes of its own: {shortened(quoted)}")
+
+
+def _refuse_as_text(override: str) -> ConfigError | None:
+    """Says what a key takes whose value would be refused in quotes, too; None where these would help."""
+    key, _, value = override.partition("=")
+    if value.startswith("[") and not numbers_in(value):
+        return None
+    if options := options_of(plain_key(key)):
+        return ConfigError(f"{plain_key(key)}: got {_quoted(value)}.", nearest(value, options))
+    return _refuse_value(plain_key(key), value)
+
+
+def _refuse_value(key: str, value: Any) -> ConfigError | None:
+    """Says what a key takes that does not take a value; None where it does, or is not known."""
+    answer = None
+    for name, annotation in [*fields_of(Config), *fields_of(SweepRequest)]:
+        if name == key and annotation is not None:
+            try:
+                msgspec.convert(value, annotation)
+            except msgspec.ValidationError as error:
+                tree = value
+                for part in reversed(key.split(".")):
+                    tree = {part: tree}
+                answer = explain_rejection(f"{error} - at `$.{key}`", tree)
+            else:
+                return None
+    return answer
+
+
+def _explain_grammar(error: OverrideParseException) -> ConfigError:
+    """Answers for what Hydra's grammar does not take, as Hydra does."""
+    override = error.override or ""
+    for opening, closing in ("[]", "{}", "()"):
+        if override.count(opening) > override.count(closing):
+            return ConfigError(
+                f"{shortened(override)}: no {closing} closes its {opening}.", f"Add {closing}."
+            )
+    # Hydra repeats the override in its own way of saying so.
+    problem = shortened(str(error).splitlines()[0].removesuffix(f": {override}"), 200)
+    return ConfigError(
+        f"{shortened(override)}: not an override that Hydra can read: {problem}.", _advise_quotes(override)
+    )
 
 
 def _advise_quotes(override: str) -> str:
@@ -256,7 +343,7 @@ def _is_swept(group: str, typed: Sequence[str]) -> bool:
 def _explain_absent(key: str, cause: str) -> ConfigError:
     """Answers for a key that some option of its group has, but not the chosen one."""
     group = key.partition(".")[0]
-    if options := _owners(key):
+    if options := options_with(key):
         choices = " or ".join(f"{group}={option}" for option in options)
         return ConfigError(f"{key}: the chosen {group} has no such key.", f"It belongs to {choices}.")
     if group == "optimizer":
@@ -264,27 +351,18 @@ def _explain_absent(key: str, cause: str) -> ConfigError:
     return ConfigError(f"{key}: {_ADVICE.sub('', cause).strip().splitlines()[0]}.")
 
 
-def _owners(key: str) -> list[str]:
-    """Lists the options of a key's group that have it."""
-    group, _, leaf = key.partition(".")
-    files = sorted(CONF_DIR.glob(f"{group}/*.yaml")) if leaf and group.isidentifier() else []
-    return [path.stem for path in files if leaf.partition(".")[0] in OmegaConf.load(path)]
-
-
 def _options_of(override: str) -> list[str]:
     """Lists what an override of a group goes over."""
     return override.partition("=")[2].split(",")
 
 
-def _nearest_key(key: str) -> str:
-    """Names the nearest known key: of the same group where that group exists."""
-    group, _, leaf = key.rpartition(".")
-    known = known_keys().union(*MODE_KEYS.values())
-    siblings = {other.rpartition(".")[2] for other in known if other.rpartition(".")[0] == group}
-    if not siblings:
-        return nearest(key, known)
-    answer = nearest(leaf, siblings)
-    return answer.replace('mean "', f'mean "{group}.') if group else answer
+def _is_or_number(key: str, shape: type[msgspec.Struct]) -> bool:
+    """Says whether a key takes whole numbers beside certain words."""
+    for other, annotation in fields_of(shape):
+        if other == key and typing.get_origin(annotation) in (typing.Union, types.UnionType):
+            members = typing.get_args(annotation)
+            return any(typing.get_origin(each) is Literal for each in members) and Count in members
+    return False
 
 
 def _accepted_values(key: str, shape: type[msgspec.Struct]) -> Iterator[str]:
@@ -322,7 +400,7 @@ def _in_words(expectation: str) -> str:
     words = re.sub(
         r"`([^`]*)`", lambda found: _TYPES.sub(lambda name: _WORDS[name[0]], found[1]), expectation
     )
-    return words.replace(" | ", " or ")
+    return words.replace(" | ", " or ").replace("text of length >= 1", "text that is not empty")
 
 
 def as_typed(value: Any) -> str:

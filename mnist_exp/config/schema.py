@@ -12,6 +12,7 @@ Fraction = Annotated[float, Meta(ge=0, le=1)]
 Rate = Annotated[float, Meta(ge=0, lt=1)]
 LearningRate = Annotated[float, Meta(gt=0, le=1000)]
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+Text = Annotated[str, Meta(min_length=1)]
 SplitName = Literal["test", "validation", "train"]
 _Entries = list[dict[str, Any]]
 
@@ -57,9 +58,9 @@ class DataConfig(Node, frozen=True):
     """
 
     name: Name
-    path: str | None
+    path: Text | None
     path_variable: str | None
-    places: list[str]
+    places: list[Text]
     mirrors: list[MirrorConfig]
     on_missing: Literal["sample", "error"]
     validation: Count | Literal["test"]
@@ -254,7 +255,7 @@ class TeacherConfig(Node, frozen=True):
         temperature: What logits are divided by: above 1, the less likely classes count for more.
     """
 
-    run: Annotated[str, Meta(min_length=1)] | None = None
+    run: Text | None = None
     weight: Annotated[float, Meta(gt=0, le=1)] = 0.9
     temperature: Annotated[float, Meta(gt=0, le=1000)] = 2.0
 
@@ -417,9 +418,9 @@ class Config(Node, frozen=True):
 
     mode: Literal["train", "tune"]
     seed: Seed
-    runs_dir: Annotated[str, Meta(min_length=1)]
+    runs_dir: Text
     sweep: Name | None
-    resume: str | None
+    resume: Text | None
     data: DataConfig
     model: ModelConfig
     optimizer: OptimizerConfig

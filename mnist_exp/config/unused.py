@@ -13,6 +13,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from mnist_exp import CONF_DIR
+from mnist_exp.config.commands import value_at
+from mnist_exp.config.composing import Composer
 from mnist_exp.config.overrides import override_value
 from mnist_exp.config.schema import (
     Config,
@@ -24,8 +26,10 @@ from mnist_exp.config.schema import (
 )
 from mnist_exp.config.trees import leaves
 from mnist_exp.errors import ConfigError
+from mnist_exp.words import shortened
 
 _NOT_NUMBERS = ("family", "name", "layers")
+_NO_ACTIVATION = "linear"
 
 
 class _Switch(NamedTuple):
@@ -107,18 +111,20 @@ _SWITCHES = (
 
 
 def refuse_unused_values(
-    composed: DictConfig, config: Config, overrides: Sequence[str], model_option: str
+    composed: DictConfig, config: Config, overrides: Sequence[str], model_option: str, composer: Composer
 ) -> None:
     """Makes sure that what a user gave counts for something.
 
-    That is what was typed or planned, and the numbers of a `sequential` model that the user wrote. Numbers
-    that lost their layer, or their model, to another override are let be.
+    That is what was typed or planned, the numbers of a `sequential` model that the user wrote, and what
+    files of the user's own set. Values that lost their layer, their model or what they depend on to another
+    override are let be.
 
     Args:
         composed: The configuration, interpolations kept.
         config: What was made of it.
         overrides: That it came from.
         model_option: The file of `model/` that was chosen.
+        composer: Knows the files that it was composed from.
 
     Raises:
         ConfigError: A value changes nothing; says why.
@@ -131,7 +137,20 @@ def refuse_unused_values(
         filed = _shipped_keys(model_option)
         looked_at += [f"model.{key}" for key in composed.model if key not in filed]
     refuse_unused_numbers(composed, config, looked_at)
-    refuse_switched_off(config, given)
+    searched = _searched_keys(config)
+    refuse_switched_off(config, given, searched)
+    _refuse_switched_off_in_files(composed, config, overrides, searched, composer)
+
+
+def _searched_keys(config: Config) -> list[str]:
+    """Lists the keys which others depend on and a search changes, by values or by options of their group."""
+    paths = {path for path, _ in leaves(config.search_space or {})}
+    found = []
+    for _, key, _ in _SWITCHES:
+        group = key.partition(".")[0]
+        if {group, f"{group}.values"} & paths or any(_is_within(path, key) for path in paths):
+            found.append(key)
+    return found
 
 
 @functools.cache
@@ -177,17 +196,85 @@ def refuse_switched_off(config: Config, given: Mapping[str, Any], may_change: It
         ConfigError: Something is; says what it depends on.
     """
     values = dict(leaves(given))
+    for key, switch in _switched_off(config, may_change):
+        if values.get(key):
+            raise _is_off(config, key, switch, "Leave it out")
+
+
+def _refuse_switched_off_in_files(
+    composed: DictConfig,
+    config: Config,
+    overrides: Sequence[str],
+    may_change: Iterable[str],
+    composer: Composer,
+) -> None:
+    """Makes sure that no file of the user's own sets what is off.
+
+    What was switched off later, by a recipe or on the command line, is let be, and so is what shipped files
+    have in that place.
+    """
+    typed = dict(leaves(dict(map(override_value, overrides))))
+    for key, switch in _switched_off_unusually(composed, config, may_change):
+        if key in typed or switch in typed:
+            continue
+        files = composer.files_that_set(key, overrides)
+        decided = composer.files_that_set(switch, overrides)
+        if not files or files[-1][1].is_relative_to(CONF_DIR) or (decided and decided[-1] > files[-1]):
+            continue
+        raise _is_off(config, key, switch, f"Leave it out of {shortened(str(files[-1][1]), 200)}")
+
+
+def take_out_switched_off(composed: DictConfig, config: Config) -> None:
+    """Takes out what would be refused in a file: values of a search that others have switched off."""
+    for key, _ in list(_switched_off_unusually(composed, config, ())):
+        node, _, name = key.rpartition(".")
+        OmegaConf.select(composed, node).pop(name)
+
+
+def _switched_off_unusually(
+    composed: DictConfig, config: Config, may_change: Iterable[str]
+) -> Iterator[tuple[str, str]]:
+    """Yields as `_switched_off` does, but only keys that ask for something and differ from shipped files."""
+    for key, switch in _switched_off(config, may_change):
+        value = OmegaConf.select(composed, key)
+        is_request = value and value != _NO_ACTIVATION
+        if is_request and not _is_usual(key, value, switch, OmegaConf.select(composed, switch)):
+            yield key, switch
+
+
+def _switched_off(config: Config, may_change: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Yields the keys that nothing uses, and the key that each depends on."""
     changing = set(may_change)
     for switch in _SWITCHES:
-        if switch.switch in changing or not switch.is_off(config):
-            continue
-        for key in switch.keys:
-            if values.get(key):
-                setting = _setting(config, switch.switch)
-                raise ConfigError(
-                    f"{key}: nothing uses it while {switch.switch} is {setting}.",
-                    f"Leave it out, or set {switch.switch}.",
-                )
+        if switch.switch not in changing and switch.is_off(config):
+            yield from ((key, switch.switch) for key in switch.keys)
+
+
+def _is_off(config: Config, key: str, switch: str, remedy: str) -> ConfigError:
+    return ConfigError(
+        f"{key}: nothing uses it while {switch} is {_setting(config, switch)}.", f"{remedy}, or set {switch}."
+    )
+
+
+def _is_usual(key: str, value: Any, switch: str, setting: Any) -> bool:
+    """Says whether a shipped file has this value: some keys cannot be left out of a copy of one.
+
+    An optimizer's arguments can be, so that its file must have the other key's setting, too.
+    """
+    group, _, rest = key.partition(".")
+    for tree in _shipped_options(group):
+        is_same = value_at(tree, rest) == value
+        if group == "optimizer":
+            is_same = is_same and value_at(tree, switch.removeprefix("optimizer.")) == setting
+        if is_same:
+            return True
+    return False
+
+
+@functools.cache
+def _shipped_options(group: str) -> list[dict[Any, Any]]:
+    trees = [OmegaConf.to_container(OmegaConf.load(path)) for path in (CONF_DIR / group).glob("*.yaml")]
+    return [tree for tree in trees if isinstance(tree, dict)]
 
 
 def _setting(config: Config, key: str) -> Any:

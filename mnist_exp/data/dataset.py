@@ -19,6 +19,7 @@ from mnist_exp.runs.archives import FormatError
 
 _MOST_NAMED = 8
 Split = Literal["train", "test"]
+SPLITS: tuple[Split, ...] = ("train", "test")
 SAMPLE_PATH = Path(__file__).with_name("sample") / "mnist_sample.npz"
 SAMPLE_NUM_TRAIN = 4000
 _DIGITS = ("mnist", "sample")
@@ -156,6 +157,24 @@ class Source:
         """
         try:
             images = self.arrays[f"x_{split}"].read()
+        except FormatError as error:
+            raise self.place.refusal(str(error)) from error
+        labels = self.labels(split)
+        sha256 = hashlib.sha256(images.data)
+        sha256.update(labels.data)
+        difference = self._difference(split, sha256.hexdigest())
+        kind = "training" if split == "train" else "test"
+        sentences = describe_split(kind, images, labels, self.class_names)
+        notice = " ".join(filter(None, (difference, *sentences))) or None
+        return Images(images, labels, sha256.hexdigest(), notice)
+
+    def labels(self, split: Split) -> NDArray[np.uint8]:
+        """Reads the labels of one split, uint8 (images,), without its images.
+
+        Raises:
+            ConfigError: As `load`.
+        """
+        try:
             labels = self.arrays[f"y_{split}"].read()
         except FormatError as error:
             raise self.place.refusal(str(error)) from error
@@ -167,13 +186,7 @@ class Source:
             )
         if split == "train":
             self.refuse_one_class(labels, "y_train")
-        sha256 = hashlib.sha256(images.data)
-        sha256.update(labels.data)
-        difference = self._difference(split, sha256.hexdigest())
-        kind = "training" if split == "train" else "test"
-        sentences = describe_split(kind, images, labels, self.class_names)
-        notice = " ".join(filter(None, (difference, *sentences))) or None
-        return Images(images, labels, sha256.hexdigest(), notice)
+        return labels
 
     def refuse_one_class(self, labels: NDArray[np.uint8], what: str) -> None:
         """Makes sure that there is something to tell apart.
@@ -203,6 +216,7 @@ class Source:
 
 
 __all__ = [
+    "SPLITS",
     "Images",
     "LabelledImages",
     "Source",

@@ -1,5 +1,6 @@
 """`mode=compare`: runs side by side, from their files alone; TensorFlow is not loaded."""
 
+import sys
 from collections.abc import Sequence
 from glob import escape
 from pathlib import Path
@@ -8,10 +9,10 @@ from typing import Any
 from msgspec import Struct
 
 from mnist_exp.comparison.comparison import examine
-from mnist_exp.config.commands import setting
+from mnist_exp.config.commands import kept, portable, setting, with_runs_dir
 from mnist_exp.config.keys import MODE_KEYS
 from mnist_exp.config.parsing import none_given, read_request, refuse_unused
-from mnist_exp.config.schema import CompareOptions
+from mnist_exp.config.schema import CompareOptions, Text
 from mnist_exp.errors import ConfigError
 from mnist_exp.report.comparison import present_comparison
 from mnist_exp.report.terminal import Terminal
@@ -29,8 +30,8 @@ class CompareRequest(Struct, frozen=True, kw_only=True):
         compare: How.
     """
 
-    runs: str | list[str] | None
-    runs_dir: str
+    runs: str | list[Text] | None
+    runs_dir: Text
     compare: CompareOptions
 
 
@@ -59,11 +60,14 @@ def _refusal(key: str) -> ConfigError:
     )
 
 
-def run(request: CompareRequest, terminal: Terminal, given: Path | None) -> None:
+def run(request: CompareRequest, terminal: Terminal, given: Path | None) -> int:
     """Compares; the table for people is kept, with pictures, in a folder of its own.
 
     Args:
         given: The folder to use; None for a new one.
+
+    Returns:
+        0, or 1 where a comparison that is kept nowhere could not be printed.
 
     Raises:
         ConfigError: A path is not there, there is no such column, or no folder can be made.
@@ -74,4 +78,9 @@ def run(request: CompareRequest, terminal: Terminal, given: Path | None) -> None
     output_dir = None
     if request.compare.format == "table":
         output_dir = claim_folder(Path(request.runs_dir), "compare", given)
-    present_comparison(examined, request.compare, terminal, output_dir)
+    here = Path.cwd()
+    words = with_runs_dir(
+        portable(kept(sys.argv[1:], ["runs_dir", "compare"]), here), {"runs_dir": request.runs_dir}, here
+    )
+    present_comparison(examined, request.compare, terminal, output_dir, words)
+    return int(output_dir is None and terminal.has_lost_output)

@@ -23,7 +23,7 @@ from mnist_exp.config.commands import (
 )
 from mnist_exp.config.keys import MODE_KEYS
 from mnist_exp.config.parsing import none_given, read_request, refuse_unused
-from mnist_exp.config.schema import EvaluateOptions, SplitName
+from mnist_exp.config.schema import EvaluateOptions, SplitName, Text
 from mnist_exp.errors import ConfigError
 from mnist_exp.evaluation.results import EnsembleEvaluation
 from mnist_exp.evaluation.splits import choose_data, load_split
@@ -58,8 +58,8 @@ class EvaluateRequest(Struct, frozen=True, kw_only=True):
         typed: The command line's overrides, which say whether `data` counts.
     """
 
-    run: str | list[str] | None
-    runs_dir: str
+    run: str | list[Text] | None
+    runs_dir: Text
     split: SplitName
     evaluate: EvaluateOptions
     data: dict[str, Any]
@@ -197,12 +197,11 @@ def _show(
 ) -> None:
     """Shows what was measured, and commands to try."""
     from mnist_exp.report.evaluation import render_evaluation
+    from mnist_exp.report.figures.fonts import describe_numbered
     from mnist_exp.report.run_console import render_digits, render_notice
 
-    seen = scored.seen
-    terminal.print(
-        render_digits(seen.images, seen.labels, evaluated.probabilities, scored.source.class_names)
-    )
-    if scored.notice:
-        terminal.print(render_notice(scored.notice))
+    seen, names = scored.seen, scored.source.class_names
+    terminal.print(render_digits(seen.images, seen.labels, evaluated.probabilities, names))
+    for notice in filter(None, (scored.notice, describe_numbered(names))):
+        terminal.print(render_notice(notice))
     terminal.print(render_evaluation(evaluated.record, str(output_dir), commands))

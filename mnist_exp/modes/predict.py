@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from mnist_exp.config.keys import MODE_KEYS
 from mnist_exp.config.parsing import none_given, read_request, refuse_unused
+from mnist_exp.config.schema import Text
 from mnist_exp.errors import ConfigError, RunError
 from mnist_exp.evaluation.work import quietly
 from mnist_exp.report.terminal import Terminal
@@ -37,9 +38,9 @@ class PredictRequest(Struct, frozen=True, kw_only=True):
         images: Files, folders, globs; null when not given.
     """
 
-    run: str | list[str] | None
-    runs_dir: str
-    images: str | list[str] | None
+    run: str | list[Text] | None
+    runs_dir: Text
+    images: str | list[Text] | None
 
 
 def accept(tree: dict[str, Any], typed: Sequence[str]) -> PredictRequest:
@@ -118,7 +119,7 @@ def _predict(
         from mnist_exp.evaluation.framing import frame_for
         from mnist_exp.evaluation.pictures import read_pictures
         from mnist_exp.report.evaluation import render_predictions
-        from mnist_exp.report.figures.fonts import drawable_names
+        from mnist_exp.report.figures.fonts import describe_numbered, drawable_names
         from mnist_exp.report.tables import prediction_table, top_choices
         from mnist_exp.training import loading
 
@@ -142,7 +143,8 @@ def _predict(
     for sentence in not_drawn:
         terminal.print(sentence)
     paths_of_runs = [str(member.path) for member, _ in members]
-    terminal.print(render_predictions(read, choices, unread, paths_of_runs, str(output_dir), notes))
+    sentences = list(filter(None, [*notes, describe_numbered(names)]))
+    terminal.print(render_predictions(read, choices, unread, paths_of_runs, str(output_dir), sentences))
     return [each.path for each in unread]
 
 

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from mnist_exp.config.keys import MODE_KEYS
 from mnist_exp.config.parsing import none_given, parse_tree, read_request, refuse_unused
-from mnist_exp.config.schema import Config, DataConfig
+from mnist_exp.config.schema import Config, DataConfig, Text
 from mnist_exp.data.dataset import find_source, load_training_data
 from mnist_exp.data.fingerprints import Part, find_other_images
 from mnist_exp.errors import ConfigError
@@ -42,7 +42,7 @@ class VerifyRequest(Struct, frozen=True, kw_only=True):
     """
 
     run: str | None
-    runs_dir: str
+    runs_dir: Text
     data: dict[str, Any]
     typed: list[str] = []
 

@@ -11,6 +11,7 @@ from mnist_exp.comparison.columns import USUAL_COLUMNS, cell, heading, is_words
 from mnist_exp.comparison.comparison import Examined, examine
 from mnist_exp.comparison.pairs import DIFFERENCE_TO_SEE, MOST_SEEDS_WORTH_SAYING, Pair, p_value_text, points
 from mnist_exp.comparison.report import Comparison, GroupRow, SetReport
+from mnist_exp.config.commands import with_runs_dir
 from mnist_exp.config.schema import CompareOptions
 from mnist_exp.errors import RunError
 from mnist_exp.report.comparison_page import write_comparison_page
@@ -230,16 +231,21 @@ def compare_runs(
         RunError: A file could not be written.
     """
     examined = examine(patterns, options)
-    present_comparison(examined, options, terminal, output_dir)
+    words = [] if output_dir is None else with_runs_dir([], {"runs_dir": str(output_dir.parent)}, Path.cwd())
+    present_comparison(examined, options, terminal, output_dir, words)
     return examined.comparison
 
 
 def present_comparison(
-    examined: Examined, options: CompareOptions, terminal: Terminal, output_dir: Path | None
+    examined: Examined,
+    options: CompareOptions,
+    terminal: Terminal,
+    output_dir: Path | None,
+    words: Sequence[str],
 ) -> None:
-    """Shows a comparison and, given a folder, writes it down."""
+    """Shows a comparison and, given a folder, writes it down; `words` are as in `write_comparison_page`."""
     _show(examined.comparison, options, terminal, output_dir)
-    notes, not_drawn = _write(examined, output_dir) if output_dir is not None else ([], [])
+    notes, not_drawn = _write(examined, output_dir, words) if output_dir is not None else ([], [])
     if options.format == "table":
         terminal.print(*(Text(note, style="bright_black") for note in [*notes, *not_drawn]))
         return
@@ -269,7 +275,7 @@ def _print_plain(text: str, terminal: Terminal) -> None:
     terminal.print(Group(Text(text.rstrip("\n"), no_wrap=True, overflow="ignore")))
 
 
-def _write(examined: Examined, output_dir: Path) -> tuple[list[str], list[str]]:
+def _write(examined: Examined, output_dir: Path, words: Sequence[str]) -> tuple[list[str], list[str]]:
     """Writes tables and pictures.
 
     Returns:
@@ -282,7 +288,7 @@ def _write(examined: Examined, output_dir: Path) -> tuple[list[str], list[str]]:
         raise RunError(f"{plots_dir}: cannot be made: {error.strerror or error}.") from error
     files.write_bytes(output_dir / _RESULTS, results_csv(examined.comparison).encode())
     files.write_bytes(output_dir / _COMPARISON, to_json(examined.comparison).encode())
-    write_comparison_page(examined, output_dir)
+    write_comparison_page(examined, output_dir, words)
     if not examined.sets:
         return [], []
     # Imported here: matplotlib takes half a second, which a table alone need not wait for.

@@ -1,5 +1,6 @@
 """A comparison's page: the verdict first, then what it rests on."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from glob import escape
 from pathlib import Path
@@ -43,20 +44,21 @@ class SetView:
     explanations: list[tuple[str, str]]
 
 
-def write_comparison_page(examined: Examined, output_dir: Path) -> None:
+def write_comparison_page(examined: Examined, output_dir: Path, words: Sequence[str] = ()) -> None:
     """Writes a comparison's `report.html`; TensorFlow is not loaded.
 
     Args:
         examined: The comparison and its runs.
         output_dir: The folder that it is written to.
+        words: Of a command that compares in this way, but for the mode and the runs.
 
     Raises:
         RunError: The file could not be written.
     """
-    write_page(output_dir, "comparison.html", **page_values(examined))
+    write_page(output_dir, "comparison.html", **page_values(examined, words))
 
 
-def page_values(examined: Examined) -> dict[str, Any]:
+def page_values(examined: Examined, words: Sequence[str] = ()) -> dict[str, Any]:
     """Gives a template everything that a comparison's page shows."""
     comparison = examined.comparison
     sets = [
@@ -75,7 +77,7 @@ def page_values(examined: Examined) -> dict[str, Any]:
         "num_left_out": len(comparison.left_out),
         "ledger": comparison.ledger[:_MOST_LISTED],
         "runs": comparison_views.run_table(comparison),
-        "command": _command(comparison),
+        "command": _command(comparison, words),
     }
 
 
@@ -209,7 +211,7 @@ def _left_out_words(row: RunRow) -> tuple[str, str, str]:
     return visible(row.run, _LONGEST_PATH), status, visible(row.error, 400)
 
 
-def _command(comparison: Comparison) -> str:
+def _command(comparison: Comparison, words: Sequence[str]) -> str:
     """Writes the command that compares the same runs again; empty where it would be too long to be right."""
     paths = [str(Path(row.run).absolute()) for row in comparison.runs]
     if not paths or sum(map(len, paths)) > _LONGEST_COMMAND:
@@ -217,5 +219,5 @@ def _command(comparison: Comparison) -> str:
     parent = Path(paths[0]).parent
     is_whole = {str(path.parent) for path in parent.glob(f"*/{MANIFEST}")} == set(paths)
     runs = str(Path(escape(str(parent)), "*")) if is_whole and len(paths) > 1 else paths
-    again = command("mode=compare", setting("runs", runs))
+    again = command("mode=compare", setting("runs", runs), *words)
     return again if len(again) <= _LONGEST_COMMAND and visible(again, len(again)) == again else ""

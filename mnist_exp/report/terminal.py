@@ -16,6 +16,7 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from mnist_exp.errors import ExperimentError
 from mnist_exp.report.epoch_lines import EpochLines
 from mnist_exp.report.streams import Log, Output, PlainText, replace_unencodable, silence
 from mnist_exp.runs.records import EpochMetrics
@@ -105,10 +106,10 @@ class Terminal:
             except OSError:
                 silence(stream)
 
-    def report_lost_output(self, failure: OSError) -> None:
-        """Says that nothing more can be written to standard output, where something reads it."""
-        if failure.errno not in _NO_READER:
-            self.error(f"mnist-exp: standard output: {failure.strerror}.")
+    @property
+    def has_lost_output(self) -> bool:
+        """Whether something that is read could not be written to standard output."""
+        return self._screen.failure is not None and self._screen.failure.errno not in _NO_READER
 
     def download_progress(self, file_name: str, num_bytes: int, total: int) -> None:
         """Shows a download: a line when a file begins, then tenths of it on a terminal.
@@ -141,8 +142,8 @@ class Terminal:
 
     def close(self) -> None:
         """Closes the log, and says so where output was lost that something reads."""
-        if self._screen.failure is not None:
-            self.report_lost_output(self._screen.failure)
+        if self.has_lost_output:
+            self.error(f"mnist-exp: {_describe_loss(self._screen.failure)}")
         with suppress(OSError):
             self._log_file.close()
 
@@ -200,7 +201,11 @@ class Terminal:
 
 @contextmanager
 def tolerating_lost_output() -> Iterator[None]:
-    """Ends the block, and nothing else, when what it prints by other ways than a `Terminal` is lost."""
+    """Ends the block when what it prints by other ways than a `Terminal` is lost.
+
+    Raises:
+        ExperimentError: Something reads it; nothing is raised where a reader went away.
+    """
     try:
         yield
     except OSError as error:
@@ -208,7 +213,12 @@ def tolerating_lost_output() -> Iterator[None]:
         if error.filename is not None or error.errno not in _OUTPUT_LOST:
             raise
         silence(sys.stdout)
-        Terminal().report_lost_output(error)
+        if error.errno not in _NO_READER:
+            raise ExperimentError(_describe_loss(error)) from error
+
+
+def _describe_loss(failure: OSError | None) -> str:
+    return f"standard output: {failure.strerror if failure else 'lost'}."
 
 
 class EpochProgress:

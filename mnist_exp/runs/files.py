@@ -58,6 +58,11 @@ def note_new_file(path: Path) -> None:
         _new_files.append(path)
 
 
+def is_new_folder(path: Path) -> bool:
+    """Says whether a folder is there only since this request was made."""
+    return path.absolute() in [noted.absolute() for noted in _new_folders]
+
+
 def note_made_folder(path: Path) -> None:
     """Notes a folder that was just made."""
     _new_folders.append(path)

@@ -11,6 +11,7 @@ from typing import Any
 from mnist_exp.config.commands import resume_command
 from mnist_exp.config.schema import Config
 from mnist_exp.errors import ConfigError, nearest
+from mnist_exp.runs.files import is_new_folder
 from mnist_exp.runs.folder import MANIFEST
 from mnist_exp.runs.run import DamagedRun, Run, parse_config, read_run, read_tree, refused
 from mnist_exp.words import shortened
@@ -124,7 +125,7 @@ def _missing(path: Path) -> ConfigError:
     while not known.is_dir() and known != known.parent:
         known, name = known.parent, known.name
     try:
-        siblings = [entry.name for entry in known.iterdir() if entry.is_dir()]
+        siblings = [entry.name for entry in known.iterdir() if entry.is_dir() and not is_new_folder(entry)]
     except OSError:
         siblings = []
     hint = nearest(name, siblings) if siblings else f"{known} holds no folders."

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import msgspec
 
 from mnist_exp.config.schema import Config, DataConfig
-from mnist_exp.data.dataset import find_source
+from mnist_exp.data.dataset import SPLITS, find_source
 from mnist_exp.data.locating import Progress
 from mnist_exp.errors import ConfigError, ExperimentError
 from mnist_exp.processes.child import explain_end, wait_for_any
@@ -118,9 +118,11 @@ class Checker:
         return self._found[key]
 
     def _find(self, config: DataConfig) -> DataFacts | ConfigError:
-        """Looks at the headers of a data set; downloads it where it is missing."""
+        """Looks at the headers and labels of a data set; downloads it where it is missing."""
         try:
             source = find_source(config, progress=self._progress)
+            for split in SPLITS:
+                source.labels(split)
         except ConfigError as error:
             return error
         num_images, num_test = source.num_images("train"), source.num_images("test")

@@ -162,7 +162,8 @@ def _compose(
         own = _own_config(composed.config, name)
         draft.tree = resolve(own)
         draft.config = parse_tree(draft.tree)
-        refuse_unused_values(own, draft.config, draft.overrides, draft.choices.get("model", ""))
+        model = draft.choices.get("model", "")
+        refuse_unused_values(own, draft.config, draft.overrides, model, composer)
         if draft.config.tuner is not None:
             _plan_search(draft, own, composer)
     except ConfigError as error:

@@ -13,7 +13,7 @@ from mnist_exp.config.keys import known_keys
 from mnist_exp.config.parsing import SWEEP_KEYS, Composition, parse, resolve
 from mnist_exp.config.refusals import explain_hydra
 from mnist_exp.config.schema import Config, HyperbandTunerConfig, TunerConfig
-from mnist_exp.config.unused import refuse_switched_off, refuse_unused_numbers
+from mnist_exp.config.unused import refuse_switched_off, refuse_unused_numbers, take_out_switched_off
 from mnist_exp.errors import ConfigError, nearest
 from mnist_exp.tuning.dimensions import Dimension, written
 from mnist_exp.tuning.search_space import SearchSpace, assemble, parse_search_space
@@ -163,6 +163,7 @@ def experiment_yaml(blueprint: Blueprint, values: Mapping[str, Any], title_lines
         YAML; interpolations are kept.
     """
     composed = blueprint._composed(values)
+    take_out_switched_off(composed, parse(composed))
     chosen = blueprint.choices | {group: values[group] for group in blueprint.options if group in values}
     defaults = [{f"override /{group}": option} for group, option in chosen.items()]
     header = ["# @package _global_", *(f"# {line}".rstrip() for line in title_lines)]

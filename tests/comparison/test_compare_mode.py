@@ -1,17 +1,21 @@
 """`mode=compare` as a whole: what it prints and writes, and on real runs."""
 
 import json
+import subprocess
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from mnist_exp.config.commands import command
 from mnist_exp.config.schema import CompareOptions
 from mnist_exp.errors import ConfigError
 from mnist_exp.report.comparison import compare_runs
 from mnist_exp.report.terminal import Terminal
 from tests.comparison.test_comparison import make_study
+from tests.conftest import COMMAND, clean_environment
+from tests.pages.page_reading import read_page
 
 
 def run(folder: Path, output_dir: Path | None = None, **options: Any) -> str:
@@ -58,6 +62,26 @@ def test_a_wrong_column_is_refused_before_anything_is_written(tmp_path: Path) ->
     with pytest.raises(ConfigError, match="compare.sort"):
         run(study, tmp_path / "out", sort="speed")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("form", "status"), [("csv", 1), ("table", 0)])
+def test_a_comparison_that_is_lost_is_a_failure_unless_it_is_kept(
+    tmp_path: Path, form: str, status: int
+) -> None:
+    make_study(tmp_path / "study", seeds=1)
+    options = f"compare.sort=test_accuracy compare.format={form}"
+    done = subprocess.run(
+        ["bash", "-c", f"{COMMAND} mode=compare 'runs=study/*' 'runs_dir=my runs' {options} >/dev/full"],
+        cwd=tmp_path, env=clean_environment(), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.stderr == "mnist-exp: standard output: No space left on device.\n"
+    assert done.returncode == status
+    again = command(
+        "mode=compare", f"runs={tmp_path}/study/*", f"runs_dir={tmp_path}/my runs", *options.split(" ")
+    )
+    assert [again in read_page(page).text for page in tmp_path.glob("my runs/*")] == [True] * (
+        form == "table"
+    )
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -21,11 +22,14 @@ from mnist_exp.runs.run import read_run
 from mnist_exp.statistics import accuracy
 from mnist_exp.training.loading import load_network
 from mnist_exp.training.networks import predict_probabilities
+from tests.comparison.run_makers import edited
 from tests.conftest import FinishedRun
 from tests.evaluation.drawings import WAYS, bundled_digits, enlarged, save
-from tests.evaluation.modes import newest, run_predict
+from tests.evaluation.modes import newest, run_evaluate, run_predict
 
 COUNT = 100
+UNKNOWN = "\U000f1234"
+"""For private use: no font that anyone has installed gives it a shape."""
 # Two or three digits of a hundred lie at the edge between two classes, and may fall to either side.
 MOST_LOST = 0.03
 
@@ -132,6 +136,19 @@ def test_a_run_on_clothes_answers_with_their_names(finished_run: FinishedRun, tm
     known = set(tree["data"]["class_names"])
     assert {row[name] for row in read_rows(folder) for name in ("prediction", "second", "third")} <= known
     assert "kind" in text
+
+
+def test_classes_that_pictures_call_by_number_are_named(finished_run: FinishedRun, tmp_path: Path) -> None:
+    names = [UNKNOWN, *map(str, range(1, 10))]
+    run = edited(
+        finished_run.path, tmp_path, "config.yaml", lambda tree: tree["data"].update(class_names=names)
+    )
+    told = f"Figures call classes by number where no font here can write their names: 0 {UNKNOWN}."
+    for text, _ in (
+        run_evaluate(run, tmp_path, evaluate={"robustness_images": 0}),
+        run_predict(run, tmp_path, str(save_digits(tmp_path / "digits", 1))),
+    ):
+        assert re.sub(r"[│\s]+", " ", text).count(told) == 1
 
 
 @pytest.mark.parametrize(
