@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -17,28 +17,19 @@ from mnist_exp import CONF_DIR
 from mnist_exp.config.arguments import accepted_arguments
 from mnist_exp.config.composing import Composer
 from mnist_exp.config.parsing import (
-    Composition,
     own_keys,
     parse,
-    parse_tree,
     refuse_no_folder,
     refuse_outside_options,
     refuse_sweep_keys,
     resolve,
 )
 from mnist_exp.config.refusals import explain_hydra
-from mnist_exp.config.schema import Config
 from mnist_exp.config.unused import refuse_unused_values
-from mnist_exp.errors import ConfigError, ExperimentError
-from mnist_exp.modes import tune
-from mnist_exp.modes.execution import describe, execute
-from mnist_exp.processes.launchers import is_local
+from mnist_exp.errors import ConfigError, ExperimentError, explain
 from mnist_exp.processes.start import check_working_folder, prepare
 from mnist_exp.report.terminal import Terminal, tolerating_lost_output
-from mnist_exp.runs import files, writer
-from mnist_exp.runs.folder import PAGE
-from mnist_exp.runs.job import Job, resumed_tree
-from mnist_exp.runs.run import read_config
+from mnist_exp.runs import files
 
 _READING = {
     "compare": "mnist_exp.modes.compare",
@@ -165,105 +156,26 @@ def _status_of(terminal: Terminal, action: Callable[[], int | None]) -> int:
     except Exception as error:
         if _SHOW_TRACEBACK:
             raise
-        known = error if isinstance(error, ExperimentError) else writer.explain(error)
+        known = explain(error)
         terminal.error(f"mnist-exp: {known}")
         return known.exit_status
 
 
 def _execute(composed: DictConfig, terminal: Terminal) -> int | None:
-    """Does what the configuration says, in a directory of its own or in the one to resume.
+    """Does what the configuration says.
 
     Returns:
         The exit status of a mode whose result is yes or no; None where done means 0.
     """
     typed = list(HydraConfig.get().overrides.task)
-    tree = resolve(composed)
     if (mode := _reading_mode(composed)) is not None:
-        status: int | None = mode.run(mode.accept(tree, typed), terminal, _given_dir())
+        status: int | None = mode.run(mode.accept(resolve(composed), typed), terminal, _given_dir())
         return status
-    config = parse(composed)
-    if config.resume is not None:
-        # Imported here: it needs numpy, which --help need not wait for.
-        from mnist_exp.runs.finding import choose_stopped
+    # Imported here: it needs much that --help and a refusal need not wait for.
+    from mnist_exp.modes import jobs
 
-        _resume(choose_stopped(config.resume, Path(config.runs_dir)), tree, typed, terminal)
-        return None
-    search, sentences = tune.plan(config, _composition(composed, typed))
-    execute(_job(config, tree, typed, search=search, sentences=sentences), terminal)
+    jobs.run(composed, typed, terminal, _given_dir())
     return None
-
-
-def _resume(path: Path, requested: dict[str, Any], typed: list[str], terminal: Terminal) -> None:
-    """Resumes an earlier run, unless there is nothing left to do."""
-    earlier = writer.open_run(path)
-    tree = _tree_to_resume(earlier, requested, typed)
-    if tree is None:
-        if not (path / PAGE).exists():  # the disk was full when it was written
-            describe(path, terminal)
-        terminal.print(f"{path} is completed; there is nothing to resume.")
-        return
-    execute(_job(parse_tree(tree), tree, typed), terminal, earlier)
-
-
-def _tree_to_resume(
-    earlier: writer.RunDirectory, requested: dict[str, Any], typed: list[str]
-) -> dict[str, Any] | None:
-    """Gives the configuration to resume a run with; None where there is nothing left to do."""
-    try:
-        if earlier.manifest.mode == "verify":
-            raise ConfigError(f"resume: {earlier.path} was made by mode=verify.", "Begin that again.")
-        tree = resumed_tree(earlier.path, requested, typed)
-        if earlier.manifest.status != "completed":
-            return tree
-        if parse_tree(tree) != read_config(earlier.path):
-            raise ConfigError(
-                f"resume: {earlier.path} is completed, and was scored on the test images.",
-                "To train further, begin a new run.",
-            )
-    except BaseException:
-        earlier.close()
-        raise
-    earlier.close()
-    return None
-
-
-def _composition(composed: DictConfig, typed: list[str]) -> Composition:
-    """Keeps what Hydra knows for a mode that composes more configurations."""
-    hydra_config = HydraConfig.get()
-    choices, own = hydra_config.runtime.choices, list(hydra_config.overrides.hydra)
-
-    def compose(overrides: list[str]) -> DictConfig:
-        # With the folders that `hydra.searchpath` adds.
-        return hydra.compose(config_name="config", overrides=[*own, *overrides])
-
-    return Composition(
-        composed, typed, {str(group): str(choice) for group, choice in choices.items()}, compose
-    )
-
-
-def _job(config: Config, tree: dict[str, Any], typed: list[str], **search: Any) -> Job:
-    """Puts together what was composed, and where it goes."""
-    hydra_config = HydraConfig.get()
-    folder = Path(config.runs_dir, config.sweep or "")
-    experiment = hydra_config.runtime.choices.get("experiment", "none")
-    if experiment != "none":
-        folder /= experiment
-    return Job(
-        config=config,
-        tree=tree,
-        overrides=typed,
-        argv=sys.argv[1:],
-        folder=folder,
-        given=_given_dir(),
-        launcher=_lender(config),
-        **search,
-    )
-
-
-def _lender(config: Config) -> DictConfig | None:
-    """Gives Hydra's configuration where its launcher lends a search the places of its trials."""
-    composed = cast(DictConfig, HydraConfig.instance().cfg)
-    return None if config.tuner is None or is_local(composed) else composed
 
 
 def _given_dir() -> Path | None:

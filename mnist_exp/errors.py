@@ -68,3 +68,20 @@ def nearest(name: str, accepted: Iterable[str]) -> str:
         return f'Did you mean "{close[0]}"?'
     more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
     return f"Accepted: {', '.join(names[:_MOST_NAMES])}{more}."
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Says whether memory ran out, in Python or in TensorFlow."""
+    return isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError"
+
+
+def explain(error: Exception) -> ExperimentError:
+    """Says in one line what an exception means for the user; one that says so already is given back."""
+    if isinstance(error, ExperimentError):
+        return error
+    if is_out_of_memory(error):
+        hint = "Lower training.batch_size or the model's size, or run fewer things beside it."
+        return RunError("The memory ran out.", hint)
+    if isinstance(error, OSError) and error.filename:
+        return RunError(f"{error.filename}: {error.strerror}.")
+    return RunError(f"{type(error).__name__}: {words_of(error)}", "HYDRA_FULL_ERROR=1 shows where.")

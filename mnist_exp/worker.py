@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO
 
 import mnist_exp.modes.train  # noqa: F401 - TensorFlow, while nothing is to be done yet
-from mnist_exp.errors import ExperimentError
+from mnist_exp.errors import ExperimentError, explain
 from mnist_exp.modes.execution import execute
 from mnist_exp.processes.messages import (
     Checked,
@@ -114,7 +114,7 @@ class Worker:
                 self._runner.run(request, self._reply, lambda: self._stopped == request.name)
                 self._end()
         except Exception as error:
-            known = error if isinstance(error, ExperimentError) else writer.explain(error)
+            known = explain(error)
             self._reply(Failed(message=known.message, hint=known.hint))
 
 
@@ -134,7 +134,7 @@ def run_job(request: RunJob) -> None:
         except KeyboardInterrupt as error:
             terminal.error(f"mnist-exp: {error}")
         except Exception as error:
-            known = error if isinstance(error, ExperimentError) else writer.explain(error)
+            known = explain(error)
             terminal.error(f"mnist-exp: {known}")
             # Where it failed before it had a directory.
             with contextlib.suppress(ExperimentError):

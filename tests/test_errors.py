@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 
 from mnist_exp.config.schema import SequentialConfig
-from mnist_exp.errors import ConfigError
-from mnist_exp.runs.writer import explain
+from mnist_exp.errors import ConfigError, explain
 from mnist_exp.training.networks import build_network
 
 

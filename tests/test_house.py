@@ -58,7 +58,7 @@ REACHING_TENSORFLOW: dict[str, str] = {}
 
 LATE = {
     ("__main__", "cli"): "NumPy reads its variables when it is imported",
-    ("cli", "runs.finding"): "--help waits for nothing",
+    ("cli", "modes.jobs"): "--help waits for nothing",
     ("cli", "sweeps.sweep"): "--help waits for nothing",
     ("modes.execution", "report.run"): "a trial has no page",
     ("processes.guardian", "runs.writer"): "a guardian that is not needed costs nothing",

@@ -10,6 +10,7 @@ from hydra._internal.utils import get_args_parser
 
 from mnist_exp import CONF_DIR
 from mnist_exp.config.commands import command, flags_first, setting
+from mnist_exp.config.help import help_text
 from mnist_exp.config.keys import MODE_KEYS, known_keys, options_of, shipped_keys
 from mnist_exp.config.letters import check_letters
 from mnist_exp.errors import ConfigError, nearest
@@ -132,7 +133,7 @@ def accepted_arguments(typed: Sequence[str]) -> list[str]:
 
     Raises:
         ConfigError: An argument is no override and no flag; says what was most likely meant.
-        SystemExit: The version was asked for, and is printed.
+        SystemExit: The version or the help was asked for, and is printed.
     """
     if _VERSION in typed:
         print(f"mnist-exp {importlib.metadata.version('mnist-exp')}", flush=True)
@@ -164,6 +165,9 @@ def accepted_arguments(typed: Sequence[str]) -> list[str]:
     overrides = given.overrides + [word for word in unknown if not word.startswith("-")]
     for place, word in enumerate(overrides):
         _check_word(word, overrides[place + 1 :], overrides[:place])
+    if given.help:
+        print(help_text(overrides, given.config_dir), flush=True)
+        raise SystemExit(0)
     return flags_first(typed)
 
 

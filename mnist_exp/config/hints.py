@@ -26,9 +26,9 @@ def option_meant(group: str, option: str, options: Sequence[str]) -> str:
         return nearest(option, options)
     elsewhere = options_elsewhere(option) if option not in ("none", "default") else []
     if elsewhere:
-        written = f"rite {' or '.join(elsewhere)}"
+        words = " or ".join(elsewhere)
         is_whole = elsewhere[0].startswith(WHOLE_GROUPS)  # of a search or a sweep: seldom meant
-        return f"{nearest(option, options)} Or w{written}" if is_whole else f"W{written}"
+        return f"{nearest(option, options)} Or write {words}" if is_whole else f"Write {words}"
     if group == "optimizer" and (words := _keras_optimizer(option)):
         return f"Keras has it. Write {words}"
     return describe_twins(option) or nearest(option, options)

@@ -36,6 +36,7 @@ from mnist_exp.config.keys import (
 from mnist_exp.config.letters import describe_twins
 from mnist_exp.config.overrides import override_value, plain_key
 from mnist_exp.config.schema import Config, Count, SweepRequest
+from mnist_exp.config.trees import node_at
 from mnist_exp.errors import ConfigError, nearest
 from mnist_exp.words import shortened
 
@@ -84,7 +85,7 @@ def explain_rejection(
     shown = key
     for node in FREE_NODES:
         shown = shown.replace(node, "")
-    value = _value_at(tree, key)
+    value = node_at(tree, key)
     if is_name:
         return ConfigError(f"{shown}: got a key that is no text; expected text.")
     if problem.startswith("Invalid"):
@@ -381,18 +382,6 @@ def _words(annotation: Any) -> Iterator[str]:
         yield from (str(member.value) for member in annotation)
     for argument in typing.get_args(annotation):
         yield from [argument] if isinstance(argument, str) else _words(argument)
-
-
-def _value_at(tree: Any, key: str) -> Any:
-    """Looks up what came at a path such as `model.units[0]`; the last node found otherwise."""
-    for part in re.findall(r"[^.\[\]]+", key):
-        if isinstance(tree, dict) and part in tree:
-            tree = tree[part]
-        elif isinstance(tree, list) and part.isdigit() and int(part) < len(tree):
-            tree = tree[int(part)]
-        else:
-            break
-    return tree
 
 
 def _in_words(expectation: str) -> str:

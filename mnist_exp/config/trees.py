@@ -71,3 +71,15 @@ def _problem(value: Any) -> str | None:
             return None
     accepted = "text, numbers, lists and mappings are accepted."
     return f"got {shortened(repr(value))}, a {type(value).__name__}; {accepted}"
+
+
+def node_at(tree: Any, key: str) -> Any:
+    """Looks up what came at a path such as `model.units[0]`; the last node found otherwise."""
+    for part in re.findall(r"[^.\[\]]+", key):
+        if isinstance(tree, dict) and part in tree:
+            tree = tree[part]
+        elif isinstance(tree, list) and part.isdigit() and int(part) < len(tree):
+            tree = tree[int(part)]
+        else:
+            break
+    return tree

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mnist_exp.config.commands import resume_command
-from mnist_exp.errors import ExperimentError
+from mnist_exp.errors import explain
 from mnist_exp.processes.native_output import diverted_stderr
 from mnist_exp.processes.signals import Interrupted, stop_request
 from mnist_exp.report.terminal import Terminal
@@ -88,10 +88,8 @@ def describe(run_path: Path, terminal: Terminal) -> None:
 
     try:
         write_run_page(run_path)
-    except ExperimentError as error:
-        terminal.print(f"report.html was not written: {error}")
     except Exception as error:
-        terminal.print(f"report.html was not written: {writer.explain(error)}")
+        terminal.print(f"report.html was not written: {explain(error)}")
 
 
 def _import_module(name: str) -> Any:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import msgspec.yaml
 
-from mnist_exp.errors import ConfigError, ExperimentError, RunError, words_of
+from mnist_exp.errors import ConfigError, RunError, explain
 from mnist_exp.runs import files
 from mnist_exp.runs.folder import (
     BEST,
@@ -263,7 +263,7 @@ def recorded(run: RunDirectory) -> Iterator[None]:
             finish("interrupted", ErrorRecord(type=type(error).__name__, message=str(error), hint=""))
         raise
     except Exception as error:
-        known = error if isinstance(error, ExperimentError) else explain(error)
+        known = explain(error)
         record = ErrorRecord(type=type(error).__name__, message=known.message, hint=known.hint)
         with suppress(RunError):
             finish("failed", record)
@@ -291,18 +291,3 @@ def record_loss(run: RunDirectory, error: ErrorRecord, began: Moment) -> None:
             files.remove_drafts(run.path)
     finally:
         run.close()
-
-
-def is_out_of_memory(error: Exception) -> bool:
-    """Says whether memory ran out, in Python or in TensorFlow."""
-    return isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError"
-
-
-def explain(error: Exception) -> RunError:
-    """Says in one line what an unforeseen exception means for the user."""
-    if is_out_of_memory(error):
-        hint = "Lower training.batch_size or the model's size, or run fewer things beside it."
-        return RunError("The memory ran out.", hint)
-    if isinstance(error, OSError) and error.filename:
-        return RunError(f"{error.filename}: {error.strerror}.")
-    return RunError(f"{type(error).__name__}: {words_of(error)}", "HYDRA_FULL_ERROR=1 shows where.")

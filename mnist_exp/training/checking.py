@@ -8,9 +8,8 @@ from typing import Any
 import keras
 import msgspec
 
-from mnist_exp.errors import ConfigError
+from mnist_exp.errors import explain
 from mnist_exp.processes.messages import Network, NetworkFacts, Refusal
-from mnist_exp.runs import writer
 from mnist_exp.training.networks import build_network
 from mnist_exp.training.optimizers import build_optimizer, is_kernel
 
@@ -63,7 +62,7 @@ def _facts(network: keras.Sequential) -> NetworkFacts:
 
 
 def _refusal(error: Exception) -> Refusal:
-    known = error if isinstance(error, ConfigError) else writer.explain(error)
+    known = explain(error)
     return Refusal(message=known.message, hint=known.hint)
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from mnist_exp.data.dataset import TrainingData, find_source, load_training_data
 from mnist_exp.data.fingerprints import Part, find_other_images
-from mnist_exp.errors import ConfigError, ExperimentError
+from mnist_exp.errors import ConfigError, ExperimentError, explain, is_out_of_memory
 from mnist_exp.processes.messages import EpochEnded, PrepareTrials, RunTrial
-from mnist_exp.runs import files, provenance, writer
+from mnist_exp.runs import files, provenance
 from mnist_exp.runs.records import (
     ConfirmationRecord,
     EpochMetrics,
@@ -126,10 +126,10 @@ class TrialRunner:
         except _Stopped:
             outcome.status = "stopped"
         except Exception as error:
-            if not (isinstance(error, ExperimentError) or writer.is_out_of_memory(error)):
+            if not (isinstance(error, ExperimentError) or is_out_of_memory(error)):
                 raise
             outcome.status = "failed"
-            known = error if isinstance(error, ExperimentError) else writer.explain(error)
+            known = explain(error)
             outcome.error = ErrorRecord(type=type(error).__name__, message=known.message, hint=known.hint)
         return outcome
 
