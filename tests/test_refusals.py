@@ -404,6 +404,7 @@ MEANT = [
     ("seed=1..5", "'seed=range(1,6)'"),
     ("seed=0-4", "'seed=range(0,5)'"),
     ("seed=0,1,2", "Add -m"),
+    ("hydra/launcher=joblib", "Add -m, or mode=tune."),
     ("optimizer.learning_rate=0,001", "Add -m", "Write optimizer.learning_rate=0.001"),
     ("training.epochs==3", "a value is set by one =, and nothing else. Write training.epochs=3"),
     ("runs_dir==x", "Write runs_dir=x"),

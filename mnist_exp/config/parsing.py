@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from mnist_exp.config.checks import check
-from mnist_exp.config.commands import command, with_runs_dir
+from mnist_exp.config.commands import LAUNCHER, command, with_runs_dir
 from mnist_exp.config.refusals import as_typed, explain_rejection
 from mnist_exp.config.schema import Config, SweepPlanConfig, SweepRequest
 from mnist_exp.config.trees import find_odd
@@ -128,6 +128,13 @@ def refuse_sweep_keys(composed: DictConfig) -> None:
     for key, value in requested.items():
         if value != msgspec.structs.asdict(NO_SWEEP)[key]:
             raise ConfigError(f"{key}: it belongs to a sweep.", "Add -m.")
+    is_single = composed.get("mode") != "tune" and composed.get("resume") is None
+    launching = [word for word in composed.hydra.overrides.hydra if word.startswith(LAUNCHER)]
+    if is_single and launching:
+        raise ConfigError(
+            f"{shortened(launching[0])}: it says where a sweep's jobs or a search's trials run.",
+            "Add -m, or mode=tune.",
+        )
 
 
 def refuse_no_folder(composed: DictConfig, key: str) -> None:
