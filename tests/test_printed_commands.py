@@ -169,7 +169,7 @@ def test_what_a_run_prints_works_elsewhere(shells: Shells) -> None:
 @pytest.mark.parametrize("way", ["told", "page"])
 def test_what_a_stopped_training_prints_completes_it_elsewhere(shells: Shells, way: str) -> None:
     before = set(shells.here.glob(f"{RUNS}/*/manifest.json"))
-    told = shells.stop(*OWN, "training.epochs=400").partition("go on with: ")[2]
+    told = shells.stop(*OWN, "training.epochs=400").partition("resume with: ")[2]
     run = new_run(shells, before)
     text = told if way == "told" else on_page(run, "Resumes this training")
     assert status_of(run) == "interrupted" and shlex.split(text)[1] == setting("resume", str(run))
@@ -183,7 +183,7 @@ def test_images_that_a_variable_named_are_found_elsewhere(shells: Shells) -> Non
     variables = {"MNIST_EXP_DATA": "our digits/it's.npz"}
     words = ("data.on_missing=error", "data.validation=500", "training.epochs=100")
     before = set(shells.here.glob(f"{RUNS}/*/manifest.json"))
-    told = shells.stop(*words, **variables).partition("go on with: ")[2]
+    told = shells.stop(*words, **variables).partition("resume with: ")[2]
     run = new_run(shells, before)
     images = setting("data.path", str(shells.here / "our digits" / "it's.npz"))
     assert images in shlex.split(told) and images in shlex.split(on_page(run, "Makes this run again"))
@@ -199,7 +199,7 @@ def test_images_that_a_variable_named_are_found_elsewhere(shells: Shells) -> Non
 @pytest.mark.slow
 def test_a_sweep_goes_on_with_the_images_that_a_variable_named(shells: Shells) -> None:
     words = ("data.on_missing=error", "data.validation=500", "training.epochs=100", "sweep=named", "seed=0,1")
-    told = shells.stop("-m", *words, MNIST_EXP_DATA="our digits/it's.npz").partition("go on with: ")[2]
+    told = shells.stop("-m", *words, MNIST_EXP_DATA="our digits/it's.npz").partition("resume with: ")[2]
     path = shlex.quote(str(shells.here / "our digits" / "it's.npz"))
     assert told.startswith(f"MNIST_EXP_DATA={path} mnist-exp -m ")
     done = shells.paste(told)
@@ -215,7 +215,7 @@ def test_what_a_stopped_sweep_prints_completes_it_elsewhere(shells: Shells) -> N
         "hydra/launcher=joblib",
         "hydra.launcher.n_jobs=1",
     )
-    told = shells.stop("-m", *OWN, *words).partition("go on with: ")[2]
+    told = shells.stop("-m", *OWN, *words).partition("resume with: ")[2]
     stopped = next(path for path in (shells.here / RUNS / "both").glob("*/manifest.json"))
     assert on_page(stopped.parent, "Resumes its sweep").startswith("mnist-exp -m --config-dir")
     done = shells.paste(told)

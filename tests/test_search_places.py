@@ -133,7 +133,7 @@ def disturbed(start: Start, folder: Path) -> Disturbed:
     late.wait(30)
     before = results_of(run)
     left = processes_in(folder)
-    words = printed_command(stopped.stderr, "go on with:")
+    words = printed_command(stopped.stderr, "resume with:")
     assert {*JOBLIB, "mode=tune"} <= set(words)
     resumed = start(f"resume={run}", "tuner.max_trials=1", cwd=folder)
     return Disturbed(stopped, before, left, place.name, ended(resumed, folder))

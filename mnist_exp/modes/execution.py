@@ -23,12 +23,12 @@ _MODES = {"train": "mnist_exp.modes.train", "tune": "mnist_exp.modes.tune"}
 def execute(
     job: Job, terminal: Terminal, earlier: writer.RunDirectory | None = None, *, is_worker: bool = False
 ) -> Path:
-    """Does what a job asks for, in a directory of its own or in the one to go on with.
+    """Does what a job asks for, in a directory of its own or in the one to resume.
 
     Args:
         job: Accepted.
         terminal: Where progress is shown.
-        earlier: The run to go on with; None for a new one.
+        earlier: The run to resume; None for a new one.
         is_worker: As for `diverted_stderr`.
 
     Returns:
@@ -57,8 +57,8 @@ def execute(
                 native_output.restore()
                 terminal.error(f"mnist-exp: {interrupted}")
 
-            go_on = f"; go on with: {resume_command(run.path, job.tree, Path.cwd(), job.argv)}"
-            request.place, request.abandon = f"{run.path}{go_on if job.can_be_resumed else ''}", abandon
+            how = f"; resume with: {resume_command(run.path, job.tree, Path.cwd(), job.argv)}"
+            request.place, request.abandon = f"{run.path}{how if job.can_be_resumed else ''}", abandon
             mode.run(prepared, run, terminal, request)
         return run.path
 

@@ -49,7 +49,7 @@ def prepare(job: Job, terminal: Terminal, earlier: RunDirectory | None) -> "Prep
     Args:
         job: The run's.
         terminal: Told about a download.
-        earlier: The run to go on with; None for a new one.
+        earlier: The run to resume; None for a new one.
 
     Raises:
         ConfigError: The request cannot work; nothing was started.

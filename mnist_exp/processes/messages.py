@@ -87,7 +87,7 @@ class RunJob(Struct, frozen=True, kw_only=True, tag=True):
         launch: What it has in common with others.
         sweep: The sweep's name.
         job: As planned.
-        resumes: Whether it goes on where an earlier attempt stopped.
+        resumes: Whether an earlier attempt is resumed.
     """
 
     launch: LaunchRequest

@@ -157,7 +157,7 @@ def run_jobs(
         jobs: What is to run.
         config: The sweep's configuration, with Hydra's own node.
         request: What to tell all jobs.
-        resume: The command that goes on with the sweep.
+        resume: The command that resumes the sweep.
         terminal: Where progress is shown.
 
     Returns:
@@ -173,7 +173,7 @@ def run_jobs(
         open_launch(sweep.path, request) as launch,
     ):
         native_output.follow(sweep.log_path)
-        _stop_with(stop, launch, f"{sweep.path}; go on with: {resume}", native_output, terminal)
+        _stop_with(stop, launch, f"{sweep.path}; resume with: {resume}", native_output, terminal)
         for job in jobs:
             if sweep.state(job).status == "completed" or not task.can_resume(sweep, job):
                 sweep.put_aside(job)

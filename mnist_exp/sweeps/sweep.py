@@ -44,7 +44,7 @@ _MOST_SHOWN = 5
 _OWN_SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
 # What a command may say and still mean the sweep as it was frozen.
 _WHICH = {*SWEEP_KEYS, "sweep", "runs_dir"} - {"sweep_plan"}
-# What stays in the command that goes on with a sweep.
+# What stays in the command that resumes a sweep.
 _KEPT = "on_fail="
 
 
@@ -54,7 +54,7 @@ def conclude(sweep: SweepDirectory, reason: str, resume: str, terminal: Terminal
     Args:
         sweep: No job of it is running.
         reason: Why no more jobs were started; empty when all were.
-        resume: The command that goes on with it.
+        resume: The command that resumes it.
         terminal: Where to.
 
     Returns:
@@ -205,7 +205,7 @@ def _run(sweep: SweepDirectory, config: DictConfig, request: SweepRequest, termi
 
 
 def _resume_command(sweep: SweepDirectory, config: DictConfig) -> str:
-    """Makes the command that goes on with a sweep, through the same launcher."""
+    """Makes the command that resumes a sweep, through the same launcher."""
     typed = set(config.hydra.overrides.task)
     kept = [
         word
@@ -231,7 +231,7 @@ def _refuse_changes(sweep: SweepDirectory, planned: PlannedSweep, resume: str) -
     if difference is not None:
         raise ConfigError(
             f"sweep: {sweep.record.name} was begun with another configuration: {difference}.",
-            f"Go on with it as it was: {resume} – or choose another name.",
+            f"Resume it as it was: {resume} – or choose another name.",
         )
 
 

@@ -1,4 +1,4 @@
-"""Keras Tuner's oracles, so kept that a killed search goes on from its last trial.
+"""Keras Tuner's oracles, so kept that a killed search is resumed from its last trial.
 
 Keras Tuner writes an oracle's state into several files in place, leaves a part of it out (the grid's
 order, the Bayesian oracle's generator), and takes `seed=0` for no seed. Here `state` gives all of it

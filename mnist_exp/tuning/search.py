@@ -62,7 +62,7 @@ class PreparedSearch:
         places: Where trials are trained.
         threads: Number of threads of each training.
         fixed: Sentences on what was taken out of the search.
-        is_extended: Whether this goes on with a search under another budget.
+        is_extended: Whether this resumes a search under another budget.
     """
 
     search: Search
@@ -86,7 +86,7 @@ def prepare(
         fixed: Sentences on what was taken out of the search.
         terminal: Told about a download.
         places: Where trials are trained.
-        is_extended: Whether this goes on with a search under another budget.
+        is_extended: Whether this resumes a search under another budget.
 
     Raises:
         ConfigError: The data or the network cannot be had as asked for.

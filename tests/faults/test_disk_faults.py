@@ -87,7 +87,7 @@ class Mended:
         first: How it ended.
         left: The names of what it left in `runs`.
         found: Copied then; what it left.
-        again: How the second command ended; None where there was nothing to go on with.
+        again: How the second command ended; None where there was nothing to resume.
         run: The run's directory, copied at the end.
         reason: Why the fault cannot be provoked here; empty where it was.
     """

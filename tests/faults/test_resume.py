@@ -166,7 +166,7 @@ def test_a_run_can_be_made_longer_while_it_is_stopped(outcome_of: Outcomes) -> N
     outcome = outcome_of(stopped_and_made_longer)
     whole, stopped, *_, done, again, longer = outcome["each"]
     assert (whole.status, stopped.status, done.status, again.status) == (0, 143, 0, 0)
-    assert "go on with: mnist-exp resume=" in stopped.stderr
+    assert "resume with: mnist-exp resume=" in stopped.stderr
     assert result_of(outcome["run"]) == result_of(outcome["whole"])
     assert "is completed" in again.stdout and again.stderr == ""
     assert longer.status == 2 and "is completed, and was scored on the test images" in longer.stderr

@@ -280,7 +280,7 @@ def test_ctrl_c_to_the_command_alone_saves_the_running_job(
     assert stopped.statuses == ["interrupted", "interrupted", "pending"]
     assert stopped.ended.stderr == (
         "mnist-exp: stopped by SIGINT; what was finished is in runs/forever; "
-        f"go on with: mnist-exp -m runs_dir={stopped.ended.folder}/runs sweep=forever\n"
+        f"resume with: mnist-exp -m runs_dir={stopped.ended.folder}/runs sweep=forever\n"
     )
 
 
@@ -301,7 +301,7 @@ def test_a_second_ctrl_c_ends_a_sweep_at_once(
     stopped = outcome_of(stopped_twice_within_long_epochs)
     assert stopped.seconds < 2 and stopped.left == {}
     assert stopped.ended.status == 130 and stopped.ended.stderr.count("\n") == 1
-    assert "go on with: mnist-exp -m hydra/launcher=joblib" in stopped.ended.stderr
+    assert "resume with: mnist-exp -m hydra/launcher=joblib" in stopped.ended.stderr
 
 
 def test_runs_and_sweeps_begun_at_the_same_instant_have_a_complete_directory_each(

@@ -95,7 +95,7 @@ def stopped_from_the_keyboard(start: Start, folder: Path) -> tuple[Stopped, Ende
     wait_for((sweep / "sweep.json").exists, process)
     wait_for(lambda: any(num_epochs(run) >= 2 for run in runs_of(sweep)), process)
     stopped = stop(process, sweep, lambda: os.killpg(process.pid, signal.SIGINT))
-    command = printed_command(stopped.ended.stderr, "go on with:")
+    command = printed_command(stopped.ended.stderr, "resume with:")
     return stopped, ended(start(*command, cwd=folder), folder)
 
 
@@ -205,7 +205,7 @@ def test_ctrl_c_leaves_one_line_with_the_command_that_goes_on(
     stopped, _ = from_the_keyboard
     assert stopped.ended.stderr == (
         "mnist-exp: stopped by SIGINT; what was finished is in some where/long; "
-        "go on with: mnist-exp -m hydra/launcher=joblib "
+        "resume with: mnist-exp -m hydra/launcher=joblib "
         f"'runs_dir={stopped.ended.folder}/some where' sweep=long\n"
     )
 
