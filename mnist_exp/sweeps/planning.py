@@ -130,10 +130,10 @@ def plan_again(record: SweepRecord, check: Check) -> PlannedSweep:
     """
     configs = [parse_tree(job.config) for job in record.jobs]
     checked = []
-    for answer in check(configs):
-        if isinstance(answer, ConfigError):
-            raise answer
-        checked.append(answer)
+    for result in check(configs):
+        if isinstance(result, ConfigError):
+            raise result
+        checked.append(result)
     estimates = estimate_jobs(configs, checked, Path(configs[0].runs_dir))
     return PlannedSweep(record, [], [], checked, estimates)
 
@@ -243,15 +243,15 @@ def _without_duplicates(drafts: Sequence[_Draft]) -> tuple[list[_Draft], list[Du
 
 
 def _check_networks(
-    kept: Sequence[_Draft], answers: Sequence[Checked | ConfigError], drafts: Sequence[_Draft]
+    kept: Sequence[_Draft], results: Sequence[Checked | ConfigError], drafts: Sequence[_Draft]
 ) -> None:
     """Notes what each job costs; refuses a sweep with one that cannot be begun."""
     refused = {}
-    for draft, answer in zip(kept, answers, strict=True):
-        if isinstance(answer, ConfigError):
-            refused[id(draft)] = answer
+    for draft, result in zip(kept, results, strict=True):
+        if isinstance(result, ConfigError):
+            refused[id(draft)] = result
         else:
-            draft.checked = answer
+            draft.checked = result
     _all_accepted(drafts, [refused.get(id(draft)) for draft in drafts])
 
 

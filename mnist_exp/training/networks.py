@@ -123,4 +123,9 @@ def predict_probabilities(model: keras.Model, images: NDArray[np.uint8]) -> NDAr
         float32 (N, C).
     """
     pixels = images.astype(np.float32) * np.float32(1 / 255)
-    return np.asarray(model.predict(pixels, batch_size=EVALUATION_BATCH_SIZE, verbose=0), np.float32)
+    # Bit for bit what `predict` gives, which builds a pipeline of a tenth of a second first.
+    batches = [
+        model.predict_on_batch(pixels[first : first + EVALUATION_BATCH_SIZE])
+        for first in range(0, len(pixels), EVALUATION_BATCH_SIZE)
+    ]
+    return np.concatenate(batches).astype(np.float32, copy=False)
