@@ -19,6 +19,7 @@ from mnist_exp.config.composing import Composer
 from mnist_exp.config.overrides import override_value
 from mnist_exp.config.parsing import own_keys, parse
 from mnist_exp.config.unused import refuse_unused_values
+from mnist_exp.errors import ConfigError
 from mnist_exp.runs.finding import choose_run, find_runs
 from tests.comparison.run_makers import make_run
 
@@ -612,25 +613,35 @@ def test_values_that_count_or_ask_for_nothing_are_accepted(tmp_path: Path) -> No
         ["optimizer=sgd", "optimizer.momentum=0", "optimizer.nesterov=false"],
         ["training.early_stopping.patience=3", "training.early_stopping.min_delta=0.1"],
     ]
+    refused = []
     for overrides in accepted:
         GlobalHydra.instance().clear()
         with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
             composed = compose("config", [searchpath, *overrides])
             chosen = dict(map(override_value, overrides)).get("model", "ann")
             composer = Composer("config", [searchpath])
-            refuse_unused_values(composed, parse(composed), overrides, str(chosen), composer)
+            try:
+                refuse_unused_values(composed, parse(composed), overrides, str(chosen), composer)
+            except ConfigError as error:
+                refused.append((overrides, str(error)))
+    assert refused == []
 
 
 @pytest.mark.parametrize("path", sorted((CONF_DIR / "experiment").glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_shipped_experiment_is_accepted(path: Path) -> None:
     GlobalHydra.instance().clear()
+    refused = []
     for words in ([], ["mode=tune", "data.validation=5000"]):
         overrides = [f"experiment={path.stem}", *words]
         with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
             composed = compose("config", overrides, return_hydra_config=True)
             model = composed.hydra.runtime.choices.model
             own = OmegaConf.masked_copy(composed, own_keys(composed))
-            refuse_unused_values(own, parse(own), overrides, model, Composer())
+            try:
+                refuse_unused_values(own, parse(own), overrides, model, Composer())
+            except ConfigError as error:
+                refused.append((overrides, str(error)))
+    assert refused == []
 
 
 def test_layers_that_do_not_fit_are_refused_before_a_run_is_made(refuse: Refuse) -> None:
