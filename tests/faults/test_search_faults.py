@@ -49,7 +49,7 @@ def only_run(folder: Path) -> Path:
     return run
 
 
-def wait_for(condition: Any, seconds: float = 90) -> None:
+def wait_for(condition: Any, seconds: float = 180) -> None:
     until = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < until, "waited in vain"
@@ -103,7 +103,7 @@ def test_a_search_killed_at_random_moments_ends_as_if_it_had_not_been(
         finished = trials
         arguments = (f"resume={run}",)
     process = start(*arguments, cwd=tmp_path)
-    output, errors = process.communicate(timeout=180)
+    output, errors = process.communicate(timeout=300)
     assert process.returncode == 0, errors
     trials = read_trials(run)
     assert trials[: len(finished)] == finished
@@ -127,7 +127,7 @@ def test_a_search_killed_at_its_last_trial_finishes_that_trial(start: Start, tmp
     process.wait()
     assert not read_trials(run)
     process = start(f"resume={run}", cwd=tmp_path)
-    _, errors = process.communicate(timeout=180)
+    _, errors = process.communicate(timeout=300)
     assert process.returncode == 0, errors
     assert [trial["status"] for trial in read_trials(run)] == ["completed"]
     assert json.loads((run / "summary.json").read_text())["ended_by"] == "tuner.max_trials: 1 trials"
@@ -145,7 +145,7 @@ def test_a_killed_worker_costs_the_trial_it_was_at(
         os.kill(victim, signal.SIGKILL)
     wait_for(lambda: len(read_trials(run)) == 2)
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=120)
     assert process.returncode == 130
     assert {trial["status"] for trial in read_trials(run)} == {"failed"}
     assert {trial["error"]["message"] for trial in read_trials(run)} == {"the process was killed (signal 9)"}

@@ -21,7 +21,7 @@ import pytest
 from tests.conftest import Start
 
 QUICK = ("data=sample", "training.engine=graph")
-TIME_OUT_S = 180
+TIME_OUT_S = 300
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 NOISE = re.compile(r"absl|oneDNN|cuda|cpu_feature_guard|Warning|Traceback|^[IWE]0000", re.MULTILINE)
 
@@ -63,7 +63,7 @@ def ended(process: "subprocess.Popen[str]", folder: Path) -> Ended:
 
 
 def wait_for(
-    condition: Callable[[], Any], process: "subprocess.Popen[str] | None" = None, seconds: float = 90
+    condition: Callable[[], Any], process: "subprocess.Popen[str] | None" = None, seconds: float = 180
 ) -> Any:
     """Waits until something is so, and gives it; fails if a process ends before."""
     until = time.monotonic() + seconds
