@@ -74,7 +74,7 @@ def run_command(start: Start) -> Run:
 
     def run(*arguments: str, cwd: Path, **variables: str) -> "subprocess.CompletedProcess[str]":
         process = start(*arguments, cwd=cwd, **variables)
-        stdout, stderr = process.communicate(timeout=180)
+        stdout, stderr = process.communicate(timeout=300)
         return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
 
     return run
@@ -93,6 +93,6 @@ def finished_process(
 def finished_run(finished_process: "tuple[Path, subprocess.Popen[str]]") -> FinishedRun:
     """`mnist-exp data=sample training.epochs=3 seed=0`, run once for all tests; read it only."""
     folder, process = finished_process
-    stdout, stderr = process.communicate(timeout=180)
+    stdout, stderr = process.communicate(timeout=300)
     (path,) = (folder / "runs").iterdir()
     return FinishedRun(path, process.returncode, stdout, stderr)

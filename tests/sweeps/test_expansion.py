@@ -190,7 +190,7 @@ def test_a_plan_that_cannot_be_is_refused(parts: dict[str, Any], needed: tuple[s
         ("seed=range(0,3,0)", "finite"),
         ("seed=range(3,0)", "no such values"),
         ("model=glob(zz*)", "no such values"),
-        ("seed=[1", "seed=[1"),
+        ("seed=[1", "a whole number"),
     ],
 )
 def test_a_command_line_that_cannot_be_swept_is_refused(typed: str, needed: str) -> None:
