@@ -135,7 +135,9 @@ def disturbed(start: Start, folder: Path) -> Disturbed:
     left = processes_in(folder)
     words = printed_command(stopped.stderr, "resume with:")
     assert {*JOBLIB, "mode=tune"} <= set(words)
-    resumed = start(f"resume={run}", "tuner.max_trials=1", cwd=folder)
+    # Time enough to begin the trials again that were under way, and not to end one.
+    minutes = (read_json(run / "oracle.json")["elapsed_s"] + 20) / 60
+    resumed = start("mode=tune", f"resume={run}", f"tuner.max_minutes={minutes:.3f}", cwd=folder)
     return Disturbed(stopped, before, left, place.name, ended(resumed, folder))
 
 
