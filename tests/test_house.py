@@ -42,8 +42,8 @@ LIGHT = (
 )  # fmt: skip
 """What loads TensorFlow through no other module either."""
 
-LOADED_ON_REQUEST = ("modes.train",)
-"""Modes that `modes.execution` imports when a job was accepted."""
+LOADED_ON_REQUEST = ("modes.train", "modes.work")
+"""What `modes.execution` imports when a job was accepted, and a worker once it listens."""
 
 PART_3 = "documents, figures and deletions"
 
@@ -57,6 +57,7 @@ REACHING_TENSORFLOW: dict[str, str] = {}
 """Light modules that load TensorFlow all the same, with the part that ends it."""
 
 LATE = {
+    ("worker", "modes.work"): "a worker hears of its parent's end while it imports TensorFlow",
     ("__main__", "cli"): "NumPy reads its variables when it is imported",
     ("cli", "modes.jobs"): "--help waits for nothing",
     ("cli", "sweeps.sweep"): "--help waits for nothing",

@@ -38,7 +38,6 @@ def plan(config: Config, composition: Composition) -> tuple[dict[str, Any] | Non
     """
     if config.tuner is None:
         return None, []
-    _refuse_other_ways()
     search, sentences = plan_search(config, composition)
     return search.to_tree(), sentences
 
@@ -54,6 +53,7 @@ def prepare(job: Job, terminal: Terminal, earlier: RunDirectory | None) -> "Prep
     Raises:
         ConfigError: The request cannot work; nothing was started.
     """
+    _refuse_other_ways()
     tree = job.search if earlier is None else SearchFiles(earlier.path).read_request()
     assert tree is not None
     search = Search.from_tree(tree, job.config)

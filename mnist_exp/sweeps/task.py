@@ -87,8 +87,10 @@ def _attempt(sweep: SweepDirectory, job: SweepJob, launched: LaunchRequest, laun
             is_stopping = True
             place.send(Stop(request.name))
         for reply in place.receive():
-            if isinstance(reply, Lost) and not (is_stopping and reply.status == -signal.SIGINT):
-                record_failure(job_of(request), reply.error, began, reply.words)
+            if isinstance(reply, Lost):
+                close()  # the last job may have been lost, and nothing is to outlive the sweep
+                if not (is_stopping and reply.status == -signal.SIGINT):
+                    record_failure(job_of(request), reply.error, began, reply.words)
             if isinstance(reply, Lost | Ended):
                 return
 

@@ -131,9 +131,7 @@ def test_a_job_that_fails_and_one_that_is_killed_cost_nobody_else(outcome_of: Ou
     outcome = outcome_of(one_fails_and_one_is_killed)
     assert (outcome.status, outcome.stderr) == (1, "")
     assert statuses(outcome.sweep("trouble")) == ["completed", "failed", "failed", "completed"]
-    assert not list(outcome.folder.rglob(DRAFT))
-    # The one that replaced the killed worker may still be importing TensorFlow, and hears of the end then.
-    wait_for(lambda: not processes_in(outcome.folder), seconds=30)
+    assert not list(outcome.folder.rglob(DRAFT)) and processes_in(outcome.folder) == {}
 
 
 def test_a_failed_jobs_manifest_says_why(outcome_of: Outcomes) -> None:
