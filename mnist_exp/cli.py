@@ -19,6 +19,7 @@ from mnist_exp.config.composing import Composer
 from mnist_exp.config.parsing import (
     own_keys,
     parse,
+    refuse_launcher,
     refuse_no_folder,
     refuse_outside_options,
     refuse_sweep_keys,
@@ -85,6 +86,7 @@ def _check(config: DictConfig) -> None:
     refuse_no_folder(config, "hydra.run.dir")
     refuse_outside_options(config)
     refuse_sweep_keys(config)
+    refuse_launcher(config)
     own = OmegaConf.masked_copy(config, own_keys(config))
     if (mode := _reading_mode(config)) is not None:
         mode.accept(resolve(own), list(config.hydra.overrides.task))

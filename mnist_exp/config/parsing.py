@@ -128,6 +128,17 @@ def refuse_sweep_keys(composed: DictConfig) -> None:
     for key, value in requested.items():
         if value != msgspec.structs.asdict(NO_SWEEP)[key]:
             raise ConfigError(f"{key}: it belongs to a sweep.", "Add -m.")
+
+
+def refuse_launcher(composed: DictConfig) -> None:
+    """Makes sure that a run on its own is not to be launched elsewhere.
+
+    Args:
+        composed: With Hydra's own node.
+
+    Raises:
+        ConfigError: A launcher is chosen or set.
+    """
     is_single = composed.get("mode") != "tune" and composed.get("resume") is None
     launching = [word for word in composed.hydra.overrides.hydra if word.startswith(LAUNCHER)]
     if is_single and launching:
