@@ -3,6 +3,7 @@
 import functools
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -70,6 +71,15 @@ def launch(launcher: Launcher, notes: Path, jobs: Sequence[int], first: int = 0)
     except (Exception, KeyboardInterrupt) as error:
         return f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error) else ''}"
     return next(filter(None, map(_problem_of, returns)), "")
+
+
+def release_launcher() -> None:
+    """Ends what a launcher keeps between launches; due before the thread that launched ends.
+
+    Ray's main process is killed together with that thread, and its agents would stay for good.
+    """
+    if (ray := sys.modules.get("ray")) is not None:
+        ray.shutdown()
 
 
 def _problem_of(returned: JobReturn) -> str:

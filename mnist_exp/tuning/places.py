@@ -17,7 +17,13 @@ from mnist_exp.config.schema import Config
 from mnist_exp.errors import RunError
 from mnist_exp.processes.child import wait_for_any
 from mnist_exp.processes.last_words import append
-from mnist_exp.processes.launchers import build_launcher, count_at_once, launch, outlive_signals
+from mnist_exp.processes.launchers import (
+    build_launcher,
+    count_at_once,
+    launch,
+    outlive_signals,
+    release_launcher,
+)
 from mnist_exp.processes.messages import PrepareTrials
 from mnist_exp.processes.places import LentPlace, LocalPlace, Place, lend_place
 from mnist_exp.runs.provenance import num_cores
@@ -155,6 +161,7 @@ class LentPlaces:
             num_idle, num_replies = (num_idle + 1 if now == num_replies else 0), now
             for place in places:
                 place.was_given_back = True
+        release_launcher()
         if not self._is_over.is_set():
             self._problem = problem or "places end before they have done anything"
 
