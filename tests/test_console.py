@@ -321,7 +321,7 @@ def test_the_summary_states_accuracy_with_its_interval():
 def test_the_summary_says_what_makes_its_result_doubtful():
     summary = replace(SUMMARY, selected_on_test=True, data_notice="5,000 bundled digits", val_accuracy=None)
     text = shown(render_summary(summary, "runs/x", []))
-    assert "optimistic: test images had a part in choosing its epoch or its teacher" in text
+    assert "optimistic: test images had a part in choosing its epoch" in text
     assert "5,000 bundled digits" in text
     assert "33 of 40, without validation images" in text
 

@@ -55,12 +55,12 @@ def test_relative_paths_become_absolute_and_everything_else_stays() -> None:
     typed = (
         "-m --config-dir=a -cd b --config-name c runs_dir=d run=latest runs=[e,/f] images=g/*.png "
         "data.path=h,i hydra.searchpath=[file://j,k] model=l data.path=${m} images=~/o "
-        "+training.teacher.run=n"
+        "+resume=n"
     )
     expected = (
         "-m --config-dir=/x/a -cd /x/b --config-name c runs_dir=/x/d run=latest runs=[/x/e,/f] "
         "images=/x/g/*.png data.path=h,i hydra.searchpath=[file://j,/x/k] model=l data.path=${m} images=~/o "
-        "+training.teacher.run=/x/n"
+        "+resume=/x/n"
     )
     assert portable(typed.split(), Path("/x")) == expected.split()
     assert portable(typed.split(), None) == typed.split()

@@ -89,7 +89,6 @@ REFUSED = [
     ("data.path=", 'data.path: got ""; expected text that is not empty. Leave it out'),
     ("data.places=['']", 'data.places[0]: got ""'),
     ("resume=", 'resume: got ""; expected text that is not empty.'),
-    ("training.teacher.run=", 'training.teacher.run: got ""; expected text that is not empty.'),
     ("runs_dir=", 'runs_dir: got ""'),
     ("mode=evaluate run=", "run: got none"),
     ("mode=evaluate run=['']", 'run[0]: got ""'),
@@ -251,12 +250,6 @@ REFUSED = [
     ("experiment=best_mlp model=cnn ++model.width=3", "model.width: no layer"),
     ("training.early_stopping.min_delta=0.1", "min_delta: nothing uses it", "early_stopping.patience is 0"),
     ("training.early_stopping={patience:0,min_delta:1}", "min_delta: nothing uses it"),
-    ("training.teacher.weight=0.5", "training.teacher.weight: nothing uses it", "teacher.run is null"),
-    ("training.teacher.temperature=3", "temperature: nothing uses it", "training.teacher.run is null"),
-    (
-        "training.teacher.run=x training.teacher.weight=1 training.label_smoothing=0.2",
-        "training.label_smoothing: nothing uses it while training.teacher.weight is 1",
-    ),
     (
         "data.validation=0 training.monitor=val_loss training.direction=min",
         "training.monitor: nothing uses it while data.validation is 0",
@@ -336,7 +329,7 @@ MEANT = [
     ("n_trials=3", '"tuner.max_trials"', "mode=tune"),
     ("save_dir=x", '"runs_dir"'),
     ("name=x", '"hydra.run.dir" or "augmentation.name" or "data.name" or "model.name"'),
-    ("teacher.run=x", 'there is no such key. Did you mean "training.teacher.run"?'),
+    ("early_stopping.patience=3", 'there is no such key. Did you mean "training.early_stopping.patience"?'),
     ("exp=best_ann", 'Did you mean "experiment"?'),
     ("gpus=1", "CUDA_VISIBLE_DEVICES"),
     ("verbose=1", "train.log"),
@@ -524,17 +517,7 @@ REFUSED_FILES = [
         "experiment=mine",
         "data.split_seed: nothing uses it while data.validation is 0",
     ),
-    (
-        {"experiment/mine": f"{GLOBAL}training: {{teacher: {{weight: 0.5}}}}\n"},
-        "experiment=mine",
-        "weight: nothing",
-    ),
     ({"training/mine": f"defaults: [default]\n{MIN_DELTA}\n"}, "training=mine", "min_delta: nothing uses it"),
-    (
-        {"sweep_plan/mine": "grid: {training.teacher.weight: [0.5]}\n"},
-        "-m sweep_plan=mine",
-        "weight: nothing",
-    ),
     (
         {"sweep_plan/mine": f"list: [{{training: {{{MIN_DELTA}}}}}]\n"},
         "-m sweep_plan=mine",
@@ -586,7 +569,6 @@ def test_values_that_count_or_ask_for_nothing_are_accepted(tmp_path: Path) -> No
             "experiment/delta": f"{GLOBAL}{DELTA}",
             "experiment/nesterov": f"{GLOBAL}{SGD}optimizer: {{nesterov: true}}\n",
             "experiment/plain": f"{GLOBAL}{SGD}optimizer: {{momentum: 0.0}}\n",
-            "experiment/teacher": f"{GLOBAL}training: {{teacher: {{run: null, weight: 0.9}}}}\n",
             "data/mine": "defaults: [sample]\nsplit_seed: 3\n",
             "training/mine": (CONF_DIR / "training" / "default.yaml").read_text(),
             "model/logistic": LOGISTIC,
@@ -607,7 +589,6 @@ def test_values_that_count_or_ask_for_nothing_are_accepted(tmp_path: Path) -> No
         ["data=mine", "experiment=best_ann"],
         ["data=mine", "data.validation=0"],
         ["experiment=plain"],  # nesterov stands in the shipped file
-        ["experiment=teacher"],  # as the shipped file has it
         ["training=mine"],
         ["model=logistic"],
         ["optimizer=sgd", "optimizer.momentum=0", "optimizer.nesterov=false"],

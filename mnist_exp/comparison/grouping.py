@@ -22,7 +22,7 @@ class SeedGroup:
         settings: Its recipe, without the seed.
         runs: One for each seed, in the order of seeds.
         duplicates: Earlier runs of a seed that ran again; they are no part of any statistic.
-        is_optimistic: Whether test images had a part in choosing the best epochs or the teacher.
+        is_optimistic: Whether test images had a part in choosing the best epochs.
     """
 
     label: str

@@ -54,7 +54,7 @@ class Pair:
             it was not computed, and where a side's single run says nothing of its other seeds.
         more_seeds: How many more seeds a side would show 0.1 points, with a chance of 80%; null
             where nothing is known of the spread.
-        is_optimistic: Whether test images had a part in choosing a side's epochs or its teacher.
+        is_optimistic: Whether test images had a part in choosing a side's epochs.
         sentence: All that in words.
     """
 
@@ -97,7 +97,7 @@ def word_pair(pair: Pair, num_pairs: int) -> Pair:
     """
     sentence = _word_decision(pair, num_pairs) + (_word_images(pair) if pair.is_decided else _word_more(pair))
     if pair.is_optimistic:
-        sentence += "; optimistic: test images had a part in choosing an epoch or a teacher"
+        sentence += "; optimistic: test images had a part in choosing an epoch"
     return replace(pair, sentence=sentence)
 
 

@@ -71,7 +71,7 @@ def _word_choice(groups: Sequence[SeedGroup], runs: Sequence[Run], sort: str) ->
         verb, whose = ("stands", "its") if len(optimistic) == 1 else ("stand", "their")
         found.append(
             f"Optimistic: {_name_some(optimistic)} {verb} below the others: test images had a part in "
-            f"choosing {whose} epochs or {whose} teacher."
+            f"choosing {whose} epochs."
         )
     if len(groups) > 1 and all(run.result.val_accuracy is None for run in runs):
         found.append(
@@ -133,7 +133,7 @@ class RunRow:
         is_counted: Whether statistics count it: false for an earlier run of the same seed.
         measures: Name to value; see `measures.MEASURES`. Empty unless completed.
         test_interval: 95% Wilson interval of the test accuracy.
-        selected_on_test: Whether test images had a part in choosing its best epoch or its teacher.
+        selected_on_test: Whether test images had a part in choosing its best epoch.
         jobs_at_once: How many jobs of its sweep may have run at the same time; null outside of one.
         error: Why it is not compared; empty where it is.
     """
@@ -162,7 +162,7 @@ class GroupRow:
         settings: Value of each key that differs between the groups; a key it lacks is left out.
         seeds: Ascending, each once.
         num_duplicates: Number of earlier runs of the same seeds, which are not counted.
-        is_optimistic: Whether test images had a part in choosing its epochs or its teacher.
+        is_optimistic: Whether test images had a part in choosing its epochs.
         measures: Name to mean and spread over its seeds; null where it has none.
         test_interval: 95% interval of the test accuracy: of the mean (t) with several seeds, of the
             network (Wilson) with one.

@@ -22,7 +22,6 @@ _OTHER_WORDS = {
     "training.early_stopping.patience": "patience early_stopping early_stop es_patience",
     "training.ema_momentum": "ema ema_decay",
     "training.threads": "num_threads n_threads intra_op_parallelism_threads",
-    "training.teacher.run": "teacher",
     "optimizer.learning_rate": "lr rate eta alpha base_lr init_lr initial_lr learning_rate_init learningrate",
     "optimizer.weight_decay": "wd decay l2",
     "optimizer.clipnorm": "gradient_clip_val grad_clip max_grad_norm clip_norm",

@@ -17,7 +17,7 @@ from mnist_exp.errors import ConfigError
 SEARCH_PATH = "hydra.searchpath"
 
 _PATHS = {
-    "data.path", "training.teacher.run", SEARCH_PATH, "runs_dir", "run", "runs", "images", "resume",
+    "data.path", SEARCH_PATH, "runs_dir", "run", "runs", "images", "resume",
     "hydra.run.dir", "hydra.sweep.dir",
 }  # fmt: skip
 _FOLDER_FLAGS = ("--config-dir", "-cd")
@@ -73,11 +73,8 @@ def resume_command(path: Path, tree: Mapping[str, Any], folder: Path | None, arg
         argv: What was typed then.
     """
     moved, words = relative_paths(tree, folder), [setting("resume", str(path.absolute()))]
-    if tree.get("mode") == "tune":
-        # Its trials are frozen: of files, only the images are looked for again.
-        moved.pop("training.teacher.run", None)
-        if any(word.startswith(LAUNCHER) for word in argv):
-            words = ["mode=tune", *portable(kept(argv, LAUNCHER), folder), *words]
+    if tree.get("mode") == "tune" and any(word.startswith(LAUNCHER) for word in argv):
+        words = ["mode=tune", *portable(kept(argv, LAUNCHER), folder), *words]
     return command(*words, *starmap(setting, moved.items()))
 
 
@@ -89,16 +86,13 @@ def relative_paths(tree: Mapping[str, Any], folder: Path | None) -> dict[str, st
         folder: Where relative paths start from; None where nothing tells.
 
     Returns:
-        Dotted key of the images or the teacher to absolute path.
+        `data.path` to the absolute path, or nothing.
     """
-    found: dict[str, str] = {}
-    for path in variables_of(tree).values():
-        found["data.path"] = path
-    for key in ("data.path", "training.teacher.run"):
-        node = value_at(tree, key)
-        if folder is not None and isinstance(node, str) and _absolute(node, folder) != node:
-            found[key] = str(_absolute(node, folder))
-    return found
+    path = value_at(tree, "data.path")
+    if folder is not None and isinstance(path, str) and _absolute(path, folder) != path:
+        return {"data.path": str(_absolute(path, folder))}
+    named = list(variables_of(tree).values())
+    return {"data.path": named[0]} if named else {}
 
 
 def value_at(tree: Mapping[str, Any], key: str) -> Any:

@@ -180,13 +180,28 @@ def refuse_outside_options(composed: DictConfig) -> None:
 def parse_tree(tree: dict[str, Any]) -> Config:
     """Checks a resolved configuration and gives it types; see `parse`."""
     _refuse_odd(tree)
-    shaped = _gather_free_keys(tree)
+    shaped = _gather_free_keys(_without_teacher(tree))
     try:
         config = msgspec.convert(shaped, Config)
     except msgspec.ValidationError as error:
         raise explain_rejection(str(error), shaped) from error
     check(config)
     return config
+
+
+def _without_teacher(tree: dict[str, Any]) -> dict[str, Any]:
+    """Leaves out what configurations of earlier versions say of distillation, which is gone.
+
+    Raises:
+        ConfigError: They name a teacher.
+    """
+    training = tree.get("training")
+    if not isinstance(training, dict) or "teacher" not in training:
+        return tree
+    teacher = training["teacher"]
+    if not isinstance(teacher, dict) or teacher.get("run") is not None:
+        raise ConfigError("training.teacher: learning from another run's network is no longer supported.")
+    return tree | {"training": {key: value for key, value in training.items() if key != "teacher"}}
 
 
 def resolve(composed: DictConfig) -> dict[str, Any]:

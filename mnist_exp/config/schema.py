@@ -246,20 +246,6 @@ class EarlyStoppingConfig(Node, frozen=True):
     min_delta: Annotated[float, Meta(ge=0, le=1000)]
 
 
-class TeacherConfig(Node, frozen=True):
-    """The run that is learnt from, beside the labels; see `mnist_exp.training.distillation`.
-
-    Attributes:
-        run: Directory of a finished run; null for no teacher.
-        weight: Share of the teacher's probabilities in the objective; the rest is that of the labels.
-        temperature: What logits are divided by: above 1, the less likely classes count for more.
-    """
-
-    run: Text | None = None
-    weight: Annotated[float, Meta(gt=0, le=1)] = 0.9
-    temperature: Annotated[float, Meta(gt=0, le=1000)] = 2.0
-
-
 class TrainingConfig(Node, frozen=True):
     """How long, in which batches, and by which engine a network is trained.
 
@@ -274,7 +260,6 @@ class TrainingConfig(Node, frozen=True):
         early_stopping: When to stop before the last epoch.
         engine: How an epoch is executed.
         threads: Number of threads of one operation; 0 uses every core.
-        teacher: The run that is learnt from, beside the labels.
     """
 
     epochs: Annotated[int, Meta(ge=1, le=100_000)]
@@ -287,7 +272,6 @@ class TrainingConfig(Node, frozen=True):
     engine: Engine
     threads: Annotated[int, Meta(ge=0, le=1024)]
     mixup: Annotated[float, Meta(ge=0, le=1000)] = 0.0
-    teacher: TeacherConfig = TeacherConfig()
 
 
 class ConfirmConfig(Node, frozen=True):

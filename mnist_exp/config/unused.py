@@ -46,10 +46,6 @@ class _Switch(NamedTuple):
     is_off: Callable[[Config], bool]
 
 
-def _learns_from_teacher_alone(config: Config) -> bool:
-    return config.training.teacher.run is not None and config.training.teacher.weight == 1
-
-
 def _validates_on_nothing(config: Config) -> bool:
     return config.data.validation == 0 and config.training.monitor.startswith("val_")
 
@@ -68,12 +64,6 @@ _SWITCHES = (
         "training.early_stopping.patience",
         lambda config: config.training.early_stopping.patience == 0,
     ),
-    _Switch(
-        ("training.teacher.weight", "training.teacher.temperature"),
-        "training.teacher.run",
-        lambda config: config.training.teacher.run is None,
-    ),
-    _Switch(("training.label_smoothing",), "training.teacher.weight", _learns_from_teacher_alone),
     _Switch(("training.monitor",), "data.validation", _validates_on_nothing),
     _Switch(("training.monitor",), "tuner.objective", _searches_by_another),
     _Switch(("data.split_seed",), "data.validation", lambda config: config.data.validation in (0, "test")),

@@ -215,7 +215,7 @@ class MemberScores(Struct, frozen=True, kw_only=True):
         accuracy_interval: Wilson interval of it.
         loss: Cross-entropy alone, nats.
         num_trained_on: As in `Evaluation`.
-        selected_on_test: Whether test images had a part in choosing its best epoch or its teacher.
+        selected_on_test: Whether test images had a part in choosing its best epoch.
         same_as_run: Whether its own result came out again.
         gain: The mean's accuracy less its own.
         gain_interval: 95% interval of that difference on these images (Newcombe 1998).

@@ -158,8 +158,6 @@ def _changes(was: Manifest, now: Manifest) -> Iterator[Change]:
     engines = (manifest.engine.name if manifest.engine else None for manifest in (was, now))
     yield from _change("engine", *engines)
     yield from _change("code", _describe_code(was.git), _describe_code(now.git))
-    teachers = (manifest.teacher.sha256 if manifest.teacher else None for manifest in (was, now))
-    yield from _change("teacher", *teachers)
     for each in was.resumed:
         before = f"resumed after epoch {each.epoch}, up to {each.epochs} epochs"
         yield Change(what="training", was=before, now="in one go")

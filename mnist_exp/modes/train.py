@@ -11,7 +11,6 @@ from mnist_exp.config.commands import (
     data_words,
     kept,
     portable,
-    relative_paths,
     setting,
     with_runs_dir,
 )
@@ -32,7 +31,6 @@ from mnist_exp.runs.records import (
     EpochMetrics,
     ResumeRecord,
     Summary,
-    TeacherRecord,
 )
 from mnist_exp.runs.run import Run, read_config, read_tree
 from mnist_exp.runs.writer import RunDirectory
@@ -43,8 +41,6 @@ from mnist_exp.training.device import device_name, set_threads
 from mnist_exp.training.model import ExperimentModel
 from mnist_exp.training.preprocessing import is_front
 from mnist_exp.training.reuse import ImageStore, ModelStore, StoredImages
-from mnist_exp.training.teacher_runs import TEACHER_KEY
-from mnist_exp.training.teachers import check_same_teacher, describe_teacher, load_teacher
 
 _MODELS = ModelStore()
 _IMAGES = ImageStore()
@@ -60,7 +56,6 @@ class Experiment:
         record: The data's part of the manifest.
         model: The network with what training needs.
         engine: As chosen.
-        teacher: Learnt from; None for none.
         device: `CPU` or `GPU`.
         is_resumed: Whether the run was begun before.
         earlier: Where it stands; None where no epoch was finished.
@@ -72,7 +67,6 @@ class Experiment:
     record: DataRecord
     model: ExperimentModel
     engine: EngineRecord
-    teacher: TeacherRecord | None
     device: str
     is_resumed: bool
     earlier: Checkpoint | None
@@ -97,17 +91,13 @@ def prepare(job: Job, terminal: Terminal, earlier: RunDirectory | None) -> Exper
     shape, num_classes = images.test.images.shape[1:], len(images.source.class_names)
     record = scoring.data_record(images.source, images.seen, images.test)
     checkpoint = None if earlier is None else _find_checkpoint(earlier, config, record)
-    teacher = load_teacher(config, images.seen, shape, images.test)
-    if earlier is not None:
-        check_same_teacher(earlier.path, earlier.manifest.teacher, teacher.record if teacher else None)
-    model, engine = _MODELS.get(config, images.seen.training, shape, num_classes, teacher)
+    model, engine = _MODELS.get(config, images.seen.training, shape, num_classes)
     return Experiment(
         config=config,
         images=images,
         record=record,
         model=model,
         engine=engine if earlier is None else earlier.manifest.engine or engine,
-        teacher=teacher.record if teacher else None,
         device=device_name(),
         is_resumed=earlier is not None,
         earlier=checkpoint,
@@ -163,17 +153,15 @@ def run(experiment: Experiment, run: RunDirectory, terminal: Terminal, request: 
         RunError: Training failed; the message says why.
         Interrupted: A stop was requested.
     """
-    config, teacher = experiment.config, experiment.teacher
+    config = experiment.config
     run.update_manifest(
         engine=experiment.engine,
         device=experiment.device,
         threads=num_threads(config.training.threads),
         inter_op_threads=num_threads(config.training.threads, "TF_NUM_INTEROP_THREADS"),
         data=experiment.record,
-        teacher=teacher,
     )
-    about_teacher = teacher.notice if teacher else None
-    for notice in filter(None, (experiment.record.notice, about_teacher, *experiment.caveats)):
+    for notice in filter(None, (experiment.record.notice, *experiment.caveats)):
         terminal.print(run_console.render_notice(notice))
     terminal.print(run_console.render_plan(_plan(experiment, run)))
     if experiment.is_resumed:
@@ -188,8 +176,8 @@ def run(experiment: Experiment, run: RunDirectory, terminal: Terminal, request: 
         test.labels,
         seconds_per_epoch=stdlib_statistics.median(fit.training_s),
         compile_s=fit.compile_s,
-        selected_on_test=experiment.images.seen.selected_on_test or bool(teacher and teacher.knows_test),
-        data_notice=" ".join(filter(None, (experiment.record.notice, about_teacher))) or None,
+        selected_on_test=experiment.images.seen.selected_on_test,
+        data_notice=experiment.record.notice,
     )
     run.write_predictions(scored.probabilities, test.labels)
     not_drawn = draw_training(run, config, scored, test, class_names)
@@ -263,7 +251,6 @@ def _plan(experiment: Experiment, run: RunDirectory) -> run_console.Plan:
         optimizer=config.optimizer,
         schedule=config.schedule,
         augmentation=config.augmentation,
-        teacher=describe_teacher(experiment.teacher, config.training.teacher),
         epochs=config.training.epochs,
         batch_size=config.training.batch_size,
         engine=experiment.engine,
@@ -282,8 +269,6 @@ def _next_commands(run: RunDirectory, config: Config) -> list[str]:
         around.append(setting("data", config.data.name))
     # The model's name may not be that of its file, and an experiment may choose another one.
     same = kept(typed, ["model", "experiment"]) or [f"model={name}"]
-    if kept(typed, ["experiment"]) and (teacher := relative_paths(tree, folder).get(TEACHER_KEY)):
-        same.append(setting(TEACHER_KEY, teacher))
     return [
         command(f"model={'bn_dnn' if name == 'ann' else 'ann'}", *around),
         command(*same, *around, "augmentation=shift"),

@@ -59,13 +59,9 @@ def prepare(job: Job, terminal: Terminal, earlier: RunDirectory | None) -> "Prep
     search = Search.from_tree(tree, job.config)
     places = _places(job)
     try:
-        from mnist_exp.training.teachers import check_same_teacher
         from mnist_exp.tuning import search as searching
 
-        prepared = searching.prepare(search, job.sentences, terminal, places, job.is_extended)
-        if earlier is not None:
-            check_same_teacher(earlier.path, earlier.manifest.teacher, prepared.teacher)
-        return prepared
+        return searching.prepare(search, job.sentences, terminal, places, job.is_extended)
     except BaseException:
         places.close()
         raise

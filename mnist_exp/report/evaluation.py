@@ -86,7 +86,7 @@ def _warnings(found: EnsembleEvaluation) -> list[Text]:
     chosen = [one_line(each.run_id) for each in found.members if each.selected_on_test]
     if not chosen:
         return []
-    words = f"optimistic: test images had a part in choosing an epoch or a teacher: {', '.join(chosen)}"
+    words = f"optimistic: test images had a part in choosing an epoch: {', '.join(chosen)}"
     return [Text(words, style="bold yellow")]
 
 

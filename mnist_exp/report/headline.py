@@ -198,7 +198,7 @@ def banners(material: RunMaterial) -> list[Banner]:
     summary, data = material.summary, material.run.manifest.data
     if summary is not None and summary.selected_on_test:
         words = (
-            "The test images themselves had a part in choosing its epoch or its teacher: on other images "
+            "The test images themselves had a part in choosing its epoch: on other images "
             "expect less than this."
         )
         found.append(Banner("careful", "Optimistic", words))

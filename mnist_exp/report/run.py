@@ -95,9 +95,6 @@ def _word_objective(material: RunMaterial) -> str:
         return ""
     if training.get("mixup"):
         return _MIXED
-    teacher = training.get("teacher")
-    if isinstance(teacher, dict) and teacher.get("run"):
-        return "with a teacher"
     return "smoothed labels" if training.get("label_smoothing") else ""
 
 

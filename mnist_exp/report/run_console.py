@@ -53,7 +53,6 @@ class Plan:
         optimizer: As configured.
         schedule: As configured.
         augmentation: As configured.
-        teacher: Learnt from; empty for none.
         epochs: Number of epochs.
         batch_size: Number of images a step.
         engine: The engine and why it was chosen.
@@ -74,7 +73,6 @@ class Plan:
     engine: EngineRecord
     seed: int
     run_path: str
-    teacher: str = ""
 
 
 def render_plan(plan: Plan) -> RenderableType:
@@ -89,8 +87,6 @@ def render_plan(plan: Plan) -> RenderableType:
         ("schedule", _describe(plan.schedule)),
         ("augmentation", _describe(plan.augmentation)),
     ]
-    if plan.teacher:
-        facts.append(("teacher", plan.teacher))
     facts += [
         ("training", f"{plural(plan.epochs, 'epoch')}, batches of {plan.batch_size:,}"),
         ("engine", engine),
@@ -162,9 +158,7 @@ def _word_accuracy(summary: Summary) -> Text:
     low, high = (100 * bound for bound in summary.test_accuracy_interval)
     words = Text.assemble((percent(summary.test_accuracy), "bold green"), f" (95%: {low:.2f} to {high:.2f})")
     if summary.selected_on_test:
-        words.append(
-            "\noptimistic: test images had a part in choosing its epoch or its teacher", style="bold yellow"
-        )
+        words.append("\noptimistic: test images had a part in choosing its epoch", style="bold yellow")
     return words
 
 

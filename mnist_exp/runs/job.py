@@ -20,7 +20,7 @@ SEARCH_BUDGET = ("tuner.max_trials", "tuner.max_minutes", "tuner.patience_trials
 """What ends a search."""
 
 _MAY_CHANGE = {
-    "train": ("training.epochs", "data.path", "training.teacher.run"),
+    "train": ("training.epochs", "data.path"),
     "tune": (*SEARCH_BUDGET, "tuner.workers", "data.path"),
 }
 

@@ -52,8 +52,8 @@ class Summary(Struct, frozen=True, kw_only=True):
         compile_s: Seconds spent tracing and compiling.
         peak_memory_bytes: The process's largest resident set.
         ms_per_image: Milliseconds an image when predicting the test images in batches.
-        selected_on_test: Whether the best epoch was chosen on test images, or the network learnt from a
-            teacher that knows them, which makes `test_accuracy` optimistic.
+        selected_on_test: Whether the best epoch was chosen on test images, which makes `test_accuracy`
+            optimistic.
         data_notice: What a reader must know about the data; null when they are as named.
     """
 
@@ -184,24 +184,6 @@ class ResumeRecord(Struct, frozen=True, kw_only=True):
     environment: EnvironmentRecord | None = None
 
 
-class TeacherRecord(Struct, frozen=True, kw_only=True):
-    """Whom a network learnt from; see `mnist_exp.training.distillation`.
-
-    Attributes:
-        run_id: The teacher's run.
-        path: Its directory, as the configuration names it.
-        sha256: SHA-256 of its `best.keras`.
-        knows_test: Whether it is known to have been trained on test images, or chosen by them.
-        notice: What a reader of the student's results must know about it; null for nothing.
-    """
-
-    run_id: str
-    path: str
-    sha256: str
-    knows_test: bool
-    notice: str | None
-
-
 class Manifest(Struct, frozen=True, kw_only=True):
     """`manifest.json`: what was run, on what, and how it ended.
 
@@ -233,7 +215,6 @@ class Manifest(Struct, frozen=True, kw_only=True):
     data: DataRecord | None
     sweep: SweepPlace | None = None
     resumed: list[ResumeRecord] = []
-    teacher: TeacherRecord | None = None
     not_drawn: list[str] = []
     working_dir: str | None = None
 

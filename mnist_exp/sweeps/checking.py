@@ -14,7 +14,6 @@ from mnist_exp.processes.messages import Checked as Reply
 from mnist_exp.processes.messages import CheckNetworks, Network, NetworkFacts, Refusal
 from mnist_exp.processes.places import LocalPlace
 from mnist_exp.sweeps.network_facts import known_facts
-from mnist_exp.training.teacher_runs import read_teacher
 
 _POLL_S = 1.0
 
@@ -107,14 +106,10 @@ class Checker:
         return [results[number] for number in range(len(configs))]
 
     def _data_of(self, config: Config) -> DataFacts | ConfigError:
-        """Looks for a job's images and, where it has one, for its teacher."""
-        key = msgspec.json.encode((config.data, config.training.teacher.run))
+        """Looks for a job's images."""
+        key = msgspec.json.encode(config.data)
         if key not in self._found:
             self._found[key] = self._find(config.data)
-            try:
-                read_teacher(config)
-            except ConfigError as error:
-                self._found[key] = error
         return self._found[key]
 
     def _find(self, config: DataConfig) -> DataFacts | ConfigError:

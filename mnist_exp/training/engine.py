@@ -71,7 +71,7 @@ def choose_engine(
 
     Args:
         requested: `training.engine`.
-        layers: That a step goes through: the network's, and its teacher's.
+        layers: The network's.
         device: `CPU` or `GPU`.
         num_steps: Number of steps of the whole training.
     """

@@ -25,7 +25,6 @@ from mnist_exp.training.callbacks import (
 )
 from mnist_exp.training.checkpoints import Checkpoint, TrainingState, restore
 from mnist_exp.training.device import device_name
-from mnist_exp.training.distillation import Teacher
 from mnist_exp.training.engine import EpochModel, choose_engine
 from mnist_exp.training.model import ExperimentModel, Feed
 from mnist_exp.training.networks import EVALUATION_BATCH_SIZE
@@ -47,20 +46,14 @@ class Fit:
     compile_s: float
 
 
-def pick_engine(
-    config: Config, network: keras.Sequential, num_images: int, teacher: Teacher | None = None
-) -> EngineRecord:
+def pick_engine(config: Config, network: keras.Sequential, num_images: int) -> EngineRecord:
     """Chooses how a configuration's epochs are executed; see `choose_engine`.
 
     Args:
         network: Built.
-        teacher: Learnt from; None for none.
     """
     num_steps = config.training.epochs * _steps_per_epoch(config, num_images)
-    layers = list(network.layers)
-    if teacher is not None:
-        layers += teacher.layers
-    return choose_engine(config.training.engine, layers, device_name(), num_steps)
+    return choose_engine(config.training.engine, network.layers, device_name(), num_steps)
 
 
 def build_model(
@@ -68,13 +61,11 @@ def build_model(
     network: keras.Sequential,
     engine: EngineRecord,
     num_images: int,
-    teacher: Teacher | None = None,
 ) -> ExperimentModel:
     """Builds what is trained around a network: augmentation, objective and optimizer.
 
     Args:
         network: Built; shares its weights with the result.
-        teacher: Learnt from; None for none.
 
     Raises:
         ConfigError: Keras refuses a value.
@@ -86,8 +77,6 @@ def build_model(
         "label_smoothing": training.label_smoothing,
         "mixup_alpha": training.mixup,
         "learning_rates": _learning_rates(config, num_images),
-        "teacher": teacher,
-        "teaching": (training.teacher.weight, training.teacher.temperature),
     }
     model = (
         ExperimentModel(network, **options)

@@ -6,7 +6,6 @@ new graph.
 """
 
 from functools import lru_cache
-from types import SimpleNamespace
 from typing import Any, NamedTuple, Self
 
 import keras
@@ -17,7 +16,6 @@ import tensorflow as tf
 from mnist_exp.data.dataset import LabelledImages
 from mnist_exp.training import augmentation, randomness
 from mnist_exp.training.augmentation import Augmentation
-from mnist_exp.training.distillation import Teacher, distillation_loss
 from mnist_exp.training.optimizers import LearningRates
 from mnist_exp.training.preprocessing import layers_behind
 
@@ -113,7 +111,6 @@ class GraphNumbers(NamedTuple):
     weight_decay: tf.Variable
     rates: tf.Variable
     mixup_shares: tf.Variable
-    teaching: tf.Variable
 
     @classmethod
     def zeros(cls, num_layers: int) -> Self:
@@ -123,8 +120,7 @@ class GraphNumbers(NamedTuple):
             return tf.Variable(value, trainable=False, dtype=dtype)
 
         shares = variable(augmentation.share_quantiles(0), tf.float32)
-        rates, teaching = variable([0] * num_layers), variable([0, 1])
-        return cls(variable(0, tf.int64), variable(0), variable(0), rates, shares, teaching)
+        return cls(variable(0, tf.int64), variable(0), variable(0), variable([0] * num_layers), shares)
 
 
 class ExperimentModel(keras.Model):
@@ -142,8 +138,6 @@ class ExperimentModel(keras.Model):
             (Szegedy et al. 2016). Validation and test losses are plain cross-entropy.
         mixup_alpha: Mixes training images in pairs, see `mnist_exp.training.augmentation`; 0 mixes none.
         learning_rates: Gives each step's rate; None leaves the optimizer's alone.
-        teacher: Learnt from, beside the labels; None for none.
-        teaching: The teacher's share of the objective, and the temperature.
 
     Attributes:
         traced_statistics: Kept here by `mnist_exp.training.averaging`, so that it lasts as long as the
@@ -159,8 +153,6 @@ class ExperimentModel(keras.Model):
         label_smoothing: float = 0.0,
         mixup_alpha: float = 0.0,
         learning_rates: LearningRates | None = None,
-        teacher: Teacher | None = None,
-        teaching: tuple[float, float] = (0.0, 1.0),
     ) -> None:
         super().__init__(name=f"{network.name}_training")
         self.network = network
@@ -169,10 +161,6 @@ class ExperimentModel(keras.Model):
         self.label_smoothing, self.mixup_alpha = label_smoothing, mixup_alpha
         self.learning_rates: LearningRates = learning_rates or (lambda first, count: None)
         self.traced_statistics: object | None = None
-        # A `Teacher` is no layer: Keras must not take its weights for some of this model's.
-        self.teacher, self.teaching = teacher, teaching
-        # What the student was shown in the step that is traced; no list, which Keras would keep track of.
-        self._shown = SimpleNamespace(pixels=None)
         self._numbers = GraphNumbers.zeros(len(self.own_layers))
 
     def call(self, images: tf.Tensor, training: bool = False) -> tf.Tensor:
@@ -183,8 +171,6 @@ class ExperimentModel(keras.Model):
         pixels = self.augmented(images, randomness.derive(key, 0))
         if self.mixup_alpha:
             pixels = augmentation.mix(pixels, self._shares(images))
-        if self.teacher is not None:
-            self._shown.pixels = pixels
         for number, layer in enumerate(self.own_layers):
             rate = self._numbers.rates[number] if randomness.drawn_rate(layer) else 0.0
             pixels = randomness.apply(layer, pixels, randomness.derive(key, number + 1), rate)
@@ -226,9 +212,8 @@ class ExperimentModel(keras.Model):
         sample_weight: Any = None,
         training: bool = True,
     ) -> tf.Tensor:
-        """Computes the objective: mixed, smoothed, taught and regularised in training, else cross-entropy."""
-        is_plain = self.teacher is None and not self.label_smoothing and not self.mixup_alpha
-        if not training or is_plain:
+        """Computes the objective: mixed, smoothed and regularised in training, else cross-entropy."""
+        if not training or not (self.label_smoothing or self.mixup_alpha):
             return super().compute_loss(x, y, y_pred, sample_weight, training)
         num_classes, smoothing = y_pred.shape[-1], self._numbers.label_smoothing
         sharp = tf.one_hot(tf.cast(y, tf.int32), num_classes)
@@ -236,15 +221,7 @@ class ExperimentModel(keras.Model):
             sharp = augmentation.mix(sharp, self._shares(y))
         targets = sharp * tf.cast(1.0 - smoothing, tf.float32) + tf.cast(smoothing / num_classes, tf.float32)
         objective = keras.losses.CategoricalCrossentropy()(targets, y_pred)
-        return tf.add_n([self._taught(objective, y_pred), *self.losses])
-
-    def _taught(self, by_labels: tf.Tensor, predicted: tf.Tensor) -> tf.Tensor:
-        """Puts the teacher's share of the objective beside that of the labels."""
-        if self.teacher is None:
-            return by_labels
-        taught, self._shown.pixels = self.teacher.probabilities(self._shown.pixels), None
-        weight, temperature = tf.unstack(tf.cast(self._numbers.teaching, tf.float32))
-        return (1.0 - weight) * by_labels + weight * distillation_loss(predicted, taught, temperature)
+        return tf.add_n([objective, *self.losses])
 
     def prepare(self, data: LabelledImages, batch_size: int, first_epoch: int = 0) -> Feed:
         """Makes ready for `fit`; call it after `compile`.
@@ -270,7 +247,6 @@ class ExperimentModel(keras.Model):
         numbers.seed.assign(self.seed)
         numbers.label_smoothing.assign(self.label_smoothing)
         numbers.mixup_shares.assign(augmentation.share_quantiles(self.mixup_alpha))
-        numbers.teaching.assign(self.teaching)
         numbers.weight_decay.assign(self.optimizer.weight_decay or 0.0)
         numbers.rates.assign([randomness.rate_of(layer) for layer in self.own_layers])
 

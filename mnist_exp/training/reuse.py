@@ -22,7 +22,6 @@ from mnist_exp.data.locating import Progress
 from mnist_exp.runs.records import EngineRecord
 from mnist_exp.training import fitting
 from mnist_exp.training.device import start_fresh
-from mnist_exp.training.distillation import Teacher
 from mnist_exp.training.engine import EpochModel
 from mnist_exp.training.model import ExperimentModel
 from mnist_exp.training.networks import build_network
@@ -79,8 +78,7 @@ class ModelStore:
 
     A graph is the same where only these differ: seed, learning rate and schedule, epochs, early
     stopping, monitor, and numbers that are above zero in both: weight decay, label smoothing, mixup, the
-    rates of dropout and noise; or the weight of a teacher's probabilities. What a used model trains to
-    is, bit for bit, what a fresh one does.
+    rates of dropout and noise. What a used model trains to is, bit for bit, what a fresh one does.
 
     Args:
         capacity: Number of models kept; the one unused for longest goes first.
@@ -95,19 +93,13 @@ class ModelStore:
         self._kept: OrderedDict[Hashable, _Kept] = OrderedDict()
 
     def get(
-        self,
-        config: Config,
-        data: LabelledImages,
-        image_shape: tuple[int, int],
-        num_classes: int,
-        teacher: Teacher | None = None,
+        self, config: Config, data: LabelledImages, image_shape: tuple[int, int], num_classes: int
     ) -> tuple[ExperimentModel, EngineRecord]:
         """Gives a model with fresh weights; the one given before must not be in use any more.
 
         Args:
             data: To train on; another object of the same content is other data.
             image_shape: Height and width.
-            teacher: Learnt from; None for none.
 
         Returns:
             The model, and the engine that was chosen.
@@ -117,8 +109,8 @@ class ModelStore:
         """
         start_fresh(config.seed, config.training.threads)
         network = build_network(config.model, image_shape, num_classes, config.data.preprocessing)
-        engine = fitting.pick_engine(config, network, len(data), teacher)
-        fresh = fitting.build_model(config, network, engine, len(data), teacher)
+        engine = fitting.pick_engine(config, network, len(data))
+        fresh = fitting.build_model(config, network, engine, len(data))
         if not isinstance(fresh, EpochModel):
             return fresh, engine
         key = (_structure(config, fresh, engine), data)
@@ -158,7 +150,7 @@ def _start_again(kept: _Kept, fresh: EpochModel) -> None:
     optimizer.weight_decay = fresh.optimizer.weight_decay
     model.seed = fresh.seed
     model.label_smoothing, model.mixup_alpha = fresh.label_smoothing, fresh.mixup_alpha
-    model.learning_rates, model.teaching = fresh.learning_rates, fresh.teaching
+    model.learning_rates = fresh.learning_rates
     for layer, other in zip(model.network.layers, fresh.network.layers, strict=True):
         if attribute := drawn_rate(layer):
             setattr(layer, attribute, rate_of(other))
@@ -179,7 +171,6 @@ def _structure(config: Config, model: EpochModel, engine: EngineRecord) -> str:
         config.training.batch_size,
         _sign(config.training.label_smoothing),
         _sign(config.training.mixup),
-        model.teacher and model.teacher.record.sha256,
     )
     return repr(parts)
 

@@ -87,7 +87,7 @@ def summarise(
         labels: Theirs, uint8 (N,).
         seconds_per_epoch: Median seconds of an epoch's training steps alone.
         compile_s: Seconds spent tracing and compiling.
-        selected_on_test: Whether test images had a part in choosing the best epoch or the teacher.
+        selected_on_test: Whether test images had a part in choosing the best epoch.
         data_notice: What a reader must know about the data.
     """
     test_accuracy = accuracy(scored.probabilities, labels)

@@ -21,11 +21,10 @@ from mnist_exp.report.figures.style import Plot, draw_plots
 from mnist_exp.report.figures.training import draw_training
 from mnist_exp.report.terminal import Terminal
 from mnist_exp.report.tuning import render_search_summary
-from mnist_exp.runs.records import ConfirmationRecord, ExecutionRecord, SearchSummary, TeacherRecord
+from mnist_exp.runs.records import ConfirmationRecord, ExecutionRecord, SearchSummary
 from mnist_exp.runs.writer import RunDirectory
 from mnist_exp.statistics import accuracy
 from mnist_exp.training import scoring
-from mnist_exp.training.teachers import describe_again
 from mnist_exp.tuning.candidates import Candidates
 from mnist_exp.tuning.definition import DEFAULT, Search, experiment_yaml, tuner_name
 from mnist_exp.tuning.search_files import SearchFiles
@@ -69,11 +68,10 @@ def conclude(
     scored, accuracies, execution = _score_winner(found, files, run, test)
     run.write_predictions(scored.probabilities, test.labels)
     config = search.trial_config(found.winner.values, execution.seed, 0)
-    teacher = describe_again(run.manifest.teacher, config, data, test)
-    summary = _summarise(found, scored, accuracies, execution, test, run, teacher)
+    summary = _summarise(found, scored, accuracies, execution, test, run)
     files.write_experiment(_write_experiment(found, summary))
     not_drawn = [*draw_training(run, config, scored, test, source.class_names), *_draw(found, run)]
-    run.update_manifest(teacher=teacher, not_drawn=not_drawn)
+    run.update_manifest(not_drawn=not_drawn)
     run.write_summary(summary)
     for notice in filter(None, [*not_drawn, describe_numbered(source.class_names)]):
         terminal.print(run_console.render_notice(notice))
@@ -108,19 +106,17 @@ def _summarise(
     execution: ExecutionRecord,
     test: Images,
     run: RunDirectory,
-    teacher: TeacherRecord | None,
 ) -> SearchSummary:
     difference, interval = found.difference()
     assert run.manifest.data is not None
     trials = found.stage.trials
-    notices = (run.manifest.data.notice, teacher.notice if teacher else None)
     summary = scoring.summarise(
         scored,
         test.labels,
         seconds_per_epoch=execution.seconds_per_epoch,
         compile_s=execution.compile_s,
-        selected_on_test=teacher is not None and teacher.knows_test,
-        data_notice=" ".join(filter(None, notices)) or None,
+        selected_on_test=False,
+        data_notice=run.manifest.data.notice,
     )
     return SearchSummary(
         **asdict(summary),

@@ -65,7 +65,6 @@ class SearchPlan:
         seed: The run's seed.
         run_path: The run's directory as the user would type it.
         preprocessing: What is done to the images first; "none" for nothing.
-        teacher: Learnt from; empty for none.
     """
 
     tuner_name: str
@@ -82,7 +81,6 @@ class SearchPlan:
     seed: int
     run_path: str
     preprocessing: str = "none"
-    teacher: str = ""
 
 
 def render_search_plan(plan: SearchPlan) -> RenderableType:
@@ -103,8 +101,6 @@ def render_search_plan(plan: SearchPlan) -> RenderableType:
     ]
     if plan.preprocessing != "none":
         facts.append(("preprocessing", plan.preprocessing))
-    if plan.teacher:
-        facts.append(("teacher", one_line(plan.teacher)))
     facts += [("seed", str(plan.seed)), ("run", Text(plan.run_path, style="cyan"))]
     return Group(_render_dimensions(plan), render_facts(*facts), Text())
 

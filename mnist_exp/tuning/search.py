@@ -13,7 +13,6 @@ from mnist_exp.config.commands import (
     command,
     data_words,
     portable,
-    relative_paths,
     resume_command,
     setting,
     with_runs_dir,
@@ -28,15 +27,13 @@ from mnist_exp.report.run_console import render_notice
 from mnist_exp.report.terminal import Terminal
 from mnist_exp.runs.files import remove_drafts
 from mnist_exp.runs.provenance import changed_circumstances, changes_since
-from mnist_exp.runs.records import EngineRecord, SearchSummary, TeacherRecord
+from mnist_exp.runs.records import EngineRecord, SearchSummary
 from mnist_exp.runs.run import Run, read_tree
 from mnist_exp.runs.writer import RunDirectory
 from mnist_exp.training import fitting
 from mnist_exp.training.device import device_name, start_fresh
 from mnist_exp.training.networks import build_network
 from mnist_exp.training.scoring import data_record
-from mnist_exp.training.teacher_runs import TEACHER_KEY
-from mnist_exp.training.teachers import describe_teacher, load_teacher
 from mnist_exp.tuning.conclusion import conclude
 from mnist_exp.tuning.definition import DEFAULT, Search, tuner_name
 from mnist_exp.tuning.dimensions import Dimension, describe
@@ -58,7 +55,6 @@ class PreparedSearch:
         source: Where the images are; the test images are read at the end.
         data: What trials see.
         engine: As chosen for the untuned network.
-        teacher: Whom the untuned network learns from; None for nobody.
         places: Where trials are trained.
         threads: Number of threads of each training.
         fixed: Sentences on what was taken out of the search.
@@ -69,7 +65,6 @@ class PreparedSearch:
     source: Source
     data: TrainingData
     engine: EngineRecord
-    teacher: TeacherRecord | None
     places: Places
     threads: int
     fixed: list[str]
@@ -97,14 +92,12 @@ def prepare(
     start_fresh(config.seed, config.training.threads)
     untuned = search.trial_config({}, config.seed, config.training.threads)
     shape = data.training.images.shape[1:]
-    teacher = load_teacher(untuned, data, shape, None)
     network = build_network(untuned.model, shape, len(source.class_names))
     return PreparedSearch(
         search=search,
         source=source,
         data=data,
-        engine=fitting.pick_engine(untuned, network, len(data.training), teacher),
-        teacher=teacher.record if teacher else None,
+        engine=fitting.pick_engine(untuned, network, len(data.training)),
         places=places,
         threads=count_threads(config, places.at_once),
         fixed=fixed,
@@ -118,8 +111,8 @@ def search(
     """Searches, confirms, scores and draws; see `mnist_exp.modes.tune.run`."""
     search, files = prepared.search, SearchFiles(run.path)
     files.write_request(search.to_tree())
-    record, teacher = data_record(prepared.source, prepared.data, None), prepared.teacher
-    notices = [record.notice, teacher.notice if teacher else None]
+    record = data_record(prepared.source, prepared.data, None)
+    notices = [record.notice]
     notices += changed_circumstances(changes_since(run.manifest, prepared.threads, device_name()))
     run.update_manifest(
         engine=prepared.engine,
@@ -127,7 +120,6 @@ def search(
         threads=prepared.threads,
         inter_op_threads=prepared.threads,
         data=record,
-        teacher=teacher,
     )
     for notice in filter(None, notices):
         terminal.print(render_notice(notice))
@@ -157,8 +149,6 @@ def _next_commands(search: Search, run: RunDirectory, files: SearchFiles) -> lis
     tree = read_tree(run.path)
     words = with_runs_dir([], tree, folder)
     words += data_words(Run(run.path).read_overrides() or [], tree, folder)
-    if teacher := relative_paths(tree, folder).get(TEACHER_KEY):
-        words.append(setting(TEACHER_KEY, teacher))
     folders = _search_path(portable(run.manifest.argv, folder))
     own = [setting(SEARCH_PATH, folders)] if folders else []
     experiment = f"experiment={files.experiment_path.stem}"
@@ -250,7 +240,6 @@ def _plan(prepared: PreparedSearch, run: RunDirectory) -> SearchPlan:
         threads=prepared.threads,
         data=data_record(prepared.source, prepared.data, None),
         preprocessing=search.config.data.preprocessing,
-        teacher=describe_teacher(prepared.teacher, search.config.training.teacher),
         model_name=search.config.model.name,
         seed=search.config.seed,
         run_path=str(run.path),

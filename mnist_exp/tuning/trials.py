@@ -27,7 +27,6 @@ from mnist_exp.training.device import start_fresh
 from mnist_exp.training.networks import for_use
 from mnist_exp.training.preprocessing import prepare_training
 from mnist_exp.training.reuse import ModelStore
-from mnist_exp.training.teachers import load_teacher
 from mnist_exp.tuning.definition import Search
 from mnist_exp.tuning.search_files import SearchFiles, trial_name
 
@@ -145,8 +144,7 @@ class TrialRunner:
         config = self.search.trial_config(trial.values, seed, self.threads, trial.epochs)
         training, num_epochs = self.data.training, config.training.epochs
         shape, objective = training.images.shape[1:], self.search.tuner.objective
-        teacher = load_teacher(config, self.data, shape, None)
-        model, _ = self._models.get(config, training, shape, self.num_classes, teacher)
+        model, _ = self._models.get(config, training, shape, self.num_classes)
         outcome.num_params = model.network.count_params()
         best = BestWeights(model.network, config.training.monitor, config.training.direction)
         rows: list[EpochMetrics] = []

@@ -1,11 +1,13 @@
 """A sweep over seeds, side by side: two jobs at a time, one after another, and a stock script run again.
 
-Every figure is a whole command, from its start to its exit.
+Every figure is a whole command, from its start to its exit; but beside the bare epochs of the same jobs it
+is counted from the first job's start to the last one's end.
 """
 
 import argparse
 import statistics
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +18,9 @@ from comparison import Bar, Pair, Row, markdown
 from sweep_command import LAUNCHERS, FinishedSweep, command, run_sweep
 
 _SCRIPT = Path(__file__).resolve().parent / "stock_keras.py"
-_STOCK_SPEEDUP, _BASIC_SPEEDUP = 15, 1.6
+_BARE = _SCRIPT.with_name("bare_epoch.py")
+_STOCK_SPEEDUP, _BASIC_SPEEDUP, _BARE_COST = 13.5, 1.6, 1.15
+_AT_ONCE = 2
 _BAR_JOBS, _BAR_EPOCHS = 20, 10
 
 
@@ -26,10 +30,12 @@ class Turn(NamedTuple):
     Attributes:
         sweeps: (Recipe, launcher) to what it did.
         stock: Each run of the stock script.
+        bare_s: Seconds of all jobs' bare epochs, by two processes of one thread at once, compiled before.
     """
 
     sweeps: dict[tuple[str, str], FinishedSweep]
     stock: list[Child]
+    bare_s: float
 
     def as_json(self) -> dict[str, Any]:
         """Returns every figure."""
@@ -41,7 +47,7 @@ class Turn(NamedTuple):
             "process_s": [child.elapsed_s for child in self.stock],
             "last_epoch_accuracies": _stock_accuracies(self.stock),
         }
-        return {"sweeps": sweeps, "stock": stock}
+        return {"sweeps": sweeps, "stock": stock, "bare_s": self.bare_s}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -103,7 +109,8 @@ def _take_turn(arguments: argparse.Namespace, data: Path, runs_dir: Path, number
     """Runs each sweep, and after each its share of the stock runs."""
     recipes = ["protocol", "shipped"] if arguments.recipe else ["protocol"]
     kinds = [(recipe, launcher) for recipe in recipes for launcher in LAUNCHERS]
-    turn = Turn({}, [])
+    turn = Turn({}, [], _run_bare(arguments, data))
+    print(f"turn {number + 1}: bare epochs: {turn.bare_s:.1f} s", file=sys.stderr, flush=True)
     for place, (recipe, launcher) in enumerate(kinds, start=1):
         path = runs_dir / f"{recipe}_{launcher}_{number}"
         sweep = run_sweep(launcher, product_changes(arguments, data, recipe), path)
@@ -113,6 +120,20 @@ def _take_turn(arguments: argparse.Namespace, data: Path, runs_dir: Path, number
             turn.stock.append(run_child(stock_command(arguments, data)))
             _tell(number, f"stock script, run {len(turn.stock)}", turn.stock[-1])
     return turn
+
+
+def bare_command(arguments: argparse.Namespace, data: Path) -> tuple[str, ...]:
+    """Makes the command of one process's share of the bare epochs."""
+    epochs = str(arguments.jobs * arguments.epochs // _AT_ONCE)
+    options = ("--epochs", epochs, "--threads", "1", "--data", str(data))
+    return (sys.executable, str(_BARE), "ann", *options)
+
+
+def _run_bare(arguments: argparse.Namespace, data: Path) -> float:
+    """Trains the jobs' epochs with nothing around them; gives the seconds of the slower process."""
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        children = pool.map(run_child, [bare_command(arguments, data)] * _AT_ONCE)
+        return max(float(child.printed("train_s")) for child in children)
 
 
 def _tell(number: int, name: str, child: Child) -> None:
@@ -148,6 +169,13 @@ def _pairs(arguments: argparse.Namespace, data: Path, turns: list[Turn]) -> list
             row = Row(f"{name}-{recipe}", title, lambda child: child.elapsed_s, Bar("speedup", speedup))
             row.ours, row.theirs = ours, seconds
             pairs.append(Pair(mine, words, other, [row]))
+        if recipe == "protocol":
+            between = "the same, first job's start to last job's end"
+            row = Row("bare-protocol", between, lambda child: child.elapsed_s, Bar("cost", _BARE_COST))
+            sweeps = [turn.sweeps[recipe, "joblib"] for turn in turns]
+            row.ours = [sweep.last_job_s - sweep.first_job_s for sweep in sweeps]
+            row.theirs = [turn.bare_s for turn in turns]
+            pairs.append(Pair(mine, "its bare epochs", bare_command(arguments, data), [row]))
     return pairs
 
 

@@ -170,21 +170,6 @@ def test_choosing_on_test_images_never_leads(tmp_path: Path) -> None:
     assert any(note.startswith("Optimistic: validation=test") for note in found.notes)
 
 
-def test_a_leader_with_a_teacher_that_knows_the_test_images_is_still_chosen_on_validation(
-    tmp_path: Path,
-) -> None:
-    for number, accuracy in enumerate((0.97, 0.98, 0.99)):
-        config = {"training.teacher": {"run": f"runs/{number}"}}
-        result = {"selected_on_test": True}
-        make_run(tmp_path, f"run_{number}", config=config, val_accuracy=accuracy, summary=result)
-    (found,) = compare([tmp_path]).sets
-    assert found.leader == "teacher.run=runs/2"
-    assert found.verdict.startswith("teacher.run=runs/2 leads on validation images")
-    assert all("had a part in choosing an epoch or a teacher" in pair.sentence for pair in found.pairs)
-    (note,) = [note for note in found.notes if note.startswith("Optimistic: ")]
-    assert note.endswith("test images had a part in choosing their epochs or their teacher.")
-
-
 def test_runs_without_predictions_are_compared_by_their_seeds_alone(tmp_path: Path) -> None:
     make_study(tmp_path)
     for path in tmp_path.glob("*/predictions.npz"):

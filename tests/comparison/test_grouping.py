@@ -169,19 +169,6 @@ def test_the_ledger_counts_looks_at_each_set_of_test_images(tmp_path: Path) -> N
     assert second.endswith("looked at once by 1 run.")
 
 
-def test_a_student_of_a_teacher_that_knows_the_test_images_has_looked_at_them_once(tmp_path: Path) -> None:
-    teachers = [{"training.teacher": {"run": name}} for name in ("runs/honest", "runs/knowing")]
-    paths = [
-        make_run(tmp_path, f"run_{number}", config=teacher, summary={"selected_on_test": bool(number)})
-        for number, teacher in enumerate(teachers)
-    ]
-    (found,) = comparable_sets(read(*paths))
-    assert {group.label: group.is_optimistic for group in found.groups} == {
-        "teacher.run=runs/honest": False, "teacher.run=runs/knowing": True,
-    }  # fmt: skip
-    assert "looked at 2 times by 2 runs" in count_looks(read(*paths))[0]
-
-
 def test_labels_that_contradict_most_runs_are_not_believed(tmp_path: Path) -> None:
     turned = (make_labels(1000) + 1) % 10
     paths = [make_run(tmp_path, "a_liar", labels=turned)]

@@ -96,7 +96,7 @@ def test_each_member_stands_beside_the_mean(runs: list[Path], evaluated: Any) ->
 def test_members_that_test_images_chose_are_named(runs: list[Path], evaluated: Any) -> None:
     text, _, record = evaluated
     assert [each.selected_on_test for each in record.members] == [False, False, True]
-    words = f"test images had a part in choosing an epoch or a teacher: {record.members[2].run_id}"
+    words = f"test images had a part in choosing an epoch: {record.members[2].run_id}"
     assert words in " ".join(text.split())
 
 

@@ -102,11 +102,6 @@ def test_a_leader_chosen_on_test_images_is_not_called_best_on_validation(tmp_pat
     _, page = page_of(tmp_path / "runs", tmp_path / "out")
     assert "the best on test images." in page.text and "the best on validation" not in page.text
     assert "Test images chose the leader" in page.text
-    for number, skill in enumerate((0.7, 0.8, 0.9)):
-        config, result = {"training.teacher": {"run": f"runs/{number}"}}, {"selected_on_test": True}
-        make_sample_run(tmp_path / "taught", f"m{number}", config=config, skill=skill, summary=result)
-    _, page = page_of(tmp_path / "taught", tmp_path / "other")
-    assert "the best on validation images." in page.text and "Test images chose" not in page.text
 
 
 def test_runs_on_other_images_stand_apart_and_what_is_not_compared_is_named(tmp_path: Path) -> None:

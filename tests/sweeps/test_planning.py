@@ -300,15 +300,6 @@ def test_estimates_go_by_earlier_runs_where_there_are_some(
     assert first.num_bytes == pytest.approx(kept, rel=0.15)
 
 
-@pytest.mark.parametrize("order", ["none,deskew", "deskew,none"])
-def test_a_teacher_is_checked_for_each_preprocessing(
-    checker: Checker, finished_run: FinishedRun, order: str
-) -> None:
-    teacher = f"training.teacher.run='{finished_run.path}'"
-    words = refusal(checker, teacher, f"data.preprocessing={order}")
-    assert "data.preprocessing=deskew): training.teacher.run: " in words and "1 more job" not in words
-
-
 def test_damaged_runs_are_passed_over(checker: Checker, tmp_path: Path) -> None:
     for number, text in enumerate(["", "{", "[]", '{"status": "completed"}', "\x00"]):
         folder = tmp_path / "sweep" / f"run{number}"

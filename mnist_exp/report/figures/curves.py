@@ -43,7 +43,6 @@ def plot_learning_curves(
     best_epoch: int,
     label_smoothing: float = 0.0,
     mixup: float = 0.0,
-    has_teacher: bool = False,
 ) -> Figure:
     """Draws loss, accuracy and learning rate over the epochs, the best epoch marked.
 
@@ -52,7 +51,6 @@ def plot_learning_curves(
         best_epoch: The 1-based epoch whose weights were kept.
         label_smoothing: Of the training objective, which lifts the training loss alone.
         mixup: Of the training images, which lifts that loss and lowers the training accuracy.
-        has_teacher: Whether the training objective counts a teacher's probabilities.
     """
     figure = new_figure(6.4)
     loss, accuracy, learning_rate = (
@@ -67,9 +65,8 @@ def plot_learning_curves(
     _rule_epochs(rows, learning_rate, (loss, accuracy))
     add_title(figure, "Learning curves")
     handles, names = loss.get_legend_handles_labels()
-    if label_smoothing or mixup or has_teacher:
-        by_labels = "loss with a teacher" if has_teacher else "loss with smoothed labels"
-        what = "of images mixed in pairs" if mixup else by_labels
+    if label_smoothing or mixup:
+        what = "of images mixed in pairs" if mixup else "loss with smoothed labels"
         names = [f"{name} ({what})" if name == "training" else name for name in names]
     figure.legend(handles, names, loc="upper right", ncols=2, frameon=False, bbox_to_anchor=(0.98, 0.995))
     loss.annotate(

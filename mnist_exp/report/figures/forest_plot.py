@@ -39,7 +39,7 @@ class ForestRow:
         mean: Of these.
         interval: 95% interval of the mean, or of the one network.
         pair: The leader against this group; null for the leader.
-        is_optimistic: Whether test images had a part in choosing its epochs or its teacher.
+        is_optimistic: Whether test images had a part in choosing its epochs.
     """
 
     label: str

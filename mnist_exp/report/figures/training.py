@@ -48,7 +48,6 @@ def training_plots(
         scored.best_epoch,
         training.label_smoothing,
         training.mixup,
-        training.teacher.run is not None,
     )
     figures: dict[str, Plot] = {
         "learning_curves": curves,
