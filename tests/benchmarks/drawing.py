@@ -10,6 +10,7 @@ import shutil
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -37,7 +38,7 @@ def main() -> None:
         pictures = plots_of(read_run(copy))
         gc.freeze()  # as a job's process does with what TensorFlow's import left
         for name, plot in pictures.items():
-            measure(name, lambda part={name: plot}: draw_plots(part, copy / "plots"), arguments.repeats)
+            measure(name, partial(draw_plots, {name: plot}, copy / "plots"), arguments.repeats)
         measure("report.html", lambda: write_run_page(copy), arguments.repeats)
         measure("all", lambda: draw_everything(pictures, copy), arguments.repeats)
     print(f"\n{machine.describe(machine.facts())}")
@@ -45,10 +46,11 @@ def main() -> None:
 
 def plots_of(run: Run) -> dict[str, Plot]:
     """Names a run's pictures, from its files."""
-    config, summary, answers = parse_config(run), run.summary, run.read_answers()
-    assert summary is not None and answers is not None
+    config, summary, predictions = parse_config(run), run.summary, run.read_predictions()
+    assert summary is not None and predictions is not None
     source = find_source(config.data)
-    scored = Scored(load_network(run), run.read_metrics(), summary.best_epoch, answers.probabilities, 0.0)
+    probabilities = predictions.probabilities
+    scored = Scored(load_network(run), run.read_metrics(), summary.best_epoch, probabilities, 0.0)
     return training_plots(config, scored, source.load("test"), source.class_names)
 
 

@@ -70,7 +70,7 @@ def measure_blank_pages() -> None:
     """Prints which empty pages are not called blank."""
     for name, page in blank_pages(np.random.default_rng(5)).items():
         try:
-            frame(np.rint(255 * page).astype(np.float32) / 255)
+            frame(np.rint(255 * page).astype(np.float32) / np.float32(255))
         except BlankImage:
             continue
         print(f"an empty page, {name}: not called blank")
