@@ -1,4 +1,4 @@
-"""Every command of the README runs, as a new user would type it."""
+"""Every command of the README and of the pages that it links to runs, as a new user would type it."""
 
 import json
 import re
@@ -15,6 +15,16 @@ from .digits import sample_digits
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+MOST_LINES = 200
+PAGES = {
+    path: (ROOT / path).read_text(encoding="utf-8")
+    for path in (
+        "README.md",
+        "conf/experiment/README.md",
+        "conf/sweep_plan/README.md",
+        "conf/search_space/README.md",
+    )
+}
 BENCHMARKS = (ROOT / "tests/benchmarks/README.md").read_text(encoding="utf-8")
 ASKING = ("mode=evaluate", "mode=predict", "mode=verify")
 SHORT_SEARCH = ("tuner.max_trials=1", "tuner.confirm.seeds=1", "tuner.workers=1")
@@ -36,7 +46,7 @@ print(json.dumps(statuses))
 
 
 def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+    return re.findall(rf"^```{language}\n(.*?)^```", "\n".join(PAGES.values()), re.MULTILINE | re.DOTALL)
 
 
 def yaml_block(beginning: str) -> str:
@@ -57,7 +67,7 @@ def product_commands() -> list[list[str]]:
 
 
 def write_files_of_the_reader(folder: Path) -> None:
-    """Writes the files that the README tells its reader to write, with less to train and no cluster."""
+    """Writes the files that the pages tell their reader to write, with less to train and no cluster."""
     one_row = {"[64, 128]": "[64]", "[20, 40]": "[1]", "seeds: 5": "seeds: 1"}
     blocks_of_files = {
         "model/wide": ("family: sequential", {}),
@@ -131,10 +141,9 @@ def test_the_refusal_shown_is_the_refusal_given(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_the_benchmark_command_runs() -> None:
-    lines = [line for block in blocks("bash") for line in block.splitlines()]
-    arguments = shlex.split(next(line for line in lines if "benchmarks/training.py" in line))[3:]
+    (command,) = re.findall(r"`uv run python (tests/benchmarks/training\.py)[^`]*`", BENCHMARKS)
     done = subprocess.run(
-        [sys.executable, *arguments, "--only", "startup", "--repeats", "1"],
+        [sys.executable, command, "--only", "startup", "--repeats", "1"],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -179,11 +188,16 @@ def test_the_accuracy_command_runs(tmp_path: Path) -> None:
     assert done.stdout.count("(1 seeds)") == 2 * len(configurations) == 4
 
 
-def test_every_picture_and_link_is_there() -> None:
-    targets = re.findall(r"\]\(([^)#]+)\)", README)
+@pytest.mark.parametrize("page", PAGES)
+def test_every_picture_and_link_is_there(page: str) -> None:
+    targets = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", PAGES[page])
     local = [target for target in targets if "://" not in target]
-    assert local
-    assert [target for target in local if not (ROOT / target).exists()] == []
+    assert local or page != "README.md"
+    assert [target for target in local if not ((ROOT / page).parent / target).exists()] == []
+
+
+def test_the_readme_is_short() -> None:
+    assert len(README.splitlines()) <= MOST_LINES
 
 
 def test_both_first_commands_stand_on_the_first_screen() -> None:

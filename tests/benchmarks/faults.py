@@ -45,7 +45,7 @@ class Fault(NamedTuple):
 
 ROUNDS: dict[str, dict[str, str]] = {
     "test_resume": {"MNIST_EXP_KILLS": "30"},
-    "test_search_faults": {"MNIST_EXP_KILLS": "10"},
+    "test_search_faults": {"MNIST_EXP_KILLS": "20"},
     "test_sweep_faults": {"MNIST_EXP_KILLS": "10", "MNIST_EXP_STARTS": "32"},
     "test_signal_faults": {"MNIST_EXP_SIGNALS": "10"},
     "test_disk_faults": {"MNIST_EXP_DISKS": "39"},
