@@ -110,7 +110,8 @@ def _report(log_path: Path | None, held: int, console: int, began: Moment, is_me
     reason = find_reason(text)
     message, hint = "the process was killed.", _IF_MEMORY_RAN_OUT
     if reason:
-        message, hint = f"the process died: {reason}.", "train.log has more."
+        hint = "Nothing was written." if log_path is None else f"{log_path.name} has more."
+        message = f"the process died: {reason}."
     elif is_memory_short:
         message = "the process was killed while this machine's memory ran out."
     message = without_control(message)
