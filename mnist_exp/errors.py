@@ -53,10 +53,6 @@ def words_of(error: Exception) -> str:
 def nearest(name: str, accepted: Iterable[str]) -> str:
     """Names what is accepted, the nearest first, as the end of an error message.
 
-    Args:
-        name: What came.
-        accepted: Every name that would have been accepted.
-
     Returns:
         `Did you mean "adam"?` where one is near enough, else `Accepted: adam, sgd.`
     """

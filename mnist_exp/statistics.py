@@ -63,7 +63,6 @@ def mean_interval(values: Sequence[float], level: float = 0.95) -> tuple[float, 
 
     Args:
         values: Finite measurements, independent of one another.
-        level: Share of such intervals that hold the true mean.
 
     Returns:
         Low and high in the values' unit; None with fewer than two values.
@@ -85,7 +84,6 @@ def welch_interval(
     Args:
         first: Finite measurements, independent of one another and of the second ones.
         second: The measurements that are subtracted.
-        level: Share of such intervals that hold the true difference.
 
     Returns:
         Low and high in the values' unit, the same number twice where neither side varies; None
@@ -173,10 +171,6 @@ def mcnemar_p_value(only_first: int, only_second: int) -> float:
     between correlated proportions or percentages"): were they equally accurate, each such image
     would be a toss of a coin. No approximation, whatever the counts.
 
-    Args:
-        only_first: Number of images that the first alone gets right.
-        only_second: Number that the second alone gets right.
-
     Returns:
         Two-sided p value; 1 without any such image.
     """
@@ -199,7 +193,6 @@ def paired_difference_interval(counts: Discordance, level: float = 0.95) -> tupl
 
     Args:
         counts: Of at least one image.
-        level: Share of such intervals that hold the true difference.
 
     Returns:
         Low and high, within [-1, 1].
@@ -240,7 +233,6 @@ def paired_t_test(
         second: As many, in the same order of seeds.
         step: What scores are rounded to: 1 / number of images. Their variance counts as no less
             than rounding makes it, since scores that happen to be equal are not free of error.
-        level: Share of such intervals that hold the true difference.
     """
     differences = [one - other for one, other in zip(first, second, strict=True)]
     square = max(variance(differences), step**2 / 6) / len(differences)
@@ -258,8 +250,6 @@ def welch_t_test(
     Args:
         first: At least two finite scores.
         second: At least two others.
-        step: As in `paired_t_test`.
-        level: As in `paired_t_test`.
     """
     squares = [max(variance(scores), step**2 / 12) / len(scores) for scores in (first, second)]
     freedom = satterthwaite(squares, [len(first) - 1, len(second) - 1])
@@ -277,8 +267,6 @@ def pooled_t_test(
     Args:
         first: One or more finite scores.
         second: The same; at least three in all.
-        step: As in `paired_t_test`.
-        level: As in `paired_t_test`.
     """
     freedom = len(first) + len(second) - 2
     spread = max(pooled_variance([first, second]) or 0.0, step**2 / 12)
@@ -296,12 +284,7 @@ def pooled_variance(samples: Sequence[Sequence[float]]) -> float | None:
 
 
 def satterthwaite(squares: Sequence[float], freedoms: Sequence[float]) -> float:
-    """Returns the degrees of freedom of a sum of variances (Satterthwaite 1946).
-
-    Args:
-        squares: Each part's variance.
-        freedoms: Each part's degrees of freedom.
-    """
+    """Returns the degrees of freedom of a sum of variances (Satterthwaite 1946)."""
     total = sum(squares)
     if not total:
         return float(sum(freedoms))

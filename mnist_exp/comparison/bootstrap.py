@@ -33,8 +33,6 @@ def bootstrap_interval(
             (seeds, images).
         second: The other side's, on the same images.
         paired: Whether rows belong together one by one.
-        level: Share of such intervals that hold the true difference.
-        num_resamples: How often everything is drawn again.
 
     Returns:
         Low and high of mean(first) - mean(second).

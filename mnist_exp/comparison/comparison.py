@@ -31,7 +31,6 @@ class Examined:
     """A comparison, and the runs that pictures of it are drawn from.
 
     Attributes:
-        comparison: As plain data.
         sets: The runs of each of its sets, groups in the order of their validation accuracy.
     """
 

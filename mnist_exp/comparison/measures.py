@@ -17,9 +17,7 @@ class Measure:
 
     Attributes:
         name: As in `summary.json`, where it is from there.
-        heading: Over a column of a table.
         value: Gives it; None where a run has none.
-        text: Writes it for a person.
         better: Whether a larger (`max`) or a smaller (`min`) one is better.
     """
 
@@ -35,9 +33,7 @@ class Spread:
     """A measure over a group's seeds.
 
     Attributes:
-        mean: Of the runs that have it.
         sd: Standard deviation; null with fewer than two.
-        count: Number of runs that have it.
     """
 
     mean: float

@@ -93,7 +93,6 @@ def word_pair(pair: Pair, num_pairs: int) -> Pair:
 
     Args:
         pair: Tested and corrected.
-        num_pairs: For how many tests its p value was corrected.
     """
     sentence = _word_decision(pair, num_pairs) + (_word_images(pair) if pair.is_decided else _word_more(pair))
     if pair.is_optimistic:

@@ -21,7 +21,6 @@ def verdict(pairs: Sequence[Pair], chosen_on_test: bool) -> str:
     """Says in a sentence whether the leading group is better than the others.
 
     Args:
-        pairs: The leading group against each other one.
         chosen_on_test: Whether test images chose the leader.
     """
     if len(pairs) < 2:
@@ -125,7 +124,6 @@ class RunRow:
     Attributes:
         run: Its directory.
         mode: What it did; empty where its manifest is damaged.
-        status: How it ended.
         set: Number of its comparable set, 1 for the first; null outside of any.
         group: Label of its group; empty outside of any.
         settings: Value of each key that differs between groups of its set.
@@ -216,11 +214,8 @@ class SearchRow:
 
     Attributes:
         run: Its directory.
-        winner: The candidate that won.
         val_accuracy: The winner's best network's; null without one.
         test_accuracies: The winner's, one for each fresh seed.
-        num_trials: Number of trials.
-        verdict: Its own, in a sentence.
     """
 
     run: str

@@ -36,7 +36,6 @@ def command(*words: str, **variables: str) -> str:
 
     Args:
         words: Flags, and overrides as Hydra reads them.
-        variables: Environment variables to set for it.
     """
     before = "".join(f"{name}={shlex.quote(value)} " for name, value in variables.items())
     return before + shlex.join(["mnist-exp", *flags_first(words)])
@@ -70,7 +69,6 @@ def resume_command(path: Path, tree: Mapping[str, Any], folder: Path | None, arg
     Args:
         tree: Its configuration, as far as it is known.
         folder: Where it was begun; None where nothing tells.
-        argv: What was typed then.
     """
     moved, words = relative_paths(tree, folder), [setting("resume", str(path.absolute()))]
     if tree.get("mode") == "tune" and any(word.startswith(LAUNCHER) for word in argv):
@@ -82,7 +80,6 @@ def relative_paths(tree: Mapping[str, Any], folder: Path | None) -> dict[str, st
     """Finds what a configuration reads from a place that depends on the folder or the environment.
 
     Args:
-        tree: The configuration, as far as it is known.
         folder: Where relative paths start from; None where nothing tells.
 
     Returns:
@@ -114,8 +111,6 @@ def with_runs_dir(words: Sequence[str], tree: Mapping[str, Any], folder: Path | 
     """Adds where runs go, where the environment or YAML named it and the words do not.
 
     Args:
-        words: Arguments of a command.
-        tree: Its configuration.
         folder: Where it was typed; None where nothing tells.
     """
     place = tree.get("runs_dir", _RUNS)
@@ -128,8 +123,6 @@ def data_words(typed: Sequence[str], tree: Mapping[str, Any], folder: Path | Non
     """Picks what says where a run's images are.
 
     Args:
-        typed: The run's overrides.
-        tree: Its configuration.
         folder: Where it was begun; None where nothing tells.
     """
     # A resumed run may have its images elsewhere than its overrides say.
@@ -150,7 +143,6 @@ def portable(words: Sequence[str], folder: Path | None) -> list[str]:
     """Makes the relative paths in what was typed absolute.
 
     Args:
-        words: Arguments of a command.
         folder: Where they were typed; None where nothing tells: they stay as they are.
     """
     if folder is None:
@@ -162,7 +154,6 @@ def kept(words: Sequence[str], keys: Collection[str] = ()) -> list[str]:
     """Picks what another command needs as well: flags that say where YAML is, and settings of some keys.
 
     Args:
-        words: Arguments of a command.
         keys: Dotted keys and groups; what is below one counts, too.
     """
     found = []

@@ -44,7 +44,6 @@ class Composer:
     Hydra must have been initialised.
 
     Args:
-        config_name: The primary configuration.
         hydra_overrides: Overrides of Hydra's own node, for all configurations alike.
     """
 
@@ -83,7 +82,6 @@ class Composer:
         """Lists the files that a configuration takes a dotted key from, the one that decides last.
 
         Args:
-            key: A dotted key.
             overrides: As typed, without Hydra's own ones.
 
         Returns:

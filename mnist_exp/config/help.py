@@ -19,7 +19,6 @@ def help_text(overrides: Sequence[str], config_dir: str | None) -> str:
     """Writes what `--help` prints.
 
     Args:
-        overrides: What was typed beside it.
         config_dir: A folder with YAML of the user's own; None for none.
 
     Raises:

@@ -29,11 +29,6 @@ NO_SWEEP = SweepRequest(plan=False, rerun="unfinished", on_fail="continue", swee
 def refuse_unused(typed: Sequence[str], used: Collection[str], refusal: Callable[[str], ConfigError]) -> None:
     """Makes sure that nothing was asked for that would not count.
 
-    Args:
-        typed: The overrides of the command line.
-        used: The root keys that count.
-        refusal: Says of another key why it is refused.
-
     Raises:
         ConfigError: `refusal`'s.
     """
@@ -44,13 +39,7 @@ def refuse_unused(typed: Sequence[str], used: Collection[str], refusal: Callable
 
 
 def none_given(key: str, runs_dir: str, *example: str) -> ConfigError:
-    """Says that a request names no runs, with a command that does.
-
-    Args:
-        key: What was not given.
-        runs_dir: Where runs are looked for.
-        example: The command's words.
-    """
+    """Says that a request names no runs, with a command that does."""
     words = with_runs_dir(example, {"runs_dir": runs_dir}, Path.cwd())
     return ConfigError(f"{key}: got none.", f"Say which, such as: {command(*words)}")
 
@@ -60,7 +49,6 @@ def read_request(tree: dict[str, Any], shape: type[Request]) -> Request:
 
     Args:
         tree: The resolved configuration.
-        shape: The request's struct.
 
     Raises:
         ConfigError: A value is not accepted.

@@ -65,8 +65,6 @@ def explain_rejection(
 
     Args:
         message: Such as ``Expected `float` <= 1.0 - at `$.training.x` ``.
-        tree: What was converted.
-        shape: What it was converted to.
     """
     problem, _, place = message.partition(" - at `")
     is_name = place.startswith("key` in")
@@ -109,12 +107,7 @@ def explain_rejection(
 
 
 def explain_hydra(error: Exception, typed: Sequence[str]) -> ConfigError:
-    """Turns an error of Hydra's composition into an answer.
-
-    Args:
-        error: What Hydra raised.
-        typed: The command line's arguments.
-    """
+    """Turns an error of Hydra's composition into an answer."""
     answer = _explain_hydra(error, typed)
     # A request may be as long as the system lets it, and what Hydra says about it, longer.
     return ConfigError(shortened(answer.message, _MOST_LETTERS), shortened(answer.hint, _MOST_LETTERS))

@@ -75,7 +75,6 @@ class MlpConfig(Node, frozen=True, tag="mlp", tag_field="family"):
     """A multilayer perceptron: Flatten, hidden layers, softmax.
 
     Attributes:
-        name: The model's name in run directories and tables.
         units: Number of units of each hidden layer, first to last.
         activation: A Keras activation, for all hidden layers or one for each.
         batch_norm: Whether BatchNormalization follows each hidden layer's activation.
@@ -100,7 +99,6 @@ class SequentialConfig(Node, frozen=True, tag="sequential", tag_field="family"):
     """Any stack of Keras layers, named in YAML.
 
     Attributes:
-        name: The model's name in run directories and tables.
         layers: Each a layer's name, or a mapping of one layer's name to its arguments.
         numbers: The file's own keys, for `layers` to refer to by interpolation.
     """
@@ -250,15 +248,11 @@ class TrainingConfig(Node, frozen=True):
     """How long, in which batches, and by which engine a network is trained.
 
     Attributes:
-        epochs: Number of passes over the training images.
-        batch_size: Number of images a step.
         label_smoothing: Share of each target spread evenly over all classes.
         ema_momentum: Momentum of the moving average of the weights; 0 keeps none.
         mixup: Alpha of the Beta distribution by which images mix in pairs (Zhang et al. 2018); 0: none.
         monitor: The metric that chooses the best epoch.
         direction: Whether a larger (`max`) or a smaller (`min`) monitor is better.
-        early_stopping: When to stop before the last epoch.
-        engine: How an epoch is executed.
         threads: Number of threads of one operation; 0 uses every core.
     """
 
@@ -294,11 +288,9 @@ class _TunerConfig(Node, frozen=True):
         max_trials: The search ends after so many trials; null for no limit.
         max_minutes: It ends after so many minutes; null for no limit.
         patience_trials: It ends after so many trials without a better score, failed ones counted; null never.
-        epochs: Number of epochs of a trial.
         executions_per_trial: Number of trainings of a trial, each on a seed of its own.
         workers: Number of trials at once on this machine; 0 for one a core.
         keep: Number of trials whose weights are kept.
-        confirm: How the best trials are checked once the search is over.
     """
 
     objective: Literal["val_accuracy", "val_loss"]
@@ -378,7 +370,6 @@ class SweepRequest(Node, frozen=True):
         rerun: Of a sweep that was begun: `unfinished` runs what is not completed, `failed` only what
             failed, `all` everything again.
         on_fail: `stop` starts no more jobs after one has failed.
-        sweep_plan: The jobs.
     """
 
     plan: bool
@@ -391,9 +382,7 @@ class Config(Node, frozen=True):
     """Everything that decides what a run does.
 
     Attributes:
-        mode: What to do.
         seed: Seed of the initial weights, the shuffling, dropout, augmentation and the search.
-        runs_dir: The folder that runs are made in.
         sweep: Name of the folder in `runs_dir` for runs that belong together; null for none.
         resume: The directory of an interrupted run to resume; null for a new run.
         tuner: How to search; null unless `mode` is `tune`.

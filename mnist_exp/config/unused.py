@@ -38,7 +38,6 @@ class _Switch(NamedTuple):
     Attributes:
         keys: Those that nothing uses while it is off.
         switch: The key that decides.
-        is_off: Whether it is.
     """
 
     keys: tuple[str, ...]
@@ -111,10 +110,7 @@ def refuse_unused_values(
 
     Args:
         composed: The configuration, interpolations kept.
-        config: What was made of it.
-        overrides: That it came from.
         model_option: The file of `model/` that was chosen.
-        composer: Knows the files that it was composed from.
 
     Raises:
         ConfigError: A value changes nothing; says why.
@@ -154,8 +150,6 @@ def refuse_unused_numbers(composed: DictConfig, config: Config, given: Iterable[
     """Makes sure that a layer refers to each of a `sequential` model's own numbers.
 
     Args:
-        composed: The configuration, interpolations kept.
-        config: What was made of it.
         given: The dotted paths to look at, with all that is below them.
 
     Raises:
@@ -178,7 +172,6 @@ def refuse_switched_off(config: Config, given: Mapping[str, Any], may_change: It
     Zero, false and null are let be: they ask for nothing.
 
     Args:
-        config: The configuration.
         given: What was set, by dotted path.
         may_change: Keys that others will have another value for: what depends on them may count yet.
 

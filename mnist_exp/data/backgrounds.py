@@ -39,9 +39,6 @@ def find_background(images: NDArray[np.uint8]) -> Background | None:
 def choose_background(runs: Sequence[Run]) -> tuple[Background, str]:
     """Says which background pictures are given, and how that is known.
 
-    Args:
-        runs: Completed; predicting together.
-
     Raises:
         ConfigError: Their images' backgrounds differ.
     """

@@ -38,7 +38,6 @@ def describe_absent(kind: str, absent: Sequence[str]) -> str:
 
     Args:
         kind: Of the images: `training`, `validation` or `test`.
-        absent: Names of one or more classes.
     """
     named = ", ".join(absent[:_MOST_NAMED])
     others = len(absent) - _MOST_NAMED
@@ -103,7 +102,6 @@ class Source:
         notice: Why it is not the data set that was asked for; null when it is.
         class_names: Name of each label, 0 upwards.
         validation: Number of training images to set apart, or `test` for the test images.
-        split_seed: Seed of that choice.
         place: Where it is, and the configuration's key that led there.
         arrays: `x_train`, `y_train`, `x_test`, `y_test`, unread.
         known_sha256: The canonical content of each split, where there is one.
@@ -148,9 +146,6 @@ class Source:
 
         Args:
             split: `train` or `test`.
-
-        Returns:
-            Its images and labels, checked.
 
         Raises:
             ConfigError: The file is damaged, a label has no name, or all training images have the same.
@@ -233,7 +228,6 @@ class TrainingData:
     """What training sees.
 
     Attributes:
-        training: The images to train on.
         validation: The images to choose the best epoch or trial by; null without any. When
             `selected_on_test`, the `Images` of the test split.
         train_sha256: Content of the whole training split, validation images included.
@@ -254,10 +248,6 @@ class TrainingData:
 
 def find_source(config: DataConfig, *, progress: locating.Progress | None = None) -> Source:
     """Finds a data set: on disk, among earlier downloads, on a mirror, or the bundled digits.
-
-    Args:
-        config: What to look for and where.
-        progress: Told about a download's progress.
 
     Returns:
         The source; its values have not been read.
@@ -288,9 +278,6 @@ def load_training_data(source: Source) -> TrainingData:
 
     The choice depends on the labels, `source.validation` and `source.split_seed` alone. The test
     images are read only when `source.validation` is `test`.
-
-    Returns:
-        Images to train on and images to validate on.
 
     Raises:
         ConfigError: The files are damaged, or all images to train on have the same label.
@@ -338,7 +325,6 @@ def choose_stratified(labels: NDArray[np.uint8], count: int, seed: int) -> NDArr
     Args:
         labels: uint8 (images,).
         count: How many to choose, at most as many as there are.
-        seed: The same seed chooses the same images.
 
     Returns:
         Their indices, ascending, int64 (count,).

@@ -54,7 +54,6 @@ def find_other_images(seen: DataRecord, found: Mapping[Part, str | None]) -> Oth
     """Compares images with those that a run saw.
 
     Args:
-        seen: What the run recorded.
         found: SHA-256 of each part that is here, null where there is none; only these parts are compared.
 
     Returns:

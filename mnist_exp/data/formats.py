@@ -48,9 +48,7 @@ class StoredArray:
     """Unsigned bytes in a file, of which only the header has been read and checked.
 
     Attributes:
-        path: The file.
         key: The array's name in an `.npz` file; null in an IDX file.
-        header: Shape and place of the values.
     """
 
     path: Path
@@ -82,9 +80,6 @@ class StoredArray:
 
 def open_arrays(path: Path) -> Mapping[str, StoredArray]:
     """Opens an `.npz` file with Keras' keys, or a folder with the four IDX files.
-
-    Args:
-        path: The file, or the folder.
 
     Returns:
         `x_train`, `y_train`, `x_test` and `y_test`, their headers checked one by one and against
@@ -118,11 +113,7 @@ def parse_idx(head: bytes, num_dimensions: int) -> Header:
     """Reads the header of an IDX file of unsigned bytes.
 
     Args:
-        head: The file's first bytes.
         num_dimensions: 3 for images, 1 for labels.
-
-    Returns:
-        What it claims.
 
     Raises:
         FormatError: The magic number is another one, or the header is cut off.

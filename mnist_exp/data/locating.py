@@ -30,7 +30,6 @@ class Place(NamedTuple):
 
     Attributes:
         setting: The configuration's key that led here.
-        path: The file or folder.
         description: What messages and manifests call it; `~` stands for the home folder.
     """
 
@@ -39,14 +38,7 @@ class Place(NamedTuple):
     description: str
 
     def refusal(self, problem: str) -> ConfigError:
-        """Says in one line what is wrong here and what to do.
-
-        Args:
-            problem: What came and what is accepted.
-
-        Returns:
-            The error to raise.
-        """
+        """Says in one line what is wrong here and what to do."""
         hint = (
             FILES_ACCEPTED if self.setting.startswith(GIVEN) else f"Delete it, or set {GIVEN} to other files."
         )
@@ -57,11 +49,7 @@ def place_at(setting: str, path: Path) -> Place:
     """Names a path.
 
     Args:
-        setting: The configuration's key that led to it.
         path: A file or folder, which need not exist.
-
-    Returns:
-        The place.
     """
     return Place(setting, path, _abbreviated(path))
 

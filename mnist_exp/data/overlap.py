@@ -26,9 +26,6 @@ class TrainedOn:
     def count(self, run: Run) -> int | None:
         """Counts the images that a run was trained on.
 
-        Args:
-            run: Completed.
-
         Returns:
             Their number; None where the run's training images are not on this machine.
         """

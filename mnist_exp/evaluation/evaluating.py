@@ -63,9 +63,7 @@ def evaluate(
     """Measures a network on a split.
 
     Args:
-        model_name: Its name in the run's configuration.
         network: Loaded, and known to fit the images.
-        threads: Number of threads of one operation.
     """
     probabilities = networks.predict_probabilities(network, scored.seen.images)
     measured, counts = measure(network, probabilities, scored, options, threads)
@@ -92,7 +90,6 @@ def measure(
     Args:
         network: Known to fit the images.
         probabilities: What it says of them, float32 (N, C).
-        threads: Number of threads of one operation.
 
     Returns:
         Fields of `Evaluation`, and images by true class (rows) and predicted class (columns), (C, C).
@@ -161,8 +158,6 @@ def load_ensemble(
     Args:
         members: One or more; one is its own mean.
         shape: Height and width of the images that they are given; None for the first one's.
-        class_names: Name of each class that the images may show.
-        name: What messages call the images.
 
     Raises:
         ConfigError: A file cannot be loaded, or does not fit the images.
@@ -192,12 +187,7 @@ def evaluate_ensemble(
     options: EvaluateOptions,
     threads: int,
 ) -> Evaluated:
-    """Measures the mean of several networks on a split, and each of them beside it.
-
-    Args:
-        ensemble: Theirs.
-        threads: Number of threads of one operation.
-    """
+    """Measures the mean of several networks on a split, and each of them beside it."""
     together = networks.predict_probabilities(ensemble.average, scored.seen.images)
     trained_on = TrainedOn(scored.seen.images)
     scores = [

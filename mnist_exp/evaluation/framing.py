@@ -82,7 +82,6 @@ def frame(grey: Grey, side: int = 28, place: Frame = DIGITS) -> Framed:
     Args:
         grey: float32 (H, W), 0 black to 1 white.
         side: Height and width of the result.
-        place: Where the thing lies in it.
 
     Raises:
         BlankImage: There is nothing to be seen.

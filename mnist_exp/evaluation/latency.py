@@ -24,7 +24,6 @@ def measure_latency(
     Args:
         network: From float32 (B, H, W) in [0, 1].
         images: uint8 (N, H, W), one or more; repeated where a batch is larger.
-        batch_sizes: Numbers of images a call.
     """
 
     @tf.function

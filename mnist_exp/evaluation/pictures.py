@@ -208,7 +208,6 @@ class Picture:
     """A picture that could be read.
 
     Attributes:
-        path: Its file.
         thumbnail: As a person sees it, float32 (H, W), 0 black to 1 white, at most 240 pixels wide or
             high; null where it is not drawn.
         image: What the network is shown, uint8 (side, side), 0 background.
@@ -237,9 +236,6 @@ def read_pictures(
     """Reads pictures and makes them into what a network was trained on.
 
     Args:
-        paths: Their files.
-        side: Height and width of the network's images.
-        place: How things lie in these.
         num_shown: Of so many, from the first, the picture itself is kept.
 
     Returns:

@@ -57,9 +57,6 @@ class ClassScores(Struct, frozen=True, kw_only=True):
     """How well one class is told from the others.
 
     Attributes:
-        name: The class's.
-        num_images: Number of its images.
-        num_predicted: How often it was predicted.
         num_right: How often rightly.
         precision: Share of its predictions that are right; null without any.
         recall: Share of its images that are found; null without any.
@@ -81,7 +78,6 @@ class Latency(Struct, frozen=True, kw_only=True):
     """How long one prediction takes: one call of the compiled network.
 
     Attributes:
-        batch_size: Number of images a call.
         repeats: Number of calls that were timed.
         ms_per_image: Median milliseconds an image.
         ms_per_image_low: First quartile.
@@ -144,29 +140,20 @@ class Evaluation(Struct, frozen=True, kw_only=True):
     Attributes:
         run: The run's directory, as it was found.
         run_id: Its name in its manifest.
-        model: The network's name.
         evaluated_at: UTC.
-        data: Name of the data set.
-        source: Where the images were read from.
-        split: Which part of it.
         looks_at_test: Whether these are the test images, which a choice must not be made by.
         sha256: SHA-256 of the images' bytes, then the labels'; of the whole training split where
             `split` is part of it.
         data_notice: What a reader must know about the data; null when they are as named.
-        num_images: Number of images.
         num_trained_on: How many of them the run was trained on, pixel for pixel; null where its
             training images are not on this machine.
         accuracy: Share that is right.
         accuracy_interval: Wilson interval of it.
         loss: Cross-entropy, nats.
         same_as_run: Whether the run's own result came out again.
-        calibration: How far its confidence is from its accuracy.
-        classes: Class by class.
         macro_precision: Mean over classes that were predicted.
         macro_recall: Mean over classes that have images.
         macro_f1: Mean over classes that have either.
-        latency: How long predictions take.
-        robustness: Accuracy on harder images.
         device: `CPU` or `GPU`.
         threads: Number of threads of one operation.
         versions: Of Python and of what decides the numbers.
@@ -208,9 +195,6 @@ class MemberScores(Struct, frozen=True, kw_only=True):
     Attributes:
         run: The run's directory, as it was found.
         run_id: Its name in its manifest.
-        model: The network's name.
-        seed: The run's.
-        num_params: Number of weights.
         accuracy: Share that it gets right alone.
         accuracy_interval: Wilson interval of it.
         loss: Cross-entropy alone, nats.

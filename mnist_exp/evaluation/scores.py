@@ -49,7 +49,6 @@ def equal_width_bins(
     Args:
         confidences: Probability of the predicted class (N,).
         correct: Whether that class is the true one (N,).
-        num_bins: Number of bins.
     """
     edges = np.arange(num_bins + 1) / num_bins
     places = np.clip(np.searchsorted(edges, confidences, side="left") - 1, 0, num_bins - 1)
@@ -123,7 +122,6 @@ def score_classes(counts: NDArray[np.int64], class_names: Sequence[str]) -> list
 
     Args:
         counts: Images by true class (rows) and predicted class (columns), (C, C).
-        class_names: The C names.
     """
     return [_score(counts, label, name) for label, name in enumerate(class_names)]
 

@@ -20,9 +20,6 @@ class ScoredSplit:
     """Images to score a network on.
 
     Attributes:
-        source: Where from.
-        split: Which part.
-        seen: The images.
         sha256: Of the test images, or of the whole training split that the part was taken from.
         split_sha256: Of the indices of the validation images; null where none were set apart.
         notice: What a reader must know about the data; null when they are as named.
@@ -49,8 +46,6 @@ def choose_data(own: dict[str, Any], composed: dict[str, Any], typed: Sequence[s
     """Decides which data a run is scored on.
 
     Args:
-        own: The run's own `data` node.
-        composed: The command line's.
         typed: The command line's overrides. `data=…` puts its node in place of the run's own;
             `data.path=…` and its like change values of the run's own.
 
@@ -74,7 +69,6 @@ def load_split(config: DataConfig, split: SplitName, progress: Progress) -> Scor
     """Finds a data set and reads one part of it.
 
     Args:
-        config: Which data set, and how its validation images are set apart.
         split: Which part. The test images are read only when they are asked for.
 
     Raises:

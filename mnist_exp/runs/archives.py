@@ -146,10 +146,6 @@ def parse_npy(head: bytes, kind: type[np.generic]) -> Header:
 
     Args:
         head: The file's first bytes, a kilobyte at most.
-        kind: The type that is accepted.
-
-    Returns:
-        What it claims.
 
     Raises:
         FormatError: It is not an `.npy` file's, or that of something of another type.

@@ -24,9 +24,6 @@ _FORMULA = ("=", "+", "-", "@")
 def whole_file(path: Path) -> Iterator[Path]:
     """Gives a name in the same folder to write to, and moves it to `path` when all went well.
 
-    Args:
-        path: The file to make or replace.
-
     Yields:
         A path with the same ending, which does not exist yet.
 

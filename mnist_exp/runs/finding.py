@@ -143,9 +143,6 @@ def choose_run(text: str, runs_dir: Path) -> Path:
             included), `best` (the one of highest validation accuracy, the later of equals), a run's
             directory, or its name in `runs_dir`.
 
-    Returns:
-        The run's directory.
-
     Raises:
         ConfigError: There is no such run.
     """
@@ -196,9 +193,6 @@ def _can_resume(run: Run) -> bool:
 
 def read_finished(path: Path) -> tuple[Run, Config]:
     """Reads a completed training or search, of unknown origin.
-
-    Returns:
-        Its records and its configuration.
 
     Raises:
         ConfigError: It is not completed, or a file is missing, damaged or not accepted any more.

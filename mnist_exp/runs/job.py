@@ -30,10 +30,8 @@ class Job:
     """A run to be.
 
     Attributes:
-        config: What it does.
         tree: What its `config.yaml` will hold.
         overrides: What its `overrides.yaml` will hold.
-        argv: What was typed.
         folder: Where its directory is made.
         given: Its directory itself, missing or empty; None for a new one in `folder`.
         search: For `mode=tune`: what is searched, frozen; None otherwise.
@@ -113,10 +111,6 @@ def open_run(job: Job) -> writer.RunDirectory:
 
 def resumed_tree(run_path: Path, requested: dict[str, Any], typed: list[str]) -> dict[str, Any]:
     """Reads the configuration to resume a run with, other budgets included.
-
-    Args:
-        requested: What was composed this time.
-        typed: The overrides that this came from.
 
     Raises:
         ConfigError: The run cannot be resumed, or not with these overrides.

@@ -66,7 +66,6 @@ def check_members(members: Sequence[Member], split: SplitName, has_other_data: b
     """Makes sure that runs can predict together.
 
     Args:
-        split: Which part of the data they are scored on.
         has_other_data: Whether that is data of the command line's, not their own.
 
     Raises:

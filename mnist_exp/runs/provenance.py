@@ -213,9 +213,6 @@ class Moment:
 def as_begun(config: Config, manifest: Manifest) -> Config:
     """Pins what a run's configuration leaves to the machine: the engine and the number of threads.
 
-    Args:
-        manifest: The run's; says what was used.
-
     Raises:
         ConfigError: It names an engine that there is not.
     """
@@ -238,9 +235,7 @@ def check_can_be_longer(path: Path, config: Config, num_finished: int) -> None:
     """Makes sure that a training that has all its epochs can have more.
 
     Args:
-        path: The run's directory, with the configuration of before.
         config: With the number of epochs of now.
-        num_finished: Number of epochs finished.
 
     Raises:
         ConfigError: Keras gave up the weights that its average was made of.
@@ -260,7 +255,6 @@ def caveats(config: Config, planned: int, changes: Sequence[Change]) -> list[str
     Args:
         config: With the number of epochs of now.
         planned: The number of epochs of before.
-        changes: What decides bits and is not as it was.
     """
     sentences = changed_circumstances(changes)
     if config.training.epochs != planned and isinstance(config.schedule, CosineScheduleConfig):

@@ -45,7 +45,6 @@ class Summary(Struct, frozen=True, kw_only=True):
         test_loss: Cross-entropy on the test images.
         val_accuracy: The best epoch's; null without validation images.
         best_epoch: The epoch whose weights were scored, 1-based.
-        epochs: Number of epochs trained.
         num_params: Number of weights, trained or not.
         train_s: Seconds of all epochs, validation included, compilation left out.
         seconds_per_epoch: Median seconds of an epoch's training steps alone.
@@ -93,14 +92,10 @@ class DataRecord(Struct, frozen=True, kw_only=True):
 
     Attributes:
         name: The data set; `sample` when the bundled digits stood in for it.
-        source: Where the arrays came from.
         notice: What a reader must know about them; null when they are as named.
         train_sha256: SHA-256 of the training images' bytes, then the labels'.
         test_sha256: The same for the test images; null while a search has not looked at them.
         split_sha256: SHA-256 of the indices of the validation images; null without any.
-        num_train: Number of images trained on.
-        num_validation: Number of images validated on.
-        num_test: Number of test images.
         background: Of the training images, dark or light; null where they differ, or it was not recorded.
     """
 
@@ -155,7 +150,6 @@ class SweepPlace(Struct, frozen=True, kw_only=True):
     """A run's place in a sweep.
 
     Attributes:
-        name: The sweep's.
         job: The run's number in `sweep.json`.
         jobs_at_once: How many of its jobs may have run on this machine at the same time; with more
             than one, seconds are not those of an idle machine.
@@ -258,11 +252,7 @@ class TrialRecord(Struct, frozen=True, kw_only=True):
             dotted path, `<list>.length`, or `<list>.<position>` for one entry of a list.
         epochs: Number of epochs an execution.
         num_params: Number of weights; null where no network could be built.
-        started_at: When.
-        finished_at: When.
-        duration_s: Seconds from one to the other.
         worker: Name of the process that ran it.
-        executions: Its trainings, each with its own seed.
         error: Why it failed; null unless it did.
     """
 
@@ -285,9 +275,6 @@ class ConfirmationRecord(Struct, frozen=True, kw_only=True):
 
     Attributes:
         candidate: `default` for the untuned configuration, else `trial_<number>`.
-        seed: The fresh seed.
-        status: As of a trial.
-        num_params: Number of weights.
         execution: The training; null where it failed.
         error: Why it failed; null unless it did.
     """
@@ -306,7 +293,6 @@ class CandidateRecord(Struct, frozen=True, kw_only=True):
     Attributes:
         candidate: `default` for the untuned configuration, else `trial_<number>`.
         values: As of the trial; empty for the default.
-        num_params: Number of weights.
         search_score: The trial's score; null for the default.
         search_interval: 95% Wilson interval of it; null unless it is an accuracy.
         confirmed_scores: The objective at the best epoch, one for each fresh seed.
@@ -330,12 +316,9 @@ class SearchSummary(Summary, frozen=True, kw_only=True):
     """`summary.json` of a search: that of the winner's best network, and how it was found.
 
     Attributes:
-        objective: The metric that was searched for.
         num_trials: Number of trials of every status.
-        num_completed: Number of completed ones.
         search_s: Seconds from the search's start to its last trial, interruptions left out.
         ended_by: What ended the search, in words.
-        winner: The candidate that was confirmed best.
         candidates: Best confirmed first.
         winner_test_accuracies: The winner's accuracy on the test images, one for each fresh seed.
         difference: Winner's confirmed mean minus the default's; null where the default won.
@@ -384,15 +367,11 @@ class SweepRecord(Struct, frozen=True, kw_only=True):
     """`sweep.json`.
 
     Attributes:
-        name: The sweep's, and its folder's.
         created_at: UTC, ISO 8601.
-        argv: What was typed.
-        versions: Of Python and of what computes.
         git: The code's commit; null outside a repository.
         working_dir: The folder that relative paths of the configuration start from.
         cores_per_job: How many cores each job may use, so that the bits do not depend on what runs
             beside it; 0 for all of a machine's.
-        jobs: In order.
     """
 
     name: str

@@ -53,7 +53,6 @@ class PredictedClasses:
     Attributes:
         labels: True classes, uint8 (N,).
         predicted: The most probable classes, uint8 (N,).
-        num_classes: Number of classes to choose from.
     """
 
     labels: NDArray[np.uint8]
@@ -81,9 +80,6 @@ class Run:
     """One run's directory, of which nothing is read before it is asked for.
 
     What is large is read anew each time, by a method called `read_…`; all else is kept.
-
-    Args:
-        path: The directory, as it was named.
 
     Raises:
         DamagedRun: So does whatever reads: a file is missing, damaged, too large or a link, or two

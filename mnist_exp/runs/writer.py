@@ -43,7 +43,6 @@ class RunDirectory:
 
     Args:
         path: Exists, and belongs to this run alone.
-        manifest: What is known so far.
 
     Raises:
         ConfigError: Another process is at work in it.
@@ -173,7 +172,6 @@ def claim_folder(folder: Path, label: str, given: Path | None = None) -> Path:
     """Makes a new directory that nothing else has, whatever starts at the same time.
 
     Args:
-        folder: Made where it is missing.
         label: Part of the name, after the time.
         given: The directory to use instead (`hydra.run.dir`): missing or empty.
 
@@ -277,13 +275,7 @@ def recorded(run: RunDirectory) -> Iterator[None]:
 
 
 def record_loss(run: RunDirectory, error: ErrorRecord, began: Moment) -> None:
-    """Marks a run failed whose process is gone, unless it says itself how it ended; closes it.
-
-    Args:
-        run: Opened for this.
-        error: Why its process is gone.
-        began: When that began with it.
-    """
+    """Marks a run failed whose process is gone, unless it says itself how it ended; closes it."""
     try:
         if run.manifest.status == "running":
             duration_s = round((run.manifest.duration_s or 0.0) + began.seconds_ago(), 3)

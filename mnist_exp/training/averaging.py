@@ -31,12 +31,7 @@ MOST_BATCHES = 2
 
 
 class BatchStatistics:
-    """Takes the statistics of a network's BatchNormalization layers anew, for the weights that it has.
-
-    Args:
-        model: Whose network is looked at.
-        data: The images that it is trained on.
-    """
+    """Takes the statistics of a network's BatchNormalization layers anew, for the weights that it has."""
 
     def __init__(self, model: ExperimentModel, data: LabelledImages) -> None:
         self.model, self.data = model, data
@@ -116,7 +111,6 @@ class AveragedWeights(keras.callbacks.Callback):
 
     Args:
         model: Compiled with an optimizer that averages.
-        data: The images that it is trained on.
         is_resumed: Whether the network has averaged weights already, from a checkpoint.
 
     Attributes:

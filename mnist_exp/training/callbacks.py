@@ -54,10 +54,6 @@ class BestEpoch(keras.callbacks.Callback):
 class BestWeights(BestEpoch):
     """Keeps the best weights in memory.
 
-    Args:
-        monitor: As for `BestEpoch`.
-        direction: As for `BestEpoch`.
-
     Attributes:
         weights: The network's at the best epoch, as `set_weights` takes them; empty before the first.
     """
@@ -73,13 +69,7 @@ class BestWeights(BestEpoch):
 
 
 class BestCheckpoint(BestEpoch):
-    """Keeps the best weights as `best.keras`, a plain Keras model for use: without an optimizer's state.
-
-    Args:
-        run: Where it is kept.
-        monitor: As for `BestEpoch`.
-        direction: As for `BestEpoch`.
-    """
+    """Keeps the best weights as `best.keras`, a plain Keras model for use: without an optimizer's state."""
 
     def __init__(self, run: RunDirectory, network: keras.Sequential, monitor: str, direction: str) -> None:
         super().__init__(monitor, direction)
@@ -195,7 +185,6 @@ class EpochRecorder(keras.callbacks.Callback):
         report: Called with each row and whether it is the best so far.
 
     Attributes:
-        rows: All so far.
         training_s: Seconds of each epoch's training steps alone.
     """
 
@@ -236,10 +225,7 @@ class SaveState(keras.callbacks.Callback):
     """Hands over, after each epoch, where the training stands; put it after the other callbacks.
 
     Args:
-        recorder: Has the rows.
         watchers: Callbacks that remember something from one epoch to the next.
-        keep: Called with the state.
-        compile_s: Seconds spent tracing and compiling.
     """
 
     def __init__(
@@ -272,7 +258,6 @@ class RestoreState(keras.callbacks.Callback):
     """Gives the others what they knew when an earlier process stopped; put it after them.
 
     Args:
-        state: From that process.
         recorder: Gets its rows and what was best.
         watchers: Callbacks that remember something from one epoch to the next.
     """

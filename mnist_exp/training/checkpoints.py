@@ -56,7 +56,6 @@ def write_checkpoint(path: Path, network: "keras.Sequential", state: TrainingSta
     """Writes a network with its optimizer's state and where its training stands.
 
     Args:
-        path: Replaced when all is written.
         network: Compiled with the optimizer that trains it.
         state: After the epoch whose weights it has.
 
@@ -73,12 +72,7 @@ def write_checkpoint(path: Path, network: "keras.Sequential", state: TrainingSta
 
 
 class Checkpoint(NamedTuple):
-    """A file to resume from.
-
-    Attributes:
-        path: From `write_checkpoint`.
-        state: What it says.
-    """
+    """A file to resume from."""
 
     path: Path
     state: TrainingState

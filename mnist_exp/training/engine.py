@@ -71,9 +71,7 @@ def choose_engine(
 
     Args:
         requested: `training.engine`.
-        layers: The network's.
         device: `CPU` or `GPU`.
-        num_steps: Number of steps of the whole training.
     """
     if requested is not Engine.AUTO:
         return EngineRecord(name=requested.value, reason="asked for by training.engine")
@@ -91,9 +89,7 @@ class EpochModel(ExperimentModel):
     """An `ExperimentModel` whose training function is a whole epoch in one graph.
 
     Args:
-        network: As for `ExperimentModel`.
         xla: Whether XLA compiles the graph.
-        options: As for `ExperimentModel`.
     """
 
     def __init__(self, network: keras.Sequential, *, xla: bool, **options: Any) -> None:
@@ -197,7 +193,6 @@ class EpochModel(ExperimentModel):
         Args:
             order: int32 (N,).
             rates: The learning rate of each step, float32 (steps,).
-            num_steps: Number of batches.
         """
 
         def step(number: tf.Tensor) -> tuple[tf.Tensor]:

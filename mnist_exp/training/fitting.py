@@ -124,9 +124,7 @@ def fit(
 
     Args:
         model: From `build_model`.
-        training: The images to train on.
         validation: The images to choose the best epoch by; None for none.
-        best: Chooses the best epoch, and keeps what it keeps.
         report: Called with each epoch's row and whether it is the best so far.
         check: Called at each epoch's end, when all of it is kept; may raise to stop.
         keep: Called before that with where the training stands.

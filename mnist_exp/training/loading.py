@@ -44,7 +44,6 @@ def network_of(run_path: Path, content: bytes) -> keras.Model:
     """Loads a network from what `read_weights` gave; see `load_network`.
 
     Args:
-        run_path: The run's directory, for messages.
         content: Of `best.keras`.
 
     Raises:
@@ -77,9 +76,7 @@ def check_fit(network: keras.Model, shape: Sequence[int], class_names: Sequence[
     """Makes sure that a network takes such images.
 
     Args:
-        network: From `load_network`.
         shape: Height and width of the images.
-        class_names: Name of each class that they may show.
         name: What messages call the data.
 
     Raises:
@@ -132,7 +129,6 @@ def predict(
     """Computes class probabilities of any number of images, none included.
 
     Args:
-        network: From `load_network`.
         images: uint8 (H, W) each.
         shape: Their height and width.
 

@@ -92,7 +92,6 @@ class Feed(NamedTuple):
     Attributes:
         elements: Its data, without end: batches, or numbers of epochs.
         steps_per_epoch: How many of them make an epoch.
-        compile_s: Seconds that tracing and compiling took.
     """
 
     elements: tf.data.Dataset

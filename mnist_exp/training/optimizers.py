@@ -28,9 +28,7 @@ def learning_rates(
 
     Args:
         learning_rate: The optimizer's own, which the schedule starts from or rises to.
-        num_steps_total: Number of steps that the schedule spans.
         first: The first step wanted; 0 is the first of the run.
-        count: Number of steps wanted.
 
     Returns:
         float32 (count,); None where the optimizer's learning rate is left to itself.
@@ -67,7 +65,6 @@ def build_optimizer(
 
     Args:
         ema_momentum: Momentum of the moving average of the weights; 0 keeps none.
-        network: Built; what will be trained.
 
     Raises:
         ConfigError: Keras refuses an argument's value.

@@ -30,7 +30,6 @@ def build_front(preprocessing: Preprocessing, image_shape: tuple[int, int]) -> l
     """Builds what stands in front of a network.
 
     Args:
-        preprocessing: `data.preprocessing`.
         image_shape: Height and width.
 
     Returns:
@@ -54,7 +53,6 @@ def prepare_images(preprocessing: Preprocessing, images: NDArray[np.uint8]) -> N
     """Does to images what `build_front` does in front of a network.
 
     Args:
-        preprocessing: `data.preprocessing`.
         images: uint8 (N, H, W).
 
     Returns:

@@ -71,8 +71,6 @@ def uniform(key: tf.Tensor, shape: Shape, low: float = 0.0, high: float = 1.0) -
 
     Args:
         key: uint32 scalar; the same key gives the same numbers.
-        low: Smallest value.
-        high: Upper bound.
     """
     # 24 bits fit a float32 exactly, so no value rounds up to `high`.
     mantissa = tf.bitwise.right_shift(_bits(key, shape), tf.constant(8, tf.uint32))

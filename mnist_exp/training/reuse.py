@@ -33,7 +33,6 @@ class StoredImages(NamedTuple):
     """A data set in memory.
 
     Attributes:
-        source: Where from.
         seen: What training sees, after `data.preprocessing`.
         test: What a result is scored on, once: as it is in the file.
     """
@@ -51,9 +50,6 @@ class ImageStore:
 
     def get(self, config: DataConfig, progress: Progress) -> StoredImages:
         """Gives a data set; the same object for the same configuration.
-
-        Args:
-            config: Which, and how it is split.
 
         Raises:
             ConfigError: It cannot be had.

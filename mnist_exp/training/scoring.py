@@ -23,10 +23,8 @@ class Scored:
 
     Attributes:
         network: A plain Keras model.
-        rows: Its training, a row an epoch.
         best_epoch: The epoch whose weights it has, 1-based.
         probabilities: float32 (N, C).
-        predict_s: Seconds that predicting them took.
     """
 
     network: keras.Model
@@ -43,8 +41,6 @@ def score(
 
     Args:
         network: Loaded from a checkpoint, as anyone would load it.
-        rows: Its training, a row an epoch.
-        best_epoch: The epoch whose weights it has, 1-based.
         images: uint8 (N, H, W).
     """
     # Compiled first, so that the clock sees predictions alone.
@@ -85,10 +81,6 @@ def summarise(
     Args:
         scored: On the test images.
         labels: Theirs, uint8 (N,).
-        seconds_per_epoch: Median seconds of an epoch's training steps alone.
-        compile_s: Seconds spent tracing and compiling.
-        selected_on_test: Whether test images had a part in choosing the best epoch.
-        data_notice: What a reader must know about the data.
     """
     test_accuracy = accuracy(scored.probabilities, labels)
     return Summary(
