@@ -11,12 +11,7 @@ _MOST_SEEDS = 1_000_000
 
 
 def accuracy(probabilities: NDArray[np.float32], labels: NDArray[np.uint8]) -> float:
-    """Computes the share of images whose most probable class is the true one.
-
-    Args:
-        probabilities: Class probabilities (N, C).
-        labels: True classes (N,).
-    """
+    """Computes the share of images whose most probable class (N, C) is the true one (N,)."""
     return float(np.mean(probabilities.argmax(axis=1) == labels))
 
 
@@ -154,12 +149,7 @@ class MeanTest:
 
 
 def count_discordance(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> Discordance:
-    """Counts who is right where.
-
-    Args:
-        first: Whether the first network is right (N,), N at least 1.
-        second: Whether the second one is, on the same images.
-    """
+    """Counts which of two networks is right (N,) where, on the same images, one at least."""
     cells = np.bincount(2 * first.astype(np.int64) + second, minlength=4).tolist()
     return Discordance(both=cells[3], only_first=cells[2], only_second=cells[1], neither=cells[0])
 

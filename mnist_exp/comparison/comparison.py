@@ -28,11 +28,7 @@ _LONGEST_REASON = 300
 
 @dataclass(frozen=True, eq=False)
 class Examined:
-    """A comparison, and the runs that pictures of it are drawn from.
-
-    Attributes:
-        sets: The runs of each of its sets, groups in the order of their validation accuracy.
-    """
+    """A comparison, and its sets of runs, groups in the order of validation accuracy, to draw them."""
 
     comparison: Comparison
     sets: list[ComparableSet]

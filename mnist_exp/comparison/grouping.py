@@ -60,11 +60,7 @@ class ComparableSet:
 
 
 def comparable_sets(runs: Iterable[Run]) -> list[ComparableSet]:
-    """Sorts completed trainings by the images they saw, the largest set first.
-
-    Args:
-        runs: Completed trainings.
-    """
+    """Sorts completed trainings by the images they saw, the largest set first."""
     by_data: dict[tuple[str, str | None, str | None], list[Run]] = {}
     for run in runs:
         data = run.data

@@ -30,11 +30,7 @@ class Measure:
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """A measure over a group's seeds.
-
-    Attributes:
-        sd: Standard deviation; null with fewer than two.
-    """
+    """A measure over a group's seeds; the standard deviation is null with fewer than two."""
 
     mean: float
     sd: float | None
@@ -78,11 +74,7 @@ def spread_of(measure: Measure, runs: Sequence[Run]) -> Spread | None:
 
 
 def group_interval(group: SeedGroup) -> tuple[float, float]:
-    """Bounds a group's test accuracy, at 95%.
-
-    Returns:
-        Of several seeds, the t interval of their mean, within [0, 1]; of one, the Wilson interval.
-    """
+    """Bounds test accuracy at 95%: t interval of several seeds' mean, within [0, 1]; Wilson's of one."""
     scores = [run.result.test_accuracy for run in group.runs]
     interval = mean_interval(scores)
     if interval is None:

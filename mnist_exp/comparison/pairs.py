@@ -89,11 +89,7 @@ class Pair:
 
 
 def word_pair(pair: Pair, num_pairs: int) -> Pair:
-    """Gives a pair its sentence.
-
-    Args:
-        pair: Tested and corrected.
-    """
+    """Gives a pair, tested and corrected, its sentence."""
     sentence = _word_decision(pair, num_pairs) + (_word_images(pair) if pair.is_decided else _word_more(pair))
     if pair.is_optimistic:
         sentence += "; optimistic: test images had a part in choosing an epoch"

@@ -18,11 +18,7 @@ RowStatus = RunStatus | Literal["damaged"]
 
 
 def verdict(pairs: Sequence[Pair], chosen_on_test: bool) -> str:
-    """Says in a sentence whether the leading group is better than the others.
-
-    Args:
-        chosen_on_test: Whether test images chose the leader.
-    """
+    """Says in a sentence whether the leading group is better than the others."""
     if len(pairs) < 2:
         return "".join(pair.sentence for pair in pairs)
     leader = pairs[0].first

@@ -34,11 +34,7 @@ def absent_classes(labels: NDArray[np.uint8], class_names: Sequence[str]) -> lis
 
 
 def describe_absent(kind: str, absent: Sequence[str]) -> str:
-    """Says which classes have no image.
-
-    Args:
-        kind: Of the images: `training`, `validation` or `test`.
-    """
+    """Says which classes have no image of a kind: `training`, `validation` or `test`."""
     named = ", ".join(absent[:_MOST_NAMED])
     others = len(absent) - _MOST_NAMED
     more = f" and {others} more" if others > 0 else ""
@@ -320,15 +316,7 @@ def _describe_parts(
 
 
 def choose_stratified(labels: NDArray[np.uint8], count: int, seed: int) -> NDArray[np.int64]:
-    """Chooses images at random, each class in proportion to its size (largest remainders).
-
-    Args:
-        labels: uint8 (images,).
-        count: How many to choose, at most as many as there are.
-
-    Returns:
-        Their indices, ascending, int64 (count,).
-    """
+    """Chooses images, ascending int64 (count,), each class in proportion to its size (largest remainders)."""
     class_sizes = np.bincount(labels).astype(np.int64)
     quotas, remainders = np.divmod(count * class_sizes, len(labels))
     largest = np.argsort(-remainders, kind="stable")[: count - quotas.sum()]

@@ -29,12 +29,7 @@ _PARTS: dict[Part, str] = {
 
 
 class OtherImages(NamedTuple):
-    """Images that are not those that a run saw.
-
-    Attributes:
-        was: Their SHA-256 in the run; null where it had none.
-        now: That of what is here; null where there are none.
-    """
+    """Images that are not those that a run saw: SHA-256 in the run and here, null where there are none."""
 
     part: Part
     was: str | None
@@ -71,14 +66,7 @@ def find_other_images(seen: DataRecord, found: Mapping[Part, str | None]) -> Oth
 
 
 def load_test_images(runs: Sequence[Run]) -> NDArray[np.uint8] | None:
-    """Reads the test images of runs, known by their fingerprint.
-
-    Args:
-        runs: Completed trainings on the same test images.
-
-    Returns:
-        uint8 (N, height, width); None where no file at hand has them.
-    """
+    """Reads runs' common test images, uint8 (N, height, width); None where no file at hand has them."""
     wanted = runs[0].data.test_sha256
     for config in _data_configs(runs):
         for candidate in _candidates(config):
@@ -92,14 +80,7 @@ def load_test_images(runs: Sequence[Run]) -> NDArray[np.uint8] | None:
 
 
 def load_training_images(run: Run) -> NDArray[np.uint8] | None:
-    """Reads the images that a run was trained on, those set apart left out; known by fingerprints.
-
-    Args:
-        run: Completed.
-
-    Returns:
-        uint8 (N, height, width); None where no file at hand has them.
-    """
+    """Reads what a run was trained on, uint8 (N, height, width); None where no file at hand has it."""
     own = run.data
     for config in _data_configs([run]):
         apart = 0 if config.validation == "test" else own.num_validation

@@ -45,11 +45,7 @@ FILES_ACCEPTED = (
 
 @dataclass(frozen=True)
 class StoredArray:
-    """Unsigned bytes in a file, of which only the header has been read and checked.
-
-    Attributes:
-        key: The array's name in an `.npz` file; null in an IDX file.
-    """
+    """Unsigned bytes in a file, of which only the header was read; `key` names one in an `.npz` file."""
 
     path: Path
     key: str | None

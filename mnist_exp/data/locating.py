@@ -46,11 +46,7 @@ class Place(NamedTuple):
 
 
 def place_at(setting: str, path: Path) -> Place:
-    """Names a path.
-
-    Args:
-        path: A file or folder, which need not exist.
-    """
+    """Names a file or folder, which need not exist."""
     return Place(setting, path, _abbreviated(path))
 
 
@@ -104,11 +100,7 @@ class DownloadError(Exception):
 
 
 def cache_folder(name: str) -> Path:
-    """Says where a data set's downloads are kept.
-
-    Returns:
-        A folder in the user's cache; it need not exist.
-    """
+    """Says which folder in the user's cache keeps a data set's downloads; it need not exist."""
     import pooch  # takes 0.1 s, for nothing when the data are at hand
 
     return Path(pooch.os_cache("mnist-exp")) / name

@@ -13,22 +13,14 @@ Flags = NDArray[np.bool_]
 
 
 class TrainedOn:
-    """Which images runs were trained on, pixel for pixel; runs on the same images are looked up once.
-
-    Args:
-        images: That are scored, uint8 (N, H, W).
-    """
+    """Which of some images, uint8 (N, H, W), runs were trained on, pixel for pixel."""
 
     def __init__(self, images: Pixels) -> None:
         self.images = images
         self._found: dict[tuple[str, str | None], Flags | None] = {}
 
     def count(self, run: Run) -> int | None:
-        """Counts the images that a run was trained on.
-
-        Returns:
-            Their number; None where the run's training images are not on this machine.
-        """
+        """Counts the images that a run was trained on; None where its training images are not here."""
         flags = self._flags(run)
         return None if flags is None else int(flags.sum())
 

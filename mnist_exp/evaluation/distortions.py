@@ -89,12 +89,7 @@ DISTORTIONS = (
 
 
 def distort(images: NDArray[np.uint8], distortion: Distortion, severity: float) -> NDArray[np.uint8]:
-    """Makes images harder, the same images in the same way every time.
-
-    Args:
-        images: uint8 (N, H, W).
-        severity: How much; 0 leaves them as they are.
-    """
+    """Makes images, uint8 (N, H, W), harder, the same way every time; severity 0 leaves them."""
     if severity == 0:
         return images
     # Of one distortion, every severity has the same directions and the same noise.

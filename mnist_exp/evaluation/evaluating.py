@@ -60,11 +60,7 @@ def evaluate(
     options: EvaluateOptions,
     threads: int,
 ) -> Evaluated:
-    """Measures a network on a split.
-
-    Args:
-        network: Loaded, and known to fit the images.
-    """
+    """Measures a network that is known to fit the images on a split."""
     probabilities = networks.predict_probabilities(network, scored.seen.images)
     measured, counts = measure(network, probabilities, scored, options, threads)
     record = Evaluation(
@@ -136,12 +132,7 @@ def _measure_robustness(network: keras.Model, seen: LabelledImages, most: int) -
 
 @dataclass(frozen=True, eq=False)
 class Ensemble:
-    """Networks, and the one that averages them.
-
-    Attributes:
-        networks: In the order of the members.
-        average: A plain Keras model from images to the mean of their probabilities.
-    """
+    """Networks in the order of the members, and a plain Keras model that averages their probabilities."""
 
     networks: list[keras.Model]
     average: keras.Model

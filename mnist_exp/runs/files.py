@@ -137,11 +137,7 @@ def take(path: Path) -> int:
 
 
 def is_taken(path: Path) -> bool:
-    """Says whether some process holds a lock; where that cannot be known, yes.
-
-    Args:
-        path: A log; one that is missing is not held.
-    """
+    """Says whether a process holds a log's lock: yes where that cannot be known, no where there is no log."""
     try:
         descriptor = os.open(path, os.O_RDONLY)
     except OSError:

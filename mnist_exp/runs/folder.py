@@ -32,11 +32,7 @@ _PIECE_BYTES = 2**22
 
 
 class DamagedRun(Exception):  # noqa: N818 - says what the run is, not that the reader failed
-    """A run's directory that cannot be believed.
-
-    Args:
-        reason: Which file, and what is wrong with it.
-    """
+    """A run's directory that cannot be believed; says which file, and what is wrong with it."""
 
     def __init__(self, path: Path, reason: str) -> None:
         super().__init__(f"{path}: {reason}")

@@ -196,11 +196,7 @@ def utc_now() -> str:
 
 @dataclass(frozen=True)
 class Moment:
-    """A moment, noted by the wall clock and by one that cannot be set.
-
-    Attributes:
-        utc: What the wall clock says, ISO 8601.
-    """
+    """A moment: the wall clock's, `utc` in ISO 8601, and that of a clock that cannot be set."""
 
     utc: str = field(default_factory=utc_now)
     _monotonic_s: float = field(default_factory=time.monotonic)
@@ -250,12 +246,7 @@ def check_can_be_longer(path: Path, config: Config, num_finished: int) -> None:
 
 
 def caveats(config: Config, planned: int, changes: Sequence[Change]) -> list[str]:
-    """Says why a resumed run may differ from one that was never stopped.
-
-    Args:
-        config: With the number of epochs of now.
-        planned: The number of epochs of before.
-    """
+    """Says why a run that is resumed with `config` may differ from one of `planned` epochs never stopped."""
     sentences = changed_circumstances(changes)
     if config.training.epochs != planned and isinstance(config.schedule, CosineScheduleConfig):
         sentences.append(

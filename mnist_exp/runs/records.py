@@ -133,13 +133,7 @@ class EnvironmentRecord(Struct, frozen=True, kw_only=True):
 
 
 class Change(Struct, frozen=True, kw_only=True, rename={"now": "is"}):
-    """A circumstance that is not as it was.
-
-    Attributes:
-        what: Such as `tensorflow` or `threads`.
-        was: When the run was made.
-        now: This time; `is` in the file.
-    """
+    """A circumstance, such as `tensorflow` or `threads`, that is not as it was; `now` is `is` in the file."""
 
     what: str
     was: str

@@ -48,12 +48,7 @@ __all__ = ["DamagedRun", "Run", "RunStatus", "read_run"]
 
 @dataclass(frozen=True, eq=False)
 class PredictedClasses:
-    """The classes that a network predicts: two bytes an image, so that a thousand runs' can be kept.
-
-    Attributes:
-        labels: True classes, uint8 (N,).
-        predicted: The most probable classes, uint8 (N,).
-    """
+    """True and predicted classes, uint8 (N,): two bytes an image, so that a thousand runs' can be kept."""
 
     labels: NDArray[np.uint8]
     predicted: NDArray[np.uint8]
@@ -67,11 +62,7 @@ class PredictedClasses:
 
 @dataclass(frozen=True, eq=False)
 class Predictions(PredictedClasses):
-    """Predicted classes and the probabilities that they are the largest of.
-
-    Attributes:
-        probabilities: float32 (N, C).
-    """
+    """Predicted classes and the probabilities, float32 (N, C), that they are the largest of."""
 
     probabilities: NDArray[np.float32]
 
@@ -270,11 +261,7 @@ class Run:
         return content
 
     def read_weights(self, name: str) -> Arrays:
-        """Reads every array of a checkpoint's weights; neither Keras is loaded nor anything run.
-
-        Returns:
-            From the array's path in the file, such as `layers/dense/vars/0`, to the array.
-        """
+        """Reads a checkpoint's arrays by path, such as `layers/dense/vars/0`, without loading Keras."""
         content = self.read_checkpoint(name)
         try:
             with open_archive(BytesIO(content)) as archive:

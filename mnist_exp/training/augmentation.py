@@ -39,15 +39,7 @@ def _framed(change: Augmentation, config: ShiftConfig | AffineConfig) -> Augment
 
 
 def flip(key: tf.Tensor, images: tf.Tensor) -> tf.Tensor:
-    """Mirrors each image left to right, or leaves it; each is as likely.
-
-    Args:
-        key: uint32 scalar.
-        images: float32 (B, H, W).
-
-    Returns:
-        float32 (B, H, W).
-    """
+    """Mirrors each image, float32 (B, H, W), left to right or leaves it; each is as likely."""
     draws = randomness.uniform(randomness.derive(key, 10), (keras.ops.shape(images)[0], 1, 1))
     return tf.where(draws < 0.5, images[:, :, ::-1], images)
 

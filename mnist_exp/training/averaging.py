@@ -43,11 +43,7 @@ class BatchStatistics:
             self._take.get_concrete_function()
 
     def take(self, epoch: int) -> None:
-        """Replaces the statistics by those of the images that the epoch began with.
-
-        Args:
-            epoch: 0 for the first.
-        """
+        """Replaces the statistics by those of the images that the epoch, 0 for the first, began with."""
         order = shuffle(self.model.seed, epoch, len(self.data))
         self._take(order[: self._num_batches * self._batch_size])
 

@@ -52,11 +52,7 @@ class BestEpoch(keras.callbacks.Callback):
 
 
 class BestWeights(BestEpoch):
-    """Keeps the best weights in memory.
-
-    Attributes:
-        weights: The network's at the best epoch, as `set_weights` takes them; empty before the first.
-    """
+    """Keeps the best epoch's weights in memory, as `set_weights` takes them; empty before the first."""
 
     def __init__(self, network: keras.Sequential, monitor: str, direction: str) -> None:
         super().__init__(monitor, direction)
@@ -222,11 +218,7 @@ class EpochRecorder(keras.callbacks.Callback):
 
 
 class SaveState(keras.callbacks.Callback):
-    """Hands over, after each epoch, where the training stands; put it after the other callbacks.
-
-    Args:
-        watchers: Callbacks that remember something from one epoch to the next.
-    """
+    """Hands over where the training stands, `watchers`' memories included; put it after the others."""
 
     def __init__(
         self,
@@ -255,12 +247,7 @@ class SaveState(keras.callbacks.Callback):
 
 
 class RestoreState(keras.callbacks.Callback):
-    """Gives the others what they knew when an earlier process stopped; put it after them.
-
-    Args:
-        recorder: Gets its rows and what was best.
-        watchers: Callbacks that remember something from one epoch to the next.
-    """
+    """Gives recorder and watchers what they knew when an earlier process stopped; put it after them."""
 
     def __init__(
         self, state: TrainingState, recorder: EpochRecorder, watchers: Sequence[keras.callbacks.Callback]

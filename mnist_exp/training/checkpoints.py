@@ -108,11 +108,7 @@ def _opened(path: Path) -> BinaryIO:
 
 
 def load_best(path: Path, network: "keras.Sequential") -> None:
-    """Gives a network that is there already the weights on disk; each new one costs memory for good.
-
-    Args:
-        path: Of `best.keras`.
-    """
+    """Gives a network the weights of a `best.keras`: each new network would cost memory for good."""
     with warnings.catch_warnings():
         # The file is for use: it holds no state of the optimizer.
         warnings.filterwarnings("ignore", _UNFIT)

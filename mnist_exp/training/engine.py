@@ -67,12 +67,7 @@ def forgotten_gradients() -> Iterator[None]:
 def choose_engine(
     requested: Engine, layers: Sequence[keras.Layer], device: str, num_steps: int
 ) -> EngineRecord:
-    """Decides how epochs are executed, and says why.
-
-    Args:
-        requested: `training.engine`.
-        device: `CPU` or `GPU`.
-    """
+    """Decides how epochs are executed on a `CPU` or `GPU`, and says why."""
     if requested is not Engine.AUTO:
         return EngineRecord(name=requested.value, reason="asked for by training.engine")
     if device == "CPU" and any(isinstance(layer, _CONVOLUTIONS) for layer in layers):
@@ -86,11 +81,7 @@ def choose_engine(
 
 
 class EpochModel(ExperimentModel):
-    """An `ExperimentModel` whose training function is a whole epoch in one graph.
-
-    Args:
-        xla: Whether XLA compiles the graph.
-    """
+    """An `ExperimentModel` whose training function is a whole epoch in one graph, compiled by XLA or not."""
 
     def __init__(self, network: keras.Sequential, *, xla: bool, **options: Any) -> None:
         super().__init__(network, **options)
@@ -188,12 +179,7 @@ class EpochModel(ExperimentModel):
         return train_epoch
 
     def _loop(self, order: tf.Tensor, rates: tf.Tensor, num_steps: tf.Tensor) -> None:
-        """Trains on the first full batches of the images in the given order.
-
-        Args:
-            order: int32 (N,).
-            rates: The learning rate of each step, float32 (steps,).
-        """
+        """Trains on the first full batches of `order`, int32 (N,), at `rates`, float32 (steps,)."""
 
         def step(number: tf.Tensor) -> tuple[tf.Tensor]:
             indices = tf.slice(order, [number * self._batch_size], [self._batch_size])

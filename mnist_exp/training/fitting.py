@@ -47,11 +47,7 @@ class Fit:
 
 
 def pick_engine(config: Config, network: keras.Sequential, num_images: int) -> EngineRecord:
-    """Chooses how a configuration's epochs are executed; see `choose_engine`.
-
-    Args:
-        network: Built.
-    """
+    """Chooses how a configuration's epochs are executed; see `choose_engine`."""
     num_steps = config.training.epochs * _steps_per_epoch(config, num_images)
     return choose_engine(config.training.engine, network.layers, device_name(), num_steps)
 

@@ -60,11 +60,7 @@ def network_of(run_path: Path, content: bytes) -> keras.Model:
 
 
 def start_as(run: Run, config: Config) -> int:
-    """Sets random generators and threads as they were in a run, whose bits depend on them.
-
-    Returns:
-        The number of threads of one operation.
-    """
+    """Sets random generators and a run's number of threads, which is returned: its bits depend on them."""
     recorded = run.manifest.threads
     is_usual = recorded is None or recorded == num_threads(config.training.threads)
     threads = config.training.threads if is_usual or recorded is None else recorded

@@ -21,12 +21,7 @@ from mnist_exp.training.preprocessing import layers_behind
 
 
 class Resident(NamedTuple):
-    """Images on the device.
-
-    Attributes:
-        images: uint8 (N, H, W).
-        labels: uint8 (N,).
-    """
+    """Images on the device, uint8 (N, H, W), and their labels, uint8 (N,)."""
 
     images: tf.Tensor
     labels: tf.Tensor
@@ -42,24 +37,12 @@ def resident(data: LabelledImages) -> Resident:
 
 
 def shuffle(seed: int, epoch: int, num_images: int) -> npt.NDArray[np.int32]:
-    """Orders the training images for one epoch.
-
-    Args:
-        epoch: 0 for the first.
-
-    Returns:
-        A permutation of 0 … num_images - 1, a function of the arguments alone.
-    """
+    """Orders the images for an epoch, 0 for the first: a permutation, a function of the arguments alone."""
     return np.random.default_rng([seed, epoch]).permutation(num_images).astype(np.int32)
 
 
 def batches_of(data: LabelledImages, batch_size: int, seed: int, first_epoch: int = 0) -> tf.data.Dataset:
-    """Gives, batch by batch and without end, what `EpochModel` trains on: for stock `fit`.
-
-    Args:
-        batch_size: Number of images a step; each epoch's last batch takes what remains.
-        first_epoch: 0 for the first.
-    """
+    """Gives what `EpochModel` trains on, batch by batch without end, from an epoch on: for stock `fit`."""
     images, labels = resident(data)
 
     def epoch_batches(epoch: tf.Tensor) -> tf.data.Dataset:
@@ -223,12 +206,7 @@ class ExperimentModel(keras.Model):
         return tf.add_n([objective, *self.losses])
 
     def prepare(self, data: LabelledImages, batch_size: int, first_epoch: int = 0) -> Feed:
-        """Makes ready for `fit`; call it after `compile`.
-
-        Args:
-            batch_size: Number of images a step; each epoch's last batch takes what remains.
-            first_epoch: 0 for the first.
-        """
+        """Makes ready for `fit` from an epoch on, 0 for the first; call it after `compile`."""
         self._build_all(data)
         self._write_numbers()
         batches = batches_of(data, batch_size, self.seed, first_epoch)

@@ -102,26 +102,14 @@ def _keras_name(name: str) -> str:
 
 
 def for_use(network: keras.Sequential) -> keras.Sequential:
-    """Wraps a network for saving: the same layers and weights, without an optimizer's state.
-
-    Returns:
-        A model that shares its weights with the network and can be evaluated once loaded.
-    """
+    """Wraps a network, weights shared, for saving: without optimizer, ready to evaluate once loaded."""
     copy = keras.Sequential([keras.layers.Input(network.input_shape[1:]), *network.layers], name=network.name)
     copy.compile("sgd", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
     return copy
 
 
 def predict_probabilities(model: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Computes class probabilities.
-
-    Args:
-        model: A plain network that takes float32 (B, H, W) in [0, 1].
-        images: uint8 (N, H, W).
-
-    Returns:
-        float32 (N, C).
-    """
+    """Computes class probabilities, float32 (N, C), of images, uint8 (N, H, W)."""
     pixels = images.astype(np.float32) * np.float32(1 / 255)
     # Bit for bit what `predict` gives, which builds a pipeline of a tenth of a second first.
     batches = [

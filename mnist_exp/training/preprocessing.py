@@ -50,14 +50,7 @@ def is_front(layer: keras.Layer) -> bool:
 
 
 def prepare_images(preprocessing: Preprocessing, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Does to images what `build_front` does in front of a network.
-
-    Args:
-        images: uint8 (N, H, W).
-
-    Returns:
-        uint8 (N, H, W); the very array where images stay as they are.
-    """
+    """Does to images, uint8 (N, H, W), what `build_front` does; the very array where none is built."""
     front = build_front(preprocessing, images.shape[1:])
     if not front:
         return images

@@ -33,27 +33,12 @@ def _mix(bits: tf.Tensor) -> tf.Tensor:
 
 
 def make_key(seed: int | tf.Tensor) -> tf.Tensor:
-    """Makes the key that all of a run's random numbers derive from.
-
-    Args:
-        seed: Of the run, 0 to 2**31 - 1; an integer or an integer tensor.
-
-    Returns:
-        A uint32 scalar.
-    """
+    """Makes a uint32 scalar key, from which all of a run's random numbers derive; seed 0 to 2**31 - 1."""
     return _mix(tf.cast(seed, tf.uint32) + tf.constant(0x9E3779B9, tf.uint32))
 
 
 def derive(key: tf.Tensor, number: int | tf.Tensor) -> tf.Tensor:
-    """Derives an independent key, as from a run's key that of one step or one layer.
-
-    Args:
-        key: uint32 scalar.
-        number: Which one; an integer or an integer tensor, taken modulo 2**32.
-
-    Returns:
-        A uint32 scalar.
-    """
+    """Derives an independent key, as a step's or layer's from the run's; `number` counts modulo 2**32."""
     number = tf.cast(tf.convert_to_tensor(number), tf.int64)
     return _mix(
         tf.cast(tf.bitwise.bitwise_and(number, 0xFFFFFFFF), tf.uint32) + _mix(key + tf.constant(1, tf.uint32))
@@ -67,11 +52,7 @@ def _bits(key: tf.Tensor, shape: Shape) -> tf.Tensor:
 
 
 def uniform(key: tf.Tensor, shape: Shape, low: float = 0.0, high: float = 1.0) -> tf.Tensor:
-    """Draws float32 numbers uniform over [low, high).
-
-    Args:
-        key: uint32 scalar; the same key gives the same numbers.
-    """
+    """Draws float32 numbers uniform over [low, high); the same uint32 scalar key gives the same numbers."""
     # 24 bits fit a float32 exactly, so no value rounds up to `high`.
     mantissa = tf.bitwise.right_shift(_bits(key, shape), tf.constant(8, tf.uint32))
     return tf.cast(tf.bitcast(mantissa, tf.int32), tf.float32) * ((high - low) * 2.0**-24) + low
@@ -100,11 +81,7 @@ def dropout(key: tf.Tensor, inputs: tf.Tensor, rate: float | tf.Tensor, mask_sha
 
 
 def drawn_rate(layer: keras.Layer) -> str | None:
-    """Names the attribute that holds the rate of a layer that is drawn here.
-
-    Returns:
-        `rate` or `stddev`; None for a layer that draws nothing or draws by itself.
-    """
+    """Names the attribute with a layer's rate, `rate` or `stddev`; None where nothing is drawn here."""
     match layer:
         case keras.layers.SpatialDropout2D(data_format="channels_first") | keras.layers.SpatialDropout3D():
             return None

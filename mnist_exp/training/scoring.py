@@ -37,12 +37,7 @@ class Scored:
 def score(
     network: keras.Model, rows: Sequence[EpochMetrics], best_epoch: int, images: NDArray[np.uint8]
 ) -> Scored:
-    """Lets a network predict images.
-
-    Args:
-        network: Loaded from a checkpoint, as anyone would load it.
-        images: uint8 (N, H, W).
-    """
+    """Lets a network, loaded from a checkpoint as anyone would load it, predict images, uint8 (N, H, W)."""
     # Compiled first, so that the clock sees predictions alone.
     networks.predict_probabilities(network, np.zeros_like(images[:EVALUATION_BATCH_SIZE]))
     started = time.perf_counter()
@@ -76,12 +71,7 @@ def summarise(
     selected_on_test: bool,
     data_notice: str | None,
 ) -> Summary:
-    """Puts a finished training's numbers together.
-
-    Args:
-        scored: On the test images.
-        labels: Theirs, uint8 (N,).
-    """
+    """Puts a finished training's numbers together; labels of the test images, uint8 (N,)."""
     test_accuracy = accuracy(scored.probabilities, labels)
     return Summary(
         test_accuracy=test_accuracy,
