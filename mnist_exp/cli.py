@@ -143,7 +143,6 @@ def _run_command_line() -> None:
 
 
 def _run_job(composed: DictConfig) -> int:
-    """Runs one job and says with which status."""
     with closing(Terminal()) as terminal:
         return _status_of(terminal, lambda: _execute(composed, terminal))
 

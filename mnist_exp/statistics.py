@@ -342,7 +342,6 @@ def seeds_to_see(
 
 
 def _t_power(noncentrality: float, freedom: int, level: float) -> float:
-    """Returns how often a two-sided t test rejects."""
     from scipy.special import nctdtr, stdtrit
 
     if noncentrality > 30:

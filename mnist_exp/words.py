@@ -130,7 +130,6 @@ def margin_text(margin: float, objective: str) -> str:
 
 
 def _bare(value: float, objective: str) -> str:
-    """Writes a score without its unit."""
     return score_text(value, objective).removesuffix("%")
 
 

@@ -75,7 +75,6 @@ def examine(paths: Sequence[str | Path], options: CompareOptions) -> Examined:
 
 
 def _read_all(paths: Iterable[Path]) -> tuple[list[Run], list[DamagedRun]]:
-    """Reads runs, setting aside those that cannot be believed."""
     runs: list[Run] = []
     damaged: list[DamagedRun] = []
     for path in paths:
@@ -99,7 +98,6 @@ def _ranking(group: SeedGroup) -> tuple[float, ...]:
 
 
 def _report(found: ComparableSet, options: CompareOptions) -> SetReport:
-    """Puts a set in plain data, its leader tested against the others."""
     leader, *others = found.groups
     is_chosen_on_test = any(run.validates_on_test or run.result.val_accuracy is None for run in leader.runs)
     pairs = compare_with_leader(leader, others, is_chosen_on_test)
@@ -133,7 +131,6 @@ def _group_row(group: SeedGroup, keys: Sequence[str]) -> GroupRow:
 
 
 def _set_rows(sets: Sequence[ComparableSet]) -> list[RunRow]:
-    """Makes the lines of all runs that are compared, duplicates included."""
     rows = []
     for number, found in enumerate(sets, 1):
         for group in found.groups:
@@ -150,7 +147,6 @@ def _row(
     settings: dict[str, object] | None = None,
     is_counted: bool = False,
 ) -> RunRow:
-    """Makes a run's line."""
     manifest, summary = run.manifest, run.summary
     return RunRow(
         run=str(run.path),

@@ -70,7 +70,6 @@ def comparable_sets(runs: Iterable[Run]) -> list[ComparableSet]:
 
 
 def _make_set(runs: Sequence[Run], usual: DataRecord) -> ComparableSet:
-    """Groups the runs of one set."""
     by_recipe: dict[str, tuple[Settings, list[Run]]] = {}
     for run in runs:
         settings = _recipe_of(run)

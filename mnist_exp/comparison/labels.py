@@ -156,7 +156,6 @@ def _told_keys(
 
 
 def _varies(key: str, recipes: Sequence[Settings]) -> bool:
-    """Says whether a key's value is not the same everywhere."""
     first = recipes[0].get(key, _MISSING)
     # 1 and 1.0 and True are three values to a reader of YAML; `==` takes them for one.
     return any(

@@ -97,7 +97,6 @@ def word_pair(pair: Pair, num_pairs: int) -> Pair:
 
 
 def _word_decision(pair: Pair, num_pairs: int) -> str:
-    """Words which is better, or that one cannot tell."""
     if pair.interval is None or pair.corrected_p_value is None:
         words = f"cannot test {pair.first} against {pair.second}: difference {points(pair.difference)} points"
         return f"{words}, and predictions.npz is missing"
@@ -128,7 +127,6 @@ def _word_images(pair: Pair) -> str:
 
 
 def _word_more(pair: Pair) -> str:
-    """Words what it would take to tell them apart."""
     wanted = f"{100 * DIFFERENCE_TO_SEE:g} points"
     if pair.more_seeds is None:
         return "; one seed each does not say how much seeds matter" if pair.interval is not None else ""
@@ -179,7 +177,6 @@ def compare_with_leader(leader: SeedGroup, others: Sequence[SeedGroup], chosen_o
 
 
 def _test_pair(first: SeedGroup, second: SeedGroup, variance: float | None, resampled: bool) -> Pair:
-    """Picks the test and runs it."""
     if len(first.runs) == len(second.runs) == 1:
         return _compare_networks(first, second, variance)
     one, other, is_paired = _match_seeds(first, second)

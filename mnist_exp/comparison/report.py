@@ -35,7 +35,6 @@ def verdict(pairs: Sequence[Pair], chosen_on_test: bool) -> str:
 
 
 def _name_some(labels: Sequence[str]) -> str:
-    """Names a few groups and counts the rest."""
     named = ", ".join(labels[:_MOST_NAMED])
     rest = len(labels) - _MOST_NAMED
     return f"{named} and {rest:,} more" if rest > 0 else named
@@ -59,7 +58,6 @@ def _word_notices(runs: Iterable[Run]) -> list[str]:
 
 
 def _word_choice(groups: Sequence[SeedGroup], runs: Sequence[Run], sort: str) -> list[str]:
-    """Says where test images had a part in a choice."""
     found = []
     optimistic = [group.label for group in groups if group.is_optimistic]
     if optimistic:
@@ -78,7 +76,6 @@ def _word_choice(groups: Sequence[SeedGroup], runs: Sequence[Run], sort: str) ->
 
 
 def _word_duplicates(groups: Sequence[SeedGroup]) -> list[str]:
-    """Says which seeds ran more than once."""
     repeated = [
         f"{group.label} seed {seed}"
         for group in groups

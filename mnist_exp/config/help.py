@@ -44,7 +44,6 @@ def help_text(overrides: Sequence[str], config_dir: str | None) -> str:
 
 
 def _describe_groups(folders: Sequence[Path]) -> str:
-    """Lists each group with its options, a line each."""
     options: dict[str, set[str]] = {}
     for folder in folders:
         for path in folder.glob("*/*.yaml"):

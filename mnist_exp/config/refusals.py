@@ -298,7 +298,6 @@ def _refuse_value(key: str, value: Any) -> ConfigError | None:
 
 
 def _explain_grammar(error: OverrideParseException) -> ConfigError:
-    """Answers for what Hydra's grammar does not take, as Hydra does."""
     override = error.override or ""
     for opening, closing in ("[]", "{}", "()"):
         if override.count(opening) > override.count(closing):
@@ -346,7 +345,6 @@ def _explain_absent(key: str, cause: str) -> ConfigError:
 
 
 def _options_of(override: str) -> list[str]:
-    """Lists what an override of a group goes over."""
     return override.partition("=")[2].split(",")
 
 

@@ -50,7 +50,6 @@ def shrunk(grey: Grey, side: int) -> Grey:
 
 
 def _border(shape: tuple[int, ...]) -> Flags:
-    """Marks the pixels along the edges."""
     width = max(1, round(_BORDER * min(shape)))
     marked = np.ones(shape, bool)
     marked[width:-width, width:-width] = False

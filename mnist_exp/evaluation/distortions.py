@@ -49,7 +49,6 @@ def _shift(images: Pixels, pixels: float, generator: np.random.Generator) -> Pix
 
 
 def _rotate(images: Pixels, degrees: float, generator: np.random.Generator) -> Pixels:
-    """Turns each image one way or the other about its centre."""
     chosen = generator.integers(0, 2, len(images))
     return _in_groups(
         images,
@@ -66,7 +65,6 @@ def _add_noise(images: Pixels, deviation: float, generator: np.random.Generator)
 
 
 def _blur(images: Pixels, pixels: float, generator: np.random.Generator) -> Pixels:
-    """Blurs each image by a Gaussian."""
     deviation = pixels * images.shape[1] / _MNIST_SIDE
     return np.asarray(ndimage.gaussian_filter(images, (0, deviation, deviation)))
 

@@ -132,7 +132,7 @@ def _measure_robustness(network: keras.Model, seen: LabelledImages, most: int) -
 
 @dataclass(frozen=True, eq=False)
 class Ensemble:
-    """Networks in the order of the members, and a plain Keras model that averages their probabilities."""
+    """Networks in the order of the members, and a plain Keras model of their mean probabilities."""
 
     networks: list[keras.Model]
     average: keras.Model
@@ -234,7 +234,6 @@ def _score_member(
 
 
 def _sameness(scores: Sequence[MemberScores]) -> Sameness:
-    """Says whether the members' own results came out again."""
     found = [each.same_as_run.is_identical for each in scores]
     # What is known to differ must not hide behind what cannot be compared.
     for is_identical in (False, None):

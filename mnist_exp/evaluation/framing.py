@@ -150,7 +150,6 @@ def _extent(parts: Sequence[Part], shape: tuple[int, ...]) -> tuple[float, float
 
 
 def _ring(grey: Grey) -> Grey:
-    """Returns the pixels at the picture's very edge."""
     return np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
 
 
@@ -207,7 +206,6 @@ def _separate(ink: Grey) -> tuple[Flags, float]:
 
 
 def _is_blank(ink: Grey, is_ink: Flags, everything: Flags) -> bool:
-    """Says whether ink is nothing but the background's noise."""
     if not is_ink.any() or len(find_parts(is_ink)[1]) > _MOST_PARTS:
         return True
     smooth = ndimage.gaussian_filter(ink, 0.004 * max(ink.shape))
@@ -245,7 +243,6 @@ def otsu_threshold(values: Grey) -> float:
 
 
 def _bounds(is_seen: Flags) -> tuple[slice, slice]:
-    """Returns the smallest box that holds all marked pixels."""
     rows, columns = (np.flatnonzero(is_seen.any(axis=axis)) for axis in (1, 0))
     if not rows.size:
         return slice(0), slice(0)
@@ -280,7 +277,6 @@ def _scale(part: Grey, box: float) -> Grey:
 
 
 def _centre(part: Grey, side: int, by_mass: bool) -> NDArray[np.uint8]:
-    """Lays a small image into a larger one, its centre at the centre."""
     canvas = np.zeros((side, side), np.float32)
     corner = []
     for axis, length in enumerate(part.shape):

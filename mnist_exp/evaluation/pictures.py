@@ -116,7 +116,6 @@ def read_grey(path: Path) -> Grey:
 
 
 def _match(pattern: str) -> Iterator[Path]:
-    """Yields the files that one pattern means."""
     path = Path(pattern).expanduser()
     if path.is_dir():
         yield from (entry for entry in path.iterdir() if _is_picture(entry))
@@ -134,7 +133,6 @@ def _is_picture(path: Path) -> bool:
 
 
 def _missing(path: Path) -> ConfigError:
-    """Says that a file is not there, and what comes nearest."""
     try:
         names = [entry.name for entry in path.parent.iterdir() if _is_picture(entry)]
     except OSError:
@@ -156,7 +154,6 @@ def _too_large() -> str:
 
 
 def _read(image: Image.Image) -> Grey:
-    """Decodes a picture whose header has been read."""
     # A JPEG photograph is decoded at a fraction of its size, many times faster.
     image.draft("RGB", (_MOST_SIDE, _MOST_SIDE))
     if image.width * image.height > _MAX_PIXELS:

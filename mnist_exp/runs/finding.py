@@ -51,7 +51,6 @@ def find_runs(patterns: Sequence[str | Path]) -> list[Path]:
 
 
 def _match(pattern: str) -> Iterator[Path]:
-    """Yields the runs that one pattern means."""
     try:
         path = Path(pattern).expanduser()
     except RuntimeError as error:
@@ -120,7 +119,6 @@ def _is_run(path: Path) -> bool:
 
 
 def _missing(path: Path) -> ConfigError:
-    """Says which part of a path is missing, and what comes nearest."""
     known, name = path.parent, path.name
     while not known.is_dir() and known != known.parent:
         known, name = known.parent, known.name
@@ -208,7 +206,6 @@ def read_finished(path: Path) -> tuple[Run, Config]:
 
 
 def _how_to_resume(run: Run) -> str:
-    """Names the command that resumes a run that was stopped."""
     if run.manifest.mode == "verify" or run.status not in ("interrupted", "lost"):
         return ""
     tree: dict[str, Any] = {}
@@ -218,7 +215,6 @@ def _how_to_resume(run: Run) -> str:
 
 
 def _choose_training(text: str, runs_dir: Path) -> Path:
-    """Chooses among the completed trainings."""
     trainings = sorted(_completed_trainings(runs_dir), key=lambda run: run.manifest.started_at)
     if not trainings:
         raise ConfigError(f"run: {runs_dir} holds no completed training.", "Train one: mnist-exp")
@@ -245,7 +241,6 @@ def _images(run: Run) -> tuple[str, str | None]:
 
 
 def _completed_trainings(runs_dir: Path) -> Iterator[Run]:
-    """Yields the trainings in a folder that can predict."""
     for run in _readable_runs(runs_dir):
         if run.is_training and run.best_checkpoint_bytes is not None:
             yield run
@@ -261,7 +256,6 @@ def _readable_runs(runs_dir: Path) -> Iterator[Run]:
 
 
 def _runs_in(folder: Path) -> list[Path]:
-    """Lists the runs in a folder; none where there are none."""
     try:
         return find_runs([folder])
     except ConfigError:
@@ -269,7 +263,6 @@ def _runs_in(folder: Path) -> list[Path]:
 
 
 def _only_run(place: Path) -> Path:
-    """Returns the run that a folder is or holds."""
     found = _runs_in(place)
     if len(found) == 1:
         return found[0]
@@ -281,7 +274,6 @@ def _only_run(place: Path) -> Path:
 
 
 def _hint(path: Path, runs_dir: Path) -> str:
-    """Names the nearest run."""
     folder = path.parent if path.parent.is_dir() and path.parent != Path() else runs_dir
     runs = {run.name: run for run in _runs_in(folder)}
     if not runs:

@@ -136,7 +136,6 @@ def resumed_tree(run_path: Path, requested: dict[str, Any], typed: list[str]) ->
 
 
 def _copy(parts: list[str], source: dict[str, Any], target: dict[str, Any]) -> None:
-    """Gives the key of these parts the value that it has in another tree."""
     *groups, name = parts
     for group in groups:
         source, target = source[group], target[group]
@@ -144,6 +143,5 @@ def _copy(parts: list[str], source: dict[str, Any], target: dict[str, Any]) -> N
 
 
 def _without_home(path: Path) -> str:
-    """Writes a folder without saying whose home folder it is in."""
     home = Path(os.path.expanduser("~"))  # noqa: PTH111 - never raises
     return str(Path("~") / path.relative_to(home)) if path.is_relative_to(home) else str(path)

@@ -34,7 +34,6 @@ def read_members(named: str | Sequence[str], runs_dir: Path) -> list[Member]:
 
 
 def _paths(word: str, runs_dir: Path) -> list[Path]:
-    """Lists the runs that a word means."""
     if not has_magic(word) or Path(word).exists():
         return [choose_run(word, runs_dir)]
     try:

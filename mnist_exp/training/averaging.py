@@ -48,7 +48,6 @@ class BatchStatistics:
         self._take(order[: self._num_batches * self._batch_size])
 
     def _take_at(self, order: tf.Tensor) -> None:
-        """Averages the statistics of batches of images, int32 (N,)."""
         images, key = resident(self.data).images, self.model.step_key()
         batches = tf.reshape(order, (self._num_batches, self._batch_size))
 

@@ -195,7 +195,6 @@ class EpochModel(ExperimentModel):
             self._train_at(rates[self._num_steps], order[self._num_steps * self._batch_size :])
 
     def _train_at(self, rate: tf.Tensor, indices: tf.Tensor) -> None:
-        """Takes one step at a learning rate."""
         # A schedule of the caller's own needs no rates from outside.
         if isinstance(self.optimizer.learning_rate, keras.Variable):
             self.optimizer.learning_rate.assign(rate)

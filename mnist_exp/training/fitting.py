@@ -91,12 +91,10 @@ def build_model(
 
 
 def _steps_per_epoch(config: Config, num_images: int) -> int:
-    """Counts the batches of an epoch; the last one takes what remains."""
     return -(-num_images // config.training.batch_size)
 
 
 def _learning_rates(config: Config, num_images: int) -> LearningRates:
-    """Makes the function that gives a run's learning rates."""
     steps_per_epoch = _steps_per_epoch(config, num_images)
     num_steps_total = config.training.epochs * steps_per_epoch
     return partial(

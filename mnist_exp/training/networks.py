@@ -76,7 +76,6 @@ def _one_each(value: Any, count: int) -> list[Any]:
 
 
 def _build_layer(entry: str | dict[str, dict[str, Any] | None], number: int) -> keras.Layer:
-    """Builds one layer of a `sequential` model."""
     name, arguments = (entry, {}) if isinstance(entry, str) else next(iter(entry.items()))
     try:
         return getattr(keras.layers, name)(**(arguments or {}))

@@ -89,7 +89,7 @@ def is_kernel(variable: keras.Variable) -> bool:
 
 @contextmanager
 def decaying_by(optimizer: keras.optimizers.Optimizer, weight_decay: tf.Tensor) -> Iterator[None]:
-    """Within the block, a graph that is traced reads the weight decay, if there is one, from a scalar tensor."""
+    """Within the block, a graph that is traced reads the weight decay, if there is one, from a tensor."""
     given = optimizer.weight_decay
     if given:
         optimizer.weight_decay = weight_decay

@@ -120,7 +120,6 @@ class ModelStore:
         return kept.model, engine
 
     def _keep(self, model: EpochModel) -> _Kept:
-        """Makes room for a model and notes how it starts."""
         while len(self._kept) >= self.capacity:
             self._kept.popitem(last=False)
             # A Keras model is full of cycles.
