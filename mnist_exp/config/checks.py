@@ -119,6 +119,7 @@ def _check_layers(config: SequentialConfig) -> None:
 
 
 def _has_mapping(value: Any) -> bool:
+    """Says whether there is a mapping in a value: Keras would make an object of it."""
     return isinstance(value, dict) or (isinstance(value, list) and any(map(_has_mapping, value)))
 
 

@@ -155,6 +155,7 @@ def _source_positions(
 
 
 def _sample_between(images: tf.Tensor, rows: tf.Tensor, columns: tf.Tensor) -> tf.Tensor:
+    """Reads images between their pixels, weighing the four around each place; float32 (B, H, W)."""
     top, left = tf.floor(rows), tf.floor(columns)
     down, right = rows - top, columns - left
     corners = (

@@ -164,6 +164,7 @@ class ExperimentModel(keras.Model):
         return layers_behind(self.network)
 
     def _infer(self, pixels: tf.Tensor) -> tf.Tensor:
+        """Computes class probabilities (B, C) from images float32 (B, H, W)."""
         if len(self.own_layers) == len(self.network.layers):
             return self.network(pixels, training=False)
         for layer in self.own_layers:
@@ -234,4 +235,5 @@ class ExperimentModel(keras.Model):
 
 
 def _as_pixels(images: tf.Tensor) -> tf.Tensor:
+    """Gives images uint8 (B, H, W) as float32 in [0, 1]."""
     return tf.cast(images, tf.float32) * (1.0 / 255.0)
