@@ -3,7 +3,6 @@
 A run with such a value would be reported as something else than the same run without it.
 """
 
-import copy
 import functools
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -16,86 +15,46 @@ from mnist_exp import CONF_DIR
 from mnist_exp.config.commands import value_at
 from mnist_exp.config.composing import Composer
 from mnist_exp.config.overrides import override_value
-from mnist_exp.config.schema import (
-    Config,
-    CosineScheduleConfig,
-    ElasticConfig,
-    MlpConfig,
-    SequentialConfig,
-    StepScheduleConfig,
-)
+from mnist_exp.config.schema import Config, SequentialConfig
 from mnist_exp.config.trees import leaves
 from mnist_exp.errors import ConfigError
 from mnist_exp.words import shortened
 
 _NOT_NUMBERS = ("family", "name", "layers")
 _NO_ACTIVATION = "linear"
+_MARK = "the number that is looked for"
 
 
-class _Switch(NamedTuple):
-    """What other keys depend on.
-
-    Attributes:
-        keys: Those that nothing uses while it is off.
-        switch: The key that decides.
-    """
-
-    keys: tuple[str, ...]
-    switch: str
-    is_off: Callable[[Config], bool]
-
-
-def _validates_on_nothing(config: Config) -> bool:
-    return config.data.validation == 0 and config.training.monitor.startswith("val_")
+def _validates(config: Config) -> bool:
+    return config.training.monitor.startswith("val_")
 
 
 def _searches_by_another(config: Config) -> bool:
     return config.tuner is not None and config.tuner.objective != config.training.monitor
 
 
-def _has_no_momentum(config: Config) -> bool:
-    return not config.optimizer.arguments.get("momentum")
+class _Switch(NamedTuple):
+    """Keys that nothing uses while the key `switch` has one of the values `off`, and `applies`."""
+
+    keys: tuple[str, ...]
+    switch: str
+    off: tuple[Any, ...]
+    applies: Callable[[Config], bool] = lambda config: True
 
 
 _SWITCHES = (
+    _Switch(("training.early_stopping.min_delta",), "training.early_stopping.patience", (0,)),
+    _Switch(("training.monitor",), "data.validation", (0,), _validates),
+    _Switch(("training.monitor",), "tuner.objective", ("val_accuracy", "val_loss"), _searches_by_another),
+    _Switch(("data.split_seed",), "data.validation", (0, "test")),
+    _Switch(("optimizer.nesterov",), "optimizer.momentum", (0, None)),
+    _Switch(("augmentation.elastic_grid",), "augmentation.elastic_pixels", (0,)),
+    _Switch(("schedule.final_fraction",), "schedule.warmup_fraction", (1,)),
+    _Switch(("schedule.every_epochs",), "schedule.factor", (1,)),
     _Switch(
-        ("training.early_stopping.min_delta",),
-        "training.early_stopping.patience",
-        lambda config: config.training.early_stopping.patience == 0,
+        ("model.activation", "model.batch_norm", "model.dropout", "model.max_norm"), "model.units", ([],)
     ),
-    _Switch(("training.monitor",), "data.validation", _validates_on_nothing),
-    _Switch(("training.monitor",), "tuner.objective", _searches_by_another),
-    _Switch(("data.split_seed",), "data.validation", lambda config: config.data.validation in (0, "test")),
-    _Switch(("optimizer.nesterov",), "optimizer.momentum", _has_no_momentum),
-    _Switch(
-        ("augmentation.elastic_grid",),
-        "augmentation.elastic_pixels",
-        lambda config: (
-            isinstance(config.augmentation, ElasticConfig) and config.augmentation.elastic_pixels == 0
-        ),
-    ),
-    _Switch(
-        ("schedule.final_fraction",),
-        "schedule.warmup_fraction",
-        lambda config: (
-            isinstance(config.schedule, CosineScheduleConfig) and config.schedule.warmup_fraction == 1
-        ),
-    ),
-    _Switch(
-        ("schedule.every_epochs",),
-        "schedule.factor",
-        lambda config: isinstance(config.schedule, StepScheduleConfig) and config.schedule.factor == 1,
-    ),
-    _Switch(
-        ("model.activation", "model.batch_norm", "model.dropout", "model.max_norm"),
-        "model.units",
-        lambda config: isinstance(config.model, MlpConfig) and not config.model.units,
-    ),
-    _Switch(
-        ("tuner.confirm.top",),
-        "tuner.confirm.seeds",
-        lambda config: config.tuner is not None and config.tuner.confirm.seeds == 0,
-    ),
+    _Switch(("tuner.confirm.top",), "tuner.confirm.seeds", (0,)),
 )
 
 
@@ -132,7 +91,7 @@ def _searched_keys(config: Config) -> list[str]:
     """Lists the keys which others depend on and a search changes, by values or by options of their group."""
     paths = {path for path, _ in leaves(config.search_space or {})}
     found = []
-    for _, key, _ in _SWITCHES:
+    for _, key, *_ in _SWITCHES:
         group = key.partition(".")[0]
         if {group, f"{group}.values"} & paths or any(_is_within(path, key) for path in paths):
             found.append(key)
@@ -157,9 +116,15 @@ def refuse_unused_numbers(composed: DictConfig, config: Config, given: Iterable[
     """
     if not isinstance(config.model, SequentialConfig):
         return
-    paths = list(given)
-    for number in _unread_numbers(composed):
-        if any(_is_within(number, path) or _is_within(path, number) for path in paths):
+    model: Any = OmegaConf.to_container(composed.model, resolve=False)
+    numbers = {key: node for key, node in model.items() if key not in _NOT_NUMBERS}
+    layers, paths = json.dumps(model["layers"]), list(given)
+    for place in _number_places(numbers, ("model",)):
+        number = ".".join(map(str, place))
+        if f"${{{number}}}" in layers:  # as all of conf/model/ has it, and read in no time
+            continue
+        is_given = any(_is_within(number, path) or _is_within(path, number) for path in paths)
+        if is_given and not _reaches_layers(composed, place):
             raise ConfigError(
                 f"{number}: no layer of {config.model.name} uses it.",
                 f"Leave it out, or have model.layers refer to it: ${{{number}}}.",
@@ -229,14 +194,16 @@ def _switched_off(config: Config, may_change: Iterable[str]) -> Iterator[tuple[s
     """Yields the keys that nothing uses, and the key that each depends on."""
     changing = set(may_change)
     for switch in _SWITCHES:
-        if switch.switch not in changing and switch.is_off(config):
+        if switch.switch in changing or not switch.applies(config):
+            continue
+        if _setting(config, switch.switch) in switch.off:
             yield from ((key, switch.switch) for key in switch.keys)
 
 
 def _is_off(config: Config, key: str, switch: str, remedy: str) -> ConfigError:
-    return ConfigError(
-        f"{key}: nothing uses it while {switch} is {_setting(config, switch)}.", f"{remedy}, or set {switch}."
-    )
+    setting = _setting(config, switch)
+    setting = "null" if setting is None else setting
+    return ConfigError(f"{key}: nothing uses it while {switch} is {setting}.", f"{remedy}, or set {switch}.")
 
 
 def _is_usual(key: str, value: Any, switch: str, setting: Any) -> bool:
@@ -261,79 +228,41 @@ def _shipped_options(group: str) -> list[dict[Any, Any]]:
 
 
 def _setting(config: Config, key: str) -> Any:
+    """Looks up a switch; `absent` where the chosen options have no such key."""
     node: Any = config
     for part in key.split("."):
-        node = node.arguments.get(part, 0) if part == "momentum" else getattr(node, part)
-    return "null" if node is None else node
+        node = node.arguments.get(part, 0) if part == "momentum" else getattr(node, part, "absent")
+    return node
 
 
 def _is_within(path: str, other: str) -> bool:
     return path == other or path.startswith(f"{other}.")
 
 
-def _unread_numbers(composed: DictConfig) -> list[str]:
-    """Lists the own numbers of a `sequential` model that nothing refers to, by dotted path."""
-    model = OmegaConf.to_container(composed.model, resolve=False)
-    assert isinstance(model, dict)
-    numbers = {key: node for key, node in model.items() if key not in _NOT_NUMBERS}
-    layers = json.dumps(model["layers"])
-    places = [
-        place
-        for place in _number_places(numbers, ("model",))
-        if f"${{{_dotted(place)}}}" not in layers  # as all of conf/model/ has it, and read in no time
-    ]
-    return _find_unread(composed, places) if places else []
-
-
-def _find_unread(composed: DictConfig, places: Sequence[tuple[Any, ...]]) -> list[str]:
-    """Marks numbers and looks for the marks in what all interpolations come to."""
-    tree = OmegaConf.to_container(OmegaConf.masked_copy(composed, _own_keys(composed)), resolve=False)
-    assert isinstance(tree, dict)
-    together = _found_marks(tree, places)
-    unread = []
-    for place in places:
-        # Alone, for one that refers to another hides that one when both are marked.
-        if place not in together and place not in _found_marks(tree, [place]):
-            unread.append(_dotted(place))
-    return unread
-
-
-def _dotted(place: tuple[Any, ...]) -> str:
-    return ".".join(map(str, place))
-
-
-def _own_keys(composed: DictConfig) -> list[str]:
-    return [str(key) for key in composed if key not in ("hydra", "search_space", "sweep_plan")]
-
-
 def _number_places(node: Any, place: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
     """Yields where each number is, lists and mappings looked into."""
-    children: Iterable[tuple[Any, Any]] = ()
     if isinstance(node, dict):
-        children = node.items()
+        children = list(node.items())
     elif isinstance(node, list):
-        children = enumerate(node)
-    elif len(place) > 1:
+        children = list(enumerate(node))
+    else:
         yield place
+        return
     for key, child in children:
         yield from _number_places(child, (*place, key))
 
 
-def _found_marks(tree: dict[Any, Any], places: Sequence[tuple[Any, ...]]) -> set[tuple[Any, ...]]:
-    """Says which of these places show in the rest of a configuration; all of them where none can be told."""
-    marked = copy.deepcopy(tree)
-    marks = {}
-    for number, place in enumerate(places):
-        node = marked
-        for key in place[:-1]:
-            node = node[key]
-        node[place[-1]] = mark = f"mark {number}."
-        marks[place] = mark
+def _reaches_layers(composed: DictConfig, place: tuple[Any, ...]) -> bool:
+    """Says whether a number shows in what interpolations come to; yes where none can be resolved."""
+    own = [str(key) for key in composed if key not in ("hydra", "search_space", "sweep_plan")]
+    marked: Any = OmegaConf.to_container(OmegaConf.masked_copy(composed, own), resolve=False)
+    node = marked
+    for key in place[:-1]:
+        node = node[key]
+    node[place[-1]] = _MARK
     try:
-        resolved = OmegaConf.to_container(OmegaConf.create(marked), resolve=True)
+        resolved: Any = OmegaConf.to_container(OmegaConf.create(marked), resolve=True)
     except OmegaConfBaseException:
-        return set(places) if len(places) == 1 else set()
-    assert isinstance(resolved, dict)
+        return True
     resolved["model"] = {key: resolved["model"].get(key) for key in _NOT_NUMBERS}
-    text = json.dumps(resolved, default=str)
-    return {place for place, mark in marks.items() if mark in text}
+    return _MARK in json.dumps(resolved, default=str)
