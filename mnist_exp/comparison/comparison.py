@@ -1,7 +1,7 @@
 """From run directories to a comparison: read, sort, group, test."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mnist_exp.comparison import report
@@ -54,18 +54,19 @@ def examine(paths: Sequence[str | Path], options: CompareOptions) -> Examined:
     damaged += contradictory
     sets = [_ranked(each) for each in comparable_sets(trainings)]
     check_columns(options, sets)
-    refused = {error.path for error in damaged}
-    others = [run for run in runs if not run.is_training and run.path not in refused]
-    searches = [run for run in others if isinstance(run.summary, SearchSummary)]
-    left_out = [_row(run) for run in others if not isinstance(run.summary, SearchSummary)]
-    left_out += [_damaged_row(error) for error in damaged]
+    searches, search_rows = [], []
+    left_out = [_damaged_row(error) for error in damaged]
+    for run in runs:
+        if isinstance(run.summary, SearchSummary):
+            searches.append(run)
+            search_rows.append(_search_row(run, run.summary))
+        elif not run.is_training:
+            left_out.append(_row(run))
     rows = [*_set_rows(sets), *map(_row, searches), *left_out]
     comparison = Comparison(
         runs=sorted(rows, key=lambda row: row.run),
         sets=[_report(each, options) for each in sets],
-        searches=[
-            _search_row(run, run.summary) for run in searches if isinstance(run.summary, SearchSummary)
-        ],
+        searches=search_rows,
         left_out=sorted(left_out, key=lambda row: (row.status, row.run)),
         ledger=count_looks([*trainings, *searches]),
         sort=options.sort,
@@ -88,13 +89,15 @@ def _read_all(paths: Iterable[Path]) -> tuple[list[Run], list[DamagedRun]]:
 def _ranked(found: ComparableSet) -> ComparableSet:
     """Sorts a set's groups by validation accuracy, those that owe something to test images last."""
     groups = sorted(found.groups, key=lambda group: (group.is_optimistic, *_ranking(group), group.label))
-    return ComparableSet(data=found.data, reason=found.reason, groups=groups, keys=found.keys)
+    return replace(found, groups=groups)
 
 
 def _ranking(group: SeedGroup) -> tuple[float, ...]:
     """Ranks a group by validation accuracy; by test accuracy where nothing was set apart for choosing."""
-    spreads = [spread_of(MEASURES[name], group.runs) for name in ("val_accuracy", "test_accuracy")]
-    return next(((-spread.mean,) for spread in spreads if spread is not None), ())
+    for name in ("val_accuracy", "test_accuracy"):
+        if spread := spread_of(MEASURES[name], group.runs):
+            return (-spread.mean,)
+    return ()
 
 
 def _report(found: ComparableSet, options: CompareOptions) -> SetReport:

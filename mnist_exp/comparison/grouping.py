@@ -110,15 +110,11 @@ def _make_group(label: str, settings: Settings, runs: Sequence[Run]) -> SeedGrou
 
 def _difference(data: DataRecord, usual: DataRecord) -> str:
     """Says what keeps runs on these images from being ranked with those on the usual ones."""
-    parts = [
-        f"other {what} ({_name(own)} instead of {_name(other)})"
-        for what, own, other in (
-            ("training images", data.train_sha256, usual.train_sha256),
-            ("test images", data.test_sha256, usual.test_sha256),
-            ("validation images", data.split_sha256, usual.split_sha256),
-        )
-        if own != other
-    ]
+    parts = []
+    for what, key in (("training", "train"), ("test", "test"), ("validation", "split")):
+        own, other = getattr(data, f"{key}_sha256"), getattr(usual, f"{key}_sha256")
+        if own != other:
+            parts.append(f"other {what} images ({_name(own)} instead of {_name(other)})")
     return ", ".join(parts)
 
 
@@ -165,13 +161,8 @@ def _warning(num_looks: int) -> str:
     return "; picking a run by its test accuracy looks at them once more, and picks luck."
 
 
-def without_contradictions(
-    groups: Sequence[Run],
-) -> tuple[list[Run], list[DamagedRun]]:
-    """Passes over runs whose predictions cannot be those of their test images.
-
-    Args:
-        groups: Completed trainings.
+def without_contradictions(trainings: Sequence[Run]) -> tuple[list[Run], list[DamagedRun]]:
+    """Passes over completed trainings whose predictions cannot be those of their test images.
 
     Returns:
         Those whose predictions are whole and have the labels that most runs on the same test images
@@ -179,7 +170,7 @@ def without_contradictions(
     """
     kept, damaged = [], []
     votes: dict[str, Counter[bytes]] = {}
-    for run in groups:
+    for run in trainings:
         try:
             found = run.predicted_classes
         except DamagedRun as error:

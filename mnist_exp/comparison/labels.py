@@ -95,7 +95,8 @@ def label_recipes(recipes: Sequence[Settings]) -> list[str]:
     keys = differing_keys(recipes)
     if not keys:
         return [one_line(str(settings.get(_MODEL_NAME, "run"))) for settings in recipes]
-    names = [key for key in keys if key.count(".") == 1 and key.endswith(f".{_NAME}")]
+    keys.sort(key=lambda key: (key != _MODEL_NAME, not _is_name(key), key))
+    names = [key for key in keys if _is_name(key)]
     for is_brief in (False, True):
         told = _told_keys(keys, names, recipes, is_brief)
         labels = _write_labels(told, names, recipes, _FEW_DIGITS)
@@ -113,21 +114,15 @@ def _write_labels(
     shown = {key for each in told for key in each}
     short = _short_names(shown)
     alone = len(shown) == 1 and shown <= set(names)
-    labels = [
-        " ".join(
-            _phrase(key, settings, short, alone, digits) for key in sorted(each, key=_first_names(names))
-        )
-        for settings, each in zip(recipes, told, strict=True)
-    ]
-    return [
-        label or one_line(str(settings.get(_MODEL_NAME, "usual")))
-        for label, settings in zip(labels, recipes, strict=True)
-    ]
+    labels = []
+    for settings, keys in zip(recipes, told, strict=True):
+        phrases = [_phrase(key, settings, short, alone, digits) for key in keys]
+        labels.append(" ".join(phrases) or one_line(str(settings.get(_MODEL_NAME, "usual"))))
+    return labels
 
 
-def _first_names(names: Sequence[str]) -> Any:
-    """Sorts the model's name first, then other names, then the rest."""
-    return lambda key: (key != _MODEL_NAME, key not in names, key)
+def _is_name(key: str) -> bool:
+    return key.count(".") == 1 and key.endswith(f".{_NAME}")
 
 
 def _told_keys(
@@ -156,21 +151,17 @@ def _told_keys(
 
 
 def _varies(key: str, recipes: Sequence[Settings]) -> bool:
-    first = recipes[0].get(key, _MISSING)
+    first, *others = [settings.get(key, _MISSING) for settings in recipes]
     # 1 and 1.0 and True are three values to a reader of YAML; `==` takes them for one.
-    return any(
-        (value := settings.get(key, _MISSING)) != first or type(value) is not type(first)
-        for settings in recipes[1:]
-    )
+    return any(value != first or type(value) is not type(first) for value in others)
 
 
 def _short_names(keys: set[str]) -> dict[str, str]:
     """Drops a key's group unless two keys would then be called the same; a name is called its group."""
-    short = {
-        key: key.removesuffix(f".{_NAME}") if key.count(".") == 1 and key.endswith(f".{_NAME}")
-        else key.partition(".")[2] or key
-        for key in keys
-    }  # fmt: skip
+    short = {}
+    for key in keys:
+        group, _, rest = key.partition(".")
+        short[key] = group if _is_name(key) else rest or key
     counts = Counter(short.values())
     return {key: name if counts[name] == 1 else key for key, name in short.items()}
 

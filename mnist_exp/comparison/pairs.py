@@ -102,14 +102,12 @@ def _word_decision(pair: Pair, num_pairs: int) -> str:
         return f"{words}, and predictions.npz is missing"
     name, alone = ("Holm p", " for this pair alone") if num_pairs > 1 else ("p", "")
     evidence = f"{p_value_text(pair.corrected_p_value, name)}, {_word_seeds(pair.num_seeds)}"
+    difference, (low, high) = pair.difference, pair.interval
+    if pair.is_decided and difference < 0:
+        difference, low, high = -difference, -high, -low
+    size = f"{points(difference)} points (95%{alone} {points(low)} to {points(high)}, {evidence})"
     if pair.is_decided:
-        low, high = pair.interval if pair.difference > 0 else (-pair.interval[1], -pair.interval[0])
-        size = (
-            f"{points(abs(pair.difference))} points (95%{alone} {points(low)} to {points(high)}, {evidence})"
-        )
         return f"{pair.better} is better than {pair.worse} by {size}"
-    low, high = pair.interval
-    size = f"{points(pair.difference)} points (95%{alone} {points(low)} to {points(high)}, {evidence})"
     return f"cannot tell {pair.first} from {pair.second}: difference {size}"
 
 
@@ -235,10 +233,9 @@ def _compare_networks(first: SeedGroup, second: SeedGroup, variance: float | Non
 def _match_seeds(first: SeedGroup, second: SeedGroup) -> tuple[list[Run], list[Run], bool]:
     """Puts runs of the same seeds side by side, where few runs are lost by that."""
     shared = sorted(set(first.seeds) & set(second.seeds))
+    most = max(len(first.runs), len(second.runs))
     is_all = len(shared) == len(first.runs) == len(second.runs)
-    are_most = len(shared) >= max(
-        _FEWEST_SHARED_SEEDS, _LEAST_SHARED * max(len(first.runs), len(second.runs))
-    )
+    are_most = len(shared) >= max(_FEWEST_SHARED_SEEDS, _LEAST_SHARED * most)
     if len(shared) < 2 or not (is_all or are_most):
         return first.runs, second.runs, False
     one, other = ({run.manifest.seed: run for run in group.runs} for group in (first, second))

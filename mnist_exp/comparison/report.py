@@ -1,6 +1,6 @@
 """A comparison's result in words: the verdict on a set, and what it must be read with."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -43,18 +43,12 @@ def _name_some(labels: Sequence[str]) -> str:
 def notes(found: ComparableSet, sort: str) -> list[str]:
     """Says what a reader of a set's table must know."""
     runs = [run for group in found.groups for run in group.runs]
-    sentences = _word_notices(runs)
+    notices = dict.fromkeys(one_line(run.result.data_notice) for run in runs if run.result.data_notice)
+    sentences = list(notices)[:_MOST_NAMED]  # runs on the same images say much the same
     sentences += _word_choice(found.groups, runs, sort)
     sentences += _word_duplicates(found.groups)
     sentences += _word_surroundings(runs)
     return sentences
-
-
-def _word_notices(runs: Iterable[Run]) -> list[str]:
-    """Repeats what a run itself says of its images; runs on the same images say much the same."""
-    return list(dict.fromkeys(one_line(run.result.data_notice) for run in runs if run.result.data_notice))[
-        :_MOST_NAMED
-    ]
 
 
 def _word_choice(groups: Sequence[SeedGroup], runs: Sequence[Run], sort: str) -> list[str]:
@@ -76,14 +70,11 @@ def _word_choice(groups: Sequence[SeedGroup], runs: Sequence[Run], sort: str) ->
 
 
 def _word_duplicates(groups: Sequence[SeedGroup]) -> list[str]:
-    repeated = [
-        f"{group.label} seed {seed}"
-        for group in groups
-        for seed in sorted({run.manifest.seed for run in group.duplicates})
-    ]
-    if not repeated:
-        return []
-    return [f"Run more than once, the latest counts: {_name_some(repeated)}."]
+    repeated = []
+    for group in groups:
+        seeds = sorted({run.manifest.seed for run in group.duplicates})
+        repeated += [f"{group.label} seed {seed}" for seed in seeds]
+    return [f"Run more than once, the latest counts: {_name_some(repeated)}."] if repeated else []
 
 
 def _word_values(what: str, values: Sequence[str]) -> str:

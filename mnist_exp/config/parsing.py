@@ -100,10 +100,7 @@ def parse_sweep_request(composed: DictConfig) -> SweepRequest:
     """
     tree = _to_tree(OmegaConf.masked_copy(composed, list(SWEEP_KEYS)))
     _refuse_odd(tree)
-    try:
-        return msgspec.convert(tree, SweepRequest)
-    except msgspec.ValidationError as error:
-        raise explain_rejection(str(error), tree, SweepRequest) from error
+    return read_request(tree, SweepRequest)
 
 
 def refuse_sweep_keys(composed: DictConfig) -> None:
@@ -168,11 +165,7 @@ def refuse_outside_options(composed: DictConfig) -> None:
 def parse_tree(tree: dict[str, Any]) -> Config:
     """Checks a resolved configuration and gives it types; see `parse`."""
     _refuse_odd(tree)
-    shaped = _gather_free_keys(_without_teacher(tree))
-    try:
-        config = msgspec.convert(shaped, Config)
-    except msgspec.ValidationError as error:
-        raise explain_rejection(str(error), shaped) from error
+    config = read_request(_gather_free_keys(_without_teacher(tree)), Config)
     check(config)
     return config
 

@@ -30,10 +30,9 @@ def find_background(images: NDArray[np.uint8]) -> Background | None:
     edges = (some[:, 0], some[:, -1], some[:, :, 0], some[:, :, -1])
     background = np.median(np.concatenate(edges, axis=1), axis=1)
     lighter = np.sign(some.mean(axis=(1, 2)) - background)
-    for name, sign in (("dark", 1), ("light", -1)):
-        if np.mean(lighter == sign) >= _AGREEING:
-            return "dark" if name == "dark" else "light"
-    return None
+    if np.mean(lighter == 1) >= _AGREEING:
+        return "dark"
+    return "light" if np.mean(lighter == -1) >= _AGREEING else None
 
 
 def choose_background(runs: Sequence[Run]) -> tuple[Background, str]:
@@ -50,10 +49,8 @@ def choose_background(runs: Sequence[Run]) -> tuple[Background, str]:
             "Name them one by one.",
         )
     if not known:
-        return (
-            "dark",
-            "pictures are made light on dark, as MNIST's; how the run's own images are is not known",
-        )
+        how = "pictures are made light on dark, as MNIST's; how the run's own images are is not known"
+        return "dark", how
     name = known.pop()
     return name, f"pictures are made {_WORDS[name]}, as the run's own images are"
 

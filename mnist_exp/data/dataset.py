@@ -22,6 +22,7 @@ Split = Literal["train", "test"]
 SPLITS: tuple[Split, ...] = ("train", "test")
 SAMPLE_PATH = Path(__file__).with_name("sample") / "mnist_sample.npz"
 SAMPLE_NUM_TRAIN = 4000
+_KINDS: dict[Split, str] = {"train": "training", "test": "test"}
 _DIGITS = ("mnist", "sample")
 _MNIST_NUM_TRAIN = 60_000
 _BUNDLED = Place("the bundled sample", SAMPLE_PATH, "5,000 digits bundled with mnist-exp")
@@ -146,18 +147,12 @@ class Source:
         Raises:
             ConfigError: The file is damaged, a label has no name, or all training images have the same.
         """
-        try:
-            images = self.arrays[f"x_{split}"].read()
-        except FormatError as error:
-            raise self.place.refusal(str(error)) from error
-        labels = self.labels(split)
+        images, labels = self._read(f"x_{split}"), self.labels(split)
         sha256 = hashlib.sha256(images.data)
         sha256.update(labels.data)
         difference = self._difference(split, sha256.hexdigest())
-        kind = "training" if split == "train" else "test"
-        sentences = describe_split(kind, images, labels, self.class_names)
-        notice = " ".join(filter(None, (difference, *sentences))) or None
-        return Images(images, labels, sha256.hexdigest(), notice)
+        sentences = describe_split(_KINDS[split], images, labels, self.class_names)
+        return Images(images, labels, sha256.hexdigest(), _joined([difference, *sentences]))
 
     def labels(self, split: Split) -> NDArray[np.uint8]:
         """Reads the labels of one split, uint8 (images,), without its images.
@@ -165,10 +160,7 @@ class Source:
         Raises:
             ConfigError: As `load`.
         """
-        try:
-            labels = self.arrays[f"y_{split}"].read()
-        except FormatError as error:
-            raise self.place.refusal(str(error)) from error
+        labels = self._read(f"y_{split}")
         if labels.max() >= len(self.class_names):
             raise ConfigError(
                 f"{self.place.setting}: {self.description}: y_{split} has labels up to {labels.max()}, "
@@ -195,28 +187,20 @@ class Source:
                 "Training images of two classes or more are needed.",
             )
 
+    def _read(self, key: str) -> NDArray[np.uint8]:
+        try:
+            return self.arrays[key].read()
+        except FormatError as error:
+            raise self.place.refusal(str(error)) from error
+
     def _difference(self, split: Split, sha256: str) -> str | None:
         known = self.known_sha256[split]
         if known is None or known == sha256:
             return None
-        kind = "training" if split == "train" else "test"
         return (
-            f"These are not the {kind} images of {self.name}: the {self.num_images(split):,} in "
+            f"These are not the {_KINDS[split]} images of {self.name}: the {self.num_images(split):,} in "
             f"{self.description} have the SHA-256 {sha256}, the known ones {known}."
         )
-
-
-__all__ = [
-    "SPLITS",
-    "Images",
-    "LabelledImages",
-    "Source",
-    "Split",
-    "TrainingData",
-    "choose_stratified",
-    "find_source",
-    "load_training_data",
-]
 
 
 @dataclass(frozen=True, eq=False)
@@ -298,8 +282,12 @@ def load_training_data(source: Source) -> TrainingData:
         train_sha256=whole.sha256,
         split_sha256=split_sha256,
         selected_on_test=source.validation == "test",
-        notice=" ".join(notice for notice in notices if notice) or None,
+        notice=_joined(notices),
     )
+
+
+def _joined(notices: Sequence[str | None]) -> str | None:
+    return " ".join(notice for notice in notices if notice) or None
 
 
 def _describe_parts(
@@ -351,9 +339,8 @@ def _fall_back(config: DataConfig, problem: str) -> Source:
     validation = config.validation
     if validation != "test" and validation > 0:
         validation = max(1, round(validation * SAMPLE_NUM_TRAIN / _MNIST_NUM_TRAIN))
-    scaled = (
-        "" if validation == config.validation else f" data.validation becomes {validation}, in proportion."
-    )
+    is_scaled = validation != config.validation
+    scaled = f" data.validation becomes {validation}, in proportion." if is_scaled else ""
     notice = (
         f"{problem}. 5,000 bundled digits stand in for it, {SAMPLE_NUM_TRAIN:,} to train on and 1,000 to "
         "test on; all of them are MNIST training images, so accuracies are not those of the MNIST test "

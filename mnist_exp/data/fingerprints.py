@@ -5,7 +5,7 @@ Nothing is downloaded.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import msgspec
 import numpy as np
@@ -84,10 +84,9 @@ def load_training_images(run: Run) -> NDArray[np.uint8] | None:
     own = run.data
     for config in _data_configs([run]):
         apart = 0 if config.validation == "test" else own.num_validation
-        for candidate in _candidates(config):
+        for candidate in _candidates(config, apart):
             try:
-                source = find_source(msgspec.structs.replace(candidate, validation=apart))
-                found = load_training_data(source)
+                found = load_training_data(find_source(candidate))
             except (ExperimentError, OSError, ValueError):
                 continue
             if (found.train_sha256, found.split_sha256) == (own.train_sha256, own.split_sha256):
@@ -109,22 +108,13 @@ def _data_configs(runs: Iterable[Run]) -> list[DataConfig]:
     return list(found.values())
 
 
-def _candidates(config: DataConfig) -> Iterator[DataConfig]:
+def _candidates(config: DataConfig, validation: int = 0) -> Iterator[DataConfig]:
     """Yields where the images may lie: where the run looked, among downloads, in this package."""
-
-    def at(path: Any) -> DataConfig:
-        # A run of unknown origin may not name hosts to connect to, and its fingerprints raise no notice.
-        return msgspec.structs.replace(
-            config,
-            path=path,
-            mirrors=[],
-            on_missing="error",
-            validation=0,
-            train_sha256=None,
-            test_sha256=None,
-        )
-
-    yield at(config.path)
+    # A run of unknown origin may not name hosts to connect to, and its fingerprints raise no notice.
+    at_hand = msgspec.structs.replace(
+        config, mirrors=[], on_missing="error", validation=validation, train_sha256=None, test_sha256=None
+    )
+    yield at_hand
     folder: Path = locating.cache_folder(config.name)
     for path in (*sorted(folder.glob("*.npz")), folder, SAMPLE_PATH):
-        yield at(str(path))
+        yield msgspec.structs.replace(at_hand, path=str(path))

@@ -92,11 +92,9 @@ def open_arrays(path: Path) -> Mapping[str, StoredArray]:
         num_images, num_labels = arrays[f"x_{split}"].shape[0], arrays[f"y_{split}"].shape[0]
         if num_images != num_labels:
             raise FormatError(f"x_{split} holds {num_images:,} images, y_{split} {num_labels:,} labels")
-    sizes = [arrays[key].shape[1:] for key in ("x_train", "x_test")]
-    if sizes[0] != sizes[1]:
-        raise FormatError(
-            f"x_train has images of {sizes[0]} pixels, x_test of {sizes[1]}; accepted: the same"
-        )
+    size, test_size = arrays["x_train"].shape[1:], arrays["x_test"].shape[1:]
+    if size != test_size:
+        raise FormatError(f"x_train has images of {size} pixels, x_test of {test_size}; accepted: the same")
     return arrays
 
 

@@ -39,9 +39,8 @@ class Place(NamedTuple):
 
     def refusal(self, problem: str) -> ConfigError:
         """Says in one line what is wrong here and what to do."""
-        hint = (
-            FILES_ACCEPTED if self.setting.startswith(GIVEN) else f"Delete it, or set {GIVEN} to other files."
-        )
+        is_given = self.setting.startswith(GIVEN)
+        hint = FILES_ACCEPTED if is_given else f"Delete it, or set {GIVEN} to other files."
         return ConfigError(f"{self.setting}: {self.description}: {problem}.", hint)
 
 

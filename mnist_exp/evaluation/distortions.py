@@ -41,22 +41,17 @@ def _shift(images: Pixels, pixels: float, generator: np.random.Generator) -> Pix
     """Moves each image up or down, to the left or right, or both; what leaves the picture is lost."""
     directions = [(down, across) for down in (-1, 0, 1) for across in (-1, 0, 1) if down or across]
     distance = pixels * images.shape[1] / _MNIST_SIDE
-    moves = {
-        place: (0.0, distance * down, distance * across) for place, (down, across) in enumerate(directions)
-    }
-    chosen = generator.integers(0, len(directions), len(images))
+    moves = [(0.0, distance * down, distance * across) for down, across in directions]
+    chosen = generator.integers(0, len(moves), len(images))
     return _in_groups(images, chosen, lambda group, place: ndimage.shift(group, moves[place], order=1))
 
 
 def _rotate(images: Pixels, degrees: float, generator: np.random.Generator) -> Pixels:
-    chosen = generator.integers(0, 2, len(images))
-    return _in_groups(
-        images,
-        chosen,
-        lambda group, place: ndimage.rotate(
-            group, degrees if place else -degrees, axes=(1, 2), reshape=False, order=1
-        ),
-    )
+    def turn(group: Pixels, place: int) -> Pixels:
+        angle = degrees if place else -degrees
+        return np.asarray(ndimage.rotate(group, angle, axes=(1, 2), reshape=False, order=1))
+
+    return _in_groups(images, generator.integers(0, 2, len(images)), turn)
 
 
 def _add_noise(images: Pixels, deviation: float, generator: np.random.Generator) -> Pixels:

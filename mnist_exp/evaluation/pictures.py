@@ -27,6 +27,7 @@ _ENDINGS = (
 _NAMES = "PNG, JPEG, WebP, BMP, TIFF, GIF, PPM, JPEG 2000 or AVIF"
 _ACCEPTED = f"Accepted: {_NAMES} files, a folder of them, a glob, or a list of these."
 _MAX_BYTES, _MAX_PIXELS = 200_000_000, 50_000_000
+_TOO_LARGE = f"too many pixels; {_MAX_PIXELS:,} at most are read"
 # No digit needs more to come out at 20 pixels.
 _MOST_SIDE = 1000
 _BLANK = 0.02
@@ -66,12 +67,9 @@ def find_passed_over(patterns: Sequence[str]) -> list[Path]:
     found: set[Path] = set()
     for pattern in patterns:
         path = Path(pattern).expanduser()
-        if path.is_dir():
-            found.update(
-                entry
-                for entry in path.iterdir()
-                if entry.is_file() and not entry.name.startswith(".") and not _is_picture(entry)
-            )
+        for entry in path.iterdir() if path.is_dir() else ():
+            if entry.is_file() and not entry.name.startswith(".") and not _is_picture(entry):
+                found.add(entry)
     return sorted(found)
 
 
@@ -106,7 +104,7 @@ def read_grey(path: Path) -> Grey:
         except UnreadableImage:
             raise
         except Image.DecompressionBombError as error:
-            raise UnreadableImage(_too_large()) from error
+            raise UnreadableImage(_TOO_LARGE) from error
         except UnidentifiedImageError as error:
             raise UnreadableImage(f"not a {_NAMES} image") from error
         except MemoryError as error:
@@ -149,15 +147,11 @@ def _check_file(found: os.stat_result) -> None:
         raise UnreadableImage(f"{found.st_size:,} bytes; {_MAX_BYTES:,} at most are read")
 
 
-def _too_large() -> str:
-    return f"too many pixels; {_MAX_PIXELS:,} at most are read"
-
-
 def _read(image: Image.Image) -> Grey:
     # A JPEG photograph is decoded at a fraction of its size, many times faster.
     image.draft("RGB", (_MOST_SIDE, _MOST_SIDE))
     if image.width * image.height > _MAX_PIXELS:
-        raise UnreadableImage(_too_large())
+        raise UnreadableImage(_TOO_LARGE)
     # Turned last: turning copies, and the small picture is quicker to copy.
     turned = image.getexif().get(_ORIENTATION)
     if image.mode.startswith("I") or image.mode == "F":

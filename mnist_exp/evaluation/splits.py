@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from mnist_exp.config.refusals import explain_rejection
+from mnist_exp.config.parsing import read_request
 from mnist_exp.config.schema import DataConfig, SplitName
 from mnist_exp.data.dataset import Images, LabelledImages, Source, find_source, load_training_data
 from mnist_exp.data.locating import Progress
@@ -58,11 +58,7 @@ def choose_data(own: dict[str, Any], composed: dict[str, Any], typed: Sequence[s
     else:
         changed = [key.partition(".")[2].partition(".")[0] for key in keys if key.startswith(f"{_DATA}.")]
         node = own | {name: composed[name] for name in changed if name in composed}
-    tree = {_DATA: node}
-    try:
-        return msgspec.convert(tree, _Holder).data
-    except msgspec.ValidationError as error:
-        raise explain_rejection(str(error), tree, _Holder) from error
+    return read_request({_DATA: node}, _Holder).data
 
 
 def load_split(config: DataConfig, split: SplitName, progress: Progress) -> ScoredSplit:

@@ -181,12 +181,8 @@ def choose_stopped(text: str, runs_dir: Path) -> Path:
 
 
 def _can_resume(run: Run) -> bool:
-    manifest = run.manifest
-    return (
-        run.status in ("interrupted", "lost", "failed")
-        and manifest.mode in ("train", "tune")
-        and manifest.sweep is None
-    )
+    is_own = run.manifest.mode in ("train", "tune") and run.manifest.sweep is None
+    return is_own and run.status in ("interrupted", "lost", "failed")
 
 
 def read_finished(path: Path) -> tuple[Run, Config]:
@@ -215,35 +211,30 @@ def _how_to_resume(run: Run) -> str:
 
 
 def _choose_training(text: str, runs_dir: Path) -> Path:
-    trainings = sorted(_completed_trainings(runs_dir), key=lambda run: run.manifest.started_at)
+    readable = _readable_runs(runs_dir)
+    trainings = [run for run in readable if run.is_training and run.best_checkpoint_bytes is not None]
     if not trainings:
         raise ConfigError(f"run: {runs_dir} holds no completed training.", "Train one: mnist-exp")
+    trainings.sort(key=lambda run: run.manifest.started_at)
     latest = trainings[-1]
     if text == LATEST:
         return latest.path
-    scored = [
-        run
-        for run in reversed(trainings)
-        if _images(run) == _images(latest)
-        and not run.result.selected_on_test
-        and run.result.val_accuracy is not None
-    ]
+    scored = [run for run in trainings if _images(run) == _images(latest) and _is_validated(run)]
     if not scored:
         raise ConfigError(
             f"run: no training on the images of {latest.path} was scored on validation images.",
             "Name one by its path, or take run=latest.",
         )
-    return max(scored, key=lambda run: run.result.val_accuracy or 0.0).path
+    # Of equals the later one.
+    return max(reversed(scored), key=lambda run: run.result.val_accuracy or 0.0).path
 
 
 def _images(run: Run) -> tuple[str, str | None]:
     return run.data.train_sha256, run.data.split_sha256
 
 
-def _completed_trainings(runs_dir: Path) -> Iterator[Run]:
-    for run in _readable_runs(runs_dir):
-        if run.is_training and run.best_checkpoint_bytes is not None:
-            yield run
+def _is_validated(run: Run) -> bool:
+    return run.result.val_accuracy is not None and not run.result.selected_on_test
 
 
 def _readable_runs(runs_dir: Path) -> Iterator[Run]:

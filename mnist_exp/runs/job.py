@@ -10,10 +10,7 @@ from omegaconf import DictConfig
 from mnist_exp.config.schema import Config
 from mnist_exp.errors import ConfigError, RunError
 from mnist_exp.runs import provenance, writer
-from mnist_exp.runs.records import (
-    Manifest,
-    SweepPlace,
-)
+from mnist_exp.runs.records import Manifest, SweepPlace
 from mnist_exp.runs.run import Run, parse_config
 
 SEARCH_BUDGET = ("tuner.max_trials", "tuner.max_minutes", "tuner.patience_trials")

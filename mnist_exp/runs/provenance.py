@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-import msgspec
 from msgspec.structs import replace
 
 from mnist_exp.config.schema import Config, CosineScheduleConfig, Engine
@@ -214,10 +213,10 @@ def as_begun(config: Config, manifest: Manifest) -> Config:
     """
     training = config.training
     if manifest.engine is not None:
-        training = msgspec.structs.replace(training, engine=_engine(manifest.engine.name))
+        training = replace(training, engine=_engine(manifest.engine.name))
     if manifest.threads is not None and manifest.threads != num_threads(training.threads):
-        training = msgspec.structs.replace(training, threads=manifest.threads)
-    return msgspec.structs.replace(config, training=training)
+        training = replace(training, threads=manifest.threads)
+    return replace(config, training=training)
 
 
 def _engine(name: str) -> Engine:

@@ -101,12 +101,12 @@ class RunDirectory:
     def write_metrics(self, rows: Sequence[EpochMetrics]) -> None:
         """Writes `metrics.jsonl` and `metrics.csv`, a row an epoch."""
         self.rows = list(rows)
-        lines = [msgspec.json.encode(row) for row in self.rows]
-        files.write_bytes(self.path / METRICS, b"\n".join([*lines, b""]))
-        names = EpochMetrics.__struct_fields__
-        values = ([getattr(row, name) for name in names] for row in self.rows)
-        table = [",".join("" if value is None else str(value) for value in row) for row in values]
-        files.write_bytes(self.path / "metrics.csv", "\n".join([",".join(names), *table, ""]).encode())
+        files.write_bytes(self.path / METRICS, msgspec.json.Encoder().encode_lines(self.rows))
+        table = [",".join(EpochMetrics.__struct_fields__)]
+        for row in self.rows:
+            values = msgspec.structs.astuple(row)
+            table.append(",".join("" if value is None else str(value) for value in values))
+        files.write_bytes(self.path / "metrics.csv", "\n".join([*table, ""]).encode())
 
     def write_summary(self, summary: Summary) -> None:
         """Writes `summary.json`."""
@@ -256,19 +256,15 @@ def recorded(run: RunDirectory) -> Iterator[None]:
     try:
         yield
         finish("completed")
-    except KeyboardInterrupt as error:
-        with suppress(RunError):
-            finish("interrupted", ErrorRecord(type=type(error).__name__, message=str(error), hint=""))
-        raise
     except Exception as error:
         known = explain(error)
-        record = ErrorRecord(type=type(error).__name__, message=known.message, hint=known.hint)
         with suppress(RunError):
-            finish("failed", record)
+            finish("failed", ErrorRecord(type=type(error).__name__, message=known.message, hint=known.hint))
         raise known from error
     except BaseException as error:
+        status: Status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
         with suppress(RunError):
-            finish("failed", ErrorRecord(type=type(error).__name__, message=str(error), hint=""))
+            finish(status, ErrorRecord(type=type(error).__name__, message=str(error), hint=""))
         raise
     finally:
         run.close()

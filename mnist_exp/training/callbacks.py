@@ -14,11 +14,9 @@ from mnist_exp.runs import files
 from mnist_exp.runs.records import EpochMetrics
 from mnist_exp.runs.writer import RunDirectory
 from mnist_exp.training.checkpoints import Remembered, TrainingState
+from mnist_exp.training.networks import for_use
 from mnist_exp.training.optimizers import LearningRates
 from mnist_exp.words import percent
-
-EVALUATION: dict[str, Any] = {"loss": "sparse_categorical_crossentropy", "metrics": ["accuracy"]}
-"""What a saved network is compiled with beside its optimizer."""
 
 
 class BestEpoch(keras.callbacks.Callback):
@@ -69,14 +67,7 @@ class BestCheckpoint(BestEpoch):
 
     def __init__(self, run: RunDirectory, network: keras.Sequential, monitor: str, direction: str) -> None:
         super().__init__(monitor, direction)
-        self.run = run
-        self.for_use = keras.Sequential(
-            [keras.layers.Input(network.input_shape[1:]), *network.layers], name=network.name
-        )
-
-    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        """Compiles it, so that a loaded checkpoint can be evaluated at once."""
-        self.for_use.compile("sgd", **EVALUATION)
+        self.run, self.for_use = run, for_use(network)
 
     def keep(self) -> None:
         """Saves the weights as the best."""

@@ -13,7 +13,6 @@ from mnist_exp.runs.records import EngineRecord, EpochMetrics
 from mnist_exp.training.augmentation import build_augmentation
 from mnist_exp.training.averaging import AveragedWeights
 from mnist_exp.training.callbacks import (
-    EVALUATION,
     BestEpoch,
     EpochRecorder,
     LayerSeeds,
@@ -27,7 +26,7 @@ from mnist_exp.training.checkpoints import Checkpoint, TrainingState, restore
 from mnist_exp.training.device import device_name
 from mnist_exp.training.engine import EpochModel, choose_engine
 from mnist_exp.training.model import ExperimentModel, Feed
-from mnist_exp.training.networks import EVALUATION_BATCH_SIZE
+from mnist_exp.training.networks import EVALUATION, EVALUATION_BATCH_SIZE
 from mnist_exp.training.optimizers import LearningRates, build_optimizer, learning_rates
 
 
@@ -53,10 +52,7 @@ def pick_engine(config: Config, network: keras.Sequential, num_images: int) -> E
 
 
 def build_model(
-    config: Config,
-    network: keras.Sequential,
-    engine: EngineRecord,
-    num_images: int,
+    config: Config, network: keras.Sequential, engine: EngineRecord, num_images: int
 ) -> ExperimentModel:
     """Builds what is trained around a network: augmentation, objective and optimizer.
 
@@ -74,11 +70,11 @@ def build_model(
         "mixup_alpha": training.mixup,
         "learning_rates": _learning_rates(config, num_images),
     }
-    model = (
-        ExperimentModel(network, **options)
-        if engine.name == Engine.KERAS
-        else EpochModel(network, xla=engine.name == Engine.COMPILED, **options)
-    )
+    model: ExperimentModel
+    if engine.name == Engine.KERAS:
+        model = ExperimentModel(network, **options)
+    else:
+        model = EpochModel(network, xla=engine.name == Engine.COMPILED, **options)
     model.compile(
         optimizer=build_optimizer(config.optimizer, training.ema_momentum, network),
         loss="sparse_categorical_crossentropy",
@@ -209,13 +205,9 @@ def _watchers(config: Config) -> list[keras.callbacks.Callback]:
         patience, min_delta = training.early_stopping.patience, training.early_stopping.min_delta
         callbacks.append(keras.callbacks.EarlyStopping(**watch, patience=patience, min_delta=min_delta))
     if isinstance(config.schedule, PlateauScheduleConfig):
-        schedule = config.schedule
+        patience, factor = config.schedule.patience, config.schedule.factor
+        lowest = config.schedule.min_learning_rate
         callbacks.append(
-            keras.callbacks.ReduceLROnPlateau(
-                **watch,
-                patience=schedule.patience,
-                factor=schedule.factor,
-                min_lr=schedule.min_learning_rate,
-            )
+            keras.callbacks.ReduceLROnPlateau(**watch, patience=patience, factor=factor, min_lr=lowest)
         )
     return callbacks

@@ -61,9 +61,9 @@ def network_of(run_path: Path, content: bytes) -> keras.Model:
 
 def start_as(run: Run, config: Config) -> int:
     """Sets random generators and a run's number of threads, which is returned: its bits depend on them."""
-    recorded = run.manifest.threads
-    is_usual = recorded is None or recorded == num_threads(config.training.threads)
-    threads = config.training.threads if is_usual or recorded is None else recorded
+    threads, recorded = config.training.threads, run.manifest.threads
+    if recorded is not None and recorded != num_threads(threads):
+        threads = recorded
     start_fresh(config.seed, threads)
     return num_threads(threads)
 

@@ -7,15 +7,13 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from mnist_exp.config.schema import (
-    MlpConfig,
-    ModelConfig,
-    SequentialConfig,
-)
+from mnist_exp.config.schema import MlpConfig, ModelConfig, SequentialConfig
 from mnist_exp.errors import ConfigError, words_of
 from mnist_exp.training.preprocessing import Preprocessing, build_front
 
 EVALUATION_BATCH_SIZE = 1000
+EVALUATION: dict[str, Any] = {"loss": "sparse_categorical_crossentropy", "metrics": ["accuracy"]}
+"""What a saved network is compiled with beside its optimizer."""
 
 
 def build_network(
@@ -103,7 +101,7 @@ def _keras_name(name: str) -> str:
 def for_use(network: keras.Sequential) -> keras.Sequential:
     """Wraps a network, weights shared, for saving: without optimizer, ready to evaluate once loaded."""
     copy = keras.Sequential([keras.layers.Input(network.input_shape[1:]), *network.layers], name=network.name)
-    copy.compile("sgd", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    copy.compile("sgd", **EVALUATION)
     return copy
 
 
