@@ -163,11 +163,7 @@ def _status_of(terminal: Terminal, action: Callable[[], int | None]) -> int:
 
 
 def _execute(composed: DictConfig, terminal: Terminal) -> int | None:
-    """Does what the configuration says.
-
-    Returns:
-        The exit status of a mode whose result is yes or no; None where done means 0.
-    """
+    """Does what the configuration says; gives the status of a mode whose result is yes or no, else None."""
     typed = list(HydraConfig.get().overrides.task)
     if (mode := _reading_mode(composed)) is not None:
         status: int | None = mode.run(mode.accept(resolve(composed), typed), terminal, _given_dir())

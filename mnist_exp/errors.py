@@ -11,12 +11,7 @@ _KERAS_WRAPPER = "Exception encountered when calling "
 
 
 class ExperimentError(Exception):
-    """An error that is shown as one line instead of a traceback.
-
-    Args:
-        message: What is wrong: the key or file, what came, what is accepted.
-        hint: What to do about it; shown after the message.
-    """
+    """An error that is shown as one line instead of a traceback: what is wrong, then what to do about it."""
 
     exit_status: ClassVar[int] = 1
 
@@ -51,11 +46,7 @@ def words_of(error: Exception) -> str:
 
 
 def nearest(name: str, accepted: Iterable[str]) -> str:
-    """Names what is accepted, the nearest first, as the end of an error message.
-
-    Returns:
-        `Did you mean "adam"?` where one is near enough, else `Accepted: adam, sgd.`
-    """
+    """Ends a message: `Did you mean "adam"?`, or `Accepted: adam, sgd.` where no accepted name is near."""
     names = sorted(accepted)
     same = [other for other in names if other.lower() == name.lower()]
     longer = same or [other for other in names if name and other.startswith(name)]

@@ -1,4 +1,7 @@
-"""How good, and how sure: figures from predictions and scores, without any framework."""
+"""How good, and how sure: figures from predictions and scores, without any framework.
+
+Scores are finite; `level` is the share of such intervals that hold the true value.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -30,18 +33,10 @@ def confusion_counts(
 
 
 def wilson_interval(num_right: int, count: int, level: float = 0.95) -> tuple[float, float]:
-    """Bounds a share that was measured on a sample.
+    """Bounds a share that was measured on a sample of one or more, within [0, 1].
 
     Wilson's score interval (Wilson 1927, "Probable inference, the law of succession, and
     statistical inference"), which unlike the textbook one keeps its level near 0 and 1.
-
-    Args:
-        num_right: Number of successes.
-        count: Size of the sample, at least 1.
-        level: Share of such intervals that hold the true value.
-
-    Returns:
-        Low and high, within [0, 1].
     """
     z = NormalDist().inv_cdf((1 + level) / 2)
     share = num_right / count
@@ -51,16 +46,10 @@ def wilson_interval(num_right: int, count: int, level: float = 0.95) -> tuple[fl
 
 
 def mean_interval(values: Sequence[float], level: float = 0.95) -> tuple[float, float] | None:
-    """Bounds the mean of what was measured a few times, as a score on several seeds.
+    """Bounds the mean of independent measurements, as a score on several seeds; None with fewer than two.
 
     The t interval (Student 1908, "The probable error of a mean"), for values that are about
     normally distributed.
-
-    Args:
-        values: Finite measurements, independent of one another.
-
-    Returns:
-        Low and high in the values' unit; None with fewer than two values.
     """
     if len(values) < 2:
         return None
@@ -76,13 +65,8 @@ def welch_interval(
     Welch's interval with Satterthwaite's degrees of freedom (Welch 1947, "The generalization of
     Student's problem when several different population variances are involved"; Satterthwaite 1946).
 
-    Args:
-        first: Finite measurements, independent of one another and of the second ones.
-        second: The measurements that are subtracted.
-
     Returns:
-        Low and high in the values' unit, the same number twice where neither side varies; None
-        where a side has fewer than two values.
+        The same number twice where neither side varies; None where a side has fewer than two values.
     """
     if min(len(first), len(second)) < 2:
         return None
@@ -106,14 +90,7 @@ def _around(centre: float, error: float, freedom: float, level: float) -> tuple[
 
 @dataclass(frozen=True, slots=True)
 class Discordance:
-    """What two networks made of the same images, counted.
-
-    Attributes:
-        both: Number of images that both get right.
-        only_first: Number that the first alone gets right.
-        only_second: Number that the second alone gets right.
-        neither: Number that both get wrong.
-    """
+    """What two networks made of the same images: how many both, one alone or neither got right."""
 
     both: int
     only_first: int
@@ -133,14 +110,7 @@ class Discordance:
 
 @dataclass(frozen=True, slots=True)
 class MeanTest:
-    """The result of a t test.
-
-    Attributes:
-        difference: Of the means.
-        interval: Of it, at the level that was asked for.
-        p_value: Two-sided.
-        freedom: Degrees of freedom.
-    """
+    """The result of a t test of a difference of means, two-sided."""
 
     difference: float
     interval: tuple[float, float]
@@ -149,7 +119,7 @@ class MeanTest:
 
 
 def count_discordance(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> Discordance:
-    """Counts which of two networks is right (N,) where, on the same images, one at least."""
+    """Counts on how many images each of two networks is right; bool (N,), N at least 1."""
     cells = np.bincount(2 * first.astype(np.int64) + second, minlength=4).tolist()
     return Discordance(both=cells[3], only_first=cells[2], only_second=cells[1], neither=cells[0])
 
@@ -159,10 +129,8 @@ def mcnemar_p_value(only_first: int, only_second: int) -> float:
 
     McNemar's test in its exact form (McNemar 1947, "Note on the sampling error of the difference
     between correlated proportions or percentages"): were they equally accurate, each such image
-    would be a toss of a coin. No approximation, whatever the counts.
-
-    Returns:
-        Two-sided p value; 1 without any such image.
+    would be a toss of a coin. No approximation, whatever the counts. The p value is two-sided, 1 without
+    any such image.
     """
     count, fewest = only_first + only_second, min(only_first, only_second)
     ways, total = 1, 0
@@ -174,18 +142,12 @@ def mcnemar_p_value(only_first: int, only_second: int) -> float:
 
 
 def paired_difference_interval(counts: Discordance, level: float = 0.95) -> tuple[float, float]:
-    """Bounds the difference of two accuracies on the same images.
+    """Bounds the difference of two accuracies on the same images, one at least, within [-1, 1].
 
     Method 10 of Newcombe 1998, "Improved confidence intervals for the difference between binomial
     proportions based on paired data": both Wilson intervals, put together with the correlation of
     the two, which is corrected for continuity. It keeps its level near 100%, and has a width where
     the two never disagree.
-
-    Args:
-        counts: Of at least one image.
-
-    Returns:
-        Low and high, within [-1, 1].
     """
     right_first, right_second = counts.both + counts.only_first, counts.both + counts.only_second
     low_first, high_first = wilson_interval(right_first, counts.count, level)
@@ -214,13 +176,11 @@ def _correlation(counts: Discordance) -> float:
 def paired_t_test(
     first: Sequence[float], second: Sequence[float], step: float = 0.0, level: float = 0.95
 ) -> MeanTest:
-    """Tests whether the mean differs, from scores that belong together one by one (same seeds).
+    """Tests whether the mean differs, from two pairs of scores or more that belong together (same seeds).
 
     Student's t test of the differences (Student 1908, "The probable error of a mean").
 
     Args:
-        first: At least two finite scores.
-        second: As many, in the same order of seeds.
         step: What scores are rounded to: 1 / number of images. Their variance counts as no less
             than rounding makes it, since scores that happen to be equal are not free of error.
     """
@@ -232,14 +192,10 @@ def paired_t_test(
 def welch_t_test(
     first: Sequence[float], second: Sequence[float], step: float = 0.0, level: float = 0.95
 ) -> MeanTest:
-    """Tests whether the mean differs, from scores on seeds of their own.
+    """Tests whether the mean differs, from two scores or more on seeds of their own; see `paired_t_test`.
 
     Welch's t test with Satterthwaite's degrees of freedom (Welch 1947, "The generalization of
     Student's problem when several different population variances are involved"; Satterthwaite 1946).
-
-    Args:
-        first: At least two finite scores.
-        second: At least two others.
     """
     squares = [max(variance(scores), step**2 / 12) / len(scores) for scores in (first, second)]
     freedom = satterthwaite(squares, [len(first) - 1, len(second) - 1])
@@ -249,14 +205,10 @@ def welch_t_test(
 def pooled_t_test(
     first: Sequence[float], second: Sequence[float], step: float = 0.0, level: float = 0.95
 ) -> MeanTest:
-    """Tests whether the mean differs where one side has a single score.
+    """Tests whether the mean differs where one side has a single score, of three in all; see `paired_t_test`.
 
     Student's t test for two samples, which takes both sides to vary alike over seeds: a single
     score says nothing of that.
-
-    Args:
-        first: One or more finite scores.
-        second: The same; at least three in all.
     """
     freedom = len(first) + len(second) - 2
     spread = max(pooled_variance([first, second]) or 0.0, step**2 / 12)
@@ -299,13 +251,8 @@ def _t_test(difference: float, square: float, freedom: float, level: float) -> M
 def holm(p_values: Sequence[float]) -> list[float]:
     """Corrects p values for their number, so that all decisions together err as rarely as one.
 
-    Holm 1979, "A simple sequentially rejective multiple test procedure".
-
-    Args:
-        p_values: Of as many tests, in any order and however they depend on one another.
-
-    Returns:
-        Corrected p values in the same order, none smaller than it was.
+    Holm 1979, "A simple sequentially rejective multiple test procedure", however the tests depend on
+    one another. None becomes smaller.
     """
     corrected, largest = [0.0] * len(p_values), 0.0
     for rank, place in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
@@ -317,16 +264,14 @@ def holm(p_values: Sequence[float]) -> list[float]:
 def seeds_to_see(
     difference: float, spread: float, *, paired: bool, power: float = 0.8, level: float = 0.95
 ) -> int:
-    """Says how many seeds a side show a difference, with a given chance.
+    """Says how many seeds a side show a difference above 0, with a chance of `power`.
 
     The power of the t test, by the noncentral t distribution (Cohen 1988, "Statistical power
     analysis for the behavioral sciences", chapter 2).
 
     Args:
-        difference: What is to be seen; more than 0.
         spread: Standard deviation of the differences by seed when paired, else of a side's scores.
         paired: Whether both sides use the same seeds.
-        power: The chance of seeing it.
         level: 1 minus the share of false alarms.
 
     Returns:

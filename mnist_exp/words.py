@@ -45,11 +45,7 @@ def percent(fraction: float, digits: int = 2) -> str:
 
 
 def confidence(probability: float) -> str:
-    """Writes a probability in [0, 1] as a percentage that never rounds to certainty.
-
-    Returns:
-        `97.3%`, or `>99.9%` and `<0.1%` where rounding would say 100% or 0%.
-    """
+    """Writes a probability as a percentage that never rounds to certainty: `97.3%`, `>99.9%`, `<0.1%`."""
     if 0.9995 <= probability < 1:
         return ">99.9%"
     return "<0.1%" if 0 < probability < 0.0005 else percent(probability, 1)
@@ -139,13 +135,10 @@ def candidate_name(candidate: str) -> str:
 
 
 def describe_values(values: Mapping[str, Any]) -> str:
-    """Words what was chosen: `units 256-128, relu, dropout 0.2, adamw 0.00312`.
+    """Words the values of a `TrialRecord`: `units 256-128, relu, dropout 0.2, adamw 0.00312`.
 
     Names lose their group where they stay unambiguous, entries of a list are put together, and the
     optimizer's name is followed by its learning rate.
-
-    Args:
-        values: As in `TrialRecord`.
     """
     chosen = _join_lists(values)
     names = _short_names(chosen)

@@ -14,13 +14,10 @@ _DEGREES = (0, 1, 1, 2, 2, 2)
 
 
 def without_background(grey: Grey) -> tuple[Grey, float]:
-    """Subtracts the background, a smooth surface, and says how much it scatters.
+    """Subtracts a smooth surface, the background, from a picture (H, W), 0 black to 1 white.
 
     First the border's median, then a plane, then a paraboloid through all that is near the one
     before: what is far from it is ink and does not count (least squares, trimmed again and again).
-
-    Args:
-        grey: A picture, float32 (H, W), 0 black to 1 white.
 
     Returns:
         The rest, 0 for background; and the standard deviation of the background.

@@ -102,12 +102,7 @@ def choose_images(seen: LabelledImages, most: int) -> LabelledImages:
 def measure_robustness(
     seen: LabelledImages, predict: Predict, distortions: Sequence[Distortion] = DISTORTIONS
 ) -> list[Robustness]:
-    """Measures accuracy against severity.
-
-    Args:
-        seen: One or more images.
-        predict: From images uint8 (N, H, W) to class probabilities float32 (N, C).
-    """
+    """Measures accuracy against severity; `predict` goes from uint8 (N, H, W) to float32 (N, C)."""
     return [_measure(seen, predict, distortion) for distortion in distortions]
 
 

@@ -171,10 +171,7 @@ def without_light(grey: Grey, is_inverted: bool) -> Grey:
     """Takes off what is wider than any stroke, however sharp its edges: shadows, thumbs, a table.
 
     The top-hat transform (Meyer 1979, "Iterative image transformations for an automatic screening of cervical
-    smears"): a morphological closing fills what is dark and narrower than a square.
-
-    Returns:
-        Ink, 0 or more.
+    smears"): a morphological closing fills what is dark and narrower than a square. Ink is 0 or more.
     """
     smooth = ndimage.gaussian_filter(grey, 0.004 * max(grey.shape))
     smooth = -smooth if is_inverted else smooth
@@ -190,10 +187,7 @@ def _is_dark_on_light(light: Grey) -> bool:
 
 
 def _separate(ink: Grey) -> tuple[Flags, float]:
-    """Finds what stands out.
-
-    Returns:
-        Which pixels do (H, W), and the least ink that they have.
+    """Finds which pixels (H, W) stand out, and the least ink that they have.
 
     Raises:
         BlankImage: Nothing stands out.
@@ -221,16 +215,10 @@ def _drowns(ink: Grey, grey: Grey) -> bool:
 
 
 def otsu_threshold(values: Grey) -> float:
-    """Finds the value that best parts two kinds of pixels.
+    """Finds the value above which pixels, 0 or more, are of the brighter of two kinds.
 
     Otsu 1979, "A threshold selection method from gray-level histograms": the largest variance between
     the two.
-
-    Args:
-        values: 0 or more, of any shape.
-
-    Returns:
-        A threshold; what lies above it is of the brighter kind.
     """
     counts, edges = np.histogram(values, 256, (0.0, float(values.max()) or 1.0))
     middles = (edges[:-1] + edges[1:]) / 2

@@ -19,11 +19,8 @@ def measure_latency(
 ) -> list[Latency]:
     """Times calls of a network, compiled once into a TensorFlow graph, from pixels to probabilities.
 
-    Keras' `predict`, made for whole data sets, would add some 30 ms to each call.
-
-    Args:
-        network: From float32 (B, H, W) in [0, 1].
-        images: uint8 (N, H, W), one or more; repeated where a batch is larger.
+    Keras' `predict`, made for whole data sets, would add some 30 ms to each call. Images, uint8 (N, H, W),
+    are repeated where a batch is larger.
     """
 
     @tf.function

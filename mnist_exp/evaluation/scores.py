@@ -1,4 +1,7 @@
-"""Calibration and scores by class, from probabilities and labels alone."""
+"""Calibration and scores by class, from probabilities and labels alone.
+
+A confidence is the probability of a predicted class, `correct` whether that is the true one; both (N,).
+"""
 
 import csv
 from collections.abc import Sequence
@@ -40,10 +43,6 @@ def equal_width_bins(
 
     As Guo et al. 2017, "On calibration of modern neural networks", section 2, after Naeini, Cooper
     and Hauskrecht 2015, "Obtaining well calibrated probabilities using Bayesian binning".
-
-    Args:
-        confidences: Probability of the predicted class (N,).
-        correct: Whether that class is the true one (N,).
     """
     edges = np.arange(num_bins + 1) / num_bins
     places = np.clip(np.searchsorted(edges, confidences, side="left") - 1, 0, num_bins - 1)
@@ -58,16 +57,11 @@ def equal_width_bins(
 def equal_count_bins(
     confidences: NDArray[np.float64], correct: _Flags, num_bins: int = NUM_BINS
 ) -> list[ConfidenceBin]:
-    """Sorts images into bins of as many each, least confident first.
+    """Sorts images into bins of as many each, least confident first; fewer bins where images are fewer.
 
     Adaptive binning (Nguyen and O'Connor 2015, "Posterior calibration and exploratory analysis for
     natural language processing models"), which Nixon et al. 2019, "Measuring calibration in deep
     learning", prefer: nearly all predictions of a good network fall into one of the equal widths.
-
-    Args:
-        confidences: Probability of the predicted class (N,).
-        correct: Whether that class is the true one (N,).
-        num_bins: Number of bins; fewer where there are fewer images.
     """
     order = np.argsort(confidences, kind="stable")
     parts = np.array_split(order, min(num_bins, len(order)))
@@ -110,13 +104,10 @@ def _bin(low: float, high: float, confidences: NDArray[np.float64], correct: _Fl
 
 
 def score_classes(counts: NDArray[np.int64], class_names: Sequence[str]) -> list[ClassScores]:
-    """Scores every class.
+    """Scores every class, from images by true class (rows) and predicted class (columns), (C, C).
 
     Precision and recall as van Rijsbergen 1979, "Information retrieval", chapter 7, defines them, and
     their harmonic mean F1.
-
-    Args:
-        counts: Images by true class (rows) and predicted class (columns), (C, C).
     """
     return [_score(counts, label, name) for label, name in enumerate(class_names)]
 

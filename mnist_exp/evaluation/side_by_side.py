@@ -8,12 +8,10 @@ _TALL = 0.5
 
 
 def shows_several(image: NDArray[np.uint8]) -> bool:
-    """Says whether things of about one height stand side by side, an empty column between them.
+    """Says whether things of about one height stand side by side in an image, uint8 (H, W), 0 background.
 
-    Of MNIST's own test images, one in 650 looks so; of rows of two to four of them, 49 in 50.
-
-    Args:
-        image: What the network is shown, uint8 (H, W), 0 background.
+    An empty column lies between them. Of MNIST's own test images, one in 650 looks so; of rows of two to
+    four of them, 49 in 50.
     """
     ink = image > _INK
     columns = np.flatnonzero(ink.any(axis=0))

@@ -55,14 +55,7 @@ class Part(NamedTuple):
 
 
 def without_surroundings(is_ink: Flags) -> tuple[Flags, bool]:
-    """Leaves out what is none of the thing that is shown, and specks.
-
-    Args:
-        is_ink: All that stands out from the background (H, W).
-
-    Returns:
-        What is left; and whether more than specks was left out.
-    """
+    """Leaves out what is none of the thing shown, and specks; says whether it was more than specks."""
     unruled = _without_lines(is_ink)
     kept, has_left_out = _without_parts(unruled)
     if unruled is is_ink:

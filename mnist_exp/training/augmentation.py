@@ -1,4 +1,7 @@
-"""Random changes of the training images, as functions inside the training step."""
+"""Random changes of the training images, as functions inside the training step.
+
+Keys are uint32 scalars, images float32 (B, H, W).
+"""
 
 from collections.abc import Callable
 
@@ -39,21 +42,15 @@ def _framed(change: Augmentation, config: ShiftConfig | AffineConfig) -> Augment
 
 
 def flip(key: tf.Tensor, images: tf.Tensor) -> tf.Tensor:
-    """Mirrors each image, float32 (B, H, W), left to right or leaves it; each is as likely."""
+    """Mirrors each image left to right or leaves it; each is as likely."""
     draws = randomness.uniform(randomness.derive(key, 10), (keras.ops.shape(images)[0], 1, 1))
     return tf.where(draws < 0.5, images[:, :, ::-1], images)
 
 
 def cut_out(key: tf.Tensor, images: tf.Tensor, side: int) -> tf.Tensor:
-    """Sets a square of each image to background (DeVries and Taylor 2017, "Cutout").
+    """Sets a square of each image, `side` pixels wide, to background (DeVries and Taylor 2017, "Cutout").
 
-    Args:
-        key: uint32 scalar.
-        images: float32 (B, H, W).
-        side: Of the square, pixels. Its middle is any pixel, each as likely: part of it may lie outside.
-
-    Returns:
-        float32 (B, H, W).
+    Its middle is any pixel, each as likely: part of it may lie outside.
     """
     batch, height, width = keras.ops.shape(images)
 
@@ -67,16 +64,7 @@ def cut_out(key: tf.Tensor, images: tf.Tensor, side: int) -> tf.Tensor:
 
 
 def shift(key: tf.Tensor, images: tf.Tensor, max_pixels: int) -> tf.Tensor:
-    """Moves each image by a whole number of pixels on each axis, filling with background.
-
-    Args:
-        key: uint32 scalar.
-        images: float32 (B, H, W).
-        max_pixels: The farthest move in each direction; every move is equally likely.
-
-    Returns:
-        float32 (B, H, W).
-    """
+    """Moves each image by `max_pixels` at most on each axis, every whole move as likely; fills with 0."""
     batch, height, width = keras.ops.shape(images)
 
     def draw(number: int) -> tf.Tensor:
@@ -91,13 +79,8 @@ def shift(key: tf.Tensor, images: tf.Tensor, max_pixels: int) -> tf.Tensor:
 def warp(key: tf.Tensor, images: tf.Tensor, config: AffineConfig) -> tf.Tensor:
     """Rotates, scales, shears, moves and, where configured, bends each image, by bilinear sampling.
 
-    Args:
-        key: uint32 scalar.
-        images: float32 (B, H, W).
-        config: The largest change of each kind, drawn uniformly either way, and how it is bent.
-
-    Returns:
-        float32 (B, H, W); what lies outside an image is background.
+    Each change is drawn uniformly, up to the configured one either way. What lies outside an image is
+    background.
     """
     shape = keras.ops.shape(images)
     rows, columns = _source_positions(key, shape, config)
@@ -179,13 +162,12 @@ def _sample(images: tf.Tensor, rows: tf.Tensor, columns: tf.Tensor) -> tf.Tensor
 
 
 def share_quantiles(alpha: float) -> NDArray[np.float32]:
-    """Gives the quantiles of the larger of two shares that follow Beta(alpha, alpha).
+    """Gives the quantiles of the larger of two shares that follow Beta(alpha, alpha); all 1 where alpha is 0.
 
-    Args:
-        alpha: Small ones leave most images nearly alone, 1 makes every share as likely; 0 for no mixing.
+    Small ones leave most images nearly alone, 1 makes every share as likely.
 
     Returns:
-        float32 (NUM_QUANTILES,), rising, 0.5 to 1; all 1 without mixing.
+        float32 (NUM_QUANTILES,), rising, 0.5 to 1.
     """
     if alpha == 0:
         return np.ones(NUM_QUANTILES, np.float32)
@@ -197,22 +179,12 @@ def share_quantiles(alpha: float) -> NDArray[np.float32]:
 
 
 def draw_shares(key: tf.Tensor, quantiles: tf.Tensor, batch_size: int | tf.Tensor) -> tf.Tensor:
-    """Draws how much of itself each image keeps, float32 (B,).
-
-    Args:
-        key: uint32 scalar.
-        quantiles: From `share_quantiles`.
-    """
+    """Draws how much of itself each image keeps, float32 (B,), from the `share_quantiles`."""
     places = randomness.uniform(key, (batch_size,), high=float(NUM_QUANTILES))
     return tf.gather(quantiles, tf.cast(places, tf.int32))
 
 
 def mix(values: tf.Tensor, shares: tf.Tensor) -> tf.Tensor:
-    """Mixes each image, or each row of targets, with the one before it; the first with the last.
-
-    Args:
-        values: float32 (B, …).
-        shares: From `draw_shares`.
-    """
+    """Mixes each image, or each row of targets, with the one before it; the first with the last."""
     own = tf.reshape(shares, (-1, *[1] * (len(values.shape) - 1)))
     return values * own + keras.ops.roll(values, 1, axis=0) * (1.0 - own)

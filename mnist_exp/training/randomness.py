@@ -52,7 +52,7 @@ def _bits(key: tf.Tensor, shape: Shape) -> tf.Tensor:
 
 
 def uniform(key: tf.Tensor, shape: Shape, low: float = 0.0, high: float = 1.0) -> tf.Tensor:
-    """Draws float32 numbers uniform over [low, high); the same uint32 scalar key gives the same numbers."""
+    """Draws float32 numbers uniform over [low, high); the same key gives the same numbers."""
     # 24 bits fit a float32 exactly, so no value rounds up to `high`.
     mantissa = tf.bitwise.right_shift(_bits(key, shape), tf.constant(8, tf.uint32))
     return tf.cast(tf.bitcast(mantissa, tf.int32), tf.float32) * ((high - low) * 2.0**-24) + low
@@ -68,10 +68,8 @@ def dropout(key: tf.Tensor, inputs: tf.Tensor, rate: float | tf.Tensor, mask_sha
     """Sets a random share of the inputs to zero and scales up the rest (Srivastava et al. 2014).
 
     Args:
-        key: uint32 scalar.
-        inputs: Of any floating type and shape.
         rate: Share of zeros, 0 <= rate < 1; a number or a float64 scalar.
-        mask_shape: Shape of the mask, broadcast to the inputs.
+        mask_shape: Broadcast to the inputs.
     """
     # Exact in float64: a float32 holds 24 bits of the 32.
     rate = tf.cast(rate, tf.float64)
@@ -100,12 +98,10 @@ def rate_of(layer: keras.Layer) -> float:
 
 
 def apply(layer: keras.Layer, inputs: tf.Tensor, key: tf.Tensor, rate: float | tf.Tensor) -> tf.Tensor:
-    """Applies a layer as in training, drawing the commonest random layers from the key.
+    """Applies a built layer as in training, drawing the commonest random layers from the key.
 
     Args:
-        layer: Built.
         inputs: Whatever the layer takes; cast to the type that it computes in, as Keras does.
-        key: uint32 scalar.
         rate: From `rate_of`, or a float64 scalar with that value.
     """
     if drawn_rate(layer) is None:
