@@ -20,7 +20,7 @@ def bootstrap_interval(
     level: float = 0.95,
     num_resamples: int = _NUM_RESAMPLES,
 ) -> tuple[float, float]:
-    """Bounds the difference of two accuracies over seeds and test images.
+    """Bounds the difference of two accuracies, mean(first) - mean(second), over seeds and test images.
 
     Seeds and images are both drawn again, crosswise: Owen 2007, "The pigeonhole bootstrap". Of S
     seeds S - 1 are drawn, since drawing S of so few makes the spread too small by (S - 1) / S (Rao
@@ -29,13 +29,9 @@ def bootstrap_interval(
     Satterthwaite 1946. The same arguments give the same bits.
 
     Args:
-        first: Whether each of the first side's networks (rows) is right on each image (columns):
-            (seeds, images).
+        first: Whether each network of the first side is right on each image (seeds, images).
         second: The other side's, on the same images.
         paired: Whether rows belong together one by one.
-
-    Returns:
-        Low and high of mean(first) - mean(second).
     """
     observed = float(first.mean() - second.mean())
     generator = np.random.default_rng(0)

@@ -37,10 +37,6 @@ class Examined:
 def compare(paths: Sequence[str | Path], options: CompareOptions | None = None) -> Comparison:
     """Compares runs, from their files alone.
 
-    Args:
-        paths: Run directories, sweeps' folders, globs.
-        options: How; None for the defaults.
-
     Raises:
         ConfigError: A path is not there, or there is no such column.
     """

@@ -162,11 +162,9 @@ def _warning(num_looks: int) -> str:
 
 
 def without_contradictions(trainings: Sequence[Run]) -> tuple[list[Run], list[DamagedRun]]:
-    """Passes over completed trainings whose predictions cannot be those of their test images.
+    """Parts completed trainings whose predictions can be those of their test images from those that cannot.
 
-    Returns:
-        Those whose predictions are whole and have the labels that most runs on the same test images
-        have; and what is wrong with the others. Runs without predictions are believed.
+    Most runs on the same test images decide what its labels are. Runs without predictions are believed.
     """
     kept, damaged = [], []
     votes: dict[str, Counter[bytes]] = {}

@@ -40,10 +40,9 @@ _MISSING: Any = object()
 
 
 def recipe(config: Mapping[str, Any]) -> Settings:
-    """Flattens a configuration to what decides a run's result, but for data and seed.
+    """Flattens a configuration to what decides a run's result, but for data and seed, by dotted key.
 
-    Returns:
-        Dotted key to value; lists are values. Runs from before there was a key have what it means for them.
+    Lists are values. Runs from before there was a key have what it means for them.
     """
     return dict(sorted((_YOUNGER | dict(_leaves(config))).items()))
 
@@ -80,17 +79,11 @@ def differing_keys(recipes: Sequence[Settings]) -> list[str]:
 
 
 def label_recipes(recipes: Sequence[Settings]) -> list[str]:
-    """Calls each recipe by what tells it from the others, no two alike.
+    """Calls each recipe by what tells it from the others: `bn_dnn`, or `model=ann learning_rate=0.003`.
 
     A name, such as the model's, stands for everything of its group that goes with it: other keys of
     the group are told only where recipes of the same name differ in them. Where labels would be long,
-    they leave out what most recipes have.
-
-    Args:
-        recipes: No two alike.
-
-    Returns:
-        A label each: `bn_dnn`, or `model=ann learning_rate=0.003`.
+    they leave out what most recipes have. No two recipes may be alike, and no two labels are.
     """
     keys = differing_keys(recipes)
     if not keys:

@@ -157,11 +157,8 @@ def p_value_text(p_value: float, name: str = "p") -> str:
 def compare_with_leader(leader: SeedGroup, others: Sequence[SeedGroup], chosen_on_test: bool) -> list[Pair]:
     """Tests the leading group against each of the others, corrected for their number (Holm).
 
-    Args:
-        leader: The best of its set.
-        others: The rest, the most interesting first.
-        chosen_on_test: Whether test images chose the leader. Any pair of groups could then have been
-            tested here, and p values are corrected for that many (Bonferroni).
+    Where test images chose the leader, any pair of groups could have been tested here, and p values are
+    corrected for that many (Bonferroni).
     """
     variance = pooled_variance([_scores(group.runs) for group in [leader, *others]])
     pairs = [

@@ -85,14 +85,7 @@ def advice(key: str) -> str | None:
 
 
 def meanings(key: str) -> list[str]:
-    """Lists the keys that a key which there is not most likely stands for.
-
-    Args:
-        key: As typed, without signs.
-
-    Returns:
-        The likeliest first; none where no word is known.
-    """
+    """Lists the keys that an unknown key, without signs, may stand for, the likeliest first."""
     leaf = _leaf(key)
     known = known_keys() | {name for names in MODE_KEYS.values() for name in names} | {"experiment"}
     if key in known:
@@ -122,13 +115,7 @@ def likeliest(key: str) -> str:
 
 
 def accepted_arguments(typed: Sequence[str]) -> list[str]:
-    """Refuses what Hydra would take for something else, or has no words for.
-
-    Args:
-        typed: The command line's arguments.
-
-    Returns:
-        The same, in the order that Hydra reads.
+    """Checks the command line, and puts it in the order that Hydra reads.
 
     Raises:
         ConfigError: An argument is no override and no flag; says what was most likely meant.

@@ -1,4 +1,7 @@
-"""Commands as they are printed: pasted into a shell, in whatever folder, they do what is meant."""
+"""Commands as they are printed: pasted into a shell, in whatever folder, they do what is meant.
+
+`folder` is where a command was typed, from which relative paths start; None where nothing tells.
+"""
 
 import os
 import re
@@ -32,11 +35,7 @@ _ELSEWHERE = re.compile(r"~|.*(\$\{|://)", re.DOTALL)
 
 
 def command(*words: str, **variables: str) -> str:
-    """Writes a command for a POSIX shell.
-
-    Args:
-        words: Flags, and overrides as Hydra reads them.
-    """
+    """Writes a command for a POSIX shell, from flags and overrides as Hydra reads them."""
     before = "".join(f"{name}={shlex.quote(value)} " for name, value in variables.items())
     return before + shlex.join(["mnist-exp", *flags_first(words)])
 
@@ -64,12 +63,7 @@ LAUNCHER = ("hydra/launcher", "hydra.launcher")
 
 
 def resume_command(path: Path, tree: Mapping[str, Any], folder: Path | None, argv: Sequence[str]) -> str:
-    """Writes the command that resumes a run.
-
-    Args:
-        tree: Its configuration, as far as it is known.
-        folder: Where it was begun; None where nothing tells.
-    """
+    """Writes the command that resumes a run, from its configuration as far as it is known."""
     moved, words = relative_paths(tree, folder), [setting("resume", str(path.absolute()))]
     if tree.get("mode") == "tune" and any(word.startswith(LAUNCHER) for word in argv):
         words = ["mode=tune", *portable(kept(argv, LAUNCHER), folder), *words]
@@ -77,14 +71,7 @@ def resume_command(path: Path, tree: Mapping[str, Any], folder: Path | None, arg
 
 
 def relative_paths(tree: Mapping[str, Any], folder: Path | None) -> dict[str, str]:
-    """Finds what a configuration reads from a place that depends on the folder or the environment.
-
-    Args:
-        folder: Where relative paths start from; None where nothing tells.
-
-    Returns:
-        `data.path` to the absolute path, or nothing.
-    """
+    """Finds `data.path`, absolute, where it depends on the folder or the environment; else nothing."""
     path = value_at(tree, "data.path")
     if folder is not None and isinstance(path, str) and _absolute(path, folder) != path:
         return {"data.path": str(_absolute(path, folder))}
@@ -108,11 +95,7 @@ def variables_of(tree: Mapping[str, Any]) -> dict[str, str]:
 
 
 def with_runs_dir(words: Sequence[str], tree: Mapping[str, Any], folder: Path | None) -> list[str]:
-    """Adds where runs go, where the environment or YAML named it and the words do not.
-
-    Args:
-        folder: Where it was typed; None where nothing tells.
-    """
+    """Adds where runs go, where the environment or YAML named it and the words do not."""
     place = tree.get("runs_dir", _RUNS)
     if folder is None or place == _RUNS or without(words, ["runs_dir"]) != list(words):
         return list(words)
@@ -120,11 +103,7 @@ def with_runs_dir(words: Sequence[str], tree: Mapping[str, Any], folder: Path | 
 
 
 def data_words(typed: Sequence[str], tree: Mapping[str, Any], folder: Path | None) -> list[str]:
-    """Picks what says where a run's images are.
-
-    Args:
-        folder: Where it was begun; None where nothing tells.
-    """
+    """Picks what says where a run's images are."""
     # A resumed run may have its images elsewhere than its overrides say.
     path = relative_paths(tree, folder).get("data.path", value_at(tree, "data.path"))
     words = portable(kept(typed, ["data"]), folder)
@@ -140,11 +119,7 @@ def sweep_place(path: Path, name: str) -> list[str]:
 
 
 def portable(words: Sequence[str], folder: Path | None) -> list[str]:
-    """Makes the relative paths in what was typed absolute.
-
-    Args:
-        folder: Where they were typed; None where nothing tells: they stay as they are.
-    """
+    """Makes the relative paths in what was typed absolute."""
     if folder is None:
         return list(words)
     return [word for group in _groups(words) for word in _portable(group, folder)]
@@ -153,8 +128,7 @@ def portable(words: Sequence[str], folder: Path | None) -> list[str]:
 def kept(words: Sequence[str], keys: Collection[str] = ()) -> list[str]:
     """Picks what another command needs as well: flags that say where YAML is, and settings of some keys.
 
-    Args:
-        keys: Dotted keys and groups; what is below one counts, too.
+    Keys are dotted, or groups; what is below one counts, too.
     """
     found = []
     for group in _groups(words):

@@ -16,14 +16,7 @@ _NO_CHOICE = ("hydra",)
 
 
 def help_text(overrides: Sequence[str], config_dir: str | None) -> str:
-    """Writes what `--help` prints.
-
-    Args:
-        config_dir: A folder with YAML of the user's own; None for none.
-
-    Raises:
-        Exception: Hydra's, where the overrides cannot be composed.
-    """
+    """Writes what `--help` prints; raises Hydra's errors where the overrides cannot be composed."""
     words, folders = list(overrides), [CONF_DIR]
     if config_dir is not None:
         own = Path(config_dir).resolve()

@@ -45,10 +45,7 @@ def none_given(key: str, runs_dir: str, *example: str) -> ConfigError:
 
 
 def read_request(tree: dict[str, Any], shape: type[Request]) -> Request:
-    """Gives a configuration the types of a request; keys that it has no field for are left out.
-
-    Args:
-        tree: The resolved configuration.
+    """Gives a resolved configuration the types of a request; keys that it has no field for are left out.
 
     Raises:
         ConfigError: A value is not accepted.
@@ -77,10 +74,7 @@ class Composition:
 
 
 def parse(composed: DictConfig) -> Config:
-    """Checks a composed configuration and gives it types.
-
-    Args:
-        composed: The job's configuration, without Hydra's own node.
+    """Checks a job's composed configuration, without Hydra's own node, and gives it types.
 
     Raises:
         ConfigError: A key is unknown, a value has the wrong type or lies out of range, or two
@@ -90,10 +84,7 @@ def parse(composed: DictConfig) -> Config:
 
 
 def parse_sweep_request(composed: DictConfig) -> SweepRequest:
-    """Reads the keys of a whole sweep.
-
-    Args:
-        composed: The sweep's configuration, with or without Hydra's own node.
+    """Reads the keys of a whole sweep, with or without Hydra's own node.
 
     Raises:
         ConfigError: A key is unknown or a value is not accepted.
@@ -116,10 +107,7 @@ def refuse_sweep_keys(composed: DictConfig) -> None:
 
 
 def refuse_launcher(composed: DictConfig) -> None:
-    """Makes sure that a run on its own is not to be launched elsewhere.
-
-    Args:
-        composed: With Hydra's own node.
+    """Makes sure that a run on its own, composed with Hydra's node, is not to be launched elsewhere.
 
     Raises:
         ConfigError: A launcher is chosen or set.
@@ -134,11 +122,7 @@ def refuse_launcher(composed: DictConfig) -> None:
 
 
 def refuse_no_folder(composed: DictConfig, key: str) -> None:
-    """Makes sure that a folder of Hydra's has a name: an empty one would be the current folder.
-
-    Args:
-        composed: With Hydra's own node.
-        key: `hydra.run.dir` or `hydra.sweep.dir`.
+    """Makes sure that `hydra.run.dir` or `hydra.sweep.dir` has a name: "" would be the current folder.
 
     Raises:
         ConfigError: It has none.
@@ -150,9 +134,6 @@ def refuse_no_folder(composed: DictConfig, key: str) -> None:
 
 def refuse_outside_options(composed: DictConfig) -> None:
     """Makes sure that options are files of their groups: a run's directory may be named after one.
-
-    Args:
-        composed: With Hydra's own node.
 
     Raises:
         ConfigError: An option's name leads out of its group's folder.

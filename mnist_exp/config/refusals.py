@@ -61,11 +61,7 @@ _ADVICE = re.compile(r"\nTo append to your config use .*|\s*reference_type=.*|\s
 def explain_rejection(
     message: str, tree: dict[str, Any], shape: type[msgspec.Struct] = Config
 ) -> ConfigError:
-    """Turns msgspec's rejection of a configuration into an answer.
-
-    Args:
-        message: Such as ``Expected `float` <= 1.0 - at `$.training.x` ``.
-    """
+    """Explains msgspec's rejection, such as ``Expected `float` <= 1.0 - at `$.training.x` ``."""
     problem, _, place = message.partition(" - at `")
     is_name = place.startswith("key` in")
     key = place.partition("$")[2].rstrip("`").lstrip(".")

@@ -17,14 +17,7 @@ _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 def find_odd(tree: dict[str, Any]) -> tuple[str, str] | None:
-    """Looks for what no configuration may hold.
-
-    Args:
-        tree: Interpolations resolved.
-
-    Returns:
-        The first dotted key with such a value, and what is wrong with it; None where all is well.
-    """
+    """Finds the first dotted key of a resolved tree with what no configuration may hold, and says why."""
     for count, (key, value, depth) in enumerate(_nodes(tree, "", 0)):
         if depth >= DEEPEST or count > MOST_NODES:
             return key, "larger or nested deeper than any configuration."

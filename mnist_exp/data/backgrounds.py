@@ -16,15 +16,10 @@ _WORDS = {"dark": "light on dark", "light": "dark on light"}
 
 
 def find_background(images: NDArray[np.uint8]) -> Background | None:
-    """Measures whether things are lighter or darker than the edge of their images.
+    """Measures whether things are lighter or darker than the edge of their images, uint8 (N, H, W).
 
     The edge's median is background where a thing reaches it here and there, as Fashion-MNIST's clothes do.
-
-    Args:
-        images: uint8 (N, H, W); some of them, evenly spread, are looked at.
-
-    Returns:
-        None where fewer than four in five images agree.
+    None where fewer than four in five images, some evenly spread ones, agree.
     """
     some = images[:: max(1, len(images) // _MOST_IMAGES)].astype(np.float32)
     edges = (some[:, 0], some[:, -1], some[:, :, 0], some[:, :, -1])

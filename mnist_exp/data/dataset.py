@@ -45,13 +45,7 @@ def describe_absent(kind: str, absent: Sequence[str]) -> str:
 def describe_split(
     kind: str, images: NDArray[np.uint8], labels: NDArray[np.uint8], class_names: Sequence[str]
 ) -> list[str]:
-    """Says in sentences why numbers from these images say little; none where they are as images should be.
-
-    Args:
-        kind: Of the images: `training` or `test`.
-        images: uint8 (N, height, width), N of 1 or more.
-        labels: uint8 (N,).
-    """
+    """Says in sentences why numbers from these images, one or more, say little; `training` or `test` ones."""
     sentences = []
     if absent := absent_classes(labels, class_names):
         sentences.append(describe_absent(kind, absent))
@@ -141,9 +135,6 @@ class Source:
     def load(self, split: Split) -> Images:
         """Reads one split.
 
-        Args:
-            split: `train` or `test`.
-
         Raises:
             ConfigError: The file is damaged, a label has no name, or all training images have the same.
         """
@@ -172,11 +163,7 @@ class Source:
         return labels
 
     def refuse_one_class(self, labels: NDArray[np.uint8], what: str) -> None:
-        """Makes sure that there is something to tell apart.
-
-        Args:
-            labels: uint8 (N,), of the images to train on.
-            what: What messages call them.
+        """Makes sure that there is something to tell apart; `what` messages call the labels.
 
         Raises:
             ConfigError: All are the same.
@@ -228,9 +215,6 @@ class TrainingData:
 
 def find_source(config: DataConfig, *, progress: locating.Progress | None = None) -> Source:
     """Finds a data set: on disk, among earlier downloads, on a mirror, or the bundled digits.
-
-    Returns:
-        The source; its values have not been read.
 
     Raises:
         ConfigError: Nothing was found and `data.on_missing` is `error`, or what was found is not

@@ -46,14 +46,7 @@ class OtherImages(NamedTuple):
 
 
 def find_other_images(seen: DataRecord, found: Mapping[Part, str | None]) -> OtherImages | None:
-    """Compares images with those that a run saw.
-
-    Args:
-        found: SHA-256 of each part that is here, null where there is none; only these parts are compared.
-
-    Returns:
-        The first part that differs; None where all are the same.
-    """
+    """Names the first part of the data here, SHA-256 by part, that a run saw differently; None for none."""
     saw: dict[Part, str | None] = {
         "train": seen.train_sha256,
         "test": seen.test_sha256,

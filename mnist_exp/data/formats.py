@@ -57,10 +57,7 @@ class StoredArray:
         return self.header.shape
 
     def read(self) -> NDArray[np.uint8]:
-        """Reads the values.
-
-        Returns:
-            A read-only array of `shape`, 0 to 255.
+        """Reads the values: a read-only array of `shape`, 0 to 255.
 
         Raises:
             FormatError: The file is damaged, or longer or shorter than its header says.
@@ -77,9 +74,7 @@ class StoredArray:
 def open_arrays(path: Path) -> Mapping[str, StoredArray]:
     """Opens an `.npz` file with Keras' keys, or a folder with the four IDX files.
 
-    Returns:
-        `x_train`, `y_train`, `x_test` and `y_test`, their headers checked one by one and against
-        each other; no values have been read.
+    Headers are checked one by one and against each other; no values are read.
 
     Raises:
         FormatError: Something is missing, damaged, or of another type or shape than accepted.
@@ -104,10 +99,7 @@ def missing_files(folder: Path) -> list[str]:
 
 
 def parse_idx(head: bytes, num_dimensions: int) -> Header:
-    """Reads the header of an IDX file of unsigned bytes.
-
-    Args:
-        num_dimensions: 3 for images, 1 for labels.
+    """Reads the header of an IDX file of unsigned bytes: 3 dimensions for images, 1 for labels.
 
     Raises:
         FormatError: The magic number is another one, or the header is cut off.

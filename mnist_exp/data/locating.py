@@ -106,16 +106,10 @@ def cache_folder(name: str) -> Path:
 
 
 def fetch(name: str, mirrors: Sequence[MirrorConfig], progress: Progress | None = None) -> Path:
-    """Finds a data set among earlier downloads, or downloads it.
+    """Finds the whole files of a data set among earlier downloads, or downloads them.
 
     A mirror that does not reply within `REPLY_S` seconds is passed over, and nothing is tried
     twice, so that without a network this takes no longer than that for all mirrors together.
-
-    Args:
-        mirrors: Where to look, in this order.
-
-    Returns:
-        The `.npz` file, or the folder with the IDX files; each file has its known hash.
 
     Raises:
         ConfigError: A mirror's file name is a path.

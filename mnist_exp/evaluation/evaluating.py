@@ -83,10 +83,6 @@ def measure(
 ) -> tuple[dict[str, Any], NDArray[np.int64]]:
     """Measures what does not depend on where a network comes from.
 
-    Args:
-        network: Known to fit the images.
-        probabilities: What it says of them, float32 (N, C).
-
     Returns:
         Fields of `Evaluation`, and images by true class (rows) and predicted class (columns), (C, C).
     """
@@ -141,14 +137,10 @@ class Ensemble:
 def load_ensemble(
     members: Sequence[Member], shape: Sequence[int] | None, class_names: Sequence[str], name: str
 ) -> Ensemble:
-    """Loads every member's network and builds their mean.
+    """Loads every member's network and builds their mean; one is its own mean.
 
     Averaging probabilities: Lakshminarayanan, Pritzel and Blundell 2017, "Simple and scalable predictive
     uncertainty estimation using deep ensembles".
-
-    Args:
-        members: One or more; one is its own mean.
-        shape: Height and width of the images that they are given; None for the first one's.
 
     Raises:
         ConfigError: A file cannot be loaded, or does not fit the images.

@@ -77,11 +77,7 @@ def frame_for(data_name: str) -> Frame:
 
 
 def frame(grey: Grey, side: int = 28, place: Frame = DIGITS) -> Framed:
-    """Makes a picture into an image such as the network was trained on.
-
-    Args:
-        grey: float32 (H, W), 0 black to 1 white.
-        side: Height and width of the result.
+    """Makes a picture, float32 (H, W), 0 black to 1 white, into an image such as the network was trained on.
 
     Raises:
         BlankImage: There is nothing to be seen.

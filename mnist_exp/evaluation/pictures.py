@@ -43,8 +43,7 @@ class UnreadableImage(Exception):  # noqa: N818 - says what the file is, not tha
 def find_images(patterns: Sequence[str]) -> list[Path]:
     """Lists the files that patterns mean, each once, in the order of the patterns, then of names.
 
-    Args:
-        patterns: Files, folders (whose pictures are taken) and globs, `**` included.
+    Patterns are files, folders (whose pictures are taken) and globs, `**` included.
 
     Raises:
         ConfigError: A path is not there, or a pattern means no file.
@@ -74,16 +73,10 @@ def find_passed_over(patterns: Sequence[str]) -> list[Path]:
 
 
 def read_grey(path: Path) -> Grey:
-    """Reads a picture as a person would see it on white paper.
+    """Reads a picture as a person would see it on white paper: float32 (H, W), 0 black to 1 white.
 
     Turned as its EXIF orientation says, transparent parts white (black, where the rest is white too),
-    larger ones scaled down to 1,000 pixels.
-
-    Args:
-        path: A file of one of the formats above; of several frames or pages, the first is read.
-
-    Returns:
-        float32 (H, W), 0 black to 1 white.
+    larger ones scaled down to 1,000 pixels. Of several frames or pages, the first is read.
 
     Raises:
         UnreadableImage: It is empty, too large, damaged, or something else.
@@ -224,13 +217,9 @@ class Unread:
 def read_pictures(
     paths: Sequence[Path], side: int, place: Frame, num_shown: int
 ) -> tuple[list[Picture], list[Unread]]:
-    """Reads pictures and makes them into what a network was trained on.
+    """Reads pictures and makes them into what a network was trained on; those that cannot be read, apart.
 
-    Args:
-        num_shown: Of so many, from the first, the picture itself is kept.
-
-    Returns:
-        Those that could be read, and those that could not, both in order.
+    Of the first `num_shown`, the picture itself is kept.
     """
     read: list[Picture] = []
     unread: list[Unread] = []

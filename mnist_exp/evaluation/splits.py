@@ -45,9 +45,7 @@ class _Holder(msgspec.Struct):
 def choose_data(own: dict[str, Any], composed: dict[str, Any], typed: Sequence[str]) -> DataConfig:
     """Decides which data a run is scored on.
 
-    Args:
-        typed: The command line's overrides. `data=…` puts its node in place of the run's own;
-            `data.path=…` and its like change values of the run's own.
+    `data=…` puts its node in place of the run's own; `data.path=…` and its like change values of that.
 
     Raises:
         ConfigError: A value is not accepted.
@@ -62,10 +60,7 @@ def choose_data(own: dict[str, Any], composed: dict[str, Any], typed: Sequence[s
 
 
 def load_split(config: DataConfig, split: SplitName, progress: Progress) -> ScoredSplit:
-    """Finds a data set and reads one part of it.
-
-    Args:
-        split: Which part. The test images are read only when they are asked for.
+    """Finds a data set and reads one part of it; test images are read only when they are asked for.
 
     Raises:
         ConfigError: The data cannot be had, or there are no validation images.

@@ -95,12 +95,9 @@ def read_member(archive: ZipFile, name: str) -> bytes:
 
 
 def read_npz(file: BinaryIO, kinds: Mapping[str, ArrayKind], max_bytes: int) -> dict[str, NDArray[Any]]:
-    """Reads arrays of an `.npz` file, each checked by its header before its values are read.
+    """Reads row-major arrays of a file of bounded size, each checked by its header before its values.
 
-    Args:
-        file: Open, of bounded size.
-        kinds: Name to what is accepted, row-major.
-        max_bytes: What the whole file may unpack to.
+    `max_bytes` is what the whole file may unpack to.
 
     Raises:
         FormatError: An array is missing, damaged, or something else than accepted.
@@ -142,10 +139,7 @@ def open_array(archive: ZipFile, key: str) -> IO[bytes]:
 
 
 def parse_npy(head: bytes, kind: type[np.generic]) -> Header:
-    """Reads the header of an `.npy` file.
-
-    Args:
-        head: The file's first bytes, a kilobyte at most.
+    """Reads the header of an `.npy` file from its first bytes, a kilobyte at most.
 
     Raises:
         FormatError: It is not an `.npy` file's, or that of something of another type.

@@ -107,13 +107,7 @@ class Taken(Exception):  # noqa: N818 - not an error by itself
 
 
 def take(path: Path) -> int:
-    """Takes a lock for this process alone.
-
-    Args:
-        path: A log; made where it is missing.
-
-    Returns:
-        The descriptor to close.
+    """Takes the lock on a log, made where it is missing, for this process; gives the descriptor to close.
 
     Raises:
         Taken: Another process holds it.

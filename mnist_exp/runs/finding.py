@@ -27,9 +27,8 @@ _ACCEPTED = f"Accepted: {LATEST}, {BEST}, or a run's directory."
 def find_runs(patterns: Sequence[str | Path]) -> list[Path]:
     """Lists the run directories that patterns mean, each once, in the order of their paths.
 
-    Args:
-        patterns: Run directories, folders of runs, and globs of either, `**` included. Of what a
-            glob matches, only runs and folders of sweeps count.
+    Patterns are run directories, folders of runs, and globs of either, `**` included. Of what a glob
+    matches, only runs and folders of sweeps count.
 
     Raises:
         ConfigError: A path is not there, or a pattern means no run.
@@ -162,11 +161,9 @@ def choose_run(text: str, runs_dir: Path) -> Path:
 
 
 def choose_stopped(text: str, runs_dir: Path) -> Path:
-    """Finds the run to resume.
+    """Finds the run to resume: that of a directory, or `latest`.
 
-    Args:
-        text: `latest` (the run that was begun last, of those that are not completed, not running
-            and no part of a sweep), or a run's directory.
+    `latest` is the run that was begun last, of those not completed, not running and no part of a sweep.
 
     Raises:
         ConfigError: There is none.

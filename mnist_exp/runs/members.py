@@ -13,13 +13,9 @@ Member = tuple[Run, Config]
 
 
 def read_members(named: str | Sequence[str], runs_dir: Path) -> list[Member]:
-    """Reads the runs that are meant: one, or several that differ.
+    """Reads the runs that are meant, one or several that differ, in the order in which they were named.
 
-    Args:
-        named: What `choose_run` takes, a glob as `mode=compare` reads it, or a list of both.
-
-    Returns:
-        Each with its configuration, in the order in which they were named.
+    Each is named as for `choose_run`, or by a glob as `mode=compare` reads it.
 
     Raises:
         ConfigError: There is no such run, one is not finished, or one is named twice.
@@ -62,10 +58,7 @@ def _refuse_repetitions(runs: Sequence[Run]) -> None:
 
 
 def check_members(members: Sequence[Member], split: SplitName, has_other_data: bool) -> None:
-    """Makes sure that runs can predict together.
-
-    Args:
-        has_other_data: Whether that is data of the command line's, not their own.
+    """Makes sure that runs can predict together, on their own data or on other data.
 
     Raises:
         ConfigError: They know other classes, or have other images of their own.

@@ -108,12 +108,9 @@ def changes(was: Manifest, now: Manifest) -> list[Change]:
 
 
 def changes_since(was: Manifest, threads: int, device: str) -> list[Change]:
-    """Lists what decides a result's bits and is another in this process than in a run.
+    """Lists what decides a result's bits and is another in this process, on `CPU` or `GPU`, than in a run.
 
-    Args:
-        was: The run's; where it names no threads or device, it has not begun or does not know.
-        threads: Number of threads of one operation now.
-        device: `CPU` or `GPU`, now.
+    Where the run's manifest names no threads or device, it has not begun or does not know.
     """
     now = replace(was, versions=versions(), environment=environment(), threads=threads, device=device)
     was = replace(was, threads=was.threads or threads, device=was.device or device)
@@ -170,11 +167,9 @@ def _facts(manifest: Manifest, variables: Iterable[str]) -> dict[str, str]:
 
 
 def num_threads(threads: int, variable: str = "TF_NUM_INTRAOP_THREADS") -> int:
-    """Says how many threads TensorFlow uses.
+    """Says how many threads TensorFlow uses for one operation, or for what another variable names.
 
-    Args:
-        threads: As configured; 0 leaves it to the variable, and that to the number of cores.
-        variable: That of threads of one operation, or TF_NUM_INTEROP_THREADS.
+    0 threads leaves it to the environment variable, and that to the number of cores.
     """
     try:
         given = int(os.environ.get(variable, ""))
@@ -227,10 +222,7 @@ def _engine(name: str) -> Engine:
 
 
 def check_can_be_longer(path: Path, config: Config, num_finished: int) -> None:
-    """Makes sure that a training that has all its epochs can have more.
-
-    Args:
-        config: With the number of epochs of now.
+    """Makes sure that a training that has all its epochs can have more, as `config` says.
 
     Raises:
         ConfigError: Keras gave up the weights that its average was made of.

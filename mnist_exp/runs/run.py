@@ -332,10 +332,7 @@ def _read_arrays(content: bytes) -> dict[str, NDArray[Any]]:
 
 @contextmanager
 def refused(prefix: str = "") -> Iterator[None]:
-    """Makes a damaged run an error in the request that named it.
-
-    Args:
-        prefix: Of the message: `run: `, where that is the key that it was named by.
+    """Makes a damaged run an error in the request that named it, by a key such as `run: `.
 
     Raises:
         ConfigError: The block found a run damaged.

@@ -169,11 +169,7 @@ def create_run(
 
 
 def claim_folder(folder: Path, label: str, given: Path | None = None) -> Path:
-    """Makes a new directory that nothing else has, whatever starts at the same time.
-
-    Args:
-        label: Part of the name, after the time.
-        given: The directory to use instead (`hydra.run.dir`): missing or empty.
+    """Makes a directory that nothing else has, or takes the given one (`hydra.run.dir`), which must be empty.
 
     Raises:
         ConfigError: The folder cannot be written, or the given directory is in use.

@@ -162,12 +162,10 @@ def _sample(images: tf.Tensor, rows: tf.Tensor, columns: tf.Tensor) -> tf.Tensor
 
 
 def share_quantiles(alpha: float) -> NDArray[np.float32]:
-    """Gives the quantiles of the larger of two shares that follow Beta(alpha, alpha); all 1 where alpha is 0.
+    """Gives quantiles of the larger of two shares that follow Beta(alpha, alpha), rising, 0.5 to 1.
 
-    Small ones leave most images nearly alone, 1 makes every share as likely.
-
-    Returns:
-        float32 (NUM_QUANTILES,), rising, 0.5 to 1.
+    float32 (NUM_QUANTILES,). Small alphas leave most images nearly alone, 1 makes every share as likely,
+    and 0 mixes nothing.
     """
     if alpha == 0:
         return np.ones(NUM_QUANTILES, np.float32)

@@ -53,11 +53,7 @@ class TrainingState(Struct, frozen=True, kw_only=True):
 
 
 def write_checkpoint(path: Path, network: "keras.Sequential", state: TrainingState) -> None:
-    """Writes a network with its optimizer's state and where its training stands.
-
-    Args:
-        network: Compiled with the optimizer that trains it.
-        state: After the epoch whose weights it has.
+    """Writes a compiled network with its optimizer's state and where its training stands.
 
     Raises:
         RunError: The file could not be written; `path` is as it was before.
@@ -79,10 +75,7 @@ class Checkpoint(NamedTuple):
 
 
 def read_checkpoint(path: Path) -> Checkpoint | None:
-    """Reads where a training stands; None where no epoch was finished.
-
-    Args:
-        path: Of `last.keras`.
+    """Reads where a training stands from its `last.keras`; None where no epoch was finished.
 
     Raises:
         ConfigError: The file is damaged, or was not written by `write_checkpoint`.
@@ -116,11 +109,7 @@ def load_best(path: Path, network: "keras.Sequential") -> None:
 
 
 def restore(checkpoint: Checkpoint, network: "keras.Sequential") -> None:
-    """Gives a network and its optimizer what a checkpoint holds; runs nothing that the file says.
-
-    Args:
-        checkpoint: Of the same architecture and the same kind of optimizer.
-        network: Compiled with the optimizer that trains it, which is built.
+    """Gives a network and its built optimizer what a checkpoint holds; runs nothing that the file says.
 
     Raises:
         ConfigError: The file is of another network or optimizer.

@@ -7,10 +7,7 @@ from mnist_exp.errors import ConfigError
 
 
 def start_fresh(seed: int, threads: int) -> None:
-    """Sets every random generator, and forgets what an earlier run in this process left.
-
-    Args:
-        threads: Number of threads of one operation; 0 uses every core.
+    """Sets threads and every random generator, and forgets what an earlier run in this process left.
 
     Raises:
         ConfigError: TensorFlow runs already, with another number of threads.
@@ -21,12 +18,9 @@ def start_fresh(seed: int, threads: int) -> None:
 
 
 def set_threads(threads: int) -> None:
-    """Sets how many threads one operation gets; to be called before TensorFlow computes anything.
+    """Sets how many threads one operation gets, 0 for every core, before TensorFlow computes anything.
 
     Keras has its own defaults from then on, also where another package set others.
-
-    Args:
-        threads: Their number; 0 uses every core.
 
     Raises:
         ConfigError: TensorFlow runs already, with another number; or Keras has another backend.

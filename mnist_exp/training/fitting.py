@@ -54,10 +54,7 @@ def pick_engine(config: Config, network: keras.Sequential, num_images: int) -> E
 def build_model(
     config: Config, network: keras.Sequential, engine: EngineRecord, num_images: int
 ) -> ExperimentModel:
-    """Builds what is trained around a network: augmentation, objective and optimizer.
-
-    Args:
-        network: Built; shares its weights with the result.
+    """Builds what is trained around a network, which shares its weights: augmentation, objective, optimizer.
 
     Raises:
         ConfigError: Keras refuses a value.
@@ -162,8 +159,7 @@ def _prepare(
 ) -> tuple[Feed, list[AveragedWeights], float]:
     """Compiles what epochs need, and puts weights and optimizer where an earlier process left them.
 
-    Returns:
-        What `fit` is fed, the moving average where one is kept, and the seconds of compiling so far.
+    Gives the feed, the moving average where one is kept, and the seconds of compiling so far.
     """
     feed = model.prepare(training, config.training.batch_size, len(earlier.state.rows) if earlier else 0)
     compile_s = feed.compile_s + (earlier.state.compile_s if earlier else 0.0)

@@ -24,15 +24,10 @@ _MEMBERS = {"metadata.json", "config.json", "model.weights.h5"}
 
 
 def load_network(run: Run) -> keras.Model:
-    """Loads the network of a run's best epoch.
+    """Loads the network of a completed run's best epoch.
 
-    Keras' safe mode is on: a network that holds code is refused.
-
-    Args:
-        run: Completed.
-
-    Returns:
-        A network from float32 (B, H, W) in [0, 1] to probabilities float32 (B, C).
+    It goes from float32 (B, H, W) in [0, 1] to probabilities float32 (B, C). Keras' safe mode is on: a
+    network that holds code is refused.
 
     Raises:
         ConfigError: The file is missing, a link, too large, or no network that Keras can load.
@@ -41,10 +36,7 @@ def load_network(run: Run) -> keras.Model:
 
 
 def network_of(run_path: Path, content: bytes) -> keras.Model:
-    """Loads a network from what `read_weights` gave; see `load_network`.
-
-    Args:
-        content: Of `best.keras`.
+    """Loads a network from the content of `best.keras`; see `load_network`.
 
     Raises:
         ConfigError: It holds no network that Keras can load.
@@ -69,11 +61,7 @@ def start_as(run: Run, config: Config) -> int:
 
 
 def check_fit(network: keras.Model, shape: Sequence[int], class_names: Sequence[str], name: str) -> None:
-    """Makes sure that a network takes such images.
-
-    Args:
-        shape: Height and width of the images.
-        name: What messages call the data.
+    """Makes sure that a network takes images of a shape, height and width, and of such classes.
 
     Raises:
         ConfigError: It takes images of another size, or knows another number of classes.
@@ -122,15 +110,7 @@ def _check(network: keras.Model) -> None:
 def predict(
     network: keras.Model, images: Sequence[NDArray[np.uint8]], shape: Sequence[int]
 ) -> NDArray[np.float32]:
-    """Computes class probabilities of any number of images, none included.
-
-    Args:
-        images: uint8 (H, W) each.
-        shape: Their height and width.
-
-    Returns:
-        float32 (N, C).
-    """
+    """Computes class probabilities, float32 (N, C), of any number of images, uint8 (H, W) each."""
     if not images:
         return np.zeros((0, network.output_shape[-1]), np.float32)
     return predict_probabilities(network, np.stack(images))

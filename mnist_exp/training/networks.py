@@ -24,12 +24,7 @@ def build_network(
 ) -> keras.Sequential:
     """Builds a network with fresh weights, a function of Keras' global seed.
 
-    Args:
-        image_shape: Height and width.
-        preprocessing: `data.preprocessing`: what stands in front of the layers.
-
-    Returns:
-        A built model from float32 (B, H, W) in [0, 1] to probabilities float32 (B, C).
+    It goes from float32 (B, H, W) in [0, 1] to probabilities float32 (B, C).
 
     Raises:
         ConfigError: The layers do not fit together, or do not end in C probabilities.

@@ -24,14 +24,9 @@ def learning_rates(
     first: int,
     count: int,
 ) -> NDArray[np.float32] | None:
-    """Computes the learning rates of successive steps, as Keras' schedules define them.
+    """Computes the learning rates of successive steps, float32 (count,), as Keras' schedules define them.
 
-    Args:
-        learning_rate: The optimizer's own, which the schedule starts from or rises to.
-        first: The first step wanted; 0 is the first of the run.
-
-    Returns:
-        float32 (count,); None where the optimizer's learning rate is left to itself.
+    `first` is 0 for the run's first step. None where the optimizer's own learning rate stays.
     """
     steps = np.arange(first, first + count, dtype=np.float64)
     match config:
@@ -58,13 +53,10 @@ def _cosine(
 def build_optimizer(
     config: OptimizerConfig, ema_momentum: float, network: keras.Model
 ) -> keras.optimizers.Optimizer:
-    """Builds an optimizer that decays kernels only (Loshchilov and Hutter 2019).
+    """Builds an optimizer that decays kernels only (Loshchilov and Hutter 2019), averaging weights or not.
 
     Biases and batch normalisation's scales and offsets are left out of the weight decay, as
     shrinking them costs accuracy and regularises nothing.
-
-    Args:
-        ema_momentum: Momentum of the moving average of the weights; 0 keeps none.
 
     Raises:
         ConfigError: Keras refuses an argument's value.

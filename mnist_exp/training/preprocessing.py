@@ -27,14 +27,9 @@ _OFF_TIES = 2.0**-20
 
 
 def build_front(preprocessing: Preprocessing, image_shape: tuple[int, int]) -> list[keras.Model]:
-    """Builds what stands in front of a network.
+    """Builds the model in front of a network, of plain Keras operations; none where images stay as they are.
 
-    Args:
-        image_shape: Height and width.
-
-    Returns:
-        One model from float32 (B, H, W) in [0, 1] to the same, of plain Keras operations, which loads
-        without this package; none where images stay as they are.
+    It goes from float32 (B, H, W) in [0, 1] to the same, and loads without this package.
     """
     return [_build_deskewing(*image_shape)] if preprocessing == "deskew" else []
 

@@ -91,14 +91,9 @@ class ModelStore:
     def get(
         self, config: Config, data: LabelledImages, image_shape: tuple[int, int], num_classes: int
     ) -> tuple[ExperimentModel, EngineRecord]:
-        """Gives a model with fresh weights; the one given before must not be in use any more.
+        """Gives a model with fresh weights, and its engine; the one given before must not be in use any more.
 
-        Args:
-            data: To train on; another object of the same content is other data.
-            image_shape: Height and width.
-
-        Returns:
-            The model, and the engine that was chosen.
+        Another `data` object of the same content is other data.
 
         Raises:
             ConfigError: The network or the optimizer cannot be built.
