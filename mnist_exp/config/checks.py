@@ -10,6 +10,7 @@ from mnist_exp.config.schema import (
     Config,
     MlpConfig,
     OptimizerConfig,
+    PlateauScheduleConfig,
     RandomTunerConfig,
     SequentialConfig,
 )
@@ -78,11 +79,13 @@ def _counts_steps(value: Any) -> bool:
 
 
 def _check_mlp(config: MlpConfig) -> None:
-    activations = [config.activation] if isinstance(config.activation, str) else config.activation
-    for activation in activations:
-        if activation not in keras_names.activations():
-            hint = nearest(activation, keras_names.activations())
-            raise ConfigError(f'model.activation: "{shortened(activation)}" is not a Keras activation.', hint)
+    known = keras_names.activations()
+    for activation in [config.activation] if isinstance(config.activation, str) else config.activation:
+        if activation not in known:
+            raise ConfigError(
+                f'model.activation: "{shortened(activation)}" is not a Keras activation.',
+                nearest(activation, known),
+            )
     for key, value in (("activation", config.activation), ("dropout", config.dropout)):
         if isinstance(value, list) and len(value) != len(config.units):
             raise ConfigError(
@@ -131,16 +134,12 @@ def _check_monitor(config: Config) -> None:
             f"training.direction: got {training.direction} with training.monitor={training.monitor}.",
             f"Set training.direction={better}.",
         )
-    if config.data.validation == 0 and training.monitor.startswith("val_"):
-        stays = (
-            training.early_stopping.patience == 0
-            and config.schedule.__class__.__name__ != "PlateauScheduleConfig"
+    is_watched = training.early_stopping.patience > 0 or isinstance(config.schedule, PlateauScheduleConfig)
+    if config.data.validation == 0 and training.monitor.startswith("val_") and is_watched:
+        raise ConfigError(
+            f"training.monitor: {training.monitor} needs validation images, and data.validation is 0.",
+            "Set training.monitor=loss training.direction=min.",
         )
-        if not stays:
-            raise ConfigError(
-                f"training.monitor: {training.monitor} needs validation images, and data.validation is 0.",
-                "Set training.monitor=loss training.direction=min.",
-            )
 
 
 def _check_tuner(config: Config) -> None:

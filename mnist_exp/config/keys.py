@@ -5,7 +5,7 @@ import re
 import types
 import typing
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from omegaconf import OmegaConf
@@ -54,11 +54,11 @@ def options_of(group: str) -> list[str]:
 
 
 def fields_of(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yields every dotted key below a schema node, with its type."""
+    """Yields every dotted key below a schema node, with its type; a key of several options, once for each."""
     for struct in structs_of(node):
         info = struct.__struct_config__
         if info.tag_field:
-            yield f"{prefix}{info.tag_field}", None
+            yield f"{prefix}{info.tag_field}", Literal.__getitem__(info.tag)
         for name, annotation in typing.get_type_hints(struct, include_extras=True).items():
             if f".{name}" in FREE_NODES:
                 continue

@@ -3,7 +3,6 @@
 import errno
 import re
 import shlex
-import types
 import typing
 from collections.abc import Iterator, Sequence
 from enum import Enum
@@ -31,7 +30,6 @@ from mnist_exp.config.keys import (
     known_keys,
     options_of,
     shipped_keys,
-    structs_of,
 )
 from mnist_exp.config.letters import describe_twins
 from mnist_exp.config.overrides import override_value, plain_key
@@ -83,7 +81,7 @@ def explain_rejection(
     if is_name:
         return ConfigError(f"{shown}: got a key that is no text; expected text.")
     if problem.startswith("Invalid"):
-        accepted = set(_accepted_values(key, shape))
+        accepted = _accepted_values(key, shape)
         hint = nearest(str(value), accepted) if accepted else ""
         if hint.startswith("Accepted: ") and _is_or_number(key, shape):
             hint = hint.replace(": ", ": whole numbers, ", 1)
@@ -95,9 +93,9 @@ def explain_rejection(
         )
     expectation = _in_words(problem.removeprefix("Expected ").partition(", got")[0])
     if "or text" in expectation and _is_or_number(key, shape):
-        expectation = f"a whole number or {' or '.join(_accepted_values(key, shape))}"
+        expectation = f"a whole number or {' or '.join(sorted(_accepted_values(key, shape)))}"
     hint = value_meant(shown, value, expectation)
-    if not hint and (accepted := set(_accepted_values(key, shape))):
+    if not hint and (accepted := _accepted_values(key, shape)):
         hint = nearest(str(value), accepted)
     return ConfigError(f"{shown}: got {as_typed(value)}; expected {expectation}.", hint)
 
@@ -205,8 +203,10 @@ def _explain_key(key: str, typed: Sequence[str], cause: str) -> ConfigError | No
     if modes and mode not in modes:
         return _explain_mode(key, modes, mode)
     owners = options_with(key)
-    swept = [option for word in typed if word.startswith(f"{root}=") for option in _options_of(word)]
-    if len(swept) > 1 and owners and (others := [option for option in swept if option not in owners]):
+    values = [word.partition("=")[2] for word in typed if word.startswith(f"{root}=")]
+    swept = [option for value in values for option in value.split(",")]
+    others = [option for option in swept if option not in owners]
+    if len(swept) > 1 and owners and others:
         return ConfigError(
             f"{key}: belongs to {' or '.join(f'{root}={option}' for option in owners)}, and not to "
             f"{' and '.join(f'{root}={option}' for option in others)}.",
@@ -278,18 +278,16 @@ def _refuse_as_text(override: str) -> ConfigError | None:
 
 def _refuse_value(key: str, value: Any) -> ConfigError | None:
     """Says what a key takes that does not take a value; None where it does, or is not known."""
-    answer = None
-    for name, annotation in [*fields_of(Config), *fields_of(SweepRequest)]:
-        if name == key and annotation is not None:
-            try:
-                msgspec.convert(value, annotation)
-            except msgspec.ValidationError as error:
-                tree = value
-                for part in reversed(key.split(".")):
-                    tree = {part: tree}
-                answer = explain_rejection(f"{error} - at `$.{key}`", tree)
-            else:
-                return None
+    answer, tree = None, value
+    for part in reversed(key.split(".")):
+        tree = {part: tree}
+    for annotation in _types_of(key, Config) + _types_of(key, SweepRequest):
+        try:
+            msgspec.convert(value, annotation)
+        except msgspec.ValidationError as error:
+            answer = explain_rejection(f"{error} - at `$.{key}`", tree)
+        else:
+            return None
     return answer
 
 
@@ -340,28 +338,19 @@ def _explain_absent(key: str, cause: str) -> ConfigError:
     return ConfigError(f"{key}: {_ADVICE.sub('', cause).strip().splitlines()[0]}.")
 
 
-def _options_of(override: str) -> list[str]:
-    return override.partition("=")[2].split(",")
+def _types_of(key: str, shape: type[msgspec.Struct]) -> list[Any]:
+    return [annotation for name, annotation in fields_of(shape) if name == key]
 
 
 def _is_or_number(key: str, shape: type[msgspec.Struct]) -> bool:
     """Says whether a key takes whole numbers beside certain words."""
-    for other, annotation in fields_of(shape):
-        if other == key and typing.get_origin(annotation) in (typing.Union, types.UnionType):
-            members = typing.get_args(annotation)
-            return any(typing.get_origin(each) is Literal for each in members) and Count in members
-    return False
+    members = [member for annotation in _types_of(key, shape) for member in typing.get_args(annotation)]
+    return Count in members and any(typing.get_origin(member) is Literal for member in members)
 
 
-def _accepted_values(key: str, shape: type[msgspec.Struct]) -> Iterator[str]:
+def _accepted_values(key: str, shape: type[msgspec.Struct]) -> set[str]:
     """Lists the words that a key takes, where it takes certain words only."""
-    parent, _, name = key.rpartition(".")
-    for other, annotation in fields_of(shape):
-        if other == key:
-            yield from _words(annotation)
-        if other == parent:
-            tagged = [struct.__struct_config__ for struct in structs_of(annotation)]
-            yield from (str(info.tag) for info in tagged if info.tag_field == name)
+    return {word for annotation in _types_of(key, shape) for word in _words(annotation)}
 
 
 def _words(annotation: Any) -> Iterator[str]:
