@@ -23,14 +23,7 @@ from mnist_exp.config.hints import (
     options_with,
     value_meant,
 )
-from mnist_exp.config.keys import (
-    FREE_NODES,
-    MODE_KEYS,
-    fields_of,
-    known_keys,
-    options_of,
-    shipped_keys,
-)
+from mnist_exp.config.keys import FREE_NODES, MODE_KEYS, fields_of, known_keys, options_of, shipped_keys
 from mnist_exp.config.letters import describe_twins
 from mnist_exp.config.overrides import override_value, plain_key
 from mnist_exp.config.schema import Config, Count, SweepRequest

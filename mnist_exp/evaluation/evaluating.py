@@ -164,11 +164,7 @@ def load_ensemble(
 
 
 def evaluate_ensemble(
-    members: Sequence[Member],
-    ensemble: Ensemble,
-    scored: ScoredSplit,
-    options: EvaluateOptions,
-    threads: int,
+    members: Sequence[Member], ensemble: Ensemble, scored: ScoredSplit, options: EvaluateOptions, threads: int
 ) -> Evaluated:
     """Measures the mean of several networks on a split, and each of them beside it."""
     together = networks.predict_probabilities(ensemble.average, scored.seen.images)

@@ -17,10 +17,7 @@ EVALUATION: dict[str, Any] = {"loss": "sparse_categorical_crossentropy", "metric
 
 
 def build_network(
-    config: ModelConfig,
-    image_shape: tuple[int, int],
-    num_classes: int,
-    preprocessing: Preprocessing = "none",
+    config: ModelConfig, image_shape: tuple[int, int], num_classes: int, preprocessing: Preprocessing = "none"
 ) -> keras.Sequential:
     """Builds a network with fresh weights, a function of Keras' global seed.
 
