@@ -132,7 +132,7 @@ def kept(words: Sequence[str], keys: Collection[str] = ()) -> list[str]:
     """
     found = []
     for group in _groups(words):
-        name = plain_key(group[0].partition("=")[0])
+        name = plain_key(group[0])
         is_below = any(name.startswith((f"{key}.", f"{key}/", f"{key}@")) for key in keys)
         if name in _YAML_FLAGS or name in keys or is_below:
             found += group
@@ -141,7 +141,7 @@ def kept(words: Sequence[str], keys: Collection[str] = ()) -> list[str]:
 
 def without(words: Sequence[str], keys: Collection[str]) -> list[str]:
     """Leaves the settings of some keys out."""
-    return [word for word in words if plain_key(word.partition("=")[0]) not in keys]
+    return [word for word in words if plain_key(word) not in keys]
 
 
 def flags_first(words: Sequence[str]) -> list[str]:

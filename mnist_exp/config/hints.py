@@ -12,7 +12,7 @@ from mnist_exp import CONF_DIR
 from mnist_exp.config import keras_names
 from mnist_exp.config.arguments import WHOLE_GROUPS, mode_meant, options_elsewhere
 from mnist_exp.config.commands import command, setting
-from mnist_exp.config.keys import MODE_KEYS, known_keys, options_of, shipped_keys
+from mnist_exp.config.keys import MODE_KEYS, known_keys, shipped_keys
 from mnist_exp.config.letters import describe_twins
 from mnist_exp.config.trees import leaves
 from mnist_exp.errors import nearest
@@ -40,14 +40,9 @@ def _keras_optimizer(option: str) -> str:
     if option.lower() not in names:
         return ""
     accepted = keras_names.optimizer_arguments(names[option.lower()]) or set()
-    shortest: list[str] = []
-    for base in options_of("optimizer"):
-        arguments = set(OmegaConf.load(CONF_DIR / "optimizer" / f"{base}.yaml")) - {"name", "learning_rate"}
-        left_out = [f"~optimizer.{argument}" for argument in sorted(map(str, arguments - accepted))]
-        words = [f"optimizer={base}", f"optimizer.name={option.lower()}", *left_out]
-        if not shortest or len(words) < len(shortest):
-            shortest = words
-    return shlex.join(shortest)
+    arguments = set(OmegaConf.load(CONF_DIR / "optimizer" / "adam.yaml")) - {"name", "learning_rate"}
+    left_out = [f"~optimizer.{argument}" for argument in sorted(map(str, arguments - accepted))]
+    return shlex.join(["optimizer=adam", f"optimizer.name={option.lower()}", *left_out])
 
 
 def value_meant(key: str, value: Any, expectation: str) -> str:

@@ -17,9 +17,9 @@ _BARE = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*(?:[./][A-Za-z0-9_-]+)*")
 _RESERVED = {"true", "false", "null", "inf", "nan"}
 
 
-def plain_key(key: str) -> str:
-    """Takes the signs off an override's key: `+optimizer.amsgrad` becomes `optimizer.amsgrad`."""
-    return key.lstrip("+~")
+def plain_key(override: str) -> str:
+    """Names the key of an override without signs: `+optimizer.amsgrad=true` sets `optimizer.amsgrad`."""
+    return override.partition("=")[0].lstrip("+~")
 
 
 @functools.cache

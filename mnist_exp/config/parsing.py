@@ -12,6 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from mnist_exp.config.checks import check
 from mnist_exp.config.commands import LAUNCHER, command, with_runs_dir
+from mnist_exp.config.overrides import plain_key
 from mnist_exp.config.refusals import as_typed, explain_rejection
 from mnist_exp.config.schema import Config, SweepPlanConfig, SweepRequest
 from mnist_exp.config.trees import find_odd
@@ -33,7 +34,7 @@ def refuse_unused(typed: Sequence[str], used: Collection[str], refusal: Callable
         ConfigError: `refusal`'s.
     """
     for override in typed:
-        key = override.partition("=")[0].lstrip("+~")
+        key = plain_key(override)
         if key.partition(".")[0] not in used:
             raise refusal(key)
 

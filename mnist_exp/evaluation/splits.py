@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from mnist_exp.config.overrides import plain_key
 from mnist_exp.config.parsing import read_request
 from mnist_exp.config.schema import DataConfig, SplitName
 from mnist_exp.data.dataset import Images, LabelledImages, Source, find_source, load_training_data
@@ -50,7 +51,7 @@ def choose_data(own: dict[str, Any], composed: dict[str, Any], typed: Sequence[s
     Raises:
         ConfigError: A value is not accepted.
     """
-    keys = [override.partition("=")[0].lstrip("+~") for override in typed]
+    keys = [plain_key(override) for override in typed]
     if _DATA in keys:
         node = composed
     else:

@@ -7,6 +7,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from mnist_exp.config.overrides import plain_key
 from mnist_exp.config.schema import Config
 from mnist_exp.errors import ConfigError, RunError
 from mnist_exp.runs import provenance, writer
@@ -64,7 +65,7 @@ class Job:
     @property
     def is_extended(self) -> bool:
         """Whether a search is resumed with another budget."""
-        return any(override.lstrip("+").partition("=")[0] in SEARCH_BUDGET for override in self.overrides)
+        return any(plain_key(override) in SEARCH_BUDGET for override in self.overrides)
 
 
 def open_run(job: Job) -> writer.RunDirectory:
@@ -116,7 +117,7 @@ def resumed_tree(run_path: Path, requested: dict[str, Any], typed: list[str]) ->
     planned, tree = parse_config(run), run.config
     accepted = _MAY_CHANGE[planned.mode]
     for override in typed:
-        key = override.partition("=")[0].lstrip("+~")
+        key = plain_key(override)
         if key in accepted:
             _copy(key.split("."), requested, tree)
         elif key != "resume" and override != f"mode={planned.mode}":
