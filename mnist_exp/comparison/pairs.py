@@ -40,22 +40,16 @@ class Pair:
     """The leading group against another one, on the test images.
 
     Attributes:
-        first: Label of the leading group.
-        second: Label of the other one.
         method: Exact McNemar for two single runs, paired t where seeds match, Welch's t otherwise;
             pooled t where one side is a single run; `none` where nothing can be tested.
         difference: Mean test accuracy of the first minus the second, of the seeds that are tested.
         interval: Its 95% interval; null without a test.
         p_value: Two-sided, of this test alone; null without a test.
         corrected_p_value: The same after Holm's correction for all pairs of the set.
-        num_seeds: Number of seeds tested on each side.
-        discordance: With McNemar: what the two networks made of the images.
         image_interval: 95% interval over other seeds and other test images (bootstrap); null where
             it was not computed, and where a side's single run says nothing of its other seeds.
         more_seeds: How many more seeds a side would show 0.1 points, with a chance of 80%; null
             where nothing is known of the spread.
-        is_optimistic: Whether test images had a part in choosing a side's epochs.
-        sentence: All that in words.
     """
 
     first: str

@@ -106,7 +106,6 @@ class RunRow:
     """One run: a line of `results.csv`.
 
     Attributes:
-        run: Its directory.
         mode: What it did; empty where its manifest is damaged.
         set: Number of its comparable set, 1 for the first; null outside of any.
         group: Label of its group; empty outside of any.
@@ -115,7 +114,6 @@ class RunRow:
         is_counted: Whether statistics count it: false for an earlier run of the same seed.
         measures: Name to value; see `measures.MEASURES`. Empty unless completed.
         test_interval: 95% Wilson interval of the test accuracy.
-        selected_on_test: Whether test images had a part in choosing its best epoch.
         jobs_at_once: How many jobs of its sweep may have run at the same time; null outside of one.
         error: Why it is not compared; empty where it is.
     """
@@ -140,11 +138,9 @@ class GroupRow:
     """Runs that differ by their seed alone: a line of the table.
 
     Attributes:
-        label: What tells it from the other groups of its set.
         settings: Value of each key that differs between the groups; a key it lacks is left out.
         seeds: Ascending, each once.
         num_duplicates: Number of earlier runs of the same seeds, which are not counted.
-        is_optimistic: Whether test images had a part in choosing its epochs.
         measures: Name to mean and spread over its seeds; null where it has none.
         test_interval: 95% interval of the test accuracy: of the mean (t) with several seeds, of the
             network (Wilson) with one.
@@ -164,7 +160,6 @@ class SetReport:
     """Groups that saw the same images, and which of them is better.
 
     Attributes:
-        title: Which images.
         reason: Why it is not ranked with the first set; empty for the first.
         data: The images, as of one run.
         keys: What differs between its groups, dotted.
@@ -197,7 +192,6 @@ class SearchRow:
     """A search (`mode=tune`), which is listed apart: its accuracy is that of the best of many.
 
     Attributes:
-        run: Its directory.
         val_accuracy: The winner's best network's; null without one.
         test_accuracies: The winner's, one for each fresh seed.
     """
@@ -217,7 +211,6 @@ class Comparison:
     Attributes:
         runs: Every run that was named, in the order of their paths.
         sets: Sets of runs on the same images, the largest first.
-        searches: Completed searches.
         left_out: Runs that failed, were interrupted or lost, still run, are damaged, or did
             something else than train.
         ledger: How often the test images were looked at, a sentence for each set of them.

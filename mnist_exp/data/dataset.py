@@ -56,12 +56,7 @@ def describe_split(
 
 @dataclass(frozen=True, eq=False)
 class LabelledImages:
-    """Images and what they show.
-
-    Attributes:
-        images: uint8 (images, height, width), 0 to 255.
-        labels: uint8 (images,), 0 to one less than the number of classes.
-    """
+    """Images, uint8 (N, height, width), and their labels, uint8 (N,), below the number of classes."""
 
     images: NDArray[np.uint8]
     labels: NDArray[np.uint8]
@@ -94,7 +89,6 @@ class Source:
         class_names: Name of each label, 0 upwards.
         validation: Number of training images to set apart, or `test` for the test images.
         place: Where it is, and the configuration's key that led there.
-        arrays: `x_train`, `y_train`, `x_test`, `y_test`, unread.
         known_sha256: The canonical content of each split, where there is one.
 
     Raises:
@@ -201,8 +195,6 @@ class TrainingData:
         split_sha256: SHA-256 of the validation images' indices in the training split, ascending
             little-endian int64; null unless validation images were set apart.
         selected_on_test: Whether `validation` is the test split.
-        notice: What a reader must know about the data, the source's notice included; null when
-            they are as named.
     """
 
     training: LabelledImages

@@ -195,8 +195,6 @@ class Picture:
         thumbnail: As a person sees it, float32 (H, W), 0 black to 1 white, at most 240 pixels wide or
             high; null where it is not drawn.
         image: What the network is shown, uint8 (side, side), 0 background.
-        is_inverted: Whether it was dark on light.
-        has_surroundings: Whether something besides the digit, or a shadow, was left out.
     """
 
     path: Path

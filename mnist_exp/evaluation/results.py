@@ -17,7 +17,6 @@ class ConfidenceBin(Struct, frozen=True, kw_only=True):
     Attributes:
         low: The bin's lower edge; with equal counts, the lowest confidence in it.
         high: The upper edge, or the highest confidence.
-        count: Number of images.
         confidence: Their mean confidence; null without any.
         accuracy: Share of them that is right; null without any.
         interval: Wilson interval of that share; null without any.
@@ -92,13 +91,7 @@ class Latency(Struct, frozen=True, kw_only=True):
 
 
 class Distorted(Struct, frozen=True, kw_only=True):
-    """Accuracy on images that were made harder.
-
-    Attributes:
-        severity: How much; 0 leaves the images as they are.
-        accuracy: Share that is right.
-        interval: Wilson interval of it.
-    """
+    """Accuracy on images that were made harder, with its Wilson interval; severity 0 leaves them."""
 
     severity: float
     accuracy: float
@@ -139,15 +132,12 @@ class Evaluation(Struct, frozen=True, kw_only=True):
 
     Attributes:
         run: The run's directory, as it was found.
-        run_id: Its name in its manifest.
         evaluated_at: UTC.
         looks_at_test: Whether these are the test images, which a choice must not be made by.
         sha256: SHA-256 of the images' bytes, then the labels'; of the whole training split where
             `split` is part of it.
-        data_notice: What a reader must know about the data; null when they are as named.
         num_trained_on: How many of them the run was trained on, pixel for pixel; null where its
             training images are not on this machine.
-        accuracy: Share that is right.
         accuracy_interval: Wilson interval of it.
         loss: Cross-entropy, nats.
         same_as_run: Whether the run's own result came out again.
@@ -194,12 +184,9 @@ class MemberScores(Struct, frozen=True, kw_only=True):
 
     Attributes:
         run: The run's directory, as it was found.
-        run_id: Its name in its manifest.
         accuracy: Share that it gets right alone.
         accuracy_interval: Wilson interval of it.
         loss: Cross-entropy alone, nats.
-        num_trained_on: As in `Evaluation`.
-        selected_on_test: Whether test images had a part in choosing its best epoch.
         same_as_run: Whether its own result came out again.
         gain: The mean's accuracy less its own.
         gain_interval: 95% interval of that difference on these images (Newcombe 1998).
@@ -224,7 +211,6 @@ class EnsembleEvaluation(Evaluation, frozen=True, kw_only=True):
     """`evaluation.json` of the mean of several networks' probabilities.
 
     Attributes:
-        members: The networks.
         num_params: Number of weights of all of them.
         mean_member_accuracy: Mean of the accuracies that they have alone.
         gain: The mean's accuracy less that.

@@ -23,7 +23,6 @@ class ScoredSplit:
     Attributes:
         sha256: Of the test images, or of the whole training split that the part was taken from.
         split_sha256: Of the indices of the validation images; null where none were set apart.
-        notice: What a reader must know about the data; null when they are as named.
     """
 
     source: Source

@@ -4,7 +4,7 @@ import fcntl
 import os
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
@@ -105,15 +105,15 @@ class RunFolder:
 
     def read_json(self, name: str, kind: type[_Record], max_bytes: int) -> _Record:
         """Reads a record from a JSON file."""
-        try:
-            return msgspec.json.decode(self.read(name, max_bytes), type=kind)
-        except (msgspec.DecodeError, ValueError, RecursionError) as error:
-            raise self.damaged(name, shortened(str(error), 300)) from error
+        return self._decoded(name, max_bytes, msgspec.json.Decoder(kind).decode)
 
     def read_lines(self, name: str, kind: type[_Record], max_bytes: int) -> list[_Record]:
         """Reads records from a file with one JSON object a line."""
+        return self._decoded(name, max_bytes, msgspec.json.Decoder(kind).decode_lines)
+
+    def _decoded(self, name: str, max_bytes: int, decode: Callable[[bytes], _Record]) -> _Record:
         try:
-            return msgspec.json.Decoder(kind).decode_lines(self.read(name, max_bytes))
+            return decode(self.read(name, max_bytes))
         except (msgspec.DecodeError, ValueError, RecursionError) as error:
             raise self.damaged(name, shortened(str(error), 300)) from error
 

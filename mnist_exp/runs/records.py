@@ -41,19 +41,16 @@ class Summary(Struct, frozen=True, kw_only=True):
 
     Attributes:
         test_accuracy: Accuracy of the best epoch's weights on the test images.
-        test_accuracy_interval: 95% Wilson interval of that accuracy.
         test_loss: Cross-entropy on the test images.
         val_accuracy: The best epoch's; null without validation images.
         best_epoch: The epoch whose weights were scored, 1-based.
         num_params: Number of weights, trained or not.
         train_s: Seconds of all epochs, validation included, compilation left out.
         seconds_per_epoch: Median seconds of an epoch's training steps alone.
-        compile_s: Seconds spent tracing and compiling.
         peak_memory_bytes: The process's largest resident set.
         ms_per_image: Milliseconds an image when predicting the test images in batches.
         selected_on_test: Whether the best epoch was chosen on test images, which makes `test_accuracy`
             optimistic.
-        data_notice: What a reader must know about the data; null when they are as named.
     """
 
     test_accuracy: float
@@ -119,13 +116,7 @@ class EngineRecord(Struct, frozen=True, kw_only=True):
 
 
 class EnvironmentRecord(Struct, frozen=True, kw_only=True):
-    """What of a machine and a shell decides a result's last bits.
-
-    Attributes:
-        variables: Environment variables of TensorFlow, XLA and oneDNN that were set.
-        processor: Its model, as the kernel calls it; null where unknown.
-        vector_extensions: The processor's, as the kernel calls them, sorted; none where unknown.
-    """
+    """What of a machine and a shell decides a result's last bits; the processor as its kernel calls it."""
 
     variables: dict[str, str] = {}
     processor: str | None = None
@@ -141,12 +132,9 @@ class Change(Struct, frozen=True, kw_only=True, rename={"now": "is"}):
 
 
 class SweepPlace(Struct, frozen=True, kw_only=True):
-    """A run's place in a sweep.
+    """A run's place in a sweep: its number in `sweep.json`.
 
-    Attributes:
-        job: The run's number in `sweep.json`.
-        jobs_at_once: How many of its jobs may have run on this machine at the same time; with more
-            than one, seconds are not those of an idle machine.
+    Where `jobs_at_once` is more than one, seconds are not those of an idle machine.
     """
 
     name: str
@@ -217,11 +205,8 @@ class ExecutionRecord(Struct, frozen=True, kw_only=True):
     """One training of a trial's network.
 
     Attributes:
-        seed: Of weights, shuffling, dropout and augmentation.
         score: The objective at the best epoch.
         best_epoch: 1-based.
-        train_s: Seconds of all epochs, validation included, compilation left out.
-        seconds_per_epoch: Median seconds of an epoch's training steps alone.
         compile_s: Seconds spent tracing and compiling; 0 when a compiled function was used again.
         metrics: A row an epoch, as in `metrics.jsonl`.
     """
@@ -247,7 +232,6 @@ class TrialRecord(Struct, frozen=True, kw_only=True):
         epochs: Number of epochs an execution.
         num_params: Number of weights; null where no network could be built.
         worker: Name of the process that ran it.
-        error: Why it failed; null unless it did.
     """
 
     trial: int
@@ -265,13 +249,7 @@ class TrialRecord(Struct, frozen=True, kw_only=True):
 
 
 class ConfirmationRecord(Struct, frozen=True, kw_only=True):
-    """One line of `confirmed.jsonl`: a candidate trained again on a fresh seed.
-
-    Attributes:
-        candidate: `default` for the untuned configuration, else `trial_<number>`.
-        execution: The training; null where it failed.
-        error: Why it failed; null unless it did.
-    """
+    """One line of `confirmed.jsonl`: `default` or `trial_<number>` trained again on a fresh seed."""
 
     candidate: str
     seed: int
@@ -345,7 +323,6 @@ class SweepJob(Struct, frozen=True, kw_only=True):
         varied: What tells it from the others: key to value, as composed.
         config: Its whole configuration, resolved, as `config.yaml` holds it.
         search: For `mode=tune`: what is searched, frozen; null otherwise.
-        num_params: Number of weights of its network, trained or not.
     """
 
     number: int

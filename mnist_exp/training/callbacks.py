@@ -78,9 +78,6 @@ class LayerSeeds(keras.callbacks.Callback):
     """Sets layers' own generators at each epoch's start, as a function of (seed, epoch, generator).
 
     Keras does not save their state, so that a resumed run would draw other numbers.
-
-    Args:
-        states: From `ExperimentModel.seed_states`.
     """
 
     def __init__(self, seed: int, states: list[keras.Variable]) -> None:
@@ -95,11 +92,7 @@ class LayerSeeds(keras.callbacks.Callback):
 
 
 class StepLearningRates(keras.callbacks.Callback):
-    """Sets each step's learning rate, for stock `fit`; `EpochModel` does that in its graph.
-
-    Args:
-        learning_rates: Gives them; None leaves the optimizer's alone.
-    """
+    """Sets each step's learning rate, where one is given, for stock `fit`; `EpochModel` does so itself."""
 
     def __init__(self, learning_rates: LearningRates, steps_per_epoch: int) -> None:
         super().__init__()
@@ -134,13 +127,10 @@ class StopOnNonFinite(keras.callbacks.Callback):
 
 
 class StopOnCollapse(keras.callbacks.Callback):
-    """Ends the run when a network has unlearnt all that it knew, before anything is overwritten.
+    """Ends the run when a network has unlearnt all that it knew; put it before the recorder.
 
     It had, if more than half of the training images were right in some epoch (of two or three classes:
     clearly more than guessing gets right), and has unlearnt it, if an epoch gets no more right than guessing.
-
-    Args:
-        recorder: Has the rows of earlier epochs; put it after this.
     """
 
     def __init__(self, recorder: "EpochRecorder", num_classes: int) -> None:
@@ -165,14 +155,9 @@ class StopOnCollapse(keras.callbacks.Callback):
 
 
 class EpochRecorder(keras.callbacks.Callback):
-    """Makes one row of metrics an epoch.
+    """Makes one row of metrics an epoch, and notes the seconds of its training steps alone.
 
-    Args:
-        best: Says which epoch is the best so far; put it before this.
-        report: Called with each row and whether it is the best so far.
-
-    Attributes:
-        training_s: Seconds of each epoch's training steps alone.
+    Put it after `best`. `report` is called with each row and whether it is the best so far.
     """
 
     def __init__(self, best: BestEpoch, report: Callable[[EpochMetrics, bool], None]) -> None:

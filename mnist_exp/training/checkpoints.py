@@ -36,7 +36,6 @@ class TrainingState(Struct, frozen=True, kw_only=True):
     Attributes:
         rows: The metrics so far, one an epoch.
         training_s: Seconds of each epoch's training steps alone.
-        compile_s: Seconds spent tracing and compiling so far.
         best_epoch: The best epoch so far, 1-based.
         best_value: The monitor's at that epoch; null where it is not measured.
         watchers: What each callback has to remember from one epoch to the next, by its class.

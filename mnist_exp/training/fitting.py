@@ -36,7 +36,6 @@ class Fit:
 
     Attributes:
         best_epoch: 1-based.
-        training_s: Seconds of each epoch's training steps alone.
         compile_s: Seconds spent tracing and compiling; 0 when that had been done before.
     """
 
@@ -110,8 +109,6 @@ def fit(
     """Trains a model, reporting metrics after each epoch.
 
     Args:
-        model: From `build_model`.
-        validation: The images to choose the best epoch by; None for none.
         report: Called with each epoch's row and whether it is the best so far.
         check: Called at each epoch's end, when all of it is kept; may raise to stop.
         keep: Called before that with where the training stands.
