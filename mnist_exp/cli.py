@@ -32,12 +32,8 @@ from mnist_exp.processes.start import check_working_folder, prepare
 from mnist_exp.report.terminal import Terminal, tolerating_lost_output
 from mnist_exp.runs import files
 
-_READING = {
-    "compare": "mnist_exp.modes.compare",
-    "evaluate": "mnist_exp.modes.evaluate",
-    "predict": "mnist_exp.modes.predict",
-    "verify": "mnist_exp.modes.verify",
-}
+_READING = ("compare", "evaluate", "predict", "verify")
+"""Modes that read finished runs: modules of `mnist_exp.modes`."""
 _HYDRA_FILES = ("config.yaml", "hydra.yaml", "overrides.yaml")
 """What Hydra writes to `hydra.output_subdir` before a job begins."""
 _FULL_ERROR = "HYDRA_FULL_ERROR"
@@ -99,8 +95,8 @@ def _check(config: DictConfig) -> None:
 def _reading_mode(config: DictConfig) -> Any:
     """Imports a mode that reads finished runs; None for those that make one."""
     # A request may have taken the key away, which `parse` says in its own words.
-    name = _READING.get(str(OmegaConf.select(config, "mode")))
-    return None if name is None else importlib.import_module(name)
+    name = str(OmegaConf.select(config, "mode"))
+    return importlib.import_module(f"mnist_exp.modes.{name}") if name in _READING else None
 
 
 def main() -> None:

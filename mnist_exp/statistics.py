@@ -238,14 +238,13 @@ def satterthwaite(squares: Sequence[float], freedoms: Sequence[float]) -> float:
 def _t_test(difference: float, square: float, freedom: float, level: float) -> MeanTest:
     """Finishes a t test, from a difference and its squared standard error."""
     # Imported here: it takes 0.2 s, which commands without tests need not wait for.
-    from scipy.special import stdtr, stdtrit
+    from scipy.special import stdtr
 
     error = square**0.5
     if not error:
         return MeanTest(difference, (difference, difference), 1.0 if not difference else 0.0, freedom)
-    margin = float(stdtrit(freedom, (1 + level) / 2)) * error
     p_value = min(1.0, 2 * float(stdtr(freedom, -abs(difference) / error)))
-    return MeanTest(difference, (difference - margin, difference + margin), p_value, freedom)
+    return MeanTest(difference, _around(difference, error, freedom, level), p_value, freedom)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

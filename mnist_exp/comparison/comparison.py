@@ -28,7 +28,7 @@ _LONGEST_REASON = 300
 
 @dataclass(frozen=True, eq=False)
 class Examined:
-    """A comparison, and its sets of runs, groups in the order of validation accuracy, to draw them."""
+    """A comparison, and the sets that pictures of it are drawn from, groups in the order of validation."""
 
     comparison: Comparison
     sets: list[ComparableSet]

@@ -197,8 +197,8 @@ def _to_tree(composed: DictConfig) -> dict[str, Any]:
 
 
 def _refuse_odd(tree: dict[str, Any]) -> None:
-    if found := find_odd(tree):
-        raise ConfigError(": ".join(found))
+    if problem := find_odd(tree):
+        raise ConfigError(problem)
 
 
 def _gather_free_keys(tree: dict[str, Any]) -> dict[str, Any]:

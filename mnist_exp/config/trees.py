@@ -3,7 +3,6 @@
 import math
 import re
 from collections.abc import Iterator, Mapping
-from itertools import chain
 from typing import Any
 
 from mnist_exp.words import shortened
@@ -16,14 +15,14 @@ _MOST_BITS = 128
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
-def find_odd(tree: dict[str, Any]) -> tuple[str, str] | None:
-    """Finds the first dotted key of a resolved tree with what no configuration may hold, and says why."""
+def find_odd(tree: dict[str, Any]) -> str | None:
+    """Names the first dotted key of a resolved tree that holds what no configuration may, and says why."""
     for count, (key, value, depth) in enumerate(_nodes(tree, "", 0)):
         if depth >= DEEPEST or count > MOST_NODES:
-            return key, "larger or nested deeper than any configuration."
-        inner = value if isinstance(value, dict) else ()
-        if problem := next(filter(None, map(_problem, chain([value], inner))), None):
-            return key, problem
+            return f"{key}: larger or nested deeper than any configuration."
+        for odd in [value, *(value if isinstance(value, dict) else ())]:
+            if problem := _problem(odd):
+                return f"{key}: {problem}"
     return None
 
 

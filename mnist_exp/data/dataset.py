@@ -45,7 +45,7 @@ def describe_absent(kind: str, absent: Sequence[str]) -> str:
 def describe_split(
     kind: str, images: NDArray[np.uint8], labels: NDArray[np.uint8], class_names: Sequence[str]
 ) -> list[str]:
-    """Says in sentences why numbers from these images, one or more, say little; `training` or `test` ones."""
+    """Says in sentences why results on `training` or `test` images, one or more, would say little."""
     sentences = []
     if absent := absent_classes(labels, class_names):
         sentences.append(describe_absent(kind, absent))
@@ -157,7 +157,7 @@ class Source:
         return labels
 
     def refuse_one_class(self, labels: NDArray[np.uint8], what: str) -> None:
-        """Makes sure that there is something to tell apart; `what` messages call the labels.
+        """Makes sure that training labels, which messages call `what`, are of two classes or more.
 
         Raises:
             ConfigError: All are the same.

@@ -46,7 +46,7 @@ class OtherImages(NamedTuple):
 
 
 def find_other_images(seen: DataRecord, found: Mapping[Part, str | None]) -> OtherImages | None:
-    """Names the first part of the data here, SHA-256 by part, that a run saw differently; None for none."""
+    """Finds the first part whose SHA-256 here differs from what a run saw; None where none does."""
     saw: dict[Part, str | None] = {
         "train": seen.train_sha256,
         "test": seen.test_sha256,

@@ -45,7 +45,7 @@ FILES_ACCEPTED = (
 
 @dataclass(frozen=True)
 class StoredArray:
-    """Unsigned bytes in a file, of which only the header was read; `key` names one in an `.npz` file."""
+    """Unsigned bytes of an IDX file, or under a key of an `.npz` file; only their header has been read."""
 
     path: Path
     key: str | None

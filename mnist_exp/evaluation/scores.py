@@ -21,7 +21,7 @@ _COLUMNS = ("num_images", "num_predicted", "num_right", "precision", "recall", "
 
 
 def measure_calibration(probabilities: NDArray[np.float32], labels: NDArray[np.uint8]) -> Calibration:
-    """Measures how far confidence, probabilities (N, C), is from being right, labels (N,); N at least 1."""
+    """Measures how well probabilities (N, C) say how often they are right; labels (N,), N at least 1."""
     confidences = probabilities.max(axis=1).astype(np.float64)
     correct = probabilities.argmax(axis=1) == labels
     even, adaptive = equal_width_bins(confidences, correct), equal_count_bins(confidences, correct)

@@ -126,8 +126,8 @@ class RunFolder:
         except (msgspec.DecodeError, yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
             words = " ".join(str(error).split())
             raise self.damaged(name, f"not readable as YAML: {shortened(words, 300)}") from error
-        if found := find_odd(tree):
-            raise self.damaged(name, ": ".join(found).rstrip("."))
+        if problem := find_odd(tree):
+            raise self.damaged(name, problem.rstrip("."))
         return tree
 
     def _check_yaml(self, name: str, content: bytes) -> None:

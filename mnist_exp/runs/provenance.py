@@ -108,7 +108,7 @@ def changes(was: Manifest, now: Manifest) -> list[Change]:
 
 
 def changes_since(was: Manifest, threads: int, device: str) -> list[Change]:
-    """Lists what decides a result's bits and is another in this process, on `CPU` or `GPU`, than in a run.
+    """Lists what decides a result's bits and differs between a run and this process, on `CPU` or `GPU`.
 
     Where the run's manifest names no threads or device, it has not begun or does not know.
     """
@@ -237,7 +237,7 @@ def check_can_be_longer(path: Path, config: Config, num_finished: int) -> None:
 
 
 def caveats(config: Config, planned: int, changes: Sequence[Change]) -> list[str]:
-    """Says why a run that is resumed with `config` may differ from one of `planned` epochs never stopped."""
+    """Says why a run of `planned` epochs, resumed with `config`, may differ from one that never stopped."""
     sentences = changed_circumstances(changes)
     if config.training.epochs != planned and isinstance(config.schedule, CosineScheduleConfig):
         sentences.append(

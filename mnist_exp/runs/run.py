@@ -332,7 +332,7 @@ def _read_arrays(content: bytes) -> dict[str, NDArray[Any]]:
 
 @contextmanager
 def refused(prefix: str = "") -> Iterator[None]:
-    """Makes a damaged run an error in the request that named it, by a key such as `run: `.
+    """Makes a damaged run an error in the request that named it; `prefix` is the key, such as `run: `.
 
     Raises:
         ConfigError: The block found a run damaged.

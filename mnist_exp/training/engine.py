@@ -129,7 +129,7 @@ class EpochModel(ExperimentModel):
         return np.full(count, self.optimizer.learning_rate, np.float32) if rates is None else rates
 
     def keep_validation(self, data: LabelledImages) -> float:
-        """Puts the very images that `fit` validates on on the device, so that one graph does that.
+        """Puts the validation images on the device, too; `fit` must be given these very ones.
 
         Returns:
             Seconds that tracing took; 0.0 where that was done for the same data.

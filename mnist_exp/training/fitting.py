@@ -125,7 +125,8 @@ def fit(
     feed, averaging, compile_s = _prepare(config, model, training, validation, earlier)
     remembering = [*averaging, *watchers]
     callbacks = averaging + _feeding_callbacks(model, feed.steps_per_epoch)
-    callbacks += _guards(recorder, model)
+    # Before a file is replaced.
+    callbacks += [StopOnNonFinite(), StopOnCollapse(recorder, model.network.output_shape[-1])]
     callbacks += [best, recorder]
     callbacks += watchers  # a plateau sets the next epoch's learning rate when this epoch's has been recorded
     if keep is not None:
@@ -174,11 +175,6 @@ def _prepare(
 def _is_over(config: Config, state: TrainingState) -> bool:
     """Says whether a training has nothing left to do but to be scored."""
     return state.has_ended or len(state.rows) >= config.training.epochs
-
-
-def _guards(recorder: EpochRecorder, model: ExperimentModel) -> list[keras.callbacks.Callback]:
-    """Makes the callbacks that end a training that has gone wrong, before anything is overwritten."""
-    return [StopOnNonFinite(), StopOnCollapse(recorder, model.network.output_shape[-1])]
 
 
 def _feeding_callbacks(model: ExperimentModel, steps_per_epoch: int) -> list[keras.callbacks.Callback]:
