@@ -116,7 +116,8 @@ def _run_command_line() -> None:
     statuses: list[int] = []
 
     def job(composed: DictConfig) -> int:
-        statuses.append(_run_job(composed))
+        with closing(Terminal()) as terminal:
+            statuses.append(_status_of(terminal, lambda: _execute(composed, terminal)))
         return statuses[-1]
 
     application = hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name="config")(job)
@@ -136,11 +137,6 @@ def _run_command_line() -> None:
         Terminal().error(f"mnist-exp: {known}")
         sys.exit(known.exit_status)
     sys.exit(max(statuses, default=0))
-
-
-def _run_job(composed: DictConfig) -> int:
-    with closing(Terminal()) as terminal:
-        return _status_of(terminal, lambda: _execute(composed, terminal))
 
 
 def _status_of(terminal: Terminal, action: Callable[[], int | None]) -> int:

@@ -137,15 +137,17 @@ def count_looks(runs: Iterable[Run]) -> list[str]:
         names[sha256] = f"{one_line(run.data.name)} ({_name(sha256)})"
         num_runs[sha256] += 1
         num_looks[sha256] += looks(run)
-    return [
-        f"The test images of {names[sha256]} were looked at {_times(num_looks[sha256])} by "
-        f"{plural(count, 'run')}{_warning(num_looks[sha256])}"
-        for sha256, count in num_runs.most_common()
-    ]
-
-
-def _times(count: int) -> str:
-    return "once" if count == 1 else f"{count:,} times"
+    sentences = []
+    for sha256, count in num_runs.most_common():
+        times, warning = "once", ""
+        if num_looks[sha256] > 1:
+            times = f"{num_looks[sha256]:,} times"
+            warning = "; picking a run by its test accuracy looks at them once more, and picks luck"
+        runs_text = plural(count, "run")
+        sentences.append(
+            f"The test images of {names[sha256]} were looked at {times} by {runs_text}{warning}."
+        )
+    return sentences
 
 
 def looks(run: Run) -> int:
@@ -153,12 +155,6 @@ def looks(run: Run) -> int:
     if run.validates_on_test:
         return run.result.epochs + 1
     return len(getattr(run.result, "winner_test_accuracies", ())) or 1
-
-
-def _warning(num_looks: int) -> str:
-    if num_looks < 2:
-        return "."
-    return "; picking a run by its test accuracy looks at them once more, and picks luck."
 
 
 def without_contradictions(trainings: Sequence[Run]) -> tuple[list[Run], list[DamagedRun]]:

@@ -37,13 +37,7 @@ class Spread:
     count: int
 
 
-def _count(value: float) -> str:
-    return f"{value:,.0f}"
-
-
-def _milliseconds(value: float) -> str:
-    return f"{value:.3g} ms"
-
+_count, _milliseconds = "{:,.0f}".format, "{:.3g} ms".format
 
 MEASURES = {
     measure.name: measure

@@ -60,7 +60,8 @@ def without_surroundings(is_ink: Flags) -> tuple[Flags, bool]:
     kept, has_left_out = _without_parts(unruled)
     if unruled is is_ink:
         return kept, has_left_out
-    if _longest(kept) < _INNER * max(is_ink.shape):
+    longest = max((part.length for part in find_parts(kept)[1]), default=0)
+    if longest < _INNER * max(is_ink.shape):
         return _without_parts(is_ink)[0], True
     return kept, True
 
@@ -87,10 +88,6 @@ def find_parts(is_ink: Flags) -> tuple[Parts, list[Part]]:
         box = (rows.start, columns.start, rows.stop, columns.stop)
         found.append(Part(number, int(sizes[number]), *box, bool(touches[number]), bool(covers[number])))
     return numbers, found
-
-
-def _longest(is_ink: Flags) -> int:
-    return max((part.length for part in find_parts(is_ink)[1]), default=0)
 
 
 def _without_parts(is_ink: Flags) -> tuple[Flags, bool]:

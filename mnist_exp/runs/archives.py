@@ -113,15 +113,11 @@ def _read_array(archive: ZipFile, key: str, kind: ArrayKind) -> NDArray[Any]:
     with explained(key), open_array(archive, key) as stream:
         head = stream.read(HEAD_BYTES)
         shape, order, offset = parse_npy(head, kind.dtype)
-        is_accepted = len(shape) == len(kind.most) and all(map(_is_side, shape, kind.most))
-        if not is_accepted or order != "C":
+        is_bounded = all(1 <= side <= most for side, most in zip(shape, kind.most, strict=False))
+        if len(shape) != len(kind.most) or not is_bounded or order != "C":
             raise FormatError(f"has shape {shape}, order {order}")
         content = read_exactly(stream, dtype.itemsize * math.prod(shape), head[offset:])
     return np.frombuffer(content, dtype).reshape(shape)
-
-
-def _is_side(number: int, most: int) -> bool:
-    return 1 <= number <= most
 
 
 def open_array(archive: ZipFile, key: str) -> IO[bytes]:

@@ -118,8 +118,8 @@ def fit(
         ConfigError: `earlier` does not fit the model.
         RunError: The loss became NaN or infinite, the accuracy collapsed, or a file could not be written.
     """
-    if earlier is not None and _is_over(config, earlier.state):
-        state = earlier.state
+    state = earlier.state if earlier else None
+    if state is not None and (state.has_ended or len(state.rows) >= config.training.epochs):
         return Fit(best_epoch=state.best_epoch, training_s=state.training_s, compile_s=state.compile_s)
     recorder, watchers = EpochRecorder(best, report), _watchers(config)
     feed, averaging, compile_s = _prepare(config, model, training, validation, earlier)
@@ -131,14 +131,14 @@ def fit(
     callbacks += watchers  # a plateau sets the next epoch's learning rate when this epoch's has been recorded
     if keep is not None:
         callbacks.append(SaveState(recorder, remembering, keep, compile_s))
-    if earlier is not None:
-        callbacks.append(RestoreState(earlier.state, recorder, remembering))
+    if state is not None:
+        callbacks.append(RestoreState(state, recorder, remembering))
     callbacks.append(keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: check()))
     model.fit(
         feed.elements,
         steps_per_epoch=feed.steps_per_epoch,
         shuffle=False,
-        initial_epoch=len(earlier.state.rows) if earlier else 0,
+        initial_epoch=len(state.rows) if state else 0,
         epochs=config.training.epochs,
         validation_data=validation and (validation.images, validation.labels),
         validation_batch_size=EVALUATION_BATCH_SIZE,
@@ -170,11 +170,6 @@ def _prepare(
     if earlier is not None:
         restore(earlier, model.network)
     return feed, averaging, compile_s
-
-
-def _is_over(config: Config, state: TrainingState) -> bool:
-    """Says whether a training has nothing left to do but to be scored."""
-    return state.has_ended or len(state.rows) >= config.training.epochs
 
 
 def _feeding_callbacks(model: ExperimentModel, steps_per_epoch: int) -> list[keras.callbacks.Callback]:

@@ -33,7 +33,8 @@ def build_network(
             layers = [_build_layer(entry, number) for number, entry in enumerate(config.layers)]
     try:
         layers = [*build_front(preprocessing, image_shape), *layers]
-        network = keras.Sequential([keras.layers.Input(image_shape), *layers], name=_keras_name(config.name))
+        name = config.name.replace(".", "_").replace("-", "_")
+        network = keras.Sequential([keras.layers.Input(image_shape), *layers], name=name)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"model.layers: they do not fit together: {words_of(error)}") from error
     _check_output(network, num_classes)
@@ -84,10 +85,6 @@ def _check_output(network: keras.Sequential, num_classes: int) -> None:
         f"model.layers: the network ends in {type(last).__name__} with output {network.output_shape}.",
         f"It must end in {num_classes} probabilities: Dense: {{units: {num_classes}, activation: softmax}}.",
     )
-
-
-def _keras_name(name: str) -> str:
-    return name.replace(".", "_").replace("-", "_")
 
 
 def for_use(network: keras.Sequential) -> keras.Sequential:
