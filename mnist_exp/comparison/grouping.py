@@ -143,9 +143,8 @@ def count_looks(runs: Iterable[Run]) -> list[str]:
         if num_looks[sha256] > 1:
             times = f"{num_looks[sha256]:,} times"
             warning = "; picking a run by its test accuracy looks at them once more, and picks luck"
-        runs_text = plural(count, "run")
         sentences.append(
-            f"The test images of {names[sha256]} were looked at {times} by {runs_text}{warning}."
+            f"The test images of {names[sha256]} were looked at {times} by {plural(count, 'run')}{warning}."
         )
     return sentences
 
