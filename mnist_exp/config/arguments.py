@@ -145,10 +145,10 @@ def accepted_arguments(typed: Sequence[str]) -> list[str]:
             raise ConfigError(f"--{flag.replace('_', '-')}: got nothing.", "Leave it out, or name one.")
     for word in given.overrides + unknown:
         check_letters(word)
-    flags = [word for word in unknown if word.startswith("-")]
-    if flags:
-        raise _no_flag(flags[0], typed, parser)
-    overrides = given.overrides + [word for word in unknown if not word.startswith("-")]
+    for word in unknown:
+        if word.startswith("-"):
+            raise _no_flag(word, typed, parser)
+    overrides = given.overrides + unknown
     for place, word in enumerate(overrides):
         _check_word(word, overrides[place + 1 :], overrides[:place])
     if given.help:
@@ -179,24 +179,26 @@ def _check_word(word: str, after: Sequence[str], before: Sequence[str]) -> None:
     """Refuses a word that is no override: a key alone, a value alone, a sign between spaces."""
     key, equals, value = word.partition("=")
     bare = key.lstrip("+~")
-    if equals and not bare:
+    if word.startswith("~") and not equals:
+        return
+    if not equals:
+        raise ConfigError(f'"{shortened(word)}": an override is key=value.', _meant(word, after, before))
+    if not bare:
         raise ConfigError(f"{shortened(word)}: an override is key=value, and has no key.", "Such as seed=3.")
-    if equals and not value and after and "=" not in after[0] and options_of(bare):
+    options = options_of(bare)
+    if not value and after and "=" not in after[0] and options:
         raise ConfigError(f"{shortened(word)}: an override has no spaces around =.", "Write model=ann.")
-    if equals and (value.startswith("=") or key[-1] in "+-*/:"):
+    if value.startswith("=") or key[-1] in "+-*/:":
         only = f"{bare.rstrip('+-*/:')}={value.lstrip('=')}"
         raise ConfigError(f"{shortened(word)}: a value is set by one =, and nothing else.", f"Write {only}")
     if re.fullmatch(r"\{\s*\}", value) and key == bare and not key.startswith("hydra"):
         raise ConfigError(f"{shortened(word)}: a mapping of nothing changes nothing.", "Leave it out.")
-    if equals and value.endswith((".yaml", ".yml")) and (options := options_of(bare)):
-        own = "YAML of your own: --config-dir FOLDER, with the file in FOLDER/" + bare + "."
-        answer = nearest(Path(value).stem, options)
+    if value.endswith((".yaml", ".yml")) and options:
+        own = f"YAML of your own: --config-dir FOLDER, with the file in FOLDER/{bare}."
         raise ConfigError(
-            f"{bare}: got a file, {shortened(value)}; an option's name is needed.", f"{answer} {own}"
+            f"{bare}: got a file, {shortened(value)}; an option's name is needed.",
+            f"{nearest(Path(value).stem, options)} {own}",
         )
-    if equals or word.startswith("~"):
-        return
-    raise ConfigError(f'"{shortened(word)}": an override is key=value.', _meant(word, after, before))
 
 
 def _meant(word: str, after: Sequence[str], before: Sequence[str]) -> str:

@@ -94,7 +94,7 @@ def options_with(key: str) -> list[str]:
 
 def nearest_key(key: str) -> str:
     """Names the nearest known key: of the same group where that group exists."""
-    return _nearest_within(key, known_keys().union(*MODE_KEYS.values()))
+    return nearest_within(key, known_keys().union(*MODE_KEYS.values()))
 
 
 def hydra_key_meant(key: str) -> str:
@@ -105,10 +105,10 @@ def hydra_key_meant(key: str) -> str:
     for name, _ in leaves({"hydra": OmegaConf.to_container(OmegaConf.structured(HydraConf))}):
         parts = name.split(".")
         known |= {".".join(parts[: length + 1]) for length in range(len(parts))}
-    return _nearest_within(key, known)
+    return nearest_within(key, known)
 
 
-def _nearest_within(key: str, known: Collection[str]) -> str:
+def nearest_within(key: str, known: Collection[str]) -> str:
     """Names the nearest of some dotted keys: of the same group where that group exists."""
     group, _, leaf = key.rpartition(".")
     siblings = {other.rpartition(".")[2] for other in known if other.rpartition(".")[0] == group}

@@ -18,6 +18,7 @@ from mnist_exp.config.commands import setting
 from mnist_exp.config.hints import (
     hydra_key_meant,
     nearest_key,
+    nearest_within,
     numbers_in,
     option_meant,
     options_with,
@@ -64,9 +65,8 @@ def explain_rejection(
         known = known_keys() | {other for other, _ in fields_of(shape)}
         if full_key in known or (full_key.count(".") == 1 and options_with(full_key)):
             return _explain_absent(full_key, problem)
-        siblings = {other.rpartition(".")[2] for other in known if other.rpartition(".")[0] == key}
-        hint = nearest(name, siblings).replace('mean "', f'mean "{key}.' if key else 'mean "')
-        return ConfigError(f"{full_key}: there is no such key.", likeliest(full_key) or hint)
+        hint = likeliest(full_key) or nearest_within(full_key, known)
+        return ConfigError(f"{full_key}: there is no such key.", hint)
     shown = key
     for node in FREE_NODES:
         shown = shown.replace(node, "")
