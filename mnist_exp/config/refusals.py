@@ -55,23 +55,14 @@ def explain_rejection(
 ) -> ConfigError:
     """Explains msgspec's rejection, such as ``Expected `float` <= 1.0 - at `$.training.x` ``."""
     problem, _, place = message.partition(" - at `")
-    is_name = place.startswith("key` in")
     key = place.partition("$")[2].rstrip("`").lstrip(".")
     if found := re.match(r"Object (?:contains unknown|missing required) field `(.*)`", problem):
-        name = found[1]
-        full_key = shortened(f"{key}.{name}" if key else name)
-        if "missing" in problem:
-            return ConfigError(f"{full_key}: not given, and there is no default.")
-        known = known_keys() | {other for other, _ in fields_of(shape)}
-        if full_key in known or (full_key.count(".") == 1 and options_with(full_key)):
-            return _explain_absent(full_key, problem)
-        hint = likeliest(full_key) or nearest_within(full_key, known)
-        return ConfigError(f"{full_key}: there is no such key.", hint)
+        return _explain_field(problem, shortened(f"{key}.{found[1]}" if key else found[1]), shape)
     shown = key
     for node in FREE_NODES:
         shown = shown.replace(node, "")
     value = node_at(tree, key)
-    if is_name:
+    if place.startswith("key` in"):
         return ConfigError(f"{shown}: got a key that is no text; expected text.")
     if problem.startswith("Invalid"):
         accepted = _accepted_values(key, shape)
@@ -91,6 +82,16 @@ def explain_rejection(
     if not hint and (accepted := _accepted_values(key, shape)):
         hint = nearest(str(value), accepted)
     return ConfigError(f"{shown}: got {as_typed(value)}; expected {expectation}.", hint)
+
+
+def _explain_field(problem: str, key: str, shape: type[msgspec.Struct]) -> ConfigError:
+    """Explains a key that is missing, unknown, or that of another option of its group."""
+    if "missing" in problem:
+        return ConfigError(f"{key}: not given, and there is no default.")
+    known = known_keys() | {other for other, _ in fields_of(shape)}
+    if key in known or (key.count(".") == 1 and options_with(key)):
+        return _explain_absent(key, problem)
+    return ConfigError(f"{key}: there is no such key.", likeliest(key) or nearest_within(key, known))
 
 
 def explain_hydra(error: Exception, typed: Sequence[str]) -> ConfigError:
