@@ -22,12 +22,7 @@ class Node(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class MirrorConfig(Node, frozen=True):
-    """A public place to download a data set from.
-
-    Attributes:
-        url: The folder's address, with a slash at its end.
-        files: File name to `algorithm:hex digest`.
-    """
+    """Where to download a data set: a folder's address, `/` at its end; file to `algorithm:hex digest`."""
 
     url: str
     files: dict[str, str]
@@ -50,9 +45,7 @@ class DataConfig(Node, frozen=True):
             that comes out of such a run is then marked as chosen on test images.
         split_seed: Seed of the stratified choice of validation images.
         class_names: Name of each label, 0 upwards.
-        train_sha256: Fingerprint of the canonical training images and labels; null when
-            there is none.
-        test_sha256: The same for the test images and labels.
+        train_sha256: Fingerprint of the canonical training images and labels; null without any.
         preprocessing: `deskew` makes slanted things upright; see `mnist_exp.training.preprocessing`.
             Runs from before there was such a key are read as `none`.
     """
@@ -183,11 +176,7 @@ class _AugmentationConfig(Node, frozen=True, kw_only=True):
 
 
 class ShiftConfig(_AugmentationConfig, frozen=True, tag="shift", tag_field="name"):
-    """Each training image moved by a whole number of pixels on both axes.
-
-    Attributes:
-        max_pixels: The farthest move in each direction.
-    """
+    """Each training image moved by whole pixels, `max_pixels` at most, on both axes."""
 
     max_pixels: Annotated[int, Meta(ge=1, le=8)]
 
@@ -269,12 +258,7 @@ class TrainingConfig(Node, frozen=True):
 
 
 class ConfirmConfig(Node, frozen=True):
-    """How the best trials are checked once the search is over.
-
-    Attributes:
-        top: Number of trials that are trained again, beside the untuned default.
-        seeds: Number of fresh seeds for each; 0 skips the confirmation.
-    """
+    """How the `top` trials and the untuned default are checked: on so many fresh seeds, 0 for none."""
 
     top: Annotated[int, Meta(ge=1, le=1000)]
     seeds: Annotated[int, Meta(ge=0, le=1000)]
@@ -285,8 +269,7 @@ class _TunerConfig(Node, frozen=True):
 
     Attributes:
         objective: The metric whose value at a training's best epoch is its score.
-        max_trials: The search ends after so many trials; null for no limit.
-        max_minutes: It ends after so many minutes; null for no limit.
+        max_trials: The search ends after so many trials, or `max_minutes`; null for no limit.
         patience_trials: It ends after so many trials without a better score, failed ones counted; null never.
         executions_per_trial: Number of trainings of a trial, each on a seed of its own.
         workers: Number of trials at once on this machine; 0 for one a core.
@@ -404,7 +387,7 @@ class Config(Node, frozen=True):
     search_space: dict[str, Any] | None = None
 
 
-class CompareOptions(Struct, frozen=True, forbid_unknown_fields=True):
+class CompareOptions(Node, frozen=True):
     """How runs are compared.
 
     Attributes:
@@ -419,11 +402,7 @@ class CompareOptions(Struct, frozen=True, forbid_unknown_fields=True):
     format: Literal["table", "csv", "json", "markdown"] = "table"
 
 
-class EvaluateOptions(Struct, frozen=True, forbid_unknown_fields=True):
-    """How a run is evaluated.
-
-    Attributes:
-        robustness_images: At most so many images are made harder; 0 for none.
-    """
+class EvaluateOptions(Node, frozen=True):
+    """How a run is evaluated: at most so many images are made harder, 0 for none."""
 
     robustness_images: Annotated[int, Meta(ge=0, le=10_000_000)] = 2000
