@@ -191,9 +191,7 @@ class SetReport:
 class SearchRow:
     """A search (`mode=tune`), which is listed apart: its accuracy is that of the best of many.
 
-    Attributes:
-        val_accuracy: The winner's best network's; null without one.
-        test_accuracies: The winner's, one for each fresh seed.
+    Accuracies are the winner's, on the test images one for each fresh seed.
     """
 
     run: str

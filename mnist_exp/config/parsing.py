@@ -59,14 +59,7 @@ def read_request(tree: dict[str, Any], shape: type[Request]) -> Request:
 
 @dataclass(frozen=True)
 class Composition:
-    """What Hydra made of the command line, for those who need more than the values.
-
-    Attributes:
-        composed: Interpolations included.
-        overrides: What was typed, Hydra's own keys left out.
-        choices: The option chosen of each group.
-        compose: Composes again, from a list of overrides.
-    """
+    """What Hydra made of the command line: interpolations kept, its own keys left out of the overrides."""
 
     composed: DictConfig
     overrides: list[str]

@@ -39,12 +39,9 @@ Probabilities = NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class Evaluated:
-    """What was measured.
+    """What was measured: `evaluation.json`, and probabilities, float32 (N, C).
 
-    Attributes:
-        record: What `evaluation.json` holds.
-        probabilities: What the network says of the images, float32 (N, C).
-        counts: Images by true class (rows) and predicted class (columns), (C, C).
+    `counts` are images by true class (rows) and predicted class (columns), (C, C).
     """
 
     record: Evaluation

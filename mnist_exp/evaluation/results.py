@@ -74,14 +74,7 @@ class ClassScores(Struct, frozen=True, kw_only=True):
 
 
 class Latency(Struct, frozen=True, kw_only=True):
-    """How long one prediction takes: one call of the compiled network.
-
-    Attributes:
-        repeats: Number of calls that were timed.
-        ms_per_image: Median milliseconds an image.
-        ms_per_image_low: First quartile.
-        ms_per_image_high: Third quartile.
-    """
+    """How long one call of the compiled network takes: median and quartiles of so many calls, an image."""
 
     batch_size: int
     repeats: int
@@ -115,13 +108,7 @@ class Robustness(Struct, frozen=True, kw_only=True):
 
 
 class Sameness(Struct, frozen=True, kw_only=True):
-    """Whether a run's own result came out again.
-
-    Attributes:
-        is_identical: Whether everything that could be compared is the same to the last bit; null
-            where nothing can be compared.
-        sentence: What was compared, and what differs.
-    """
+    """Whether a run's own result came out again to the last bit; null where nothing can be compared."""
 
     is_identical: bool | None
     sentence: str
@@ -208,13 +195,7 @@ class MemberScores(Struct, frozen=True, kw_only=True):
 
 
 class EnsembleEvaluation(Evaluation, frozen=True, kw_only=True):
-    """`evaluation.json` of the mean of several networks' probabilities.
-
-    Attributes:
-        num_params: Number of weights of all of them.
-        mean_member_accuracy: Mean of the accuracies that they have alone.
-        gain: The mean's accuracy less that.
-    """
+    """`evaluation.json` of the mean of several networks; `gain` is its accuracy less their mean accuracy."""
 
     members: list[MemberScores]
     num_params: int

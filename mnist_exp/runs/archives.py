@@ -34,13 +34,7 @@ class FormatError(ValueError):
 
 
 class Header(NamedTuple):
-    """What the first bytes of an array's file say.
-
-    Attributes:
-        shape: As claimed; nothing about it has been checked.
-        order: `F` for column-major values.
-        offset: Number of bytes before the values.
-    """
+    """What an array's file claims: shape, order (`F` for column-major), number of bytes before the values."""
 
     shape: tuple[int, ...]
     order: Literal["C", "F"]

@@ -32,12 +32,7 @@ from mnist_exp.training.optimizers import LearningRates, build_optimizer, learni
 
 @dataclass(frozen=True)
 class Fit:
-    """The result of a training, beside the rows that it reported.
-
-    Attributes:
-        best_epoch: 1-based.
-        compile_s: Seconds spent tracing and compiling; 0 when that had been done before.
-    """
+    """A training's result beside its rows: best epoch, 1-based; `compile_s` is 0 where nothing was compiled."""
 
     best_epoch: int
     training_s: list[float]

@@ -70,12 +70,7 @@ def epoch_numbers(first_epoch: int) -> tf.data.Dataset:
 
 
 class Feed(NamedTuple):
-    """What to give to `fit`.
-
-    Attributes:
-        elements: Its data, without end: batches, or numbers of epochs.
-        steps_per_epoch: How many of them make an epoch.
-    """
+    """What to give to `fit`: data without end, batches or numbers of epochs, and how many make an epoch."""
 
     elements: tf.data.Dataset
     steps_per_epoch: int

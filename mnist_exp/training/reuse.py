@@ -30,12 +30,7 @@ from mnist_exp.training.randomness import drawn_rate, rate_of
 
 
 class StoredImages(NamedTuple):
-    """A data set in memory.
-
-    Attributes:
-        seen: What training sees, after `data.preprocessing`.
-        test: What a result is scored on, once: as it is in the file.
-    """
+    """A data set in memory: what training sees, after `data.preprocessing`, and test images as filed."""
 
     source: Source
     seen: TrainingData

@@ -19,13 +19,7 @@ from mnist_exp.training.networks import EVALUATION_BATCH_SIZE
 
 @dataclass(frozen=True, eq=False)
 class Scored:
-    """A trained network and what it says of the test images.
-
-    Attributes:
-        network: A plain Keras model.
-        best_epoch: The epoch whose weights it has, 1-based.
-        probabilities: float32 (N, C).
-    """
+    """A plain Keras model with weights of the best epoch, 1-based; test probabilities float32 (N, C)."""
 
     network: keras.Model
     rows: Sequence[EpochMetrics]
