@@ -32,7 +32,7 @@ from mnist_exp.training.optimizers import LearningRates, build_optimizer, learni
 
 @dataclass(frozen=True)
 class Fit:
-    """A training's result beside its rows: best epoch, 1-based; `compile_s` is 0 if it was compiled before."""
+    """A training's result beside its rows: best epoch, 1-based; `compile_s` is 0 if compiled before."""
 
     best_epoch: int
     training_s: list[float]
