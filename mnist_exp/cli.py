@@ -41,7 +41,7 @@ _SHOW_TRACEBACK = os.environ.get(_FULL_ERROR) == "1"
 
 
 class PlanBeforeHydra(Callback):
-    """Has its say before Hydra makes directories: refuses a bad run, and runs a sweep itself.
+    """Runs before Hydra makes directories: refuses a bad run, and runs a sweep itself.
 
     Hydra's own sweeper would compose each job when its turn comes, from files that may have changed.
     """

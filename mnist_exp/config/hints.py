@@ -114,5 +114,5 @@ def nearest_within(key: str, known: Collection[str]) -> str:
     siblings = {other.rpartition(".")[2] for other in known if other.rpartition(".")[0] == group}
     if not siblings:
         return nearest(key, known)
-    answer = nearest(leaf, siblings)
-    return answer.replace('mean "', f'mean "{group}.') if group else answer
+    hint = nearest(leaf, siblings)
+    return hint.replace('mean "', f'mean "{group}.') if group else hint

@@ -1,4 +1,4 @@
-"""Letters that only look like others, or that nobody sees, told apart by their names."""
+"""Look-alike and invisible characters, called by their Unicode names."""
 
 import re
 import unicodedata

@@ -95,10 +95,10 @@ def _explain_field(problem: str, key: str, shape: type[msgspec.Struct]) -> Confi
 
 
 def explain_hydra(error: Exception, typed: Sequence[str]) -> ConfigError:
-    """Turns an error of Hydra's composition into an answer."""
-    answer = _explain_hydra(error, typed)
+    """Explains why Hydra cannot compose a configuration."""
+    refusal = _explain_hydra(error, typed)
     # A request may be as long as the system lets it, and what Hydra says about it, longer.
-    return ConfigError(shortened(answer.message, _MOST_LETTERS), shortened(answer.hint, _MOST_LETTERS))
+    return ConfigError(shortened(refusal.message, _MOST_LETTERS), shortened(refusal.hint, _MOST_LETTERS))
 
 
 def _explain_hydra(error: Exception, typed: Sequence[str]) -> ConfigError:
@@ -124,11 +124,11 @@ def _explain_hydra(error: Exception, typed: Sequence[str]) -> ConfigError:
             return ConfigError(f"{shortened(' '.join(typed))}: {error.strerror}.")
         path = shortened(str(error.filename), 200)
         return ConfigError(f"hydra.run.dir: {path}: {error.strerror}.", "Name a new directory.")
-    if answer := _explain_signs(text, typed) or _explain_kind(text, error, typed):
-        return answer
+    if refusal := _explain_signs(text, typed) or _explain_kind(text, error, typed):
+        return refusal
     found = re.search(r"Could not override '([^']*)'", text)
-    if found and (answer := _explain_key(found[1], typed, str(error.__cause__ or text))):
-        return answer
+    if found and (refusal := _explain_key(found[1], typed, str(error.__cause__ or text))):
+        return refusal
     problem = " ".join(text.split())
     if ": " in problem and isinstance(error, HydraException):
         return ConfigError(problem)
@@ -137,7 +137,7 @@ def _explain_hydra(error: Exception, typed: Sequence[str]) -> ConfigError:
 
 
 def _explain_signs(text: str, typed: Sequence[str]) -> ConfigError | None:
-    """Answers for a + or ~ before what is there, or is not, and for several values without -m."""
+    """Explains a + or ~ before what is there, or is not, and several values without -m."""
     if re.search(r"Multiple values for|force-add of config groups|already at|more than once", text):
         for word in typed:
             key = word.partition("=")[0]
@@ -158,8 +158,8 @@ def _explain_signs(text: str, typed: Sequence[str]) -> ConfigError | None:
         if reading:
             hint = "Name one." if reading == ["verify"] else f"Several are a list: {key}=[{value}]"
             return ConfigError(f"{shortened(found[1])}: mode={reading[0]} cannot be swept.", hint)
-        answer = _refuse_value(key, value)
-        number = f" {answer.hint}" if answer and "a number" in answer.message else ""
+        refusal = _refuse_value(key, value)
+        number = f" {refusal.hint}" if refusal and "a number" in refusal.message else ""
         return ConfigError(
             f"{shortened(found[1])}: several values make a sweep.",
             f"Add -m (--multirun); a list is written in brackets, a text with commas in quotes.{number}",
@@ -168,7 +168,7 @@ def _explain_signs(text: str, typed: Sequence[str]) -> ConfigError | None:
 
 
 def _explain_kind(text: str, error: Exception, typed: Sequence[str]) -> ConfigError | None:
-    """Answers for what is no name of an option, and for a mapping or a list in place of the other."""
+    """Explains what is no option's name, and a mapping or a list in place of the other."""
     if text.startswith("Config group override must be"):
         for word in typed:
             group, _, value = word.partition("=")
@@ -179,8 +179,8 @@ def _explain_kind(text: str, error: Exception, typed: Sequence[str]) -> ConfigEr
                 )
     if found := re.match(r"Error merging override (.*)", text):
         key, _, value = found[1].partition("=")
-        if answer := _refuse_value(*override_value(found[1])):
-            return answer
+        if refusal := _refuse_value(*override_value(found[1])):
+            return refusal
         cause = (str(error.__cause__ or "").strip().splitlines() or [""])[0].rstrip(".")
         if "is not a subclass of" in cause:
             cause = "a mapping is needed"
@@ -190,7 +190,7 @@ def _explain_kind(text: str, error: Exception, typed: Sequence[str]) -> ConfigEr
 
 
 def _explain_key(key: str, typed: Sequence[str], cause: str) -> ConfigError | None:
-    """Answers for a key that the composed configuration does not have; not for Hydra's own."""
+    """Explains a key that the composed configuration does not have."""
     root = key.partition(".")[0]
     mode = next((mode for mode in MODE_KEYS if f"mode={mode}" in typed), "")
     modes = [mode for mode, keys in MODE_KEYS.items() if root in keys]
@@ -231,7 +231,7 @@ def _explain_key(key: str, typed: Sequence[str], cause: str) -> ConfigError | No
 
 
 def _explain_mode(key: str, modes: Sequence[str], chosen: str) -> ConfigError:
-    """Answers for a key of other modes, or for one that the chosen mode has by a similar name."""
+    """Explains a key of other modes, or one that the chosen mode has by a similar name."""
     *others, last = [f"mode={mode}" for mode in modes]
     choices = f"{', '.join(others)} or {last}" if others else last
     near = nearest(key, MODE_KEYS[chosen]) if chosen else ""
@@ -252,8 +252,8 @@ def _explain_letter(error: OverrideParseException) -> ConfigError | None:
         return ConfigError(f"{message}cannot be part of a key.", "Keys are letters, digits, _ and dots.")
     if letter in "'\"" and value.count(letter) == 1 and value.startswith(letter):
         return ConfigError(f"{message}opens quotes that nothing closes.", f"Close them: {letter}…{letter}.")
-    if answer := _refuse_as_text(override):
-        return answer
+    if refusal := _refuse_as_text(override):
+        return refusal
     if re.search(r"^[\[{]|,", value):
         return ConfigError(f"{message}needs quotes.", 'Put that text in quotes of its own: "…".')
     quoted = shlex.quote(setting(key, value))
@@ -272,17 +272,17 @@ def _refuse_as_text(override: str) -> ConfigError | None:
 
 def _refuse_value(key: str, value: Any) -> ConfigError | None:
     """Says what a key takes that does not take a value; None where it does, or is not known."""
-    answer, tree = None, value
+    refusal, tree = None, value
     for part in reversed(key.split(".")):
         tree = {part: tree}
     for annotation in _types_of(key, Config) + _types_of(key, SweepRequest):
         try:
             msgspec.convert(value, annotation)
         except msgspec.ValidationError as error:
-            answer = explain_rejection(f"{error} - at `$.{key}`", tree)
+            refusal = explain_rejection(f"{error} - at `$.{key}`", tree)
         else:
             return None
-    return answer
+    return refusal
 
 
 def _explain_grammar(error: OverrideParseException) -> ConfigError:
@@ -322,7 +322,7 @@ def _is_swept(group: str, typed: Sequence[str]) -> bool:
 
 
 def _explain_absent(key: str, cause: str) -> ConfigError:
-    """Answers for a key that some option of its group has, but not the chosen one."""
+    """Explains a key that some option of its group has, but not the chosen one."""
     group = key.partition(".")[0]
     if options := options_with(key):
         choices = " or ".join(f"{group}={option}" for option in options)

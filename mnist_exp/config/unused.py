@@ -65,7 +65,7 @@ def refuse_unused_values(
 
     That is what was typed or planned, the numbers of a `sequential` model that the user wrote, and what
     files of the user's own set. Values that lost their layer, their model or what they depend on to another
-    override are let be.
+    override are accepted.
 
     Args:
         composed: The configuration, interpolations kept.
@@ -134,7 +134,7 @@ def refuse_unused_numbers(composed: DictConfig, config: Config, given: Iterable[
 def refuse_switched_off(config: Config, given: Mapping[str, Any], may_change: Iterable[str] = ()) -> None:
     """Makes sure that nothing is set that is off.
 
-    Zero, false and null are let be: they ask for nothing.
+    Zero, false and null are accepted: they ask for nothing.
 
     Args:
         given: What was set, by dotted path.
@@ -158,7 +158,7 @@ def _refuse_switched_off_in_files(
 ) -> None:
     """Makes sure that no file of the user's own sets what is off.
 
-    What was switched off later, by a recipe or on the command line, is let be, and so is what shipped files
+    What was switched off later, by a recipe or on the command line, is accepted, and so is what shipped files
     have in that place.
     """
     typed = dict(leaves(dict(map(override_value, overrides))))

@@ -50,7 +50,7 @@ def place_at(setting: str, path: Path) -> Place:
 
 
 def given_place(config: DataConfig) -> Place | None:
-    """Returns the place that `data.path`, or else its environment variable, names, whatever is there."""
+    """Returns the place that `data.path`, or else its environment variable, names, existing or not."""
     if config.path is not None:
         return place_at(GIVEN, _expanded(config.path))
     value = os.environ.get(config.path_variable, "") if config.path_variable else ""

@@ -6,7 +6,7 @@ anti-aliasing, and moved so that their centre of mass lies at the centre of 28 b
 that centre is pixel 14, counted from 0, to the nearest whole pixel.
 
 Those digits had been cut out and made black and white beforehand. Here that comes first: light
-paper or a dark screen is told from ink, uneven light is evened out, and what is not ink is removed.
+paper or a dark screen is distinguished from ink, uneven light is evened out, and what is not ink is removed.
 """
 
 from collections.abc import Sequence

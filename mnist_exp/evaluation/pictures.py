@@ -1,4 +1,4 @@
-"""Anybody's pictures, found and opened without trusting what they say."""
+"""Pictures of unknown origin, found and opened without trusting what they claim."""
 
 import glob
 import os

@@ -53,7 +53,7 @@ class Calibration(Struct, frozen=True, kw_only=True):
 
 
 class ClassScores(Struct, frozen=True, kw_only=True):
-    """How well one class is told from the others.
+    """How well one class is distinguished from the others.
 
     Attributes:
         num_right: How often rightly.

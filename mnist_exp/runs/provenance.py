@@ -196,7 +196,7 @@ class Moment:
     _monotonic_s: float = field(default_factory=time.monotonic)
 
     def seconds_ago(self) -> float:
-        """Says how long ago it was, in this process, whatever has become of the wall clock since."""
+        """Returns the seconds since then in this process, whatever happens to the wall clock."""
         return round(time.monotonic() - self._monotonic_s, 3)
 
 

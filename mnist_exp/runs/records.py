@@ -221,7 +221,7 @@ class ExecutionRecord(Struct, frozen=True, kw_only=True):
 
 
 class TrialRecord(Struct, frozen=True, kw_only=True):
-    """One line of `trials.jsonl`: a configuration that was tried, and what came of it.
+    """One line of `trials.jsonl`: a configuration that was tried, and its result.
 
     Attributes:
         trial: 0 for the first; in the order in which trials were started.

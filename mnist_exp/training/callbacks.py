@@ -38,7 +38,7 @@ class BestEpoch(keras.callbacks.Callback):
         self.best_epoch, self.best_value = 0, -math.inf * self.sign
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Looks at the epoch's value."""
+        """Checks whether the epoch is the best so far."""
         value = (logs or {}).get(self.monitor)
         if value is None or self.best_epoch == 0 or self.sign * (value - self.best_value) > 0:
             self.best_epoch = epoch + 1
@@ -112,7 +112,7 @@ class StopOnNonFinite(keras.callbacks.Callback):
     """Ends the run when the loss is no number any more, before anything is overwritten."""
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Looks at the epoch's losses.
+        """Checks the epoch's losses.
 
         Raises:
             RunError: One is NaN or infinite.
@@ -139,7 +139,7 @@ class StopOnCollapse(keras.callbacks.Callback):
         self.recorder, self.knows, self.guesses = recorder, max(0.5, 1.5 * chance), chance + 0.05
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Looks at the epoch's training accuracy.
+        """Checks the epoch's training accuracy.
 
         Raises:
             RunError: It is that of guessing, and had been much higher.

@@ -214,7 +214,7 @@ class ExperimentModel(keras.Model):
         self._symbolic_build(data_batch=(tf.constant(data.images[:1]), tf.constant(data.labels[:1])))
 
     def _write_numbers(self) -> None:
-        """Gives the graph the numbers of now."""
+        """Writes the current numbers into the variables that the graph reads."""
         numbers = self._numbers
         numbers.seed.assign(self.seed)
         numbers.label_smoothing.assign(self.label_smoothing)
