@@ -196,9 +196,10 @@ def _show(
     commands: Sequence[str],
 ) -> None:
     """Shows what was measured, and commands to try."""
+    from mnist_exp.report.console import render_notice
     from mnist_exp.report.evaluation import render_evaluation
     from mnist_exp.report.figures.fonts import describe_numbered
-    from mnist_exp.report.run_console import render_digits, render_notice
+    from mnist_exp.report.run_console import render_digits
 
     seen, names = scored.seen, scored.source.class_names
     terminal.print(render_digits(seen.images, seen.labels, evaluated.probabilities, names))

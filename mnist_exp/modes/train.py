@@ -19,6 +19,7 @@ from mnist_exp.data.fingerprints import Part, find_other_images
 from mnist_exp.errors import ConfigError
 from mnist_exp.processes.signals import StopRequest
 from mnist_exp.report import run_console
+from mnist_exp.report.console import render_notice
 from mnist_exp.report.figures.fonts import describe_numbered
 from mnist_exp.report.figures.training import draw_training
 from mnist_exp.report.terminal import Terminal
@@ -162,7 +163,7 @@ def run(experiment: Experiment, run: RunDirectory, terminal: Terminal, request: 
         data=experiment.record,
     )
     for notice in filter(None, (experiment.record.notice, *experiment.caveats)):
-        terminal.print(run_console.render_notice(notice))
+        terminal.print(render_notice(notice))
     terminal.print(run_console.render_plan(_plan(experiment, run)))
     if experiment.is_resumed:
         _resume(experiment, run, terminal)
@@ -184,7 +185,7 @@ def run(experiment: Experiment, run: RunDirectory, terminal: Terminal, request: 
     run.update_manifest(not_drawn=not_drawn)
     run.write_summary(summary)
     for notice in filter(None, [*not_drawn, describe_numbered(class_names)]):
-        terminal.print(run_console.render_notice(notice))
+        terminal.print(render_notice(notice))
     terminal.print(run_console.render_digits(test.images, test.labels, scored.probabilities, class_names))
     terminal.print(run_console.render_summary(summary, str(run.path), _next_commands(run, config)))
     return summary

@@ -6,16 +6,16 @@ from functools import partial
 from io import StringIO
 from typing import TYPE_CHECKING
 
-import numpy as np
-from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.console import Group, RenderableType
 from rich.text import Text
 
 from mnist_exp.evaluation.pictures import Picture, Unread
 from mnist_exp.evaluation.results import ClassScores, EnsembleEvaluation, Evaluation, Latency, Robustness
 from mnist_exp.evaluation.side_by_side import shows_several
 from mnist_exp.evaluation.splits import ScoredSplit
-from mnist_exp.report.console import columns, render_facts, render_next
-from mnist_exp.report.digits import DigitStrip
+from mnist_exp.report.console import columns, render_facts, render_next, render_parts
+from mnist_exp.report.digits import WIDTH
+from mnist_exp.report.document import Digit, Digits
 from mnist_exp.report.figures.calibration import plot_reliability, plot_robustness
 from mnist_exp.report.figures.class_scores_plot import plot_class_scores
 from mnist_exp.report.figures.curves import plot_confusion_matrix
@@ -34,7 +34,6 @@ _COLUMNS = (
 )  # fmt: skip
 _MOST_CLASSES = 26
 _LOOKED = "the test images were looked at once more; choose nothing by this number"
-_TILE, _GAP = 14, 3
 _MOST_DRAWN = 12
 _MOST_LISTED, _MOST_UNREAD = 30, 10
 
@@ -203,41 +202,6 @@ def _render_robustness(found: Sequence[Robustness]) -> RenderableType:
     return Group(table, Text(hint, style="bright_black"), Text())
 
 
-class _Row(DigitStrip):
-    """Images side by side with their files' names and the likeliest classes of each."""
-
-    def __init__(self, pictures: Sequence[Picture], choices: Sequence[Sequence[Choice]]) -> None:
-        count = len(pictures)
-        super().__init__(
-            np.stack([picture.image for picture in pictures]),
-            np.zeros(count, np.uint8),
-            np.ones((count, 1), np.float32),
-            [""],
-        )
-        self._captions = [_caption(*each) for each in zip(pictures, choices, strict=True)]
-
-
-class PredictedStrips:
-    """What a network saw, as many side by side as fit, in as many rows as that takes.
-
-    Args:
-        pictures: One or more.
-        choices: The likeliest classes of each.
-    """
-
-    def __init__(self, pictures: Sequence[Picture], choices: Sequence[Sequence[Choice]]) -> None:
-        self._pictures, self._choices = pictures, choices
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Yields rows, a blank line between two of them."""
-        count = max(1, (options.max_width + _GAP) // (_TILE + _GAP))
-        for start in range(0, len(self._pictures), count):
-            if start:
-                yield Text()
-            part = slice(start, start + count)
-            yield _Row(self._pictures[part], self._choices[part])
-
-
 def render_predictions(
     pictures: Sequence[Picture],
     choices: Sequence[Sequence[Choice]],
@@ -258,7 +222,8 @@ def render_predictions(
     """
     parts: list[RenderableType] = []
     if pictures:
-        parts.append(PredictedStrips(pictures[:_MOST_DRAWN], choices[:_MOST_DRAWN]))
+        drawn = map(_digit, pictures[:_MOST_DRAWN], choices[:_MOST_DRAWN])
+        parts.append(render_parts([Digits(list(drawn), on="both")]))
     if len(pictures) > _MOST_DRAWN:
         parts.append(_render_list(pictures, choices))
     if several := [picture for picture in pictures if shows_several(picture.image)]:
@@ -300,16 +265,17 @@ def _named(words: str, pictures: Sequence[Picture], column: str) -> Text:
     return Text.assemble((words, "bold yellow"), (f"{names}{more}", "cyan"))
 
 
-def _caption(picture: Picture, choices: Sequence[Choice]) -> tuple[str, ...]:
-    """Words the lines beneath an image."""
-    return (_fit(one_line(file_name(picture.path).rpartition("/")[2]), _TILE), *map(_word, choices))
+def _digit(picture: Picture, choices: Sequence[Choice]) -> Digit:
+    """Words the lines beneath an image: its file and its likeliest classes."""
+    name = _fit(one_line(file_name(picture.path).rpartition("/")[2]), WIDTH)
+    return Digit(picture.image, [name, *map(_word, choices)])
 
 
 def _word(choice: Choice) -> str:
     """Words a class, its name cut so that its probability fits."""
     share = confidence(choice.probability)
-    room = _TILE - len(share) - 1
-    return f"{_fit(one_line(choice.name), room):<{min(room, 4)}} {share:>6}"[:_TILE]
+    room = WIDTH - len(share) - 1
+    return f"{_fit(one_line(choice.name), room):<{min(room, 4)}} {share:>6}"[:WIDTH]
 
 
 def _fit(text: str, room: int) -> str:

@@ -1,7 +1,8 @@
-"""From a template and values to a page: everything escaped, nothing loaded from a network."""
+"""From a document to a page: everything escaped, nothing loaded from a network."""
 
 import hashlib
 from base64 import b64encode
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,27 +12,29 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from numpy.typing import NDArray
 
+from mnist_exp.report.document import Document, Heading, Part, Score
 from mnist_exp.report.png import SIGNATURE, png_bytes
 from mnist_exp.runs import files
 from mnist_exp.runs.folder import PAGE
-from mnist_exp.words import visible
+from mnist_exp.words import accuracy_interval_text, percent, visible
 
 TEMPLATES_DIR = Path(__file__).with_name("templates")
 MOST_BYTES = 3_000_000
 
 
-def write_page(folder: Path, template: str, **values: Any) -> None:
+def write_page(folder: Path, document: Document) -> None:
     """Writes `report.html`, whole or not at all.
-
-    Args:
-        folder: Where.
-        template: Name of the template.
-        values: What it shows.
 
     Raises:
         RunError: The file could not be written.
     """
-    files.write_bytes(folder / PAGE, render(template, **values).encode())
+    files.write_bytes(folder / PAGE, render_page(document).encode())
+
+
+def render_page(document: Document) -> str:
+    """Makes a document's page."""
+    top, *sections = _sections([part for part in document.parts if part.on != "console"])
+    return render("page.html", document=document, top=top, sections=sections)
 
 
 def render(template: str, **values: Any) -> str:
@@ -48,6 +51,22 @@ def render(template: str, **values: Any) -> str:
     )  # fmt: skip
 
 
+def _sections(parts: Sequence[Part]) -> list[list[Part]]:
+    """Begins a section with each heading of level 2; the first is the page's top."""
+    sections: list[list[Part]] = [[]]
+    for part in parts:
+        if isinstance(part, Heading) and part.level == 2:
+            sections.append([])
+        sections[-1].append(part)
+    return sections
+
+
+def draw(name: str, *values: Any) -> Markup:
+    """Draws a chart by a macro of `charts.html`."""
+    macro = getattr(_environment().get_template("charts.html").module, name)
+    return Markup(macro(*values))
+
+
 def _digest(text: str) -> str:
     """Names a text as a content security policy does (https://www.w3.org/TR/CSP3/#grammardef-hash-source)."""
     return f"sha256-{b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
@@ -55,7 +74,7 @@ def _digest(text: str) -> str:
 
 @cache
 def _environment() -> Environment:
-    return Environment(
+    environment = Environment(
         loader=FileSystemLoader(TEMPLATES_DIR),
         autoescape=True,
         undefined=StrictUndefined,
@@ -64,6 +83,9 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
+    environment.filters |= {"cut": visible, "uri": image_uri, "percent": percent, "bar": _bar}
+    environment.filters["interval"] = accuracy_interval_text
+    return environment
 
 
 def _finish(value: Any) -> Any:
@@ -71,6 +93,16 @@ def _finish(value: Any) -> Any:
     if value is None:
         raise TypeError("a template wrote None")
     return value if isinstance(value, Markup) else visible(str(value))
+
+
+def _bar(score: Score) -> dict[str, Any]:
+    """Puts a score on a line from 0 to 100 with three widths of its interval to either side."""
+    low, high = score.interval
+    start = max(0.0, low - 3 * (high - low))
+    end = min(1.0, high + 3 * (high - low))
+    reach = (end - start) or 1.0
+    low, value, high = (round(100 * (place - start) / reach, 2) for place in (low, score.value, high))
+    return {"low": low, "value": value, "high": high, "start": percent(start, 1), "end": percent(end, 1)}
 
 
 def png_uri(content: bytes) -> Markup | None:

@@ -8,8 +8,10 @@ import numpy as np
 
 from mnist_exp.report import headline, result_views, settings_views, tuning
 from mnist_exp.report.charts.charts import Chart, Series, line_chart, percent_tick
-from mnist_exp.report.html import write_page
+from mnist_exp.report.html import render
 from mnist_exp.report.run_material import RunMaterial, read_material
+from mnist_exp.runs import files
+from mnist_exp.runs.folder import PAGE
 from mnist_exp.runs.records import EpochMetrics
 from mnist_exp.words import duration, loss_text, one_line, percent, rate, visible
 
@@ -37,7 +39,7 @@ def write_run_page(run_path: Path) -> None:
         RunError: The file could not be written.
     """
     material = read_material(run_path)
-    write_page(run_path, "run.html", **page_values(material))
+    files.write_bytes(run_path / PAGE, render("run.html", **page_values(material)).encode())
 
 
 def page_values(material: RunMaterial) -> dict[str, Any]:

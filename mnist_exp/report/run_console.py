@@ -11,16 +11,14 @@ from msgspec import Struct
 from msgspec.structs import asdict
 from numpy.typing import NDArray
 from rich.console import Group, RenderableType
-from rich.panel import Panel
 from rich.text import Text
 
 from mnist_exp.config.schema import AugmentationConfig, OptimizerConfig, ScheduleConfig
-from mnist_exp.report.console import columns, render_facts, render_next
-from mnist_exp.report.digits import DigitStrip
+from mnist_exp.report.console import columns, render_facts, render_next, render_notice, render_parts
+from mnist_exp.report.digits import prediction_lines
+from mnist_exp.report.document import Digit, Digits
 from mnist_exp.runs.records import DataRecord, EngineRecord, Summary
 from mnist_exp.words import duration, loss_text, percent, plural, size
-
-_PANEL_WIDTH = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,18 +119,6 @@ def _describe_optimizer(optimizer: OptimizerConfig) -> str:
     return ", ".join([optimizer.name, f"learning rate {optimizer.learning_rate:g}", *arguments])
 
 
-def render_notice(text: str) -> RenderableType:
-    """Frames something that a reader must not miss."""
-    return Panel(
-        Text(text),
-        title=Text("note"),
-        title_align="left",
-        border_style="yellow",
-        width=_PANEL_WIDTH,
-        padding=(0, 1),
-    )
-
-
 def render_summary(summary: Summary, run_path: str, next_commands: Sequence[str]) -> RenderableType:
     """Shows a finished run's result, what it must be read with, and what to do next.
 
@@ -186,4 +172,8 @@ def render_digits(
         class_names: The C names.
         count: Number of images to draw; 100 columns hold six, and a narrower screen shows fewer.
     """
-    return DigitStrip(images[:count], labels[:count], probabilities[:count], class_names)
+    digits = []
+    for image, label, row in zip(images[:count], labels, probabilities, strict=False):
+        lines = prediction_lines(class_names[label], class_names[row.argmax()], float(row.max()))
+        digits.append(Digit(image, lines))
+    return render_parts([Digits(digits, is_one_row=True, on="both")])

@@ -10,8 +10,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from mnist_exp.report.charts.charts import Chart, Series, line_chart, percent_tick
-from mnist_exp.report.console import columns, render_facts, render_next
-from mnist_exp.report.run_console import render_notice
+from mnist_exp.report.console import columns, render_facts, render_next, render_notice
 from mnist_exp.report.run_material import RunMaterial
 from mnist_exp.runs.records import CandidateRecord, ConfirmationRecord, SearchSummary, TrialRecord
 from mnist_exp.words import (

@@ -10,6 +10,7 @@ from msgspec.structs import asdict
 from mnist_exp.data.dataset import Images, Source, TrainingData
 from mnist_exp.errors import ConfigError, RunError
 from mnist_exp.report import run_console
+from mnist_exp.report.console import render_notice
 from mnist_exp.report.figures.confirmation_plot import plot_confirmation
 from mnist_exp.report.figures.fonts import describe_numbered
 from mnist_exp.report.figures.hyperparameter_plots import plot_hyperparameters, plot_importance
@@ -74,7 +75,7 @@ def conclude(
     run.update_manifest(not_drawn=not_drawn)
     run.write_summary(summary)
     for notice in filter(None, [*not_drawn, describe_numbered(source.class_names)]):
-        terminal.print(run_console.render_notice(notice))
+        terminal.print(render_notice(notice))
     terminal.print(
         run_console.render_digits(test.images, test.labels, scored.probabilities, source.class_names)
     )

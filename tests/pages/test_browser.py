@@ -13,7 +13,7 @@ from PIL import Image
 
 from mnist_exp.comparison.comparison import examine
 from mnist_exp.config.schema import CompareOptions
-from mnist_exp.report.comparison_page import write_comparison_page
+from mnist_exp.report.comparison import write_comparison_page
 from mnist_exp.report.run import write_run_page
 from tests.conftest import FinishedRun, Run
 from tests.pages.page_makers import make_hostile_run, make_search

@@ -286,7 +286,7 @@ def test_neither_tensorflow_nor_matplotlib_is_loaded(tmp_path: Path) -> None:
     path = make_sample_run(tmp_path)
     code = (
         "import sys; from pathlib import Path; from mnist_exp.report.run import write_run_page; "
-        "import mnist_exp.report.comparison_page; write_run_page(Path(sys.argv[1])); "
+        "import mnist_exp.report.comparison; write_run_page(Path(sys.argv[1])); "
         "print([name for name in ('tensorflow', 'keras', 'matplotlib') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, check=True)
