@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from mnist_exp.report.document import Document, Heading, Part, Score
+from mnist_exp.report.document import Document, Heading, Part, Picture, Score
 from mnist_exp.report.png import SIGNATURE, png_bytes
 from mnist_exp.runs import files
 from mnist_exp.runs.folder import PAGE
@@ -32,13 +32,8 @@ def write_page(folder: Path, document: Document) -> None:
 
 
 def render_page(document: Document) -> str:
-    """Makes a document's page."""
+    """Makes a document's page; its style and its script are part of it, and the only ones allowed."""
     top, *sections = _sections([part for part in document.parts if part.on != "console"])
-    return render("page.html", document=document, top=top, sections=sections)
-
-
-def render(template: str, **values: Any) -> str:
-    """Makes a page of a template; its style and its script are part of it, and the only ones allowed."""
     style, script = (
         (TEMPLATES_DIR / name).read_text(encoding="utf-8").strip() for name in ("page.css", "page.js")
     )
@@ -46,8 +41,9 @@ def render(template: str, **values: Any) -> str:
         "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; "
         f"style-src '{_digest(style)}'; script-src '{_digest(script)}'"
     )
-    return _environment().get_template(template).render(
-        style=Markup(style), script=Markup(script), policy=policy, **values
+    return _environment().get_template("page.html").render(
+        style=Markup(style), script=Markup(script), policy=policy, document=document, top=top,
+        sections=sections,
     )  # fmt: skip
 
 
@@ -110,6 +106,12 @@ def png_uri(content: bytes) -> Markup | None:
     if not content.startswith(SIGNATURE) or len(content) > MOST_BYTES:
         return None
     return _uri(content)
+
+
+def png_picture(alternative: str, uri: Markup) -> Picture:
+    """Shows a PNG file; `uri` as from `png_uri`."""
+    image = Markup('<p class="picture"><img src="{}" alt="{}"></p>').format(uri, alternative)
+    return Picture(alternative, image)
 
 
 def image_uri(pixels: NDArray[np.uint8]) -> Markup:

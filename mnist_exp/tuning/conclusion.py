@@ -9,8 +9,7 @@ from msgspec.structs import asdict
 
 from mnist_exp.data.dataset import Images, Source, TrainingData
 from mnist_exp.errors import ConfigError, RunError
-from mnist_exp.report import run_console
-from mnist_exp.report.console import render_notice
+from mnist_exp.report.console import render_notice, render_parts
 from mnist_exp.report.figures.confirmation_plot import plot_confirmation
 from mnist_exp.report.figures.fonts import describe_numbered
 from mnist_exp.report.figures.hyperparameter_plots import plot_hyperparameters, plot_importance
@@ -20,8 +19,9 @@ from mnist_exp.report.figures.parallel_plot import plot_parallel_coordinates
 from mnist_exp.report.figures.search_progress_plots import plot_best_so_far, plot_search_curves
 from mnist_exp.report.figures.style import Plot, draw_plots
 from mnist_exp.report.figures.training import draw_training
+from mnist_exp.report.result import first_digits
 from mnist_exp.report.terminal import Terminal
-from mnist_exp.report.tuning import render_search_summary
+from mnist_exp.report.tuning import search_result
 from mnist_exp.runs.records import ConfirmationRecord, ExecutionRecord, SearchSummary
 from mnist_exp.runs.writer import RunDirectory
 from mnist_exp.statistics import accuracy
@@ -76,10 +76,8 @@ def conclude(
     run.write_summary(summary)
     for notice in filter(None, [*not_drawn, describe_numbered(source.class_names)]):
         terminal.print(render_notice(notice))
-    terminal.print(
-        run_console.render_digits(test.images, test.labels, scored.probabilities, source.class_names)
-    )
-    terminal.print(render_search_summary(summary, str(run.path), next_commands))
+    digits = first_digits(test.images, test.labels, scored.probabilities, source.class_names)
+    terminal.print(render_parts([digits, *search_result(summary, str(run.path), next_commands)]))
     return summary
 
 

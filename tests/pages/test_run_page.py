@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 from mnist_exp.errors import RunError
-from mnist_exp.report.html import TEMPLATES_DIR, render
-from mnist_exp.report.run import write_run_page
+from mnist_exp.report.document import Document, Table, Words
+from mnist_exp.report.html import TEMPLATES_DIR, render_page
+from mnist_exp.report.run import run_document, write_run_page
 from mnist_exp.report.run_material import read_material
-from mnist_exp.report.tuning import search_view
 from mnist_exp.runs.folder import DamagedRun
 from mnist_exp.runs.records import SweepPlace
 from tests.comparison.run_makers import make_run, make_unfinished
@@ -153,10 +153,11 @@ def test_an_interrupted_search_is_drawn_by_its_own_objective(
     tmp_path: Path, objective: str, best: str, words: str
 ) -> None:
     path = make_search(tmp_path, status="interrupted", config={"tuner": {"objective": objective}})
-    view = search_view(read_material(path))
-    assert view is not None and view.objective == words
-    assert [row.trial for row in view.trials if row.is_best] == [best]
-    assert view.chart is not None and words in page_of(path).text
+    parts = run_document(read_material(path)).parts
+    (trials,) = [part for part in parts if isinstance(part, Table) and part.name == "Trials"]
+    assert [row.cells[0].text for row in trials.rows if row.tone == "good"] == [best]
+    text = page_of(path).text
+    assert f"Searched for: {words}." in text and "Best so far" in text
 
 
 def test_a_search_shows_winner_confirmation_and_trials(tmp_path: Path) -> None:
@@ -268,7 +269,7 @@ def test_endless_texts_and_tables_are_cut(tmp_path: Path) -> None:
     write_run_page(path)
     page = read_page(path)
     assert len(page.source) < 700_000
-    assert "The first 300 of 20000 epochs" in page.text
+    assert "The first 300 of 20,000; metrics.csv has them all." in page.text
 
 
 def test_a_page_takes_less_than_a_third_of_a_second(tmp_path: Path) -> None:
@@ -293,9 +294,10 @@ def test_neither_tensorflow_nor_matplotlib_is_loaded(tmp_path: Path) -> None:
     assert done.stdout.strip() == "[]"
 
 
-def test_a_template_that_writes_nothing_or_a_missing_value_is_refused() -> None:
-    with pytest.raises(Exception, match="undefined"):
-        render("run.html")
+def test_a_page_that_would_write_none_is_refused() -> None:
+    parts = [Words(None)]  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="None"):
+        render_page(Document("title", "kicker", "heading", parts=parts))
 
 
 def test_the_wheel_carries_the_templates(tmp_path: Path) -> None:
