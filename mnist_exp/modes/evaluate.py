@@ -197,7 +197,7 @@ def _show(
 ) -> None:
     """Shows what was measured, and commands to try."""
     from mnist_exp.report.console import render_notice, render_parts
-    from mnist_exp.report.evaluation import render_evaluation
+    from mnist_exp.report.evaluation import evaluation_parts
     from mnist_exp.report.figures.fonts import describe_numbered
     from mnist_exp.report.result import first_digits
 
@@ -205,4 +205,4 @@ def _show(
     terminal.print(render_parts([first_digits(seen.images, seen.labels, evaluated.probabilities, names)]))
     for notice in filter(None, (scored.notice, describe_numbered(names))):
         terminal.print(render_notice(notice))
-    terminal.print(render_evaluation(evaluated.record, str(output_dir), commands))
+    terminal.print(render_parts(evaluation_parts(evaluated.record, str(output_dir), commands)))
