@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from mnist_exp.comparison.comparison import Examined
-from mnist_exp.comparison.grouping import ComparableSet
 from mnist_exp.comparison.pairs import Pair
 from mnist_exp.comparison.report import Comparison, RunRow, SearchRow, SetReport
 from mnist_exp.config.commands import command, setting
 from mnist_exp.report import comparison_views, explanations
-from mnist_exp.report.comparison_views import Forest, PairRow, Table
+from mnist_exp.report.comparison_views import PairRow, Table
 from mnist_exp.report.html import write_page
 from mnist_exp.runs.folder import MANIFEST
 from mnist_exp.words import percent, plural, visible
@@ -35,7 +34,7 @@ class SetView:
     table: Table
     settings: Table | None
     settings_hint: str
-    forest: Forest
+    forest: list[Any]
     forest_hint: str
     curves_hint: str
     leader: str
@@ -61,9 +60,10 @@ def write_comparison_page(examined: Examined, output_dir: Path, words: Sequence[
 def page_values(examined: Examined, words: Sequence[str] = ()) -> dict[str, Any]:
     """Gives a template everything that a comparison's page shows."""
     comparison = examined.comparison
+    forests, figures = _figures(examined)
     sets = [
-        _set_view(report, found, comparison)
-        for report, found in zip(comparison.sets[:_MOST_SETS], examined.sets, strict=False)
+        _set_view(report, forest, comparison)
+        for report, forest in zip(comparison.sets, forests, strict=False)
     ]
     return {
         "title": _title(comparison),
@@ -71,7 +71,7 @@ def page_values(examined: Examined, words: Sequence[str] = ()) -> dict[str, Any]
         "kicker": f"comparison · {plural(len(comparison.runs), 'run')}",
         "sets": sets,
         "num_sets": len(comparison.sets),
-        "figures": _figures(examined),
+        "figures": figures,
         "searches": [_search_words(row) for row in comparison.searches[:_MOST_LISTED]],
         "left_out": [_left_out_words(row) for row in comparison.left_out[:_MOST_LISTED]],
         "num_left_out": len(comparison.left_out),
@@ -81,14 +81,15 @@ def page_values(examined: Examined, words: Sequence[str] = ()) -> dict[str, Any]
     }
 
 
-def _figures(examined: Examined) -> Any:
-    """Lays out the charts of the largest set; None where no training is compared."""
+def _figures(examined: Examined) -> tuple[list[list[Any]], Any]:
+    """Draws the intervals of each set, and everything of the largest; None where nothing is compared."""
     if not examined.sets:
-        return None
-    # Imported here: it brings matplotlib, which a page without charts need not wait for.
-    from mnist_exp.report.charts.comparison_figures import draw_figures
+        return [], None
+    # Imported here: it brings Matplotlib, which a table alone need not wait for.
+    from mnist_exp.report.comparison_figures import draw_set, interval_figures
 
-    return draw_figures(examined.sets[0])
+    shown = zip(examined.comparison.sets[:_MOST_SETS], examined.sets, strict=False)
+    return [interval_figures(report, found) for report, found in shown], draw_set(examined.sets[0])
 
 
 def _title(comparison: Comparison) -> str:
@@ -114,7 +115,7 @@ def _headline(comparison: Comparison) -> str:
     return f"{row.label}: {score} test accuracy (95% {100 * low:.2f} to {100 * high:.2f}, {seeds})."
 
 
-def _set_view(report: SetReport, found: ComparableSet, comparison: Comparison) -> SetView:
+def _set_view(report: SetReport, forest: list[Any], comparison: Comparison) -> SetView:
     num_runs = sum(len(row.seeds) for row in report.groups)
     return SetView(
         title=visible(report.title, 300),
@@ -125,7 +126,7 @@ def _set_view(report: SetReport, found: ComparableSet, comparison: Comparison) -
         table=comparison_views.group_table(report, comparison),
         settings=comparison_views.settings_table(report),
         settings_hint=_word_settings(report),
-        forest=comparison_views.forest(report, found),
+        forest=forest,
         forest_hint=_word_forest(report),
         curves_hint=_word_curves(report),
         leader=visible(report.leader or "", 120),

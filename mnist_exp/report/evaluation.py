@@ -17,8 +17,8 @@ from mnist_exp.evaluation.splits import ScoredSplit
 from mnist_exp.report.console import columns, render_facts, render_next
 from mnist_exp.report.digits import DigitStrip
 from mnist_exp.report.figures.calibration import plot_reliability, plot_robustness
-from mnist_exp.report.figures.class_scores_plot import plot_class_scores
-from mnist_exp.report.figures.curves import plot_confusion_matrix
+from mnist_exp.report.figures.classes import plot_class_scores
+from mnist_exp.report.figures.confusion import plot_confusion_matrix
 from mnist_exp.report.figures.images import plot_mistakes
 from mnist_exp.report.figures.style import Plot
 from mnist_exp.report.tables import Choice, file_name

@@ -1,21 +1,17 @@
 """A run's page: how good it is, how sure that is, what was run, and how to run it again."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from mnist_exp.report import headline, result_views, settings_views, tuning
-from mnist_exp.report.charts.charts import Chart, Series, line_chart, percent_tick
 from mnist_exp.report.html import write_page
+from mnist_exp.report.run_figures import run_figures, search_figures
 from mnist_exp.report.run_material import RunMaterial, read_material
 from mnist_exp.runs.records import EpochMetrics
 from mnist_exp.words import duration, loss_text, one_line, percent, rate, visible
 
 _MOST_EPOCHS_LISTED = 300
 _LONGEST_CLASS = 40
-_MIXED = "mixed images"
 _NO_PREDICTIONS: dict[str, Any] = {
     "confusions": None,
     "classes": [],
@@ -47,11 +43,12 @@ def page_values(material: RunMaterial) -> dict[str, Any]:
     return {
         "headline": headline.headline(material),
         "banners": headline.banners(material),
-        "curves": _curves(material.rows, best_epoch, _word_objective(material)),
+        "curves": run_figures(material),
         "curves_hint": _word_curves(material),
         "epochs": [_epoch_cells(row, best_epoch) for row in material.rows[:_MOST_EPOCHS_LISTED]],
         "num_epochs": len(material.rows),
         "search": tuning.search_view(material),
+        "search_figures": search_figures(material),
         **_prediction_values(material),
         "pictures": material.pictures,
         "typed": settings_views.typed_settings(material),
@@ -88,16 +85,6 @@ def class_names(config: dict[str, Any], num_classes: int) -> list[str]:
     return [str(label) for label in range(num_classes)]
 
 
-def _word_objective(material: RunMaterial) -> str:
-    """Says what lifts the training loss above the validation loss; nothing where the two are alike."""
-    training = material.config.get("training")
-    if not isinstance(training, dict):
-        return ""
-    if training.get("mixup"):
-        return _MIXED
-    return "smoothed labels" if training.get("label_smoothing") else ""
-
-
 def _word_curves(material: RunMaterial) -> str:
     """Says what validation images are, and which epoch is ringed and why."""
     data, training = (material.config.get(name) for name in ("data", "training"))
@@ -119,35 +106,6 @@ def _word_curves(material: RunMaterial) -> str:
             f"{what}. The epoch that is best by {visible(monitor, 40)} is ringed, and its weights were kept."
         )
     return f"{what}; the epoch that is best on them is ringed, and its weights were kept."
-
-
-def _curves(rows: Sequence[EpochMetrics], best_epoch: int | None, objective: str) -> list[Chart]:
-    """Lays out accuracy and loss over the epochs; nothing before the first epoch."""
-    if not rows:
-        return []
-    training = f"training ({objective})" if objective else "training"
-    found = [
-        line_chart(
-            title,
-            [
-                _series(rows, f"val_{name}", "validation", 0),
-                _series(rows, name, training if name == "loss" or objective == _MIXED else "training", 1),
-            ],
-            text=percent if name == "accuracy" else loss_text,
-            tick_text=percent_tick if name == "accuracy" else lambda value: f"{value:.6g}",
-            rising=name == "accuracy",
-            marked=best_epoch,
-        )
-        for title, name in (("Accuracy", "accuracy"), ("Loss", "loss"))
-    ]
-    return [chart for chart in found if chart is not None]
-
-
-def _series(rows: Sequence[EpochMetrics], name: str, label: str, colour: int) -> Series:
-    epochs = np.array([row.epoch for row in rows], np.float64)
-    values = np.array([getattr(row, name) for row in rows], np.float64)
-    order = np.argsort(epochs, kind="stable")
-    return Series(label, epochs[order], values[order], colour=colour)
 
 
 def _epoch_cells(row: EpochMetrics, best_epoch: int | None) -> list[str]:

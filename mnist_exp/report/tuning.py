@@ -3,13 +3,10 @@
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from mnist_exp.report.charts.charts import Chart, Series, line_chart, percent_tick
 from mnist_exp.report.console import columns, render_facts, render_next
 from mnist_exp.report.run_console import render_notice
 from mnist_exp.report.run_material import RunMaterial
@@ -21,8 +18,6 @@ from mnist_exp.words import (
     direction_of,
     duration,
     interval_text,
-    is_accuracy,
-    loss_text,
     margin_text,
     objective_words,
     one_line,
@@ -191,7 +186,6 @@ class SearchView:
 
     Attributes:
         objective: The metric that was searched for, in words.
-        chart: Scores and the best so far; null before the first score.
         trials: The first of them, in their order.
         num_trials: Number of trials that there are.
         candidates: Best confirmed first; empty before the end.
@@ -199,7 +193,6 @@ class SearchView:
     """
 
     objective: str
-    chart: Chart | None
     trials: list[TrialRow]
     num_trials: int
     candidates: list[CandidateRow]
@@ -211,13 +204,12 @@ def search_view(material: RunMaterial) -> SearchView | None:
     if material.run.manifest.mode != "tune":
         return None
     summary = material.summary if isinstance(material.summary, SearchSummary) else None
-    objective = summary.objective if summary is not None else _objective(material.config)
+    objective = objective_of(material)
     sign = 1 if direction_of(objective) == "max" else -1
     trials = [trial for trial in material.trials if trial.score is not None]
     best = max(trials, key=lambda trial: (sign * (trial.score or 0.0), -trial.trial), default=None)
     return SearchView(
         objective=visible(objective_words(objective), 60),
-        chart=_chart(trials, objective, sign),
         trials=[_trial_row(trial, objective, trial is best) for trial in material.trials[:_MOST_TRIALS]],
         num_trials=len(material.trials),
         candidates=[_candidate_row(row, summary) for row in summary.candidates[:_MOST_CANDIDATES]]
@@ -227,29 +219,13 @@ def search_view(material: RunMaterial) -> SearchView | None:
     )
 
 
-def _objective(config: dict[str, Any]) -> str:
-    """Returns what an unfinished search was searching for."""
-    tuner = config.get("tuner")
+def objective_of(material: RunMaterial) -> str:
+    """Returns the metric that a search was for, finished or not."""
+    if isinstance(material.summary, SearchSummary):
+        return material.summary.objective
+    tuner = material.config.get("tuner")
     objective = tuner.get("objective") if isinstance(tuner, dict) else None
     return objective if isinstance(objective, str) else "val_accuracy"
-
-
-def _chart(trials: Sequence[TrialRecord], objective: str, sign: int) -> Chart | None:
-    """Lays out each trial's score and the best so far."""
-    if not trials:
-        return None
-    ordered = sorted(trials, key=lambda trial: trial.trial)
-    x = np.array([trial.trial for trial in ordered], np.float64)
-    scores = np.array([trial.score for trial in ordered], np.float64)
-    best = sign * np.maximum.accumulate(sign * scores)
-    return line_chart(
-        "Best so far",
-        [Series("each trial", x, scores, colour=1, is_joined=False), Series("best so far", x, best)],
-        text=percent if is_accuracy(objective) else loss_text,
-        tick_text=percent_tick if is_accuracy(objective) else lambda value: f"{value:.6g}",
-        rising=sign > 0,
-        x_label="trial",
-    )
 
 
 def _trial_row(trial: TrialRecord, objective: str, is_best: bool) -> TrialRow:
