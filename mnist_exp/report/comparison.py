@@ -17,11 +17,11 @@ from mnist_exp.errors import RunError
 from mnist_exp.report.comparison_document import (
     COMPARISON,
     RESULTS,
-    Illustrations,
     comparison_document,
     group_table,
 )
 from mnist_exp.report.console import render_parts, whole
+from mnist_exp.report.document import Part
 from mnist_exp.report.html import write_page
 from mnist_exp.report.tables import to_csv, to_markdown
 from mnist_exp.report.terminal import Terminal
@@ -76,16 +76,19 @@ def write_comparison_page(examined: Examined, output_dir: Path, words: Sequence[
     Raises:
         RunError: The file could not be written.
     """
-    illustrations = Illustrations()
+    intervals: list[list[Part]] = []
+    figures: list[Part] = []
     if examined.sets:
-        # Imported here: it brings Matplotlib, which a page without charts need not wait for.
-        from mnist_exp.report.pictures import illustrate
+        # Imported here: Matplotlib takes half a second, which a table alone need not wait for.
+        from mnist_exp.report.comparison_figures import figure_parts, interval_parts
 
-        forests, sections = illustrate(examined)
-        illustrations = Illustrations(forests, sections)
+        intervals = [
+            interval_parts(*each) for each in zip(examined.comparison.sets, examined.sets, strict=True)
+        ]
+        figures = figure_parts(examined)
     again = _command(examined.comparison, words)
     document = comparison_document(
-        examined.comparison, illustrations, written_to=str(output_dir), again=again
+        examined.comparison, intervals, figures, written_to=str(output_dir), again=again
     )
     write_page(output_dir, document)
 

@@ -1,7 +1,6 @@
 """A comparison as one document: the verdict, the groups, which is better and how sure that is."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 from mnist_exp.comparison.columns import GROUP, USUAL_COLUMNS, cell, heading, is_words, run_value
 from mnist_exp.comparison.measures import MEASURES
@@ -19,7 +18,6 @@ from mnist_exp.report.document import (
     Heading,
     Notice,
     Part,
-    Picture,
     Row,
     Table,
     Tone,
@@ -41,22 +39,10 @@ _RUN_COLUMNS = ["run", "group", "status", "seed", "val_accuracy", "test_accuracy
 RESULTS, COMPARISON = "results.csv", "comparison.json"
 
 
-@dataclass(frozen=True)
-class Illustrations:
-    """What a page shows of the runs themselves.
-
-    Attributes:
-        forests: Intervals side by side, of each set that has some.
-        sections: What is drawn of the first set.
-    """
-
-    forests: Sequence[Picture] = ()
-    sections: Sequence[Part] = field(default_factory=list)
-
-
 def comparison_document(
     comparison: Comparison,
-    illustrations: Illustrations = Illustrations(),
+    intervals: Sequence[Sequence[Part]] = (),
+    figures: Sequence[Part] = (),
     *,
     written_to: str = "",
     again: str = "",
@@ -65,7 +51,8 @@ def comparison_document(
 
     Args:
         comparison: As read.
-        illustrations: For a page.
+        intervals: Drawn, of each set.
+        figures: Sections on the first set.
         written_to: The folder of its files, as the user would type it; empty for none.
         again: The command that compares the same runs again; may be empty.
     """
@@ -77,10 +64,10 @@ def comparison_document(
     )
     parts = document.parts
     for number, report in enumerate(comparison.sets[:_MOST_SETS]):
-        forest = illustrations.forests[number : number + 1]
-        parts += _set_parts(report, comparison, forest, number == 0, bool(written_to))
+        drawn = intervals[number] if intervals else []
+        parts += _set_parts(report, comparison, drawn, number == 0, bool(written_to))
         if number == 0:
-            parts += illustrations.sections
+            parts += figures
     if len(comparison.sets) > _MOST_SETS:
         words = f"The first {_MOST_SETS} of {len(comparison.sets):,} sets; comparison.json has them all."
         parts.append(Words(words, "quiet", on="both"))
@@ -126,7 +113,7 @@ def _sentence(verdict: str) -> str:
 
 
 def _set_parts(
-    report: SetReport, comparison: Comparison, forest: Sequence[Picture], is_first: bool, is_written: bool
+    report: SetReport, comparison: Comparison, drawn: Sequence[Part], is_first: bool, is_written: bool
 ) -> list[Part]:
     """Tells of one set: which images, its groups, its verdict, and what that rests on."""
     num_runs = sum(len(each.seeds) for each in report.groups)
@@ -145,8 +132,7 @@ def _set_parts(
     parts.append(group_table(report.groups[:_MOST_ROWS], report, columns, source))
     if hint := _explain(report, columns):
         parts.append(Words(hint, "quiet", on="both"))
-    for picture in forest:
-        parts += [Heading(picture.title, 3), picture]
+    parts += drawn
     if report.keys:
         parts += _settings(report)
     if len(report.pairs) > 1:

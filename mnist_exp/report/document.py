@@ -2,11 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from mnist_exp.report.figures.embedding import EmbeddedFigure
 
 Place = Literal["page", "console", "both"]
 Tone = Literal["", "lead", "strong", "good", "careful", "bad", "quiet", "path"]
@@ -156,11 +159,19 @@ def row(*texts: str, tone: Tone = "") -> Row:
 
 @dataclass(frozen=True)
 class Picture(Part):
-    """Something drawn, as a page holds it, and what must be known to read it."""
+    """What is no figure of its own, as a page holds it, and what must be known to read it."""
 
     title: str
     markup: Markup
     caption: str = ""
+
+
+@dataclass(frozen=True)
+class Figures(Part):
+    """Figures side by side; `layout` is `single` for one alone, `three` for small ones."""
+
+    figures: Sequence["EmbeddedFigure"]
+    layout: Literal["", "single", "three"] = ""
 
 
 class Digit(NamedTuple):

@@ -25,8 +25,8 @@ from mnist_exp.report.document import (
     row,
 )
 from mnist_exp.report.figures.calibration import plot_reliability, plot_robustness
-from mnist_exp.report.figures.class_scores_plot import plot_class_scores
-from mnist_exp.report.figures.curves import plot_confusion_matrix
+from mnist_exp.report.figures.classes import plot_class_scores
+from mnist_exp.report.figures.confusion import plot_confusion_matrix
 from mnist_exp.report.figures.images import plot_mistakes
 from mnist_exp.report.figures.style import Plot
 from mnist_exp.report.result import class_table

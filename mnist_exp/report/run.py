@@ -14,6 +14,7 @@ from mnist_exp.report.document import (
     Digit,
     Digits,
     Document,
+    Figures,
     Folded,
     Heading,
     Notice,
@@ -25,7 +26,8 @@ from mnist_exp.report.document import (
 )
 from mnist_exp.report.html import png_picture, write_page
 from mnist_exp.report.result import class_table, numbers, score, warnings
-from mnist_exp.report.result_views import run_pictures
+from mnist_exp.report.result_views import prediction_pictures, word_curves
+from mnist_exp.report.run_figures import run_figures, search_figures
 from mnist_exp.report.run_material import RunMaterial, read_material
 from mnist_exp.runs.records import EpochMetrics, SearchSummary, Summary
 from mnist_exp.runs.run import Predictions
@@ -74,7 +76,6 @@ def run_document(material: RunMaterial) -> Document:
     title = heading if summary is None else f"{heading}: {percent(score(summary).value)}"
     kicker = f"{kind} · {material.status} · {time_text(manifest.started_at)}"
     document = Document(title, kicker, heading)
-    pictures = run_pictures(material)
     parts = document.parts
     if material.status != "completed":
         parts.append(_status(material))
@@ -88,8 +89,8 @@ def run_document(material: RunMaterial) -> Document:
         parts += [Words(sentence, "lead") for sentence in sentences]
         parts.append(numbers(summary))
     if manifest.mode == "tune":
-        parts += tuning.search_parts(material, pictures.get("search"), _hyperparameters(material))
-    parts += _section_parts(material, pictures)
+        parts += tuning.search_parts(material, search_figures(material), _hyperparameters(material))
+    parts += _section_parts(material)
     parts += origin.again(material)
     parts += origin.provenance(material)
     return document
@@ -161,11 +162,14 @@ def _sentences(material: RunMaterial, summary: Summary) -> list[str]:
     ]
 
 
-def _section_parts(material: RunMaterial, pictures: dict[str, Picture]) -> list[Part]:
+def _section_parts(material: RunMaterial) -> list[Part]:
     """Tells how it learned and what it predicts, section by section."""
-    predictions = material.predictions
-    parts = _section(pictures, "curves")
+    pictures, predictions = prediction_pictures(material), material.predictions
+    parts: list[Part] = []
     if material.rows:
+        kept = "The kept network’s learning curves"
+        parts.append(Heading(kept if material.run.manifest.mode == "tune" else "Learning curves"))
+        parts += [Words(word_curves(material), "quiet"), Figures(run_figures(material))]
         parts.append(Folded("Every epoch as a table", [_epochs(material)]))
     parts += _section(pictures, "confusions")
     if predictions is not None:

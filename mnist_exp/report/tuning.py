@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from statistics import fmean, stdev
+from typing import TYPE_CHECKING
 
 from mnist_exp.report.document import (
     Cell,
     Column,
     Fact,
     Facts,
+    Figures,
     Folded,
     Heading,
     Part,
@@ -34,6 +36,9 @@ from mnist_exp.words import (
     score_text,
     values_text,
 )
+
+if TYPE_CHECKING:
+    from mnist_exp.report.figures.embedding import EmbeddedFigure
 
 _MOST_TRIALS = 300
 _MOST_CANDIDATES = 50
@@ -154,12 +159,12 @@ def _explain_scores(summary: SearchSummary, is_confirmed: bool) -> str:
 
 
 def search_parts(
-    material: RunMaterial, progress: Picture | None, hyperparameters: Picture | None
+    material: RunMaterial, progress: Sequence["EmbeddedFigure"], hyperparameters: Picture | None
 ) -> list[Part]:
     """Tells a search on its page: what was searched for, candidates, trials.
 
     Args:
-        progress: Scores and the best so far; None before the first score.
+        progress: Scores and the best so far; none before the first score.
         hyperparameters: Each of them against the score, where that was drawn.
     """
     summary = material.summary if isinstance(material.summary, SearchSummary) else None
@@ -167,8 +172,8 @@ def search_parts(
     parts: list[Part] = [Heading("The search")]
     words = f"Searched for: {objective_words(objective)}." if summary is None else _word_search(summary)
     parts.append(Words(words, "quiet"))
-    if progress is not None:
-        parts.append(progress)
+    if progress:
+        parts.append(Figures(progress, "single"))
     if summary is not None:
         parts += _candidates(summary)
     if material.trials:
