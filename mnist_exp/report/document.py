@@ -159,9 +159,8 @@ def row(*texts: str, tone: Tone = "") -> Row:
 
 @dataclass(frozen=True)
 class Picture(Part):
-    """What is no figure of its own, as a page holds it, and what must be known to read it."""
+    """What only a page can hold, and what must be known to read it."""
 
-    title: str
     markup: Markup
     caption: str = ""
 

@@ -111,7 +111,7 @@ def png_uri(content: bytes) -> Markup | None:
 def png_picture(alternative: str, uri: Markup) -> Picture:
     """Shows a PNG file; `uri` as from `png_uri`."""
     image = Markup('<p class="picture"><img src="{}" alt="{}"></p>').format(uri, alternative)
-    return Picture(alternative, image)
+    return Picture(image)
 
 
 def image_uri(pixels: NDArray[np.uint8]) -> Markup:

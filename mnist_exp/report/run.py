@@ -1,39 +1,28 @@
 """A run as one document: how good it is, how sure that is, what was run, and how to run it again."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
-from mnist_exp.evaluation.scores import score_classes
 from mnist_exp.report import origin, tuning
 from mnist_exp.report.document import (
     Cell,
     Column,
-    Digit,
-    Digits,
     Document,
     Figures,
     Folded,
     Heading,
     Notice,
     Part,
-    Picture,
     Row,
     Table,
     Words,
 )
 from mnist_exp.report.html import png_picture, write_page
-from mnist_exp.report.result import class_table, numbers, score, warnings
-from mnist_exp.report.result_views import prediction_pictures, word_curves
+from mnist_exp.report.result import numbers, score, warnings
 from mnist_exp.report.run_figures import run_figures, search_figures
 from mnist_exp.report.run_material import RunMaterial, read_material
+from mnist_exp.report.run_predictions import prediction_sections
 from mnist_exp.runs.records import EpochMetrics, SearchSummary, Summary
-from mnist_exp.runs.run import Predictions
-from mnist_exp.statistics import confusion_counts
 from mnist_exp.words import (
-    confidence,
     count_text,
     duration,
     loss_text,
@@ -89,8 +78,12 @@ def run_document(material: RunMaterial) -> Document:
         parts += [Words(sentence, "lead") for sentence in sentences]
         parts.append(numbers(summary))
     if manifest.mode == "tune":
-        parts += tuning.search_parts(material, search_figures(material), _hyperparameters(material))
-    parts += _section_parts(material)
+        parts += tuning.search_parts(material, search_figures(material))
+    parts += _curves(material)
+    parts += prediction_sections(material)
+    if weights := material.pictures.get("first_layer_weights"):
+        picture = png_picture("Weights of the first layer, a tile a unit", weights)
+        parts += [Heading("First layer"), Folded("Weights of the first layer", [picture])]
     parts += origin.again(material)
     parts += origin.provenance(material)
     return document
@@ -162,38 +155,37 @@ def _sentences(material: RunMaterial, summary: Summary) -> list[str]:
     ]
 
 
-def _section_parts(material: RunMaterial) -> list[Part]:
-    """Tells how it learned and what it predicts, section by section."""
-    pictures, predictions = prediction_pictures(material), material.predictions
-    parts: list[Part] = []
-    if material.rows:
-        kept = "The kept network’s learning curves"
-        parts.append(Heading(kept if material.run.manifest.mode == "tune" else "Learning curves"))
-        parts += [Words(word_curves(material), "quiet"), Figures(run_figures(material))]
-        parts.append(Folded("Every epoch as a table", [_epochs(material)]))
-    parts += _section(pictures, "confusions")
-    if predictions is not None:
-        parts += _mistakes(material, predictions)
-        names = material.class_names
-        counts = confusion_counts(predictions.probabilities, predictions.labels, len(names))
-        hint = (
-            "Recall: the share of a class’s images that are recognised. Precision: the share of predictions "
-            "of that class that are right. F1 is their harmonic mean; the lowest is marked."
-        )
-        classes = class_table(score_classes(counts, names))
-        parts += [Heading("Class by class"), Words(hint, "quiet"), classes]
-    parts += _section(pictures, "calibration")
-    if "first_layer_weights" in material.pictures:
-        weights = png_picture(
-            "Weights of the first layer, a tile a unit", material.pictures["first_layer_weights"]
-        )
-        parts += [Heading("First layer"), Folded("Weights of the first layer", [weights])]
-    return parts
+def _curves(material: RunMaterial) -> list[Part]:
+    """Tells how it learned, epoch by epoch."""
+    if not material.rows:
+        return []
+    is_search = material.run.manifest.mode == "tune"
+    return [
+        Heading("The kept network’s learning curves" if is_search else "Learning curves"),
+        Words(_word_curves(material), "quiet"),
+        Figures(run_figures(material)),
+        Folded("Every epoch as a table", [_epochs(material)]),
+    ]
 
 
-def _section(pictures: dict[str, Picture], name: str) -> list[Part]:
-    """Makes a section of a picture that there is."""
-    return [Heading(pictures[name].title), pictures[name]] if name in pictures else []
+def _word_curves(material: RunMaterial) -> str:
+    """Says what validation images are, and which epoch is ringed and why."""
+    data, training = (material.config.get(name) for name in ("data", "training"))
+    monitor = training.get("monitor") if isinstance(training, dict) else None
+    is_finished = material.summary is not None
+    if all(row.val_accuracy is None for row in material.rows):
+        kept = " The ringed epoch’s weights were kept." if is_finished else ""
+        return f"No images were set apart for validation.{kept}"
+    record = material.run.manifest.data
+    count = f"{record.num_validation:,} " if record is not None and record.num_validation > 0 else ""
+    what = f"The {count}validation images were not trained on"
+    if isinstance(data, dict) and data.get("validation") == "test":
+        what = "The validation images are the test images here"
+    if not is_finished:
+        return f"{what}."
+    if isinstance(monitor, str) and not monitor.startswith("val_"):
+        return f"{what}. The epoch that is best by {monitor} is ringed, and its weights were kept."
+    return f"{what}; the epoch that is best on them is ringed, and its weights were kept."
 
 
 def _epochs(material: RunMaterial) -> Table:
@@ -213,45 +205,3 @@ def _epoch_row(epoch: EpochMetrics, best_epoch: int | None) -> Row:
         Cell(rate(epoch.learning_rate)),
         Cell(duration(epoch.duration_s), repr(epoch.duration_s)),
     ])  # fmt: skip
-
-
-def _mistakes(material: RunMaterial, predictions: Predictions) -> list[Part]:
-    """Shows the wrong predictions, the most confident first, as far as images are at hand."""
-    wrong = np.flatnonzero(~predictions.correct)
-    num_images, images = len(predictions.labels), material.images
-    parts: list[Part] = [Heading("Its most confident mistakes")]
-    if not len(wrong):
-        return [*parts, Words(f"None: all {num_images:,} predictions are right.")]
-    if images is not None and len(images) == num_images:
-        order = wrong[np.argsort(-predictions.probabilities[wrong].max(axis=1), kind="stable")]
-        digits = [
-            _mistake(predictions, int(index), images[index], material.class_names)
-            for index in order[:_MOST_MISTAKES]
-        ]
-        shown = f"{len(digits)} of {len(wrong):,}" if len(digits) < len(wrong) else f"All {len(wrong)}"
-        hint = f"{shown} wrong predictions for {num_images:,} images, the most confident first."
-        return [*parts, Words(f"{hint} A click enlarges.", "quiet"), Digits(digits)]
-    if "mistakes" in material.pictures:
-        hint = "The test images are not at hand; this picture was drawn when the run ended."
-        alternative = "The most confident mistakes, with their two likeliest classes"
-        return [*parts, Words(hint, "quiet"), png_picture(alternative, material.pictures["mistakes"])]
-    hint = (
-        f"{len(wrong):,} of {num_images:,} predictions are wrong. The test images are not at hand, so they "
-        "cannot be shown."
-    )
-    return [*parts, Words(hint, "quiet")]
-
-
-def _mistake(predictions: Predictions, index: int, image: NDArray[np.uint8], names: Sequence[str]) -> Digit:
-    chances = predictions.probabilities[index]
-    likeliest = np.argsort(-chances, kind="stable")[:3]
-    shares = [f"{names[label]} {confidence(float(chances[label]))}" for label in likeliest]
-    true = names[int(predictions.labels[index])]
-    words = f"Test image {index:,} is {true}. Predicted: {', '.join(shares)}."
-    return Digit(image, [f"true {true}", f"→ {shares[0]}"], words)
-
-
-def _hyperparameters(material: RunMaterial) -> Picture | None:
-    """Gives the picture that the search drew, if it did."""
-    uri = material.pictures.get("hyperparameters")
-    return None if uri is None else png_picture("Each hyperparameter against the score", uri)

@@ -13,12 +13,12 @@ from mnist_exp.report.document import (
     Folded,
     Heading,
     Part,
-    Picture,
     Row,
     Table,
     Words,
     next_commands,
 )
+from mnist_exp.report.html import png_picture
 from mnist_exp.report.result import score, warnings
 from mnist_exp.report.run_material import RunMaterial
 from mnist_exp.runs.records import CandidateRecord, ConfirmationRecord, SearchSummary, TrialRecord
@@ -158,14 +158,11 @@ def _explain_scores(summary: SearchSummary, is_confirmed: bool) -> str:
     return " ".join(words)
 
 
-def search_parts(
-    material: RunMaterial, progress: Sequence["EmbeddedFigure"], hyperparameters: Picture | None
-) -> list[Part]:
+def search_parts(material: RunMaterial, progress: Sequence["EmbeddedFigure"]) -> list[Part]:
     """Tells a search on its page: what was searched for, candidates, trials.
 
     Args:
         progress: Scores and the best so far; none before the first score.
-        hyperparameters: Each of them against the score, where that was drawn.
     """
     summary = material.summary if isinstance(material.summary, SearchSummary) else None
     objective = material.objective
@@ -178,8 +175,9 @@ def search_parts(
         parts += _candidates(summary)
     if material.trials:
         parts += [Heading("Trials", 3), _trial_table(material.trials, objective)]
-    if hyperparameters is not None:
-        parts.append(Folded("Each hyperparameter against the score", [hyperparameters]))
+    if picture := material.pictures.get("hyperparameters"):
+        title = "Each hyperparameter against the score"
+        parts.append(Folded(title, [png_picture(title, picture)]))
     return parts
 
 
