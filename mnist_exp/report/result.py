@@ -35,14 +35,7 @@ _MOST_LAYERS, _MOST_CLASSES = 500, 26
 
 @dataclass(frozen=True, slots=True)
 class LayerRow:
-    """One layer of a model as a reader sees it.
-
-    Attributes:
-        name: The layer's name.
-        kind: Its class, such as `Dense`.
-        output_shape: Shape of its output without the batch.
-        num_params: Number of its weights, trained or not.
-    """
+    """One layer of a model; the shape of its output is without the batch."""
 
     name: str
     kind: str
@@ -52,23 +45,7 @@ class LayerRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What is about to be trained.
-
-    Attributes:
-        model_name: The model's name.
-        layers: Its layers, input side first.
-        num_params: Number of weights, trained or not.
-        num_trainable: Number of weights that are trained.
-        data: The images.
-        optimizer: As configured.
-        schedule: As configured.
-        augmentation: As configured.
-        epochs: Number of epochs.
-        batch_size: Number of images a step.
-        engine: The engine and why it was chosen.
-        seed: The run's seed.
-        run_path: The run's directory as the user would type it.
-    """
+    """What is about to be trained; `run_path` is as the user would type it."""
 
     model_name: str
     layers: Sequence[LayerRow]
