@@ -1,6 +1,6 @@
 """Values with their intervals in rows: groups of runs, a search's candidates, classes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,6 +37,7 @@ _LONGEST_LINE, _MOST_LINES = 24, 2
 _LINE_INCHES = 0.16
 _MARK_INCHES, _SEED_INCHES, _LABEL_INCHES = 0.18, 0.09, 0.28  # above a row's foot on a page
 _SEED: dict[str, Any] = {"color": QUIET, "markersize": 3.2, "alpha": 0.7, "markeredgewidth": 0}
+_FRESH_SEED = {**_SEED, "markersize": 6}
 RING: dict[str, Any] = {"markerfacecolor": "none", "markeredgewidth": 1.4}
 
 
@@ -177,7 +178,9 @@ def plot_confirmation(candidates: Sequence[CandidateRecord], objective: Objectiv
     total = 1.45 + _CANDIDATE_INCHES * len(rows)
     figure = new_figure(total)
     axes = figure.add_axes((0.13, 0.6 / total, 0.56, _CANDIDATE_INCHES * len(rows) / total))
-    draw_rows(axes, rows, "s", [score for score in found if score is not None])
+    known = [score for score in found if score is not None]
+    # A mean of a few seeds has a wide interval, which would press its scores together.
+    draw_rows(axes, rows, "s", known, widths_shown=0.0, seeds=_FRESH_SEED)
     for place, (row, score) in enumerate(zip(rows, found, strict=True)):
         write_beside(axes, place, row.text)
         if score is not None:
@@ -188,7 +191,7 @@ def plot_confirmation(candidates: Sequence[CandidateRecord], objective: Objectiv
     add_title(figure, "Confirmation")
     handles = [
         *axes.plot([], [], "o", color=INK, markersize=9, label="search score", **RING),
-        *axes.plot([], [], "o", label="a fresh seed", **_SEED),
+        *axes.plot([], [], "o", label="a fresh seed", **_FRESH_SEED),
         *axes.plot([], [], "s-", color=QUIET, markersize=7, label="mean of fresh seeds, 95% interval"),
     ]
     figure.legend(handles=handles, loc="upper right", ncols=3, frameon=False, fontsize=9,
@@ -262,6 +265,8 @@ def draw_rows(
     reference: float | None = None,
     marks: Sequence[float] | None = None,
     step: float = 0.24,
+    widths_shown: float = 2.0,
+    seeds: Mapping[str, Any] = _SEED,
 ) -> None:
     """Draws values, intervals and points, and limits the horizontal axis to them.
 
@@ -272,6 +277,8 @@ def draw_rows(
         reference: Where a broken line stands; None for none.
         marks: Heights of the rows; None for 0, 1, 2, …
         step: How far below it its points are drawn.
+        widths_shown: As `interval_limits` takes it.
+        seeds: Style of the points.
     """
     values = [row.value for row in rows if row.value is not None]
     values += [point for row in rows for point in row.points]
@@ -279,7 +286,8 @@ def draw_rows(
     if reference is not None:
         values.append(reference)
         axes.axvline(reference, color=INK, linewidth=1, linestyle=(0, (3, 2)), zorder=1)
-    limits = interval_limits(values, [row.interval for row in rows if row.interval is not None])
+    intervals = [row.interval for row in rows if row.interval is not None]
+    limits = interval_limits(values, intervals, widths_shown)
     for height, row in zip(marks or range(len(rows)), rows, strict=True):
         if row.is_shaded:
             axes.axhspan(height - 2 * step, height + 2 * step, color=PALE_VERMILION, alpha=0.35, linewidth=0)
@@ -288,7 +296,7 @@ def draw_rows(
         if row.value is not None:
             face = row.colour if row.is_sure else "white"
             axes.plot([row.value], [height], marker, color=row.colour, markersize=6.5, markerfacecolor=face)
-        axes.plot(row.points, [height + step] * len(row.points), "o", **_SEED)
+        axes.plot(row.points, [height + step] * len(row.points), "o", **seeds)
     axes.set_xlim(*limits)
 
 

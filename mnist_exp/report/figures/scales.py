@@ -74,17 +74,20 @@ class Objective:
         set_round_ticks(axes.xaxis if which == "x" else axes.yaxis, self.is_accuracy, max_intervals)
 
 
-def interval_limits(values: Sequence[float], intervals: Sequence[Interval]) -> Interval:
+def interval_limits(
+    values: Sequence[float], intervals: Sequence[Interval], widths_shown: float = 2.0
+) -> Interval:
     """Returns limits that hold all values, and intervals unless they would press the values together.
 
     Args:
         values: One or more.
         intervals: Around them; of a value without one, none.
+        widths_shown: What is shown beyond the values for their intervals' sake, in widths of a usual one.
     """
     lowest, highest = min(values), max(values)
     widths = sorted(high - low for low, high in intervals)
     typical = widths[(len(widths) - 1) // 2] if widths else 0.0
-    reach = 2 * typical + 0.5 * (highest - lowest)
+    reach = widths_shown * typical + 0.5 * (highest - lowest)
     low = max(min([lowest, *(low for low, _ in intervals)]), lowest - reach)
     high = min(max([highest, *(high for _, high in intervals)]), highest + reach)
     margin = 0.06 * (high - low) or 0.01 * abs(high) or 0.01

@@ -29,6 +29,7 @@ from mnist_exp.runs.records import TrialRecord
 from mnist_exp.words import plural
 
 _MANY_TRIALS = 100
+_LEGEND_LINE_INCHES = 0.22
 
 
 def plot_best_so_far(
@@ -135,13 +136,16 @@ def plot_page_progress(trials: Sequence[TrialRecord], objective: Objective, widt
         objective: What the scores are.
         width_inches: Of the figure.
     """
-    total = 2.95
-    figure = new_figure(total, width_inches)
-    axes = figure.add_axes((0.62 / width_inches, 0.45 / total, 1 - 0.74 / width_inches, 1.9 / total))
+    figure = new_figure(2.4, width_inches)
+    axes = figure.add_axes((0, 0, 1, 1))
     places = {trial.trial: float(trial.trial) for trial in trials}
     limits = objective.limits(trial_scores(scored_trials(trials)))
     _draw_progress(axes, trials, places, objective, limits)
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
+    legend = _LEGEND_LINE_INCHES * -(-len(axes.get_legend_handles_labels()[0]) // 2)
+    total = 2.4 + legend
+    figure.set_figheight(total)
+    axes.set_position((0.62 / width_inches, 0.45 / total, 1 - 0.74 / width_inches, 1.9 / total))
     rule_lightly(axes, "trial")
     axes.legend(loc="lower left", ncols=2, frameon=False, fontsize=9, labelcolor=INK, handlelength=1.6,
                 columnspacing=1.4, borderaxespad=0, borderpad=0.2, bbox_to_anchor=(0, 1.02))  # fmt: skip
