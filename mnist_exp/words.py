@@ -217,9 +217,9 @@ def accuracy_interval_text(interval: tuple[float, float]) -> str:
     return f"{100 * interval[0]:.2f} to {100 * interval[1]:.2f}%"
 
 
-def values_text(values: Mapping[str, Any]) -> str:
+def values_text(values: Mapping[str, Any], most: int = _LONGEST_VALUES) -> str:
     """Words what a trial tried, on one line of bounded length."""
     try:
-        return visible(describe_values(values), _LONGEST_VALUES)
+        return visible(describe_values(values), most)
     except (RecursionError, ValueError, TypeError):
         return "values that cannot be told"

@@ -12,14 +12,8 @@ import pytest
 from msgspec.structs import replace
 
 from mnist_exp.config.schema import CosineScheduleConfig, NoAugmentationConfig, OptimizerConfig
-from mnist_exp.report.run_console import (
-    LayerRow,
-    Plan,
-    render_digits,
-    render_notice,
-    render_plan,
-    render_summary,
-)
+from mnist_exp.report.console import render_notice, render_parts
+from mnist_exp.report.result import LayerRow, Plan, first_digits, plan_parts, result_parts
 from mnist_exp.report.terminal import Terminal
 from mnist_exp.runs.records import DataRecord, EngineRecord, EpochMetrics, Summary
 from mnist_exp.words import confidence, duration, size
@@ -89,6 +83,18 @@ PLAN = Plan(
     epochs=40, batch_size=128, engine=EngineRecord(name="compiled", reason="dense layers only"), seed=7,
     run_path="runs/20260102_030405_train_ann_1a2b3c",
 )  # fmt: skip
+
+
+def render_plan(plan):
+    return render_parts(plan_parts(plan))
+
+
+def render_summary(summary, run_path, commands):
+    return render_parts(result_parts(summary, run_path, commands))
+
+
+def render_digits(*strip):
+    return render_parts([first_digits(*strip)])
 
 
 def shown(*renderables):
@@ -310,20 +316,19 @@ def test_frozen_parameters_are_counted_apart():
 def test_the_summary_states_accuracy_with_its_interval():
     text = shown(render_summary(SUMMARY, "runs/x", ["mnist-exp mode=evaluate run=runs/x"]))
     for expected in (
-        "98.37% (95%: 98.10 to 98.60)", "0.0543", "33 of 40, validation accuracy 98.41%",
-        "12 s: 0.23 s an epoch",
-        "812 MB", "0.0123 ms an image", "\n  mnist-exp mode=evaluate run=runs/x\n",
+        "98.37%, 95% interval 98.10 to 98.60%", "0.0543", "33 of 40", "98.41%", "12 s", "0.23 s", "1.1 s",
+        "812 MB", "0.0123 ms", "\n  mnist-exp mode=evaluate run=runs/x\n",
     ):  # fmt: skip
         assert expected in text
-    assert "optimistic" not in text and "note" not in text
+    assert "Optimistic" not in text and "About the data" not in text
 
 
 def test_the_summary_says_what_makes_its_result_doubtful():
     summary = replace(SUMMARY, selected_on_test=True, data_notice="5,000 bundled digits", val_accuracy=None)
     text = shown(render_summary(summary, "runs/x", []))
-    assert "optimistic: test images had a part in choosing its epoch" in text
+    assert "Optimistic" in text and "had a part in choosing its epoch" in text
     assert "5,000 bundled digits" in text
-    assert "33 of 40, without validation images" in text
+    assert re.search("validation accuracy +none", text)
 
 
 def test_long_paths_and_commands_are_whole():
@@ -401,7 +406,7 @@ def test_sizes_have_the_unit_a_person_would_choose():
 
 def test_neither_console_nor_plots_import_tensorflow():
     code = (
-        "import sys, mnist_exp.report.terminal, mnist_exp.report.run_console\n"
+        "import sys, mnist_exp.report.terminal, mnist_exp.report.result\n"
         "assert 'matplotlib' not in sys.modules\n"
         "import mnist_exp.report.figures.curves, mnist_exp.report.figures.images\n"
         "assert not {'tensorflow', 'keras', 'matplotlib.pyplot'} & set(sys.modules)\n"

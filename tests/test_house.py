@@ -65,7 +65,7 @@ LATE = {
     ("processes.guardian", "runs.writer"): "a guardian that is not needed costs nothing",
     ("report.comparison", "report.comparison_plots"): "a table alone does not wait for Matplotlib",
     ("report.comparison", "report.figures.style"): "a table alone does not wait for Matplotlib",
-    ("report.comparison_page", "report.charts.comparison_figures"): PART_3,
+    ("report.comparison", "report.comparison_figures"): "a table alone does not wait for Matplotlib",
 }
 """Imports within functions, but for those of modes, with the reason or the part that ends them."""
 

@@ -4,10 +4,13 @@ import numpy as np
 import pytest
 from matplotlib.collections import LineCollection
 
-from mnist_exp.report.figures.hyperparameter_plots import plot_hyperparameters, plot_importance
+from mnist_exp.report.figures.hyperparameters import (
+    plot_hyperparameters,
+    plot_importance,
+    plot_parallel_coordinates,
+)
 from mnist_exp.report.figures.importance import importances
-from mnist_exp.report.figures.objective_axis import Objective
-from mnist_exp.report.figures.parallel_plot import plot_parallel_coordinates
+from mnist_exp.report.figures.scales import Objective
 from tests.test_plots import assert_readable, texts
 from tests.trials import factors, make_trial, study
 

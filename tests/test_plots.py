@@ -15,7 +15,8 @@ from msgspec.structs import replace
 from PIL import Image
 
 from mnist_exp.report.figures import fonts as plot_fonts
-from mnist_exp.report.figures.curves import plot_confusion_matrix, plot_learning_curves
+from mnist_exp.report.figures.confusion import plot_confusion_matrix
+from mnist_exp.report.figures.curves import plot_learning_curves
 from mnist_exp.report.figures.images import plot_first_layer_weights, plot_mistakes, plot_sample_predictions
 from mnist_exp.report.figures.style import DPI, WIDTH_INCHES, draw_plots, figure_png, new_figure, shorten
 from mnist_exp.report.figures.tiles import Sheet, plan_grid

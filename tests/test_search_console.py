@@ -11,8 +11,9 @@ from msgspec.structs import replace
 from rich.console import Console
 from rich.text import Text
 
+from mnist_exp.report.console import render_parts
 from mnist_exp.report.terminal import Terminal
-from mnist_exp.report.tuning import render_search_summary
+from mnist_exp.report.tuning import search_result
 from mnist_exp.runs.records import (
     CandidateRecord,
     ConfirmationRecord,
@@ -114,6 +115,10 @@ def line(record, objective="val_accuracy", best_trial=None, num_finished=12, max
     text = shown(render_trial(record, objective, best_trial, num_finished, max_trials))
     assert text.endswith("\n") and text.count("\n") == 1 and len(text) <= 101
     return text.rstrip("\n")
+
+
+def render_search_summary(summary, run_path, commands):
+    return render_parts(search_result(summary, run_path, commands))
 
 
 def without_confirmation(summary):
@@ -266,14 +271,15 @@ def test_many_workers_leave_room_on_the_screen():
 def test_the_report_sets_search_and_confirmed_scores_side_by_side():
     text = shown(render_search_summary(SUMMARY, "runs/x", ["mnist-exp experiment=best_experiment"]))
     for expected in (
-        "trial 7 (winner) 98.62% (98.26 to 98.91) 98.41% ± 0.12, 3 seeds 235,146 12 s",
-        "untuned default – 98.20% ± 0.25, 3 seeds 101,770 9.1 s",
+        "trial 7 (winner) 98.62% (98.26 to 98.91) 98.41% (98.29 to 98.53) 235,146 12 s",
+        "untuned default – 98.20% (97.95 to 98.45) 101,770 9.1 s",
         "Scores are validation accuracy.", "The best of 28 search scores owes something to luck.",
-        "trial 7 units 256-128, relu, dropout 0.2, adamw 0.00312, batch size 128",
+        "trial 7 (winner) units 256-128, relu, dropout 0.2, adamw 0.00312, batch size 128",
         "untuned default the configuration as it was before the search",
         "verdict trial 7 beats the untuned default by 0.21 points (95%: 0.03 to 0.39).",
-        "98.36% ± 0.06 (mean ± sd, 3 seeds); the test images were looked at once",
-        "kept network 98.37% (95%: 98.10 to 98.60)",
+        "98.36%, 95% interval 98.22 to 98.50%",
+        "Trained anew on 3 fresh seeds, it is 98.36% ± 0.06 (mean ± sd)",
+        "chosen on validation images alone", "kept network 98.37% (98.10 to 98.60%)",
         "30 trials, 28 completed, in 5 min 12 s; it ended with: 30 trials", "run runs/x",
     ):  # fmt: skip
         assert expected in words(text), expected
@@ -283,7 +289,7 @@ def test_the_report_sets_search_and_confirmed_scores_side_by_side():
 def test_without_a_confirmation_its_columns_fall_away():
     text = shown(render_search_summary(without_confirmation(SUMMARY), "runs/x", []))
     assert "onfirmed" not in text and "seeds" not in text and "kept network" not in text
-    assert "test accuracy  98.37% (95%: 98.10 to 98.60); the test images were looked at once" in text
+    assert "test accuracy  98.37%, 95% interval 98.10 to 98.60%" in text and "Candidates on" not in text
 
 
 def test_a_candidate_without_a_confirmed_score_failed_and_one_seed_has_no_interval():
@@ -291,7 +297,7 @@ def test_a_candidate_without_a_confirmed_score_failed_and_one_seed_has_no_interv
     failed = replace(DEFAULT, confirmed_scores=[], confirmed_score=None, confirmed_interval=None)
     summary = replace(SUMMARY, candidates=[one, failed], winner_test_accuracies=[0.9837])
     text = words(shown(render_search_summary(summary, "runs/x", [])))
-    assert "98.40%, 1 seed 235,146" in text and "untuned default – failed 101,770" in text
+    assert "98.40% 235,146" in text and "untuned default – failed 101,770" in text
 
 
 def test_losses_are_reported_without_points_and_brackets():
@@ -301,7 +307,7 @@ def test_losses_are_reported_without_points_and_brackets():
     )  # fmt: skip
     summary = replace(SUMMARY, objective="val_loss", candidates=[row])
     text = words(shown(render_search_summary(summary, "runs/x", [])))
-    assert "0.0543 0.0555 ± 0.0030, 2 seeds" in text and "Scores are validation loss." in text
+    assert "0.0543 0.0555 (0.0525 to 0.0585)" in text and "Scores are validation loss." in text
 
 
 def test_a_search_without_a_completed_trial_still_reports():

@@ -8,13 +8,16 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from msgspec.structs import replace
 
-from mnist_exp.report.figures.confirmation_plot import plot_confirmation
-from mnist_exp.report.figures.hyperparameter_plots import plot_hyperparameters, plot_importance
+from mnist_exp.report.figures.hyperparameters import (
+    plot_hyperparameters,
+    plot_importance,
+    plot_parallel_coordinates,
+)
 from mnist_exp.report.figures.importance import importances
-from mnist_exp.report.figures.objective_axis import Objective
-from mnist_exp.report.figures.parallel_plot import plot_parallel_coordinates
-from mnist_exp.report.figures.search_progress_plots import plot_best_so_far, plot_search_curves
+from mnist_exp.report.figures.intervals import plot_confirmation
+from mnist_exp.report.figures.scales import Objective
 from mnist_exp.report.figures.style import figure_png
+from mnist_exp.report.figures.trials import plot_best_so_far, plot_search_curves
 from mnist_exp.runs.records import CandidateRecord
 from mnist_exp.statistics import mean_interval
 from tests.test_plots import assert_readable, texts
@@ -97,9 +100,9 @@ def test_a_few_awful_trials_do_not_flatten_the_rest():
     trials = study(30)
     for figure in (plot_best_so_far(trials, ACCURACY), plot_hyperparameters(trials, ACCURACY, [])):
         assert figure.axes[0].get_ylim()[0] > 0.8
-        assert any("cut, down to 11.00%" in text for text in texts(figure))
+        assert any("cut: falls to 11.00%" in text for text in texts(figure))
     low = plot_best_so_far(trials, ACCURACY).axes[0].get_ylim()[0]
-    x, cut = line_data(plot_best_so_far(trials, ACCURACY).axes[0], "cut, down to 11.00%")
+    x, cut = line_data(plot_best_so_far(trials, ACCURACY).axes[0], "cut: falls to 11.00%")
     assert x == [9, 19] and cut == [low, low]
 
 
@@ -185,7 +188,7 @@ def test_one_candidate_can_be_drawn_for_a_loss():
 
 
 def test_neither_tensorflow_nor_scipy_is_loaded_with_the_plots():
-    modules = "confirmation_plot, hyperparameter_plots, parallel_plot, search_progress_plots"
+    modules = "hyperparameters, intervals, trials"
     loaded = "{'tensorflow', 'scipy'} & {*sys.modules}"
     code = f"import sys; from mnist_exp.report.figures import {modules}; sys.exit(bool({loaded}))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -196,12 +196,13 @@ def _show(
     commands: Sequence[str],
 ) -> None:
     """Shows what was measured, and commands to try."""
-    from mnist_exp.report.evaluation import render_evaluation
+    from mnist_exp.report.console import render_notice, render_parts
+    from mnist_exp.report.evaluation import evaluation_parts
     from mnist_exp.report.figures.fonts import describe_numbered
-    from mnist_exp.report.run_console import render_digits, render_notice
+    from mnist_exp.report.result import first_digits
 
     seen, names = scored.seen, scored.source.class_names
-    terminal.print(render_digits(seen.images, seen.labels, evaluated.probabilities, names))
+    terminal.print(render_parts([first_digits(seen.images, seen.labels, evaluated.probabilities, names)]))
     for notice in filter(None, (scored.notice, describe_numbered(names))):
         terminal.print(render_notice(notice))
-    terminal.print(render_evaluation(evaluated.record, str(output_dir), commands))
+    terminal.print(render_parts(evaluation_parts(evaluated.record, str(output_dir), commands)))

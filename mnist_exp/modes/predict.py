@@ -118,7 +118,8 @@ def _predict(
         from mnist_exp.evaluation.evaluating import load_ensemble
         from mnist_exp.evaluation.framing import frame_for
         from mnist_exp.evaluation.pictures import read_pictures
-        from mnist_exp.report.evaluation import render_predictions
+        from mnist_exp.report.console import render_parts
+        from mnist_exp.report.evaluation import prediction_parts
         from mnist_exp.report.figures.fonts import describe_numbered, drawable_names
         from mnist_exp.report.tables import prediction_table, top_choices
         from mnist_exp.training import loading
@@ -144,7 +145,8 @@ def _predict(
         terminal.print(sentence)
     paths_of_runs = [str(member.path) for member, _ in members]
     sentences = list(filter(None, [*notes, describe_numbered(names)]))
-    terminal.print(render_predictions(read, choices, unread, paths_of_runs, str(output_dir), sentences))
+    parts = prediction_parts(read, choices, unread, paths_of_runs, str(output_dir), sentences)
+    terminal.print(render_parts(parts))
     return [each.path for each in unread]
 
 

@@ -18,7 +18,8 @@ from mnist_exp.config.schema import Config
 from mnist_exp.data.fingerprints import Part, find_other_images
 from mnist_exp.errors import ConfigError
 from mnist_exp.processes.signals import StopRequest
-from mnist_exp.report import run_console
+from mnist_exp.report import result
+from mnist_exp.report.console import render_notice, render_parts
 from mnist_exp.report.figures.fonts import describe_numbered
 from mnist_exp.report.figures.training import draw_training
 from mnist_exp.report.terminal import Terminal
@@ -162,8 +163,8 @@ def run(experiment: Experiment, run: RunDirectory, terminal: Terminal, request: 
         data=experiment.record,
     )
     for notice in filter(None, (experiment.record.notice, *experiment.caveats)):
-        terminal.print(run_console.render_notice(notice))
-    terminal.print(run_console.render_plan(_plan(experiment, run)))
+        terminal.print(render_notice(notice))
+    terminal.print(render_parts(result.plan_parts(_plan(experiment, run))), "")
     if experiment.is_resumed:
         _resume(experiment, run, terminal)
     fit = _fit(experiment, run, terminal, request)
@@ -184,9 +185,10 @@ def run(experiment: Experiment, run: RunDirectory, terminal: Terminal, request: 
     run.update_manifest(not_drawn=not_drawn)
     run.write_summary(summary)
     for notice in filter(None, [*not_drawn, describe_numbered(class_names)]):
-        terminal.print(run_console.render_notice(notice))
-    terminal.print(run_console.render_digits(test.images, test.labels, scored.probabilities, class_names))
-    terminal.print(run_console.render_summary(summary, str(run.path), _next_commands(run, config)))
+        terminal.print(render_notice(notice))
+    digits = result.first_digits(test.images, test.labels, scored.probabilities, class_names)
+    told = result.result_parts(summary, str(run.path), _next_commands(run, config))
+    terminal.print(render_parts([digits, *told]))
     return summary
 
 
@@ -231,10 +233,10 @@ def _fit(experiment: Experiment, run: RunDirectory, terminal: Terminal, request:
         )
 
 
-def _plan(experiment: Experiment, run: RunDirectory) -> run_console.Plan:
+def _plan(experiment: Experiment, run: RunDirectory) -> result.Plan:
     config, network = experiment.config, experiment.model.network
     rows = [
-        run_console.LayerRow(
+        result.LayerRow(
             layer.name,
             "preprocessing" if is_front(layer) else type(layer).__name__,
             layer.output.shape[1:],
@@ -242,7 +244,7 @@ def _plan(experiment: Experiment, run: RunDirectory) -> run_console.Plan:
         )
         for layer in network.layers
     ]
-    return run_console.Plan(
+    return result.Plan(
         model_name=config.model.name,
         layers=rows,
         num_params=network.count_params(),

@@ -1,219 +1,108 @@
-"""A comparison on the console and as files: tables of groups, verdicts, and what was left out."""
+"""A comparison shown, and written down as a page, tables and figures."""
 
-from collections import Counter
 from collections.abc import Sequence
+from glob import escape
 from pathlib import Path
 
-from rich.console import Group, RenderableType
+import msgspec
+from rich.console import RenderableType
 from rich.text import Text
 
-from mnist_exp.comparison.columns import USUAL_COLUMNS, cell, heading, is_words
+from mnist_exp.comparison.columns import USUAL_COLUMNS, run_columns, run_value
 from mnist_exp.comparison.comparison import Examined, examine
-from mnist_exp.comparison.pairs import DIFFERENCE_TO_SEE, MOST_SEEDS_WORTH_SAYING, Pair, p_value_text, points
-from mnist_exp.comparison.report import Comparison, GroupRow, SetReport
-from mnist_exp.config.commands import with_runs_dir
+from mnist_exp.comparison.report import Comparison
+from mnist_exp.config.commands import command, setting, with_runs_dir
 from mnist_exp.config.schema import CompareOptions
 from mnist_exp.errors import RunError
-from mnist_exp.report.comparison_page import write_comparison_page
-from mnist_exp.report.console import columns as make_columns
-from mnist_exp.report.console import render_facts, render_next
-from mnist_exp.report.tables import markdown_table, results_csv, to_json
+from mnist_exp.report.comparison_document import (
+    COMPARISON,
+    RESULTS,
+    comparison_document,
+    group_table,
+)
+from mnist_exp.report.console import render_parts, whole
+from mnist_exp.report.document import Part
+from mnist_exp.report.html import write_page
+from mnist_exp.report.tables import to_csv, to_markdown
 from mnist_exp.report.terminal import Terminal
 from mnist_exp.runs import files
-from mnist_exp.words import percent, plural
+from mnist_exp.runs.folder import MANIFEST
+from mnist_exp.words import visible
 
-_MOST_GROUPS = 20
-_MOST_PAIRS = 8
-_LONGEST_CELL = 66
-# Labels need the room.
-_NARROW = (0, 1, 0, 0)
-_MOST_LEFT_OUT = 5
-_SEVERAL_SEEDS = "± is the standard deviation over seeds, the interval that of their mean (t)."
-_ONE_SEED = "With one seed the interval is that of the one network (Wilson)."
-_RESULTS, _COMPARISON, _PLOTS = "results.csv", "comparison.json", "plots"
+_LONGEST_COMMAND = 6000
+_PLOTS = "plots"
 
 
-def render_comparison(
-    comparison: Comparison, csv_path: str | None = None, next_commands: Sequence[str] = ()
-) -> RenderableType:
-    """Shows the groups of every set, which is better and how sure that is, and what was left out.
+def to_json(comparison: Comparison) -> str:
+    """Writes all of a comparison as JSON."""
+    return msgspec.json.format(msgspec.json.encode(comparison), indent=2).decode() + "\n"
+
+
+def results_csv(comparison: Comparison, columns: Sequence[str] | None = None) -> str:
+    """Writes a table with a line a run.
 
     Args:
-        comparison: As read.
-        csv_path: Where `results.csv` is or will be, as the user would type it; None for nowhere.
+        comparison: Of the runs.
+        columns: Which columns; None for all.
     """
+    names = columns or run_columns(sorted({key for found in comparison.sets for key in found.keys}))
+    return to_csv(names, ([run_value(run, name) for name in names] for run in comparison.runs))
+
+
+def markdown_table(comparison: Comparison) -> str:
+    """Writes each set's groups as a Markdown table, its verdict and its notes."""
     columns = comparison.columns or USUAL_COLUMNS
-    parts: list[RenderableType] = []
-    for number, found in enumerate(comparison.sets, 1):
-        parts += _render_set(found, number, columns, comparison, csv_path)
-    if not comparison.sets:
-        parts += [Text("No completed training is among these runs."), Text()]
-    parts.append(render_facts(*_search_facts(comparison), *_closing_facts(comparison, csv_path)))
-    return Group(*parts, *render_next(next_commands))
+    texts = []
+    for report in comparison.sets:
+        apart = f" (apart: {report.reason})" if report.reason else ""
+        table = group_table(report.groups, report, columns)
+        texts.append(to_markdown(report.title + apart, table, [report.verdict, *report.notes]))
+    return "\n".join(texts)
 
 
-def _render_set(
-    found: SetReport, number: int, columns: Sequence[str], comparison: Comparison, csv_path: str | None
-) -> list[RenderableType]:
-    """Shows one set: which images, its groups, its verdict."""
-    num_runs = sum(len(row.seeds) for row in found.groups)
-    counts = f"{plural(num_runs, 'run')} in {plural(len(found.groups), 'group')}"
-    title = Text.assemble((counts, "bold"), f" on {found.title}")
-    if found.reason:
-        title.append(f"\nnot to be ranked with the first: {found.reason}", style="yellow")
-    parts: list[RenderableType] = [title, _table(found, columns)]
-    parts.append(Text(_explain(found, columns, csv_path), style="bright_black"))
-    parts += _render_pairs(found, csv_path) if len(found.pairs) > 1 else [Text()]
-    facts = [("verdict", Text(found.verdict, style="bold"))] if found.verdict else []
-    if len(found.pairs) == 1 and (evidence := _evidence(found.pairs[0])):
-        facts.append(("tested by", Text(evidence)))
-    facts += [("" if place else "note", Text(line)) for place, line in enumerate(found.notes)]
-    return [*parts, render_facts(*facts), Text()] if facts else parts
+def render_comparison(comparison: Comparison, written_to: str = "") -> RenderableType:
+    """Shows a comparison on the console; `written_to` as in `comparison_document`."""
+    return render_parts(comparison_document(comparison, written_to=written_to).parts)
 
 
-def _table(found: SetReport, columns: Sequence[str]) -> RenderableType:
-    """Shows the best groups, one a line."""
-    words = sorted(columns, key=lambda column: not is_words(column))
-    num_left = sum(map(is_words, words))
-    table = make_columns(*map(heading, words), num_left=num_left)
-    table.padding = _NARROW
-    for column in table.columns[num_left:]:
-        column.no_wrap = True
-    for row in found.groups[:_MOST_GROUPS]:
-        cells = (Text(_shorten(cell(row, column))) for column in words)
-        table.add_row(*cells, style=_style(row, found))
-    return table
+def write_comparison_page(examined: Examined, output_dir: Path, words: Sequence[str] = ()) -> None:
+    """Writes a comparison's `report.html`; TensorFlow is not loaded.
 
+    Args:
+        examined: The comparison and its runs.
+        output_dir: The folder that it is written to.
+        words: Of a command that compares in this way, but for the mode and the runs.
 
-def _shorten(text: str) -> str:
-    """Cuts what would take more than about three lines of a table; `results.csv` has it all."""
-    return text if len(text) <= _LONGEST_CELL else f"{text[: _LONGEST_CELL - 1]}…"
+    Raises:
+        RunError: The file could not be written.
+    """
+    intervals: list[list[Part]] = []
+    figures: list[Part] = []
+    if examined.sets:
+        # Imported here: Matplotlib takes half a second, which a table alone need not wait for.
+        from mnist_exp.report.comparison_figures import figure_parts, interval_parts
 
-
-def _style(row: GroupRow, found: SetReport) -> str:
-    if row.is_optimistic:
-        return "yellow"
-    return "bold green" if row.label == found.leader else ""
-
-
-def _explain(found: SetReport, columns: Sequence[str], csv_path: str | None) -> str:
-    """Says how the table is sorted and to be read, and where the rest of it is."""
-    sentences = [f"Sorted by {heading(found.sort)}{' accuracy' if found.sort == 'val_accuracy' else ''}."]
-    if len(found.groups) < 2:
-        sentences = []
-    hidden = len(found.groups) - _MOST_GROUPS
-    if hidden > 0:
-        place = csv_path or "compare.format=csv"
-        sentences.append(f"{plural(hidden, 'more group')} in {place}.")
-    if {"test_accuracy", "test_interval"} & set(columns):
-        counts = [len(row.seeds) for row in found.groups[:_MOST_GROUPS]]
-        sentences += [_SEVERAL_SEEDS] if max(counts) > 1 else []
-        sentences += [_ONE_SEED] if min(counts) == 1 else []
-    return " ".join(sentences)
-
-
-def _render_pairs(found: SetReport, csv_path: str | None) -> list[RenderableType]:
-    """Shows the leader against each other group, those nearest on validation first."""
-    table = make_columns(
-        f"{_shorten(found.leader or '')} minus",
-        "points",
-        "95% interval",
-        "Holm p",
-        "",
-        "more seeds",
-        num_left=1,
-    )
-    for column in table.columns[1:]:
-        column.no_wrap = True
-    for pair in found.pairs[:_MOST_PAIRS]:
-        table.add_row(*map(Text, _pair_cells(pair)), style="" if pair.is_decided else "bright_black")
-    hidden = len(found.pairs) - _MOST_PAIRS
-    place = "comparison.json" if csv_path else "compare.format=json"
-    rest = f"{plural(hidden, 'more pair')} in {place}. " if hidden > 0 else ""
-    looks = ", and for a leader chosen by the same images" if found.is_chosen_on_test else ""
-    hint = (
-        f"{rest}Differences of test accuracy. p is corrected for {len(found.pairs)} tests{looks}; intervals "
-        "are each for themselves. More seeds: so many would be needed to see "
-        f"{100 * DIFFERENCE_TO_SEE:g} points."
-    )
-    return [table, Text(hint, style="bright_black"), Text()]
-
-
-def _pair_cells(pair: Pair) -> list[str]:
-    """Words a pair's line."""
-    decision = "cannot tell"
-    if pair.is_decided:
-        decision = "better" if pair.difference > 0 else "worse"
-    missing = "–"
-    if pair.more_seeds is not None:
-        most = MOST_SEEDS_WORTH_SAYING
-        missing = f"> {most:,}" if pair.more_seeds > most else f"{pair.more_seeds:,}"
-    if pair.interval is None or pair.corrected_p_value is None:
-        return [_shorten(pair.second), points(pair.difference), "–", "–", "not tested", missing]
-    interval = " to ".join(map(points, pair.interval))
-    p_value = p_value_text(pair.corrected_p_value, "").removeprefix(" = ").strip()
-    return [_shorten(pair.second), points(pair.difference), interval, p_value, decision, missing]
-
-
-def _evidence(pair: Pair) -> str:
-    """Says what a single pair was tested by, beyond its sentence."""
-    if pair.discordance is not None:
-        counts = pair.discordance
-        return (
-            f"exact McNemar test: of {counts.count:,} images, {counts.only_first:,} only {pair.first} gets "
-            f"right, {counts.only_second:,} only {pair.second}; interval by Newcombe's method 10"
-        )
-    if pair.image_interval is None:
-        return f"{pair.method} test over seeds" if pair.interval else ""
-    low, high = map(points, pair.image_interval)
-    return (
-        f"{pair.method} test over seeds; over seeds and test images together (bootstrap), {pair.first} minus "
-        f"{pair.second} is {low} to {high} points"
-    )
-
-
-def _search_facts(comparison: Comparison) -> list[tuple[str, Text]]:
-    """Lists searches, whose winners are the best of many trials."""
-    facts = []
-    for place, row in enumerate(comparison.searches[:_MOST_LEFT_OUT]):
-        mean = percent(sum(row.test_accuracies) / len(row.test_accuracies))
-        words = Text.assemble(
-            (row.run, "cyan"),
-            f": {row.winner} of {plural(row.num_trials, 'trial')}, test accuracy {mean} "
-            f"({plural(len(row.test_accuracies), 'seed')})",
-        )
-        facts.append(("" if place else "searches", words))
-    hidden = len(comparison.searches) - _MOST_LEFT_OUT
-    if hidden > 0:
-        facts.append(("", Text(f"and {hidden:,} more")))
-    return facts
-
-
-def _closing_facts(comparison: Comparison, csv_path: str | None) -> list[tuple[str, Text]]:
-    """Lists what was left out, how often test images were looked at, and where everything is."""
-    facts = _left_out(comparison)
-    facts += [("" if place else "test set", Text(line)) for place, line in enumerate(comparison.ledger)]
-    if csv_path:
-        facts.append(("written", Text(str(Path(csv_path).parent), style="cyan")))
-    return facts
-
-
-def _left_out(comparison: Comparison) -> list[tuple[str, Text]]:
-    """Names the runs that are not compared by status, the first of each with the reason."""
-    facts: list[tuple[str, Text]] = []
-    for status, count in Counter(row.status for row in comparison.left_out).items():
-        rows = [row for row in comparison.left_out if row.status == status]
-        name = "other modes" if status == "completed" else status
-        facts += [
-            (
-                name if not place else "",
-                Text.assemble((row.run, "cyan"), f": {row.error}" if row.error else ""),
-            )
-            for place, row in enumerate(rows[:_MOST_LEFT_OUT])
+        intervals = [
+            interval_parts(*each) for each in zip(examined.comparison.sets, examined.sets, strict=True)
         ]
-        if count > _MOST_LEFT_OUT:
-            facts.append(("", Text(f"and {count - _MOST_LEFT_OUT:,} more", style="bright_black")))
-    return facts
+        figures = figure_parts(examined)
+    again = _command(examined.comparison, words)
+    document = comparison_document(
+        examined.comparison, intervals, figures, written_to=str(output_dir), again=again
+    )
+    write_page(output_dir, document)
+
+
+def _command(comparison: Comparison, words: Sequence[str]) -> str:
+    """Writes the command that compares the same runs again; empty where it would be too long to be right."""
+    paths = [str(Path(run.run).absolute()) for run in comparison.runs]
+    if not paths or sum(map(len, paths)) > _LONGEST_COMMAND:
+        return ""
+    parent = Path(paths[0]).parent
+    is_whole = {str(path.parent) for path in parent.glob(f"*/{MANIFEST}")} == set(paths)
+    runs = str(Path(escape(str(parent)), "*")) if is_whole and len(paths) > 1 else paths
+    again = command("mode=compare", setting("runs", runs), *words)
+    return again if len(again) <= _LONGEST_COMMAND and visible(again, len(again)) == again else ""
 
 
 def compare_runs(
@@ -259,20 +148,13 @@ def _show(
     """Prints a comparison in the form that was asked for."""
     match options.format:
         case "csv":
-            _print_plain(results_csv(comparison, options.columns), terminal)
+            terminal.print(whole(results_csv(comparison, options.columns).rstrip("\n")))
         case "json":
-            _print_plain(to_json(comparison), terminal)
+            terminal.print(whole(to_json(comparison).rstrip("\n")))
         case "markdown":
-            _print_plain(markdown_table(comparison), terminal)
+            terminal.print(whole(markdown_table(comparison).rstrip("\n")))
         case "table":
-            path = None if output_dir is None else str(output_dir / _RESULTS)
-            terminal.print(render_comparison(comparison, path))
-
-
-def _print_plain(text: str, terminal: Terminal) -> None:
-    """Prints lines that programs read: whole, however narrow the screen."""
-    # In a group: printed alone, a Text would lose its no_wrap.
-    terminal.print(Group(Text(text.rstrip("\n"), no_wrap=True, overflow="ignore")))
+            terminal.print(render_comparison(comparison, str(output_dir or "")))
 
 
 def _write(examined: Examined, output_dir: Path, words: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -286,8 +168,8 @@ def _write(examined: Examined, output_dir: Path, words: Sequence[str]) -> tuple[
         plots_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RunError(f"{plots_dir}: cannot be made: {error.strerror or error}.") from error
-    files.write_bytes(output_dir / _RESULTS, results_csv(examined.comparison).encode())
-    files.write_bytes(output_dir / _COMPARISON, to_json(examined.comparison).encode())
+    files.write_bytes(output_dir / RESULTS, results_csv(examined.comparison).encode())
+    files.write_bytes(output_dir / COMPARISON, to_json(examined.comparison).encode())
     write_comparison_page(examined, output_dir, words)
     if not examined.sets:
         return [], []

@@ -14,11 +14,11 @@ from mnist_exp.comparison.grouping import ComparableSet, SeedGroup
 from mnist_exp.comparison.measures import MEASURES, Spread, group_interval, spread_of
 from mnist_exp.comparison.report import SetReport
 from mnist_exp.data.fingerprints import load_test_images
-from mnist_exp.report.figures.class_plot import ClassDifference, plot_class_differences
-from mnist_exp.report.figures.cost_plot import CostPoint, plot_costs
-from mnist_exp.report.figures.curves_plot import GroupCurves, plot_group_curves
-from mnist_exp.report.figures.forest_plot import ForestRow, plot_forest
+from mnist_exp.report.figures.classes import ClassDifference, plot_class_differences
+from mnist_exp.report.figures.costs import CostPoint, plot_costs
+from mnist_exp.report.figures.curves import GroupCurves, plot_group_curves
 from mnist_exp.report.figures.images import AtlasSection, AtlasTile, plot_atlas
+from mnist_exp.report.figures.intervals import ForestRow, plot_forest
 from mnist_exp.report.figures.style import MOST_COLOURS, Plot, shorten
 from mnist_exp.runs.records import EpochMetrics
 from mnist_exp.runs.run import DamagedRun, Run
@@ -64,8 +64,12 @@ def comparison_plots(examined: Examined) -> tuple[dict[str, Plot], list[str]]:
 
 
 def _draw_curves(found: ComparableSet) -> Figure:
-    groups = [GroupCurves(group.label, read_curves(group.runs)) for group in found.groups[:MOST_COLOURS]]
-    return plot_group_curves(groups, len(found.groups))
+    return plot_group_curves(curves_of(found), len(found.groups))
+
+
+def curves_of(found: ComparableSet) -> list[GroupCurves]:
+    """Reads the learning curves of the groups that have a colour."""
+    return [GroupCurves(group.label, read_curves(group.runs)) for group in found.groups[:MOST_COLOURS]]
 
 
 def read_curves(runs: Sequence[Run]) -> list[list[EpochMetrics]]:
@@ -80,9 +84,14 @@ def read_curves(runs: Sequence[Run]) -> list[list[EpochMetrics]]:
 
 
 def _draw_forest(found: ComparableSet, report: SetReport) -> Figure:
+    return plot_forest(forest_rows(found, report)[:_MOST_ROWS], report.leader, len(report.groups))
+
+
+def forest_rows(found: ComparableSet, report: SetReport) -> list[ForestRow]:
+    """Gives each group's test accuracies, and how it compares with the leader."""
     groups = {group.label: group for group in found.groups}
     pairs = {pair.second: pair for pair in report.pairs}
-    rows = [
+    return [
         ForestRow(
             label=row.label,
             scores=[run.result.test_accuracy for run in groups[row.label].runs],
@@ -91,13 +100,13 @@ def _draw_forest(found: ComparableSet, report: SetReport) -> Figure:
             pair=pairs.get(row.label),
             is_optimistic=row.is_optimistic,
         )
-        for row in report.groups[:_MOST_ROWS]
+        for row in report.groups
     ]
-    return plot_forest(rows, report.leader, len(report.groups))
 
 
-def _draw_costs(found: ComparableSet) -> Figure:
-    groups = [
+def cost_points(found: ComparableSet) -> list[CostPoint]:
+    """Gives each group's test accuracy and costs."""
+    return [
         CostPoint(
             label=group.label,
             accuracy=_mean(group, "test_accuracy"),
@@ -106,9 +115,12 @@ def _draw_costs(found: ComparableSet) -> Figure:
         )
         for group in found.groups
     ]
+
+
+def _draw_costs(found: ComparableSet) -> Figure:
     runs = [run for group in found.groups for run in group.runs]
     is_shared = any(run.manifest.sweep and run.manifest.sweep.jobs_at_once > 1 for run in runs)
-    return plot_costs(groups, "seconds were taken beside other jobs" if is_shared else "")
+    return plot_costs(cost_points(found), "seconds were taken beside other jobs" if is_shared else "")
 
 
 def _mean(group: SeedGroup, name: str) -> float:

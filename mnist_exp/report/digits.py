@@ -10,9 +10,10 @@ from rich.measure import Measurement
 from rich.segment import Segment
 from rich.style import Style
 
-from mnist_exp.words import confidence
+from mnist_exp.report.document import Digit
+from mnist_exp.words import confidence, without_control
 
-_SIDE = 14
+WIDTH = 14
 _GAP = 3
 _HALF_BLOCKS = " ▀▄█"
 # Above this share of the brightest pixel black and white shows ink; thin strokes stay whole.
@@ -20,63 +21,65 @@ _INK = 0.3
 _RAMP = " .:-=+*#%@"
 
 
-class DigitStrip:
-    """Images side by side with prediction, confidence and mark, as many as fit the width.
+class DigitRows:
+    """Images side by side with lines below them, as many as fit the width.
 
     Colour terminals get two shades a character (half blocks), others blocks in black and white,
     and output that cannot encode blocks a ramp of ASCII characters.
 
     Args:
-        images: uint8 (N, height, width), 0 background.
-        labels: True classes (N,).
-        probabilities: Class probabilities (N, C).
-        class_names: The C names.
+        digits: One or more, all of one size.
+        is_one_row: Whether those that do not fit are left out, or else stand below.
     """
 
-    def __init__(
-        self,
-        images: NDArray[np.uint8],
-        labels: NDArray[np.integer],
-        probabilities: NDArray[np.floating],
-        class_names: Sequence[str],
-    ) -> None:
-        self._tiles = _shrink(images)
-        self._captions = [
-            _caption(class_names[label], class_names[row.argmax()], float(row.max()))
-            for label, row in zip(labels, probabilities, strict=True)
-        ]
+    def __init__(self, digits: Sequence[Digit], is_one_row: bool) -> None:
+        self._tiles = _shrink(np.stack([digit.image for digit in digits]))
+        self._captions = [[_fit(without_control(line)) for line in digit.lines] for digit in digits]
+        self._is_one_row = is_one_row
 
     def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
-        """Says how narrow and how wide the strip can be."""
-        return Measurement(_SIDE, max(1, len(self._tiles)) * (_SIDE + _GAP) - _GAP)
+        """Says how narrow and how wide the rows can be."""
+        return Measurement(WIDTH, len(self._tiles) * (WIDTH + _GAP) - _GAP)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Yields the picture's lines, then the captions'."""
-        count = max(1, (options.max_width + _GAP) // (_SIDE + _GAP))
-        tiles, captions = self._tiles[:count], self._captions[:count]
+        """Yields rows, a blank line between two of them."""
+        count = max(1, (options.max_width + _GAP) // (WIDTH + _GAP))
         colour = console.color_system in ("256", "truecolor") and not console.no_color
-        for pair in range(0, _SIDE, 2):
-            for index, tile in enumerate(tiles):
-                if index:
-                    yield Segment(" " * _GAP)
-                yield from _draw(tile[pair], tile[pair + 1], colour, options.ascii_only)
-            yield Segment.line()
-        for line in range(max((len(caption) for caption in captions), default=0)):
-            cells = [caption[line] if line < len(caption) else "" for caption in captions]
-            yield Segment((" " * _GAP).join(f"{cell:<{_SIDE}}" for cell in cells).rstrip())
-            yield Segment.line()
+        end = count if self._is_one_row else len(self._tiles)
+        for start in range(0, end, count):
+            if start:
+                yield Segment.line()
+            tiles, captions = self._tiles[start : start + count], self._captions[start : start + count]
+            yield from _draw_row(tiles, colour, options.ascii_only)
+            yield from _write_captions(captions)
 
 
-def _caption(true: str, predicted: str, probability: float) -> tuple[str, ...]:
-    """Words the lines beneath an image; a wrong one has a line more, with the truth."""
+def _draw_row(tiles: NDArray[np.float64], colour: bool, ascii_only: bool) -> Iterator[Segment]:
+    for pair in range(0, WIDTH, 2):
+        for index, tile in enumerate(tiles):
+            if index:
+                yield Segment(" " * _GAP)
+            yield from _draw(tile[pair], tile[pair + 1], colour, ascii_only)
+        yield Segment.line()
+
+
+def _write_captions(captions: Sequence[Sequence[str]]) -> Iterator[Segment]:
+    for line in range(max(map(len, captions))):
+        cells = [caption[line] if line < len(caption) else "" for caption in captions]
+        yield Segment((" " * _GAP).join(f"{cell:<{WIDTH}}" for cell in cells).rstrip())
+        yield Segment.line()
+
+
+def prediction_lines(true: str, predicted: str, probability: float) -> tuple[str, ...]:
+    """Words a prediction with a tick or a cross; a wrong one has a line more, with the truth."""
     if predicted == true:
-        return _fit(f"✓ {predicted}"), confidence(probability)
-    return _fit(f"✗ {predicted}"), confidence(probability), _fit(f"is {true}")
+        return f"✓ {predicted}", confidence(probability)
+    return f"✗ {predicted}", confidence(probability), f"is {true}"
 
 
 def _fit(text: str) -> str:
     """Cuts text to an image's width."""
-    return text if len(text) <= _SIDE else f"{text[: _SIDE - 1]}…"
+    return text if len(text) <= WIDTH else f"{text[: WIDTH - 1]}…"
 
 
 def _shrink(images: NDArray[np.uint8]) -> NDArray[np.float64]:
@@ -87,8 +90,8 @@ def _shrink(images: NDArray[np.uint8]) -> NDArray[np.float64]:
     pixels = inner if inner.sum() == images.sum() else images
     for axis in (1, 2):
         length = pixels.shape[axis]
-        fine = np.repeat(pixels, _SIDE, axis=axis)
-        shape = (*fine.shape[:axis], _SIDE, length, *fine.shape[axis + 1 :])
+        fine = np.repeat(pixels, WIDTH, axis=axis)
+        shape = (*fine.shape[:axis], WIDTH, length, *fine.shape[axis + 1 :])
         pixels = fine.reshape(shape).mean(axis=axis + 1)
     brightest = np.maximum(pixels.max(axis=(1, 2), keepdims=True), 1)
     return pixels / brightest

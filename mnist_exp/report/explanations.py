@@ -15,7 +15,7 @@ _TESTS = {
     "McNemar": (
         "McNemar's test",
         "Counts the images that only one of the two networks gets right, and tests whether a fair coin would "
-        "split them so unevenly.",
+        "split them so unevenly. The interval of the difference is Newcombe’s (1998, method 10).",
     ),
     "paired t": (
         "Paired t test",

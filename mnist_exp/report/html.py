@@ -1,7 +1,8 @@
-"""From a template and values to a page: everything escaped, nothing loaded from a network."""
+"""From a document to a page: everything escaped, nothing loaded from a network."""
 
 import hashlib
 from base64 import b64encode
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,31 +12,28 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from numpy.typing import NDArray
 
+from mnist_exp.report.document import Document, Heading, Part, Picture, Score
 from mnist_exp.report.png import SIGNATURE, png_bytes
 from mnist_exp.runs import files
 from mnist_exp.runs.folder import PAGE
-from mnist_exp.words import visible
+from mnist_exp.words import accuracy_interval_text, percent, visible
 
 TEMPLATES_DIR = Path(__file__).with_name("templates")
 MOST_BYTES = 3_000_000
 
 
-def write_page(folder: Path, template: str, **values: Any) -> None:
+def write_page(folder: Path, document: Document) -> None:
     """Writes `report.html`, whole or not at all.
-
-    Args:
-        folder: Where.
-        template: Name of the template.
-        values: What it shows.
 
     Raises:
         RunError: The file could not be written.
     """
-    files.write_bytes(folder / PAGE, render(template, **values).encode())
+    files.write_bytes(folder / PAGE, render_page(document).encode())
 
 
-def render(template: str, **values: Any) -> str:
-    """Makes a page of a template; its style and its script are part of it, and the only ones allowed."""
+def render_page(document: Document) -> str:
+    """Makes a document's page; its style and its script are part of it, and the only ones allowed."""
+    top, *sections = _sections([part for part in document.parts if part.on != "console"])
     style, script = (
         (TEMPLATES_DIR / name).read_text(encoding="utf-8").strip() for name in ("page.css", "page.js")
     )
@@ -43,9 +41,26 @@ def render(template: str, **values: Any) -> str:
         "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; "
         f"style-src '{_digest(style)}'; script-src '{_digest(script)}'"
     )
-    return _environment().get_template(template).render(
-        style=Markup(style), script=Markup(script), policy=policy, **values
+    return _environment().get_template("page.html").render(
+        style=Markup(style), script=Markup(script), policy=policy, document=document, top=top,
+        sections=sections,
     )  # fmt: skip
+
+
+def _sections(parts: Sequence[Part]) -> list[list[Part]]:
+    """Begins a section with each heading of level 2; the first is the page's top."""
+    sections: list[list[Part]] = [[]]
+    for part in parts:
+        if isinstance(part, Heading) and part.level == 2:
+            sections.append([])
+        sections[-1].append(part)
+    return sections
+
+
+def draw(name: str, *values: Any) -> Markup:
+    """Draws a chart by a macro of `charts.html`."""
+    macro = getattr(_environment().get_template("charts.html").module, name)
+    return Markup(macro(*values))
 
 
 def _digest(text: str) -> str:
@@ -55,7 +70,7 @@ def _digest(text: str) -> str:
 
 @cache
 def _environment() -> Environment:
-    return Environment(
+    environment = Environment(
         loader=FileSystemLoader(TEMPLATES_DIR),
         autoescape=True,
         undefined=StrictUndefined,
@@ -64,6 +79,9 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
+    environment.filters |= {"cut": visible, "uri": image_uri, "percent": percent, "bar": _bar}
+    environment.filters["interval"] = accuracy_interval_text
+    return environment
 
 
 def _finish(value: Any) -> Any:
@@ -73,11 +91,27 @@ def _finish(value: Any) -> Any:
     return value if isinstance(value, Markup) else visible(str(value))
 
 
+def _bar(score: Score) -> dict[str, Any]:
+    """Puts a score on a line from 0 to 100 with three widths of its interval to either side."""
+    low, high = score.interval
+    start = max(0.0, low - 3 * (high - low))
+    end = min(1.0, high + 3 * (high - low))
+    reach = (end - start) or 1.0
+    low, value, high = (round(100 * (place - start) / reach, 2) for place in (low, score.value, high))
+    return {"low": low, "value": value, "high": high, "start": percent(start, 1), "end": percent(end, 1)}
+
+
 def png_uri(content: bytes) -> Markup | None:
     """Puts a PNG file in a URI; None for what is no PNG or too large for a page."""
     if not content.startswith(SIGNATURE) or len(content) > MOST_BYTES:
         return None
     return _uri(content)
+
+
+def png_picture(alternative: str, uri: Markup) -> Picture:
+    """Shows a PNG file; `uri` as from `png_uri`."""
+    image = Markup('<p class="picture"><img src="{}" alt="{}"></p>').format(uri, alternative)
+    return Picture(image)
 
 
 def image_uri(pixels: NDArray[np.uint8]) -> Markup:

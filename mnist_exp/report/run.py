@@ -1,29 +1,47 @@
-"""A run's page: how good it is, how sure that is, what was run, and how to run it again."""
+"""A run as one document: how good it is, how sure that is, what was run, and how to run it again."""
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-
-from mnist_exp.report import headline, result_views, settings_views, tuning
-from mnist_exp.report.charts.charts import Chart, Series, line_chart, percent_tick
-from mnist_exp.report.html import write_page
+from mnist_exp.report import origin, tuning
+from mnist_exp.report.document import (
+    Cell,
+    Column,
+    Document,
+    Figures,
+    Folded,
+    Heading,
+    Notice,
+    Part,
+    Row,
+    Table,
+    Words,
+)
+from mnist_exp.report.html import png_picture, write_page
+from mnist_exp.report.result import numbers, score, warnings
+from mnist_exp.report.run_figures import run_figures, search_figures
 from mnist_exp.report.run_material import RunMaterial, read_material
-from mnist_exp.runs.records import EpochMetrics
-from mnist_exp.words import duration, loss_text, one_line, percent, rate, visible
+from mnist_exp.report.run_predictions import prediction_sections
+from mnist_exp.runs.records import EpochMetrics, SearchSummary, Summary
+from mnist_exp.words import (
+    count_text,
+    duration,
+    loss_text,
+    percent,
+    plural,
+    rate,
+    time_text,
+    visible,
+)
 
-_MOST_EPOCHS_LISTED = 300
-_LONGEST_CLASS = 40
-_MIXED = "mixed images"
-_NO_PREDICTIONS: dict[str, Any] = {
-    "confusions": None,
-    "classes": [],
-    "digits": [],
-    "num_wrong": 0,
-    "num_images": 0,
-    "bins": [],
-    "confidence": "",
+_MOST_EPOCHS = 300
+_MOST_MISTAKES = 36
+_MOST_SENTENCES = 10
+_LONGEST_NAME = 60
+_STATUS_WORDS = {
+    "failed": "This run failed",
+    "interrupted": "This run was interrupted",
+    "running": "This run was still at work when the page was written",
+    "lost": "This run was lost: its process ended without a message",
 }
 
 
@@ -36,66 +54,118 @@ def write_run_page(run_path: Path) -> None:
         DamagedRun: It has no readable manifest, so that there is nothing to say.
         RunError: The file could not be written.
     """
-    material = read_material(run_path)
-    write_page(run_path, "run.html", **page_values(material))
+    write_page(run_path, run_document(read_material(run_path)))
 
 
-def page_values(material: RunMaterial) -> dict[str, Any]:
-    """Gives a template everything that a run's page shows."""
-    summary = material.summary
-    best_epoch = summary.best_epoch if summary is not None else None
-    return {
-        "headline": headline.headline(material),
-        "banners": headline.banners(material),
-        "curves": _curves(material.rows, best_epoch, _word_objective(material)),
-        "curves_hint": _word_curves(material),
-        "epochs": [_epoch_cells(row, best_epoch) for row in material.rows[:_MOST_EPOCHS_LISTED]],
-        "num_epochs": len(material.rows),
-        "search": tuning.search_view(material),
-        **_prediction_values(material),
-        "pictures": material.pictures,
-        "typed": settings_views.typed_settings(material),
-        "settings": settings_views.settings(material),
-        "commands": settings_views.commands(material),
-        "provenance": settings_views.provenance(material),
-    }
+def run_document(material: RunMaterial) -> Document:
+    """Tells a run."""
+    manifest, summary = material.run.manifest, material.summary
+    kind = {"train": "training", "tune": "search"}.get(manifest.mode, visible(manifest.mode, _LONGEST_NAME))
+    heading = _heading(material)
+    title = heading if summary is None else f"{heading}: {percent(score(summary).value)}"
+    kicker = f"{kind} · {material.status} · {time_text(manifest.started_at)}"
+    document = Document(title, kicker, heading)
+    parts = document.parts
+    if material.status != "completed":
+        parts.append(_status(material))
+    if summary is None:
+        parts += [*_unread(material), Words(_word_attempt(material), "lead")]
+    else:
+        parts += [score(summary), *warnings(summary), *_unread(material)]
+        sentences = (
+            tuning.sentences(summary) if isinstance(summary, SearchSummary) else _sentences(material, summary)
+        )
+        parts += [Words(sentence, "lead") for sentence in sentences]
+        parts.append(numbers(summary))
+    if manifest.mode == "tune":
+        parts += tuning.search_parts(material, search_figures(material))
+    parts += _curves(material)
+    parts += prediction_sections(material)
+    if weights := material.pictures.get("first_layer_weights"):
+        picture = png_picture("Weights of the first layer, a tile a unit", weights)
+        parts += [Heading("First layer"), Folded("Weights of the first layer", [picture])]
+    parts += origin.again(material)
+    parts += origin.provenance(material)
+    return document
 
 
-def _prediction_values(material: RunMaterial) -> dict[str, Any]:
-    """Gives what is known from a network's predictions; nothing where these are not known."""
-    predictions = material.predictions
-    if predictions is None:
-        return _NO_PREDICTIONS
-    names = class_names(material.config, predictions.probabilities.shape[1])
-    bins = result_views.confidence_bins(predictions)
-    return {
-        "confusions": result_views.confusions(predictions, names),
-        "classes": result_views.class_scores(predictions, names),
-        "digits": result_views.mistakes(predictions, material.images, names),
-        "num_wrong": int((~predictions.correct).sum()),
-        "num_images": len(predictions.labels),
-        "bins": bins,
-        "confidence": result_views.word_confidence(predictions, bins),
-    }
+def _heading(material: RunMaterial) -> str:
+    data = material.run.manifest.data
+    name = visible(data.name, _LONGEST_NAME) if data is not None else _name(material, "data")
+    model = _name(material, "model")
+    what = f"Search around {model}" if material.run.manifest.mode == "tune" else model
+    return f"{what} on {name}"
 
 
-def class_names(config: dict[str, Any], num_classes: int) -> list[str]:
-    """Names the classes as a configuration does, or by their numbers."""
-    data = config.get("data")
-    names = data.get("class_names") if isinstance(data, dict) else None
-    if isinstance(names, list) and len(names) >= num_classes:
-        return [visible(one_line(str(name)), _LONGEST_CLASS) for name in names[:num_classes]]
-    return [str(label) for label in range(num_classes)]
+def _name(material: RunMaterial, group: str) -> str:
+    """Returns the name of a part of the configuration."""
+    node = material.config.get(group)
+    name = node.get("name") if isinstance(node, dict) else None
+    return visible(name, _LONGEST_NAME) if isinstance(name, str) else f"unknown {group}"
 
 
-def _word_objective(material: RunMaterial) -> str:
-    """Says what lifts the training loss above the validation loss; nothing where the two are alike."""
-    training = material.config.get("training")
-    if not isinstance(training, dict):
-        return ""
-    if training.get("mixup"):
-        return _MIXED
-    return "smoothed labels" if training.get("label_smoothing") else ""
+def _status(material: RunMaterial) -> Notice:
+    """Says that a run did not complete, why, and what to do."""
+    error, status = material.run.manifest.error, material.status
+    return Notice(
+        _STATUS_WORDS.get(status, status),
+        (error.message or error.type) if error is not None else "",
+        "bad" if status in ("failed", "lost") else "careful",
+        error.hint if error is not None else "",
+    )
+
+
+def _unread(material: RunMaterial) -> list[Part]:
+    """Says what the data of an unfinished run is, and what could neither be drawn nor read."""
+    manifest = material.run.manifest
+    found: list[Part] = []
+    if material.summary is None and manifest.data is not None and manifest.data.notice:
+        found.append(Notice("About the data", manifest.data.notice))
+    if manifest.not_drawn:
+        found.append(Notice("Pictures are missing", "; ".join(manifest.not_drawn[:_MOST_SENTENCES])))
+    if material.problems:
+        found.append(Notice("Not everything could be read", "; ".join(material.problems[:_MOST_SENTENCES])))
+    return found
+
+
+def _word_attempt(material: RunMaterial) -> str:
+    """Words what a run without a result set out to do, and how far it came."""
+    manifest = material.run.manifest
+    done = f"Epochs on record: {len(material.rows):,}."
+    if manifest.mode == "tune":
+        done = f"Trials on record: {len(material.trials):,}."
+    seed = count_text(manifest.seed, "")
+    return f"Model {_name(material, 'model')} with seed {seed} has no result. {done}"
+
+
+def _sentences(material: RunMaterial, summary: Summary) -> list[str]:
+    """Words what was run, its result, and how sure that is."""
+    data = material.run.data
+    num_right = round(summary.test_accuracy * data.num_test)
+    low, high = (percent(bound) for bound in summary.test_accuracy_interval)
+    unseen = "" if summary.selected_on_test else " that it had never seen"
+    return [
+        f"The network {_name(material, 'model')} ({plural(summary.num_params, 'parameter')}) was "
+        f"trained for {plural(summary.epochs, 'epoch')} on {data.num_train:,} images of "
+        f"{visible(data.name, _LONGEST_NAME)} with seed {count_text(material.run.manifest.seed, '')}. It is "
+        f"right on {num_right:,} of {plural(data.num_test, 'test image')}{unseen}.",
+        f"How sure is that? On other images of this kind this network's accuracy most likely lies between "
+        f"{low} and {high} (95%, Wilson). Another seed would train another network, with another accuracy; "
+        "only runs with several seeds say how much that matters.",
+    ]
+
+
+def _curves(material: RunMaterial) -> list[Part]:
+    """Tells how it learned, epoch by epoch."""
+    if not material.rows:
+        return []
+    is_search = material.run.manifest.mode == "tune"
+    return [
+        Heading("The kept network’s learning curves" if is_search else "Learning curves"),
+        Words(_word_curves(material), "quiet"),
+        Figures(run_figures(material)),
+        Folded("Every epoch as a table", [_epochs(material)]),
+    ]
 
 
 def _word_curves(material: RunMaterial) -> str:
@@ -104,9 +174,8 @@ def _word_curves(material: RunMaterial) -> str:
     monitor = training.get("monitor") if isinstance(training, dict) else None
     is_finished = material.summary is not None
     if all(row.val_accuracy is None for row in material.rows):
-        return "No images were set apart for validation." + (
-            " The ringed epoch’s weights were kept." if is_finished else ""
-        )
+        kept = " The ringed epoch’s weights were kept." if is_finished else ""
+        return f"No images were set apart for validation.{kept}"
     record = material.run.manifest.data
     count = f"{record.num_validation:,} " if record is not None and record.num_validation > 0 else ""
     what = f"The {count}validation images were not trained on"
@@ -115,50 +184,24 @@ def _word_curves(material: RunMaterial) -> str:
     if not is_finished:
         return f"{what}."
     if isinstance(monitor, str) and not monitor.startswith("val_"):
-        return (
-            f"{what}. The epoch that is best by {visible(monitor, 40)} is ringed, and its weights were kept."
-        )
+        return f"{what}. The epoch that is best by {monitor} is ringed, and its weights were kept."
     return f"{what}; the epoch that is best on them is ringed, and its weights were kept."
 
 
-def _curves(rows: Sequence[EpochMetrics], best_epoch: int | None, objective: str) -> list[Chart]:
-    """Lays out accuracy and loss over the epochs; nothing before the first epoch."""
-    if not rows:
-        return []
-    training = f"training ({objective})" if objective else "training"
-    found = [
-        line_chart(
-            title,
-            [
-                _series(rows, f"val_{name}", "validation", 0),
-                _series(rows, name, training if name == "loss" or objective == _MIXED else "training", 1),
-            ],
-            text=percent if name == "accuracy" else loss_text,
-            tick_text=percent_tick if name == "accuracy" else lambda value: f"{value:.6g}",
-            rising=name == "accuracy",
-            marked=best_epoch,
-        )
-        for title, name in (("Accuracy", "accuracy"), ("Loss", "loss"))
-    ]
-    return [chart for chart in found if chart is not None]
+def _epochs(material: RunMaterial) -> Table:
+    headings = ("epoch", "loss", "accuracy", "val. loss", "val. accuracy", "rate", "seconds")
+    rows = [_epoch_row(each, material.best_epoch) for each in material.rows[:_MOST_EPOCHS]]
+    return Table("Epochs", [Column(text) for text in headings], rows, len(material.rows), "metrics.csv")
 
 
-def _series(rows: Sequence[EpochMetrics], name: str, label: str, colour: int) -> Series:
-    epochs = np.array([row.epoch for row in rows], np.float64)
-    values = np.array([getattr(row, name) for row in rows], np.float64)
-    order = np.argsort(epochs, kind="stable")
-    return Series(label, epochs[order], values[order], colour=colour)
-
-
-def _epoch_cells(row: EpochMetrics, best_epoch: int | None) -> list[str]:
-    """Writes an epoch's line of a table."""
-    epoch = f"{row.epoch} (best)" if row.epoch == best_epoch else f"{row.epoch}"
-    return [
-        epoch,
-        loss_text(row.loss),
-        percent(row.accuracy),
-        "–" if row.val_loss is None else loss_text(row.val_loss),
-        "–" if row.val_accuracy is None else percent(row.val_accuracy),
-        rate(row.learning_rate),
-        duration(row.duration_s),
-    ]
+def _epoch_row(epoch: EpochMetrics, best_epoch: int | None) -> Row:
+    is_best = epoch.epoch == best_epoch
+    return Row([
+        Cell(f"{epoch.epoch} (best)" if is_best else f"{epoch.epoch}"),
+        Cell(loss_text(epoch.loss)),
+        Cell(percent(epoch.accuracy)),
+        Cell("–" if epoch.val_loss is None else loss_text(epoch.val_loss)),
+        Cell("–" if epoch.val_accuracy is None else percent(epoch.val_accuracy)),
+        Cell(rate(epoch.learning_rate)),
+        Cell(duration(epoch.duration_s), repr(epoch.duration_s)),
+    ])  # fmt: skip

@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 from mnist_exp.data.fingerprints import load_test_images
 from mnist_exp.report.html import MOST_BYTES, png_uri
 from mnist_exp.runs.folder import CONFIG, METRICS, PLOTS, RunFolder
-from mnist_exp.runs.records import EpochMetrics, Summary, TrialRecord
+from mnist_exp.runs.records import EpochMetrics, SearchSummary, Summary, TrialRecord
 from mnist_exp.runs.run import DamagedRun, Predictions, Run, RunStatus
+from mnist_exp.words import one_line, visible
 
+_LONGEST_CLASS = 40
 _MOST_PROBABILITIES = 20_000_000
 _PICTURES = ("mistakes", "first_layer_weights", "hyperparameters")
 _Part = TypeVar("_Part")
@@ -49,6 +51,30 @@ class RunMaterial:
     images: NDArray[np.uint8] | None
     pictures: dict[str, Markup]
     problems: list[str]
+
+    @property
+    def best_epoch(self) -> int | None:
+        """Number of the epoch whose weights were kept; None before the end."""
+        return self.summary.best_epoch if self.summary is not None else None
+
+    @property
+    def objective(self) -> str:
+        """The metric that a search goes by."""
+        if isinstance(self.summary, SearchSummary):
+            return self.summary.objective
+        tuner = self.config.get("tuner")
+        objective = tuner.get("objective") if isinstance(tuner, dict) else None
+        return objective if isinstance(objective, str) else "val_accuracy"
+
+    @property
+    def class_names(self) -> list[str]:
+        """Names of the classes that are predicted, as configured, or their numbers."""
+        num_classes = 0 if self.predictions is None else self.predictions.num_classes
+        data = self.config.get("data")
+        names = data.get("class_names") if isinstance(data, dict) else None
+        if isinstance(names, list) and len(names) >= num_classes:
+            return [visible(one_line(str(name)), _LONGEST_CLASS) for name in names[:num_classes]]
+        return [str(label) for label in range(num_classes)]
 
 
 def read_material(path: Path) -> RunMaterial:

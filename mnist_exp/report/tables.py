@@ -1,4 +1,4 @@
-"""A comparison as files that programs and people read: CSV, JSON, Markdown."""
+"""Tables as files that programs and people read: CSV and Markdown."""
 
 import csv
 import json
@@ -8,19 +8,14 @@ from io import StringIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from mnist_exp.comparison.columns import USUAL_COLUMNS, cell, heading, is_words, run_columns, run_value
-from mnist_exp.comparison.report import Comparison, SetReport
 from mnist_exp.evaluation.pictures import Picture, Unread
 from mnist_exp.evaluation.side_by_side import shows_several
+from mnist_exp.report.document import Table
 from mnist_exp.runs.files import csv_cell
-from mnist_exp.words import one_line
 
-# What a spreadsheet takes for a formula.
-_FORMULA = ("=", "+", "-", "@")
 NUM_CHOICES = 3
 _HEADINGS = (
     "file", "prediction", "probability", "second", "second_probability", "third", "third_probability",
@@ -28,56 +23,39 @@ _HEADINGS = (
 )  # fmt: skip
 
 
-def to_json(comparison: Comparison) -> str:
-    """Writes all of a comparison as JSON."""
-    return msgspec.json.format(msgspec.json.encode(comparison), indent=2).decode() + "\n"
-
-
-def results_csv(comparison: Comparison, columns: Sequence[str] | None = None) -> str:
-    """Writes a table with a line a run.
-
-    Args:
-        comparison: Of the runs.
-        columns: Which columns; None for all.
-    """
-    names = columns or run_columns(sorted({key for found in comparison.sets for key in found.keys}))
+def to_csv(headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """Writes values as CSV, so that a spreadsheet shows them and computes nothing."""
     table = StringIO()
     writer = csv.writer(table, lineterminator="\n")
-    writer.writerow(map(_csv_text, names))
-    writer.writerows([_csv_text(run_value(row, name)) for name in names] for row in comparison.runs)
+    writer.writerow(map(_csv_text, headings))
+    writer.writerows(map(_csv_text, row) for row in rows)
     return table.getvalue()
 
 
 def _csv_text(value: Any) -> str:
-    """Writes a value so that a spreadsheet shows it and computes nothing."""
     if value is None:
         return ""
+    if isinstance(value, str):
+        return csv_cell(value)
     if isinstance(value, bool):
-        return "true" if value else "false"
+        return str(value).lower()
     if isinstance(value, int | float):
         return str(value)
-    is_text = isinstance(value, str)
-    text = one_line(value) if is_text else json.dumps(value, ensure_ascii=False, default=str)
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    return csv_cell(json.dumps(value, ensure_ascii=False, default=str))
 
 
-def markdown_table(comparison: Comparison) -> str:
-    """Writes each set's groups as a Markdown table, its verdict and its notes."""
-    return "\n".join(_set_lines(found, comparison.columns or USUAL_COLUMNS) for found in comparison.sets)
-
-
-def _set_lines(found: SetReport, columns: Sequence[str]) -> str:
-    apart = f" (apart: {found.reason})" if found.reason else ""
+def to_markdown(title: str, table: Table, sentences: Sequence[str]) -> str:
+    """Writes a table as Markdown, a title above it and sentences below it."""
     lines = [
-        f"**{_escape(found.title + apart)}**",
+        f"**{_escape(title)}**",
         "",
-        _line([_escape(heading(column)) for column in columns]),
-        _line(["---" if is_words(column) else "--:" for column in columns]),
+        _line([_escape(column.heading) for column in table.columns]),
+        _line(["--:" if column.kind == "number" else "---" for column in table.columns]),
     ]
-    for row in found.groups:
-        lines.append(_line([_escape(cell(row, column)) for column in columns]))
+    for row in table.rows:
+        lines.append(_line([_escape(cell.text) for cell in row.cells]))
     lines.append("")
-    for words in filter(None, [found.verdict, *found.notes]):
+    for words in filter(None, sentences):
         lines.append(f"{_escape(words)}\n")
     return "\n".join(lines)
 
@@ -120,18 +98,14 @@ def prediction_table(
     pictures: Sequence[Picture], choices: Sequence[Sequence[Choice]], unread: Sequence[Unread]
 ) -> str:
     """Writes a line a picture as CSV: those that were read, then those that were not."""
-    table = StringIO()
-    writer = csv.writer(table, lineterminator="\n")
-    writer.writerow(_HEADINGS)
-    for picture, found in zip(pictures, choices, strict=True):
-        writer.writerow(_csv_line(picture, found))
-    blanks = [""] * (len(_HEADINGS) - 2)
-    writer.writerows([csv_cell(file_name(each.path)), *blanks, csv_cell(each.reason)] for each in unread)
-    return table.getvalue()
+    rows = [_predicted(*each) for each in zip(pictures, choices, strict=True)]
+    blanks = [None] * (len(_HEADINGS) - 2)
+    rows += [[file_name(each.path), *blanks, each.reason] for each in unread]
+    return to_csv(_HEADINGS, rows)
 
 
-def _csv_line(picture: Picture, found: Sequence[Choice]) -> Iterable[str]:
-    values = [part for choice in found for part in (csv_cell(choice.name), str(choice.probability))]
-    values += [""] * (2 * NUM_CHOICES - len(values))
+def _predicted(picture: Picture, choices: Sequence[Choice]) -> list[Any]:
+    values: list[Any] = [part for choice in choices for part in choice]
+    values += [None] * (2 * NUM_CHOICES - len(values))
     flags = (picture.is_inverted, shows_several(picture.image), picture.has_surroundings)
-    return [csv_cell(file_name(picture.path)), *values, *(str(flag).lower() for flag in flags), ""]
+    return [file_name(picture.path), *values, *map(bool, flags), None]

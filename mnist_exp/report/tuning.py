@@ -1,150 +1,207 @@
-"""A search's result: candidates side by side, the verdict, the test accuracy; on the console and its page."""
+"""A search's result: candidates side by side, the verdict, the trials."""
 
-import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from statistics import fmean, stdev
+from typing import TYPE_CHECKING
 
-import numpy as np
-from rich.console import Group, RenderableType
-from rich.text import Text
-
-from mnist_exp.report.charts.charts import Chart, Series, line_chart, percent_tick
-from mnist_exp.report.console import columns, render_facts, render_next
-from mnist_exp.report.run_console import render_notice
+from mnist_exp.report.document import (
+    Cell,
+    Column,
+    Fact,
+    Facts,
+    Figures,
+    Folded,
+    Heading,
+    Part,
+    Row,
+    Table,
+    Words,
+    next_commands,
+)
+from mnist_exp.report.html import png_picture
+from mnist_exp.report.result import score, warnings
 from mnist_exp.report.run_material import RunMaterial
 from mnist_exp.runs.records import CandidateRecord, ConfirmationRecord, SearchSummary, TrialRecord
 from mnist_exp.words import (
+    accuracy_interval_text,
     candidate_name,
     count_text,
-    describe_values,
     direction_of,
     duration,
     interval_text,
-    is_accuracy,
-    loss_text,
-    margin_text,
     objective_words,
     one_line,
     percent,
     plural,
     score_text,
     values_text,
-    visible,
 )
+
+if TYPE_CHECKING:
+    from mnist_exp.report.figures.embedding import EmbeddedFigure
 
 _MOST_TRIALS = 300
 _MOST_CANDIDATES = 50
-_LONGEST_REASON = 200
+_LONGEST_VALUES = 10_000
 
 
-def render_search_summary(
-    summary: SearchSummary, run_path: str, next_commands: Sequence[str]
-) -> RenderableType:
-    """Shows a search's result, how sure that is, and what to do next.
+def search_result(summary: SearchSummary, run_path: str, commands: Sequence[str]) -> list[Part]:
+    """Tells a finished search's result on the console, and what to do next.
 
     Args:
         run_path: The run's directory as the user would type it.
     """
-    facts: list[tuple[str, str | Text]] = [
-        ("verdict", Text(one_line(summary.verdict), style="bold")),
-        ("test accuracy", _word_test_accuracy(summary)),
-    ]
+    verdict = Fact("verdict", one_line(summary.verdict), "strong")
+    facts = [Fact("winner", _word_winner(summary, ""))]
     if len(summary.winner_test_accuracies) > 1:
-        facts.append(("kept network", f"{_word_kept(summary)}, the winner's best on validation"))
-    facts += [("search", _word_search(summary)), ("run", Text(run_path, style="cyan"))]
-    parts = [*_render_candidates(summary), render_facts(*facts)]
-    if summary.data_notice:
-        parts += [Text(), render_notice(summary.data_notice)]
-    return Group(*parts, *render_next(next_commands))
+        interval = accuracy_interval_text(summary.test_accuracy_interval)
+        kept = f"{percent(summary.test_accuracy)} ({interval}), the winner's best on validation"
+        facts.append(Fact("kept network", kept))
+    facts += [Fact("search", _word_search(summary)), Fact("run", run_path, "path")]
+    return [
+        *_candidates(summary),
+        Facts([verdict], on="console"),
+        score(summary),
+        Facts(facts, on="console"),
+        *warnings(summary),
+        next_commands(commands),
+    ]
 
 
-def _render_candidates(summary: SearchSummary) -> list[RenderableType]:
-    """Shows the candidates' scores side by side, how to read them, and what each candidate is."""
+def sentences(summary: SearchSummary) -> list[str]:
+    """Words what a search found, and how sure that is."""
+    values = next((each.values for each in summary.candidates if each.candidate == summary.winner), {})
+    what = f" ({values_text(values)})" if values else ""
+    return [_word_winner(summary, what), *filter(None, [one_line(summary.verdict)])]
+
+
+def _word_winner(summary: SearchSummary, what: str) -> str:
+    scores = summary.winner_test_accuracies
+    spread = f" ± {100 * stdev(scores):.2f} (mean ± sd)" if len(scores) > 1 else ""
+    accuracy = f"{percent(fmean(scores or [summary.test_accuracy]))}{spread}"
+    trained = f"Trained anew on {plural(len(scores), 'fresh seed')}, it is" if scores else "It is"
+    return (
+        f"Of {plural(summary.num_trials, 'trial')}, chosen on validation images alone, "
+        f"{candidate_name(summary.winner)} won{what}. {trained} {accuracy} accurate on the test images, "
+        "which were looked at only then."
+    )
+
+
+def _word_search(summary: SearchSummary) -> str:
+    """Words what was searched for, how much was tried, how long that took, and why it ended."""
+    return (
+        f"Searched for: {objective_words(summary.objective)}. {plural(summary.num_trials, 'trial')}, "
+        f"{summary.num_completed:,} completed, in {duration(summary.search_s)}; it ended with: "
+        f"{one_line(summary.ended_by)}."
+    )
+
+
+def _candidates(summary: SearchSummary) -> list[Part]:
+    """Sets the candidates' scores side by side, and says how to read them."""
     if not summary.candidates:
-        return [Text()]
-    is_confirmed = any(row.confirmed_scores for row in summary.candidates)
-    headings = ["candidate", "search score"]
+        return []
+    is_confirmed = any(each.confirmed_scores for each in summary.candidates)
+    columns = [Column("candidate", "words"), Column("search score")]
     if is_confirmed:
-        headings.append("confirmed score")
-    table = columns(*headings, "parameters", "a training", num_left=1)
-    for row in summary.candidates:
-        style = "bold green" if row.candidate == summary.winner else ""
-        table.add_row(*map(Text, _cells(row, summary, is_confirmed)), style=style)
-    hint = Text(_explain_scores(summary, is_confirmed), style="bright_black")
-    values = [(candidate_name(row.candidate), _describe_candidate(row)) for row in summary.candidates]
-    return [table, hint, Text(), render_facts(*values), Text()]
+        columns.append(Column("confirmed score"))
+    columns += [Column("parameters"), Column("a training"), Column("what it is", "long")]
+    rows = [_candidate_row(each, summary, is_confirmed) for each in summary.candidates[:_MOST_CANDIDATES]]
+    return [
+        Heading("Candidates on fresh seeds" if is_confirmed else "Candidates", 3, on="both"),
+        Words(_explain_scores(summary, is_confirmed), "quiet", on="both"),
+        Table(
+            "Candidates", columns, rows, len(summary.candidates), "summary.json", most=_MOST_CANDIDATES,
+            on="both",
+        ),
+    ]  # fmt: skip
 
 
-def _cells(row: CandidateRecord, summary: SearchSummary, is_confirmed: bool) -> list[str]:
-    """Words a candidate's line."""
-    name = candidate_name(row.candidate)
-    if row.candidate == summary.winner:
-        name += " (winner)"
-    cells = [name, _word_search_score(row, summary.objective)]
+def _candidate_row(candidate: CandidateRecord, summary: SearchSummary, is_confirmed: bool) -> Row:
+    objective = summary.objective
+    is_winner = candidate.candidate == summary.winner
+    cells = [
+        Cell(candidate_name(candidate.candidate) + (" (winner)" if is_winner else "")),
+        Cell(_with_interval(candidate.search_score, candidate.search_interval, objective)),
+    ]
     if is_confirmed:
-        cells.append(_word_confirmed(row, summary.objective))
-    num_params = "–" if row.num_params is None else f"{row.num_params:,}"
-    return [*cells, num_params, duration(row.train_s)]
+        confirmed = "failed"
+        if candidate.confirmed_score is not None:
+            confirmed = _with_interval(candidate.confirmed_score, candidate.confirmed_interval, objective)
+        cells.append(Cell(confirmed))
+    values = values_text(candidate.values, _LONGEST_VALUES)
+    cells += [
+        _count(candidate.num_params),
+        Cell(duration(candidate.train_s), repr(candidate.train_s)),
+        Cell(values if candidate.values else "the configuration as it was before the search"),
+    ]
+    return Row(cells, "good" if is_winner else "")
 
 
-def _word_search_score(row: CandidateRecord, objective: str) -> str:
-    """Words what the search thought of a candidate, with its interval where there is one."""
-    score = score_text(row.search_score, objective)
-    return f"{score} ({interval_text(row.search_interval, objective)})" if row.search_interval else score
+def _with_interval(score: float | None, interval: tuple[float, float] | None, objective: str) -> str:
+    text = score_text(score, objective)
+    return text if interval is None else f"{text} ({interval_text(interval, objective)})"
 
 
-def _word_confirmed(row: CandidateRecord, objective: str) -> str:
-    """Words the mean over fresh seeds, half the width of its interval, and the number of seeds."""
-    if row.confirmed_score is None:
-        return "failed"
-    score, seeds = score_text(row.confirmed_score, objective), plural(len(row.confirmed_scores), "seed")
-    if row.confirmed_interval is None:
-        return f"{score}, {seeds}"
-    low, high = row.confirmed_interval
-    return f"{score} {margin_text((high - low) / 2, objective)}, {seeds}"
-
-
-def _describe_candidate(row: CandidateRecord) -> str:
-    """Words what a candidate is."""
-    return describe_values(row.values) or "the configuration as it was before the search"
+def _count(number: int | None) -> Cell:
+    return Cell("–", "") if number is None else Cell(count_text(number), str(number))
 
 
 def _explain_scores(summary: SearchSummary, is_confirmed: bool) -> str:
     """Says how the scores are to be read."""
-    sentences = [f"Scores are {objective_words(summary.objective).partition(' ')[2]}."]
-    if any(row.search_interval or row.confirmed_interval for row in summary.candidates):
-        sentences.append("In brackets and after ±: their 95% intervals.")
+    words = [f"Scores are {objective_words(summary.objective).partition(' ')[2]}."]
+    if any(each.search_interval or each.confirmed_interval for each in summary.candidates):
+        words.append("In brackets: 95% intervals.")
     if summary.num_completed > 1:
-        sentences.append(f"The best of {summary.num_completed:,} search scores owes something to luck.")
+        words.append(f"The best of {summary.num_completed:,} search scores owes something to luck.")
     if is_confirmed:
-        sentences.append("Confirmed scores are means of new trainings on fresh seeds.")
-    return " ".join(sentences)
+        words.append("Confirmed scores are means of new trainings on seeds that the search never used.")
+    return " ".join(words)
 
 
-def _word_test_accuracy(summary: SearchSummary) -> Text:
-    """Words the winner's accuracy on the test images, and whether these played a part in the search."""
-    accuracies = summary.winner_test_accuracies
-    if len(accuracies) > 1:
-        spread = f" ± {100 * statistics.stdev(accuracies):.2f} (mean ± sd, {len(accuracies)} seeds)"
-        words = Text.assemble((percent(statistics.fmean(accuracies)), "bold green"), spread)
-    else:
-        words = Text(_word_kept(summary), style="bold green")
-    return words.append(
-        "; the test images were looked at once, after the winner was chosen", style="not bold default"
-    )
+def search_parts(material: RunMaterial, progress: Sequence["EmbeddedFigure"]) -> list[Part]:
+    """Tells a search on its page: what was searched for, candidates, trials.
+
+    Args:
+        progress: Scores and the best so far; none before the first score.
+    """
+    summary = material.summary if isinstance(material.summary, SearchSummary) else None
+    objective = material.objective
+    parts: list[Part] = [Heading("The search")]
+    words = f"Searched for: {objective_words(objective)}." if summary is None else _word_search(summary)
+    parts.append(Words(words, "quiet"))
+    if progress:
+        parts.append(Figures(progress, "single"))
+    if summary is not None:
+        parts += _candidates(summary)
+    if material.trials:
+        parts += [Heading("Trials", 3), _trial_table(material.trials, objective)]
+    if picture := material.pictures.get("hyperparameters"):
+        title = "Each hyperparameter against the score"
+        parts.append(Folded(title, [png_picture(title, picture)]))
+    return parts
 
 
-def _word_kept(summary: SearchSummary) -> str:
-    """Words the test accuracy of the network that was kept, and its interval."""
-    low, high = (100 * bound for bound in summary.test_accuracy_interval)
-    return f"{percent(summary.test_accuracy)} (95%: {low:.2f} to {high:.2f})"
+def _trial_table(trials: Sequence[TrialRecord], objective: str) -> Table:
+    sign = 1 if direction_of(objective) == "max" else -1
+    scored = [trial for trial in trials if trial.score is not None]
+    best = max(scored, key=lambda trial: (sign * (trial.score or 0.0), -trial.trial), default=None)
+    headings = ("trial", "score", "epochs", "parameters", "took")
+    columns = [Column(text) for text in headings] + [Column("what was tried", "long")]
+    rows = [_trial_row(trial, objective, trial is best) for trial in trials[:_MOST_TRIALS]]
+    return Table("Trials", columns, rows, len(trials), "trials.csv", style="tall")
 
 
-def _word_search(summary: SearchSummary) -> str:
-    """Words how much was tried, how long that took, and why it ended."""
-    trials = f"{plural(summary.num_trials, 'trial')}, {summary.num_completed:,} completed"
-    return f"{trials}, in {duration(summary.search_s)}; it ended with: {one_line(summary.ended_by)}"
+def _trial_row(trial: TrialRecord, objective: str, is_best: bool) -> Row:
+    score = score_text(trial.score, objective) if trial.status == "completed" else failure_text(trial)
+    cells = [
+        Cell(count_text(trial.trial), str(trial.trial)),
+        Cell(score + (" (best)" if is_best else ""), "" if trial.score is None else repr(trial.score)),
+        Cell(count_text(trial.epochs)),
+        _count(trial.num_params),
+        Cell(duration(trial.duration_s), repr(trial.duration_s)),
+        Cell(values_text(trial.values)),
+    ]
+    return Row(cells, "good" if is_best else "")
 
 
 def failure_text(record: TrialRecord | ConfirmationRecord) -> str:
@@ -154,132 +211,3 @@ def failure_text(record: TrialRecord | ConfirmationRecord) -> str:
     message = record.error.message.strip() if record.error is not None else ""
     first = one_line(message.partition("\n")[0]) or (record.error.type if record.error else "unknown reason")
     return f"failed: {first}"
-
-
-@dataclass(frozen=True)
-class TrialRow:
-    """A line of the table of trials; `order` is what it is sorted by, null at the end."""
-
-    trial: str
-    score: str
-    order: float | None
-    epochs: str
-    num_params: int | None
-    parameters: str
-    duration_s: float
-    seconds: str
-    values: str
-    is_best: bool
-
-
-@dataclass(frozen=True)
-class CandidateRow:
-    """A line of the table of candidates."""
-
-    name: str
-    search_score: str
-    confirmed_score: str
-    parameters: str
-    seconds: str
-    values: str
-    is_winner: bool
-
-
-@dataclass(frozen=True)
-class SearchView:
-    """What a page shows of a search.
-
-    Attributes:
-        objective: The metric that was searched for, in words.
-        chart: Scores and the best so far; null before the first score.
-        trials: The first of them, in their order.
-        num_trials: Number of trials that there are.
-        candidates: Best confirmed first; empty before the end.
-        ended_by: What ended it; may be empty.
-    """
-
-    objective: str
-    chart: Chart | None
-    trials: list[TrialRow]
-    num_trials: int
-    candidates: list[CandidateRow]
-    ended_by: str
-
-
-def search_view(material: RunMaterial) -> SearchView | None:
-    """Puts a search together; None for a run that is none."""
-    if material.run.manifest.mode != "tune":
-        return None
-    summary = material.summary if isinstance(material.summary, SearchSummary) else None
-    objective = summary.objective if summary is not None else _objective(material.config)
-    sign = 1 if direction_of(objective) == "max" else -1
-    trials = [trial for trial in material.trials if trial.score is not None]
-    best = max(trials, key=lambda trial: (sign * (trial.score or 0.0), -trial.trial), default=None)
-    return SearchView(
-        objective=visible(objective_words(objective), 60),
-        chart=_chart(trials, objective, sign),
-        trials=[_trial_row(trial, objective, trial is best) for trial in material.trials[:_MOST_TRIALS]],
-        num_trials=len(material.trials),
-        candidates=[_candidate_row(row, summary) for row in summary.candidates[:_MOST_CANDIDATES]]
-        if summary
-        else [],
-        ended_by=visible(one_line(summary.ended_by), _LONGEST_REASON) if summary else "",
-    )
-
-
-def _objective(config: dict[str, Any]) -> str:
-    """Returns what an unfinished search was searching for."""
-    tuner = config.get("tuner")
-    objective = tuner.get("objective") if isinstance(tuner, dict) else None
-    return objective if isinstance(objective, str) else "val_accuracy"
-
-
-def _chart(trials: Sequence[TrialRecord], objective: str, sign: int) -> Chart | None:
-    """Lays out each trial's score and the best so far."""
-    if not trials:
-        return None
-    ordered = sorted(trials, key=lambda trial: trial.trial)
-    x = np.array([trial.trial for trial in ordered], np.float64)
-    scores = np.array([trial.score for trial in ordered], np.float64)
-    best = sign * np.maximum.accumulate(sign * scores)
-    return line_chart(
-        "Best so far",
-        [Series("each trial", x, scores, colour=1, is_joined=False), Series("best so far", x, best)],
-        text=percent if is_accuracy(objective) else loss_text,
-        tick_text=percent_tick if is_accuracy(objective) else lambda value: f"{value:.6g}",
-        rising=sign > 0,
-        x_label="trial",
-    )
-
-
-def _trial_row(trial: TrialRecord, objective: str, is_best: bool) -> TrialRow:
-    is_known = trial.num_params is not None
-    failed = "" if trial.status == "completed" else visible(failure_text(trial), _LONGEST_REASON)
-    return TrialRow(
-        trial=count_text(trial.trial),
-        score=failed or score_text(trial.score, objective),
-        order=trial.score,
-        epochs=count_text(trial.epochs),
-        num_params=trial.num_params,
-        parameters=count_text(trial.num_params or 0) if is_known else "–",
-        duration_s=trial.duration_s,
-        seconds=duration(trial.duration_s),
-        values=values_text(trial.values),
-        is_best=is_best,
-    )
-
-
-def _candidate_row(row: CandidateRecord, summary: SearchSummary) -> CandidateRow:
-    def with_interval(score: float | None, interval: tuple[float, float] | None) -> str:
-        text = score_text(score, summary.objective)
-        return text if interval is None else f"{text} ({interval_text(interval, summary.objective)})"
-
-    return CandidateRow(
-        name=visible(candidate_name(row.candidate), 60),
-        search_score=with_interval(row.search_score, row.search_interval),
-        confirmed_score=with_interval(row.confirmed_score, row.confirmed_interval),
-        parameters="–" if row.num_params is None else count_text(row.num_params),
-        seconds=duration(row.train_s),
-        values=values_text(row.values) if row.values else "as configured",
-        is_winner=row.candidate == summary.winner,
-    )

@@ -1,21 +1,16 @@
-"""A verification's verdict as a rich renderable.
+"""A verification's verdict."""
 
-Nothing here prints; `mnist_exp.report.terminal.Terminal` does.
-"""
-
-from rich.console import Group, RenderableType
-from rich.text import Text
+from rich.console import RenderableType
 
 from mnist_exp.evaluation.verification import Difference, Value, Verification
+from mnist_exp.report.console import whole
 from mnist_exp.runs import provenance
 from mnist_exp.words import one_line, plural
 
 
 def render_verdict(found: Verification) -> RenderableType:
     """Shows what came of training a run again, on one line however narrow the screen."""
-    style = "bold green" if found.identical else "bold yellow"
-    # In a Group, as a Text alone would lose its no_wrap.
-    return Group(Text(word_verdict(found), style=style, no_wrap=True, overflow="ignore"))
+    return whole(word_verdict(found), "good" if found.identical else "careful")
 
 
 def word_verdict(found: Verification) -> str:

@@ -18,8 +18,7 @@ from mnist_exp.config.schema import CompareOptions, SweepRequest
 from mnist_exp.errors import ConfigError
 from mnist_exp.processes.launchers import count_at_once, is_local
 from mnist_exp.report.comparison import compare_runs
-from mnist_exp.report.console import render_next
-from mnist_exp.report.run_console import render_notice
+from mnist_exp.report.console import render_next, render_notice
 from mnist_exp.report.terminal import Terminal
 from mnist_exp.runs.records import SweepJob
 from mnist_exp.sweeps import task

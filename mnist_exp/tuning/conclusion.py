@@ -9,18 +9,22 @@ from msgspec.structs import asdict
 
 from mnist_exp.data.dataset import Images, Source, TrainingData
 from mnist_exp.errors import ConfigError, RunError
-from mnist_exp.report import run_console
-from mnist_exp.report.figures.confirmation_plot import plot_confirmation
+from mnist_exp.report.console import render_notice, render_parts
 from mnist_exp.report.figures.fonts import describe_numbered
-from mnist_exp.report.figures.hyperparameter_plots import plot_hyperparameters, plot_importance
+from mnist_exp.report.figures.hyperparameters import (
+    plot_hyperparameters,
+    plot_importance,
+    plot_parallel_coordinates,
+)
 from mnist_exp.report.figures.importance import importances
-from mnist_exp.report.figures.objective_axis import Objective
-from mnist_exp.report.figures.parallel_plot import plot_parallel_coordinates
-from mnist_exp.report.figures.search_progress_plots import plot_best_so_far, plot_search_curves
+from mnist_exp.report.figures.intervals import plot_confirmation
+from mnist_exp.report.figures.scales import Objective
 from mnist_exp.report.figures.style import Plot, draw_plots
 from mnist_exp.report.figures.training import draw_training
+from mnist_exp.report.figures.trials import plot_best_so_far, plot_search_curves
+from mnist_exp.report.result import first_digits
 from mnist_exp.report.terminal import Terminal
-from mnist_exp.report.tuning import render_search_summary
+from mnist_exp.report.tuning import search_result
 from mnist_exp.runs.records import ConfirmationRecord, ExecutionRecord, SearchSummary
 from mnist_exp.runs.writer import RunDirectory
 from mnist_exp.statistics import accuracy
@@ -74,11 +78,9 @@ def conclude(
     run.update_manifest(not_drawn=not_drawn)
     run.write_summary(summary)
     for notice in filter(None, [*not_drawn, describe_numbered(source.class_names)]):
-        terminal.print(run_console.render_notice(notice))
-    terminal.print(
-        run_console.render_digits(test.images, test.labels, scored.probabilities, source.class_names)
-    )
-    terminal.print(render_search_summary(summary, str(run.path), next_commands))
+        terminal.print(render_notice(notice))
+    digits = first_digits(test.images, test.labels, scored.probabilities, source.class_names)
+    terminal.print(render_parts([digits, *search_result(summary, str(run.path), next_commands)]))
     return summary
 
 

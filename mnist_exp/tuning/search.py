@@ -23,7 +23,7 @@ from mnist_exp.data.dataset import Source, TrainingData, find_source, load_train
 from mnist_exp.errors import RunError
 from mnist_exp.processes.messages import PrepareTrials
 from mnist_exp.processes.signals import StopRequest
-from mnist_exp.report.run_console import render_notice
+from mnist_exp.report.console import render_notice
 from mnist_exp.report.terminal import Terminal
 from mnist_exp.runs.files import remove_drafts
 from mnist_exp.runs.provenance import changed_circumstances, changes_since

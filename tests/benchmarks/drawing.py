@@ -49,8 +49,8 @@ def plots_of(run: Run) -> dict[str, Plot]:
     config, summary, predictions = parse_config(run), run.summary, run.read_predictions()
     assert summary is not None and predictions is not None
     source = find_source(config.data)
-    probabilities = predictions.probabilities
-    scored = Scored(load_network(run), run.read_metrics(), summary.best_epoch, probabilities, 0.0)
+    network = load_network(run)
+    scored = Scored(network, run.read_metrics(), summary.best_epoch, predictions.probabilities, 0.0)
     return training_plots(config, scored, source.load("test"), source.class_names)
 
 

@@ -14,7 +14,7 @@ from mnist_exp.config.schema import CompareOptions
 from mnist_exp.data.dataset import SAMPLE_PATH
 from mnist_exp.data.formats import open_arrays
 from mnist_exp.report.comparison_plots import comparison_plots
-from mnist_exp.report.figures.cost_plot import pareto_front
+from mnist_exp.report.figures.costs import pareto_front
 from mnist_exp.report.figures.style import figure_png
 from tests.comparison.run_makers import BN_DNN, data_record, make_run
 from tests.test_plots import assert_readable, texts

@@ -16,7 +16,7 @@ from mnist_exp.comparison.comparison import compare
 from mnist_exp.comparison.report import Comparison
 from mnist_exp.config.schema import CompareOptions
 from mnist_exp.errors import ConfigError
-from mnist_exp.report.tables import markdown_table, results_csv, to_json
+from mnist_exp.report.comparison import markdown_table, results_csv, to_json
 from mnist_exp.runs.records import SweepPlace
 from tests.comparison.run_makers import BN_DNN, data_record, make_run, make_unfinished
 

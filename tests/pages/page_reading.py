@@ -95,3 +95,10 @@ def assert_self_contained(page: Page) -> None:
     (policy,) = [each for each in page.named("meta") if "http-equiv" in each.attributes]
     assert policy.attributes["content"].startswith("default-src 'none'; img-src data:;")
     assert "unsafe" not in policy.attributes["content"] and "http" not in policy.attributes["content"]
+
+
+def figures_of(page: Page) -> list[str]:
+    """What each figure says to those who do not see it."""
+    return [
+        each.attributes["aria-label"] for each in page.named("svg") if "stroke-linejoin" in each.attributes
+    ]

@@ -13,15 +13,15 @@ import numpy as np
 import pytest
 
 from mnist_exp.errors import RunError
-from mnist_exp.report.html import TEMPLATES_DIR, render
-from mnist_exp.report.run import write_run_page
+from mnist_exp.report.document import Document, Table, Words
+from mnist_exp.report.html import TEMPLATES_DIR, render_page
+from mnist_exp.report.run import run_document, write_run_page
 from mnist_exp.report.run_material import read_material
-from mnist_exp.report.tuning import search_view
 from mnist_exp.runs.folder import DamagedRun
 from mnist_exp.runs.records import SweepPlace
 from tests.comparison.run_makers import make_run, make_unfinished
 from tests.pages.page_makers import HOSTILE, make_hostile_run, make_sample_run, make_search
-from tests.pages.page_reading import Page, read_page
+from tests.pages.page_reading import Page, figures_of, read_page
 
 ROOT = Path(__file__).parents[2]
 UNSEEN = "\u202e\u2066\u200b\x07"
@@ -64,6 +64,16 @@ def test_it_holds_curves_confusions_classes_mistakes_configuration_and_provenanc
         "mnist-exp model=ann", "22 Nov 2026, 10:00 UTC",
     ):  # fmt: skip
         assert words in page.text, words
+
+
+def test_curves_say_in_words_what_they_show(tmp_path: Path) -> None:
+    path = make_sample_run(tmp_path)
+    rows = [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
+    best = max(rows, key=lambda row: row["val_accuracy"])
+    accuracy, loss = figures_of(page_of(path))
+    first, last, highest = (f"{100 * row['val_accuracy']:.2f}%" for row in (rows[0], rows[-1], best))
+    assert accuracy.startswith(f"Accuracy: validation from {first} to {last} in 5 epochs, best in epoch ")
+    assert highest in accuracy and "training from" in accuracy and loss.startswith("Loss: validation from")
 
 
 @pytest.mark.parametrize(
@@ -153,10 +163,16 @@ def test_an_interrupted_search_is_drawn_by_its_own_objective(
     tmp_path: Path, objective: str, best: str, words: str
 ) -> None:
     path = make_search(tmp_path, status="interrupted", config={"tuner": {"objective": objective}})
-    view = search_view(read_material(path))
-    assert view is not None and view.objective == words
-    assert [row.trial for row in view.trials if row.is_best] == [best]
-    assert view.chart is not None and words in page_of(path).text
+    parts = run_document(read_material(path)).parts
+    (trials,) = [part for part in parts if isinstance(part, Table) and part.name == "Trials"]
+    assert [row.cells[0].text for row in trials.rows if row.tone == "good"] == [best]
+    assert f"Searched for: {words}." in page_of(path).text and best_of(path).endswith(f"in trial {best}")
+
+
+def best_of(path: Path) -> str:
+    """What the figure of a search says to those who do not see it."""
+    (figure,) = (each for each in figures_of(read_page(path)) if each.startswith("Best so far: "))
+    return figure
 
 
 def test_a_search_shows_winner_confirmation_and_trials(tmp_path: Path) -> None:
@@ -268,7 +284,7 @@ def test_endless_texts_and_tables_are_cut(tmp_path: Path) -> None:
     write_run_page(path)
     page = read_page(path)
     assert len(page.source) < 700_000
-    assert "The first 300 of 20000 epochs" in page.text
+    assert "The first 300 of 20,000; metrics.csv has them all." in page.text
 
 
 def test_a_page_takes_less_than_a_third_of_a_second(tmp_path: Path) -> None:
@@ -282,20 +298,21 @@ def test_a_page_takes_less_than_a_third_of_a_second(tmp_path: Path) -> None:
     assert min(durations) < 0.3
 
 
-def test_neither_tensorflow_nor_matplotlib_is_loaded(tmp_path: Path) -> None:
+def test_tensorflow_is_not_loaded(tmp_path: Path) -> None:
     path = make_sample_run(tmp_path)
     code = (
         "import sys; from pathlib import Path; from mnist_exp.report.run import write_run_page; "
-        "import mnist_exp.report.comparison_page; write_run_page(Path(sys.argv[1])); "
-        "print([name for name in ('tensorflow', 'keras', 'matplotlib') if name in sys.modules])"
+        "import mnist_exp.report.comparison; write_run_page(Path(sys.argv[1])); "
+        "print([name for name in ('tensorflow', 'keras') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
 
-def test_a_template_that_writes_nothing_or_a_missing_value_is_refused() -> None:
-    with pytest.raises(Exception, match="undefined"):
-        render("run.html")
+def test_a_page_that_would_write_none_is_refused() -> None:
+    parts = [Words(None)]  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="None"):
+        render_page(Document("title", "kicker", "heading", parts=parts))
 
 
 def test_the_wheel_carries_the_templates(tmp_path: Path) -> None:

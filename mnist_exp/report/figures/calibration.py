@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from mnist_exp.evaluation.distortions import DISTORTIONS, distort
 from mnist_exp.evaluation.results import Calibration, ConfidenceBin, Robustness
+from mnist_exp.report.figures.scales import set_round_ticks
 from mnist_exp.report.figures.style import (
     BLUE,
     INK,
@@ -20,7 +21,6 @@ from mnist_exp.report.figures.style import (
     VERMILION,
     add_title,
     new_figure,
-    set_round_ticks,
     style_axes,
 )
 from mnist_exp.words import percent

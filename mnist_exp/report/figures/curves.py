@@ -1,41 +1,81 @@
-"""A run's numbers as figures: learning curves and the confusion matrix."""
+"""Metrics over the epochs: of one run, and of groups of runs as means with bands."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from mnist_exp.report.figures.fonts import drawable_names, note_inches, width_of, write_note
+from mnist_exp.report.figures.fonts import width_of
+from mnist_exp.report.figures.scales import Objective
 from mnist_exp.report.figures.style import (
     BLUE,
     FAINT,
     INK,
-    PALE_BLUE,
+    LONGEST_LABEL,
     QUIET,
     VERMILION,
-    WIDTH_INCHES,
     add_title,
+    line_style,
     new_figure,
-    set_round_ticks,
+    rule_lightly,
     shorten,
     style_axes,
+    write_instead,
 )
 from mnist_exp.runs.records import EpochMetrics
-from mnist_exp.words import loss_text, percent
+from mnist_exp.words import plural
 
-_ERRORS = LinearSegmentedColormap.from_list("errors", ["#ffffff", "#fdd0a2", "#f08a35", "#a63603"])
-_RECALL = LinearSegmentedColormap.from_list("recall", ["#eef5fa", PALE_BLUE])
 # Curves are cut where they reach this many times farther than three quarters of all epochs do.
 _REACH = 8.0
 _MAX_MARKED_EPOCHS = 40
-# A cell of a confusion matrix where there are many classes, and a matrix at its largest.
-_CELL_INCHES, _MAX_SIDE_INCHES = 0.25, 16.0
-_SMALLEST_POINTS = 6.0
-_MOST_SLANTED = 30
+_MOST_EPOCHS = 400  # of a curve on a page
+_LARGEST = 1e12
+_LEGEND_LINE_INCHES = 0.21
+_FEW_GROUPS = 4
+_PAGE_PANEL_INCHES = 2.3
+_LONGEST_PAIR, _LONGEST_PAGE_LABEL = 36, 38  # letters of two names and of one above a page's panel
+_TRAINING: dict[str, Any] = {"color": VERMILION, "linestyle": (0, (4, 1.6)), "linewidth": 1.6, "marker": "s"}
+_VALIDATION: dict[str, Any] = {"color": BLUE, "linewidth": 2, "marker": "o"}
+PANELS = (Objective("val_accuracy", "max"), Objective("val_loss", "min"))
+PANELS_WITHOUT_VALIDATION = (Objective("accuracy", "max"), Objective("loss", "min"))
+
+
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """A metric over the epochs.
+
+    Attributes:
+        label: Whose.
+        epochs: float64 (N,).
+        values: float64 (N,), NaN where there is none.
+        sd: Half the height of its band (N,); null without a band.
+        style: Of the line, as `Axes.plot` takes it.
+    """
+
+    label: str
+    epochs: NDArray[np.float64]
+    values: NDArray[np.float64]
+    sd: NDArray[np.float64] | None = None
+    style: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class GroupCurves:
+    """One group's learning curves.
+
+    Attributes:
+        label: The group's.
+        rows: Of each of its seeds, a row an epoch.
+    """
+
+    label: str
+    rows: Sequence[Sequence[EpochMetrics]]
 
 
 def plot_learning_curves(
@@ -57,94 +97,108 @@ def plot_learning_curves(
         figure.add_axes((0.105, bottom, 0.865, height))
         for bottom, height in ((0.565, 0.33), (0.215, 0.32), (0.085, 0.1))
     )
-    _draw_metric(loss, rows, ("loss", "val_loss"), best_epoch)
-    _draw_metric(accuracy, rows, ("accuracy", "val_accuracy"), best_epoch)
+    for axes, objective in zip((accuracy, loss), PANELS_WITHOUT_VALIDATION, strict=True):
+        curves = run_curves(rows, objective.name)
+        draw_curves(axes, curves, objective)
+        mark_epoch(axes, curves[0], best_epoch, objective)
     _draw_learning_rate(learning_rate, rows)
-    for axes, name in ((loss, "Loss"), (accuracy, "Accuracy"), (learning_rate, "Learning\nrate")):
-        _style(axes, name, best_epoch)
+    style_axes(learning_rate, "Epoch", "Learning\nrate")
+    learning_rate.yaxis.set_label_coords(-0.09, 0.5)
+    learning_rate.yaxis.label.set_verticalalignment("center")
     _rule_epochs(rows, learning_rate, (loss, accuracy))
+    for axes, name in ((loss, "Loss"), (accuracy, "Accuracy")):
+        rule_lightly(axes)
+        axes.text(
+            -0.09, 0.5, name, transform=axes.transAxes, rotation=90, ha="center", va="center", color=INK
+        )
+    for axes in (loss, accuracy, learning_rate):
+        axes.axvline(best_epoch, color=QUIET, linewidth=1, linestyle=":", zorder=1)
     add_title(figure, "Learning curves")
     handles, names = loss.get_legend_handles_labels()
     if label_smoothing or mixup:
         what = "of images mixed in pairs" if mixup else "loss with smoothed labels"
         names = [f"{name} ({what})" if name == "training" else name for name in names]
     figure.legend(handles, names, loc="upper right", ncols=2, frameon=False, bbox_to_anchor=(0.98, 0.995))
+    side = _side(curves[0].epochs, best_epoch)
     loss.annotate(
         f"best epoch {best_epoch}", (best_epoch, 1), (0, 3), xycoords=("data", "axes fraction"),
-        textcoords="offset points", ha=_side(rows, best_epoch), va="bottom", color=QUIET, size=9.5,
+        textcoords="offset points", ha=side, va="bottom", color=QUIET, size=9.5,
     )  # fmt: skip
     return figure
 
 
 def metric_values(rows: Sequence[EpochMetrics], name: str) -> NDArray[np.float64]:
-    """Returns one metric of all epochs, float64 (epochs,), NaN where there is none."""
+    """Returns one metric of all epochs, float64 (epochs,), NaN for none and for one beyond all measure."""
     values = np.array([getattr(row, name) for row in rows], dtype=np.float64)
-    return np.where(np.isfinite(values), values, np.nan)
+    with np.errstate(invalid="ignore"):
+        return np.where(np.abs(values) < _LARGEST, values, np.nan)
 
 
-def _draw_metric(axes: Axes, rows: Sequence[EpochMetrics], names: tuple[str, str], best_epoch: int) -> None:
-    """Draws a metric's training and validation curve and writes the best epoch's value."""
-    epochs = [row.epoch for row in rows]
-    training, validation = metric_values(rows, names[0]), metric_values(rows, names[1])
-    marks = len(rows) <= _MAX_MARKED_EPOCHS
-    axes.plot(epochs, training, color=VERMILION, linestyle=(0, (4, 1.6)), linewidth=1.6,
-              marker="s" if marks else "", markersize=4, label="training")  # fmt: skip
-    if np.isfinite(validation).any():
-        axes.plot(epochs, validation, color=BLUE, linewidth=2, marker="o" if marks else "", markersize=5,
-                  label="validation")  # fmt: skip
-    rising = names[0] == "accuracy"
-    wording: Callable[[float], str] = percent if rising else loss_text
-    everything = np.concatenate([training, validation])
-    finite = everything[np.isfinite(everything)]
+def run_curves(rows: Sequence[EpochMetrics], name: str, training: str = "training") -> list[Curve]:
+    """Returns a run's curves of a metric, that of its validation images first, where there is one.
+
+    Args:
+        rows: An epoch each.
+        name: `accuracy` or `loss`.
+        training: What the curve of the training images is called.
+    """
+    epochs = np.array([row.epoch for row in rows], np.float64)
+    order = np.argsort(epochs, kind="stable")
+    found = [
+        Curve("validation", epochs[order], metric_values(rows, f"val_{name}")[order], style=_VALIDATION),
+        Curve(training, epochs[order], metric_values(rows, name)[order], style=_TRAINING),
+    ]
+    return found if np.isfinite(found[0].values).any() else found[1:]
+
+
+def draw_curves(axes: Axes, curves: Sequence[Curve], objective: Objective) -> None:
+    """Draws curves and their bands, the first in front, and limits the axis to where most of them are."""
+    opacity = 0.16 if len(curves) <= _FEW_GROUPS else 0.08
+    for place, curve in enumerate(curves):
+        style = {"markersize": 4.5, "zorder": 10 - place, **curve.style}
+        if len(curve.epochs) > _MAX_MARKED_EPOCHS:
+            style["marker"] = ""
+        axes.plot(curve.epochs, curve.values, label=curve.label, **style)
+        if curve.sd is not None:
+            low, high = curve.values - curve.sd, curve.values + curve.sd
+            axes.fill_between(curve.epochs, low, high, color=style["color"], alpha=opacity, linewidth=0)
+    values = np.concatenate([curve.values for curve in curves])
+    finite = values[np.isfinite(values)]
     if finite.size:
-        _zoom(axes, finite, rising, wording)
-    shown = validation if np.isfinite(validation).any() else training
-    _mark_best(axes, rows, shown, best_epoch, wording)
+        _limit(axes, finite, objective)
+    objective.format_axis(axes, "y")
 
 
-def _zoom(axes: Axes, values: NDArray[np.float64], rising: bool, wording: Callable[[float], str]) -> None:
-    """Limits the y axis to where most epochs are, and says how far the rest reach."""
-    good = values.max() if rising else values.min()
-    usual = np.quantile(values, 0.25 if rising else 0.75)
-    worst = values.min() if rising else values.max()
-    limit = good + _REACH * (usual - good)
-    cut = (worst < limit) if rising and usual != good else (worst > limit and usual != good)
-    edge = limit if cut else worst
-    margin = 0.07 * abs(edge - good) or 0.05 * abs(good) or 0.05
-    low, high = min(good, edge) - margin, max(good, edge) + margin
-    axes.set_ylim(max(low, 0.0) if not rising else low, min(high, 1.02) if rising else high)
-    if cut:
-        note = f"cut: {'falls to' if rising else 'rises to'} {wording(float(worst))}"
-        axes.text(0.5, 0.05 if rising else 0.95, note, transform=axes.transAxes, ha="center",
-                  va="bottom" if rising else "top", size=9, color=QUIET)  # fmt: skip
+def _limit(axes: Axes, values: NDArray[np.float64], objective: Objective) -> None:
+    """Limits the y axis to where most values are, and says how far the rest reach."""
+    low, high = objective.limits(values, _REACH)
+    limits = (low, high) if objective.is_accuracy else (max(low, 0.0), high)
+    axes.set_ylim(*limits)
+    height, side = (0.04, "bottom") if objective.sign > 0 else (0.96, "top")
+    note = objective.cut_note(values, limits)
+    if note:
+        axes.text(0.5, height, note, transform=axes.transAxes, ha="center", va=side, size=9, color=QUIET)
 
 
-def _mark_best(
-    axes: Axes,
-    rows: Sequence[EpochMetrics],
-    values: NDArray[np.float64],
-    best_epoch: int,
-    wording: Callable[[float], str],
-) -> None:
-    """Rings the best epoch's value and writes it beside."""
-    found = [value for row, value in zip(rows, values, strict=True) if row.epoch == best_epoch]
-    if not found or not np.isfinite(found[0]):
+def mark_epoch(axes: Axes, curve: Curve, epoch: int, objective: Objective) -> None:
+    """Rings an epoch's value and writes it beside."""
+    found = curve.values[curve.epochs == epoch]
+    if not found.size or not np.isfinite(found[0]):
         return
-    axes.plot([best_epoch], found, "o", markersize=10, markerfacecolor="none", markeredgecolor=INK)
-    side = _side(rows, best_epoch)
-    up = wording is not percent
+    axes.plot([epoch], found[:1], "o", markersize=10, markerfacecolor="none", markeredgecolor=INK, zorder=11)
+    side = _side(curve.epochs, epoch)
+    is_above = objective.sign < 0
     axes.annotate(
-        wording(float(found[0])), (best_epoch, found[0]), (-6 if side == "right" else 6, 9 if up else -9),
-        textcoords="offset points", ha=side, va="bottom" if up else "top", weight="bold", color=INK,
+        objective.text(float(found[0])), (epoch, found[0]),
+        (-6 if side == "right" else 6, 9 if is_above else -9), textcoords="offset points", ha=side,
+        va="bottom" if is_above else "top", weight="bold", color=INK, zorder=12,
         bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 1},
     )  # fmt: skip
 
 
-def _side(rows: Sequence[EpochMetrics], best_epoch: int) -> str:
-    """Returns the alignment that keeps a label at the best epoch inside the axes."""
-    if len(rows) == 1:
-        return "left"
-    return "right" if best_epoch > (rows[0].epoch + rows[-1].epoch) / 2 else "left"
+def _side(epochs: NDArray[np.float64], epoch: int) -> str:
+    """Returns the alignment that keeps a label at an epoch inside the axes."""
+    return "right" if len(epochs) > 1 and epoch > (epochs[0] + epochs[-1]) / 2 else "left"
 
 
 def _draw_learning_rate(axes: Axes, rows: Sequence[EpochMetrics]) -> None:
@@ -157,28 +211,15 @@ def _draw_learning_rate(axes: Axes, rows: Sequence[EpochMetrics]) -> None:
     axes.set_yticks([0, highest], ["0", f"{highest:.2g}"])
 
 
-def _style(axes: Axes, name: str, best_epoch: int) -> None:
-    """Names an axis, rules it lightly and draws the best epoch's line through it."""
-    style_axes(axes, ylabel=name)
-    axes.yaxis.set_label_coords(-0.09, 0.5)
-    axes.yaxis.label.set_verticalalignment("center")
-    axes.axvline(best_epoch, color=QUIET, linewidth=1, linestyle=":", zorder=1)
-    if name == "Accuracy":
-        set_round_ticks(axes.yaxis, in_percent=True)
-
-
 def _rule_epochs(rows: Sequence[EpochMetrics], lowest: Axes, others: Sequence[Axes]) -> None:
     """Numbers epochs below the lowest axes, and rules the others at the same ones.
 
     The others have no ticks of their own, each of which is three lines and two texts to Matplotlib.
     """
-    first, last = rows[0].epoch, rows[-1].epoch
-    margin = 0.02 * (last - first) or 0.5
-    limits = (first - margin, last + margin)
+    limits = _epoch_limits(rows[0].epoch, rows[-1].epoch)
     found = MaxNLocator(10, integer=True, min_n_ticks=1).tick_values(*limits)
     epochs = [epoch for epoch in found if limits[0] <= epoch <= limits[1]]
     lowest.set(xlim=limits, xticks=epochs)
-    lowest.set_xlabel("Epoch", color=INK)
     for axes in others:
         axes.set(xlim=limits, xticks=[])
         axes.vlines(
@@ -186,125 +227,152 @@ def _rule_epochs(rows: Sequence[EpochMetrics], lowest: Axes, others: Sequence[Ax
         )
 
 
-def plot_confusion_matrix(counts: NDArray[np.integer], class_names: Sequence[str]) -> Figure:
-    """Draws which classes are taken for which, and each class's recall.
+def _epoch_limits(first: float, last: float) -> tuple[float, float]:
+    margin = 0.02 * (last - first) or 0.5
+    return first - margin, last + margin
 
-    Colours are shares of the true class's images. Errors have a scale of their own, which ends at
-    the largest of them, so that they show beside a diagonal of 99%.
+
+def plot_page_curves(
+    curves: Sequence[Curve], objective: Objective, width_inches: float, best_epoch: int | None = None
+) -> Figure:
+    """Draws one metric for a page, the names of its curves above.
 
     Args:
-        counts: Integers (C, C): row true class, column predicted class.
-        class_names: The C names.
+        curves: One or more, of the same epochs or not.
+        objective: The metric.
+        width_inches: Of the figure.
+        best_epoch: Where the first curve is ringed; None for nowhere.
     """
-    names = [shorten(name, 14) for name in drawable_names(class_names)]
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    errors = np.where(np.eye(len(names), dtype=bool), 0.0, shares)
-    scale = Normalize(0, max(float(errors.max()), 0.001))
-    figure, axes, scale_axes = _matrix_axes(names, note_inches(class_names))
-    write_note(figure, class_names)
-    edges = np.arange(len(names) + 1) - 0.5
-    # Quadrilaterals: an image would be resampled to as many pixels as the matrix has.
-    axes.pcolormesh(edges, edges, _matrix_colours(shares, errors, scale))
-    axes.invert_yaxis()
-    _write_counts(axes, counts, scale(errors))
-    _name_classes(axes, names)
-    _write_recall(axes, counts, shares)
-    _draw_error_scale(scale_axes, scale)
-    right, total = int(np.trace(counts)), int(counts.sum())
-    remark = f"{right:,} of {total:,} right ({percent(right / max(total, 1))}), {total - right:,} wrong"
-    add_title(figure, "Confusion matrix", remark)
+    curves = [_thinned(curve, best_epoch) for curve in curves]
+    columns = len(curves) if sum(len(curve.label) for curve in curves) <= _LONGEST_PAIR else 1
+    legend = _LEGEND_LINE_INCHES * -(-len(curves) // columns) + 0.1
+    total = _PAGE_PANEL_INCHES + legend
+    figure = new_figure(total, width_inches)
+    left, bottom, right = 0.62, 0.45, 0.12
+    place = (
+        left / width_inches,
+        bottom / total,
+        1 - (left + right) / width_inches,
+        1 - (legend + bottom) / total,
+    )
+    axes = figure.add_axes(place)
+    draw_curves(axes, curves, objective)
+    if best_epoch is not None:
+        mark_epoch(axes, curves[0], best_epoch, objective)
+    ends = [end for curve in curves for end in (curve.epochs[0], curve.epochs[-1])]
+    axes.set_xlim(*_epoch_limits(min(ends), max(ends)))
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
+    rule_lightly(axes, "epoch")
+    _name_curves(figure, curves, columns)
     return figure
 
 
-def _matrix_axes(class_names: Sequence[str], note: float) -> tuple[Figure, Axes, Axes]:
-    """Makes a figure with a square for the matrix and a strip for the scale, with room for the names.
+def _name_curves(figure: Figure, curves: Sequence[Curve], columns: int) -> None:
+    """Names curves at the figure's top, each beside a piece of its line, in a third of a legend's time."""
+    x = 0.0
+    for place, curve in enumerate(curves):
+        x = 0.02 if place % columns == 0 else x
+        y = figure.get_figheight() - 0.1 - _LEGEND_LINE_INCHES * (place // columns)
+        inches = figure.dpi_scale_trans
+        style = {**curve.style, "marker": ""}
+        figure.add_artist(Line2D([x, x + 0.3], [y, y], transform=inches, **style))
+        label = shorten(curve.label, _LONGEST_PAGE_LABEL)
+        figure.text(x + 0.37, y, label, transform=inches, va="center_baseline", size=9, color=INK)
+        x += 0.55 + 0.075 * width_of(curve.label)
+
+
+def _thinned(curve: Curve, kept: int | None) -> Curve:
+    """Leaves as many epochs as can be told apart, among them one to be kept and the last."""
+    count = len(curve.epochs)
+    is_kept = np.arange(count) % (-(-count // _MOST_EPOCHS) or 1) == 0
+    is_kept |= curve.epochs == kept
+    is_kept[-1:] = True
+    sd = None if curve.sd is None else curve.sd[is_kept]
+    return replace(curve, epochs=curve.epochs[is_kept], values=curve.values[is_kept], sd=sd)
+
+
+def describe_curves(curves: Sequence[Curve], objective: Objective) -> str:
+    """Says in words where curves begin and end, and where each is best."""
+    parts = []
+    for curve in curves:
+        (known,) = np.nonzero(np.isfinite(curve.values))
+        if not known.size:
+            continue
+        best = known[np.argmax(objective.sign * curve.values[known])]
+        first, last, best_text = (objective.text(curve.values[at]) for at in (known[0], known[-1], best))
+        words = f"{curve.label} from {first} to {last} in {plural(len(known), 'epoch')}"
+        parts.append(f"{words}, best in epoch {curve.epochs[best]:.0f}: {best_text}")
+    return "; ".join(parts) or "nothing was measured"
+
+
+def plot_group_curves(groups: Sequence[GroupCurves], num_groups: int) -> Figure:
+    """Draws accuracy and loss on validation images over the epochs, a line and a band a group.
 
     Args:
-        class_names: As they are drawn.
-        note: Inches left free at the figure's foot.
+        groups: Best on validation first, as many as colours tell apart.
+        num_groups: Number of groups that there are.
     """
-    longest = max(map(width_of, class_names))
-    left, bottom, top = 0.45 + 0.085 * longest, 0.55 + (0.05 * longest if longest > 3 else 0), 0.85
-    side = max(min(5.6, 6.55 - left), min(_CELL_INCHES * len(class_names), _MAX_SIDE_INCHES))
-    bottom += note
-    width, total = max(WIDTH_INCHES, left + side + 1.45), top + side + bottom
+    if not any(rows for group in groups for rows in group.rows):
+        return write_instead(new_figure(2.4), "Learning curves", "No run has any.")
+    legend = 0.15 + _LEGEND_LINE_INCHES * -(-len(groups) // 2)
+    total = 6.3 + legend
     figure = new_figure(total)
-    figure.set_figwidth(width)
-    axes = figure.add_axes((left / width, bottom / total, side / width, side / total))
-    strip = figure.add_axes(((left + side + 1.25) / width, bottom / total, 0.13 / width, 1.8 / total))
-    return figure, axes, strip
+    for place, objective in enumerate(panels_of(groups)):
+        axes = figure.add_axes((0.105, (legend + 0.55 + (1 - place) * 2.75) / total, 0.865, 2.5 / total))
+        curves = group_curves(groups, objective.name)
+        draw_curves(axes, curves, objective)
+        style_axes(axes, "" if place == 0 else "Epoch", objective.label)
+        axes.set_xlim(*_epoch_limits(1, max(len(curve.epochs) for curve in curves)))
+        axes.xaxis.set_major_locator(MaxNLocator(10, integer=True, min_n_ticks=1))
+        axes.tick_params(labelbottom=place == 1)
+        axes.yaxis.set_label_coords(-0.09, 0.5)
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="lower left", ncols=2, frameon=False, fontsize=9,
+                  bbox_to_anchor=(0.09, 0.0), handlelength=3)  # fmt: skip
+    add_title(figure, "Learning curves", _remark(groups, num_groups))
+    return figure
 
 
-def _matrix_colours(
-    shares: NDArray[np.float64], errors: NDArray[np.float64], scale: Normalize
-) -> NDArray[np.float64]:
-    """Returns colours (C, C, 4): the diagonal in pale blue by recall, errors in orange by share."""
-    diagonal = np.eye(len(shares), dtype=bool)[:, :, np.newaxis]
-    return np.where(diagonal, _RECALL(shares), _ERRORS(scale(errors)))
+def panels_of(groups: Sequence[GroupCurves]) -> tuple[Objective, ...]:
+    """Returns the metrics that groups are compared by: those on validation images, where there are any."""
+    rows = (row for group in groups for rows in group.rows for row in rows)
+    return PANELS if any(row.val_accuracy is not None for row in rows) else PANELS_WITHOUT_VALIDATION
 
 
-def _write_counts(axes: Axes, counts: NDArray[np.integer], darkness: NDArray[np.float64]) -> None:
-    """Writes every count that is not zero into its cell, where it can be read there."""
-    size = _letter_points(axes)
-    if size < _SMALLEST_POINTS:
-        return  # the colours tell
-    for row, column in np.argwhere(counts):
-        axes.text(
-            column, row, f"{counts[row, column]:,}", ha="center", va="center", size=size,
-            weight="bold" if row == column else "normal",
-            color="white" if darkness[row, column] > 0.72 else INK,
-        )  # fmt: skip
+def _remark(groups: Sequence[GroupCurves], num_groups: int) -> str:
+    shown = f"the {len(groups)} best of {num_groups:,} groups" if len(groups) < num_groups else ""
+    band = "means over seeds, bands: ± sd" if max(len(group.rows) for group in groups) > 1 else ""
+    return "; ".join(part for part in (shown, band) if part)
 
 
-def _letter_points(axes: Axes) -> float:
-    """Gives the size of letters that fit into a matrix' cell, four of them side by side."""
-    num_classes = axes.get_xlim()[1] + 0.5
-    figure = axes.get_figure(root=True)
-    assert figure is not None
-    side = axes.get_position().width * figure.get_figwidth()
-    return min(10.0, 72 * side / num_classes / 3)
+def group_curves(groups: Sequence[GroupCurves], name: str) -> list[Curve]:
+    """Returns each group's mean curve of a metric, but for groups without an epoch."""
+    found = []
+    for place, group in enumerate(groups):
+        epochs, mean, sd = mean_curve(group.rows, name)
+        if epochs.size:
+            style = {"linewidth": 1.8, "marker": "o" if len(epochs) == 1 else "", **line_style(place)}
+            found.append(Curve(shorten(group.label, LONGEST_LABEL), epochs, mean, sd, style))
+    return found
 
 
-def _name_classes(axes: Axes, class_names: Sequence[str]) -> None:
-    """Names rows and columns, slanting names too long to stand side by side."""
-    places = range(len(class_names))
-    size = max(_letter_points(axes), _SMALLEST_POINTS)
-    slanted = max(map(width_of, class_names)) > 3
-    axes.set_yticks(places, class_names, size=size, parse_math=False)
-    axes.set_xticks(places, class_names, size=size, parse_math=False)
-    if slanted:
-        rotation = 35 if len(class_names) <= _MOST_SLANTED else 90
-        axes.tick_params(axis="x", labelrotation=rotation)
-        for label in axes.get_xticklabels():
-            label.set(ha="right", va="top" if rotation == 35 else "center", rotation_mode="anchor")
-    axes.set_xlabel("predicted", color=QUIET)
-    axes.set_ylabel("true", color=QUIET)
-    axes.tick_params(length=0, labelcolor=INK)
-    axes.spines[:].set_visible(False)
-    edges = np.arange(len(class_names) + 1) - 0.5
-    axes.hlines(edges, -0.5, len(class_names) - 0.5, color=FAINT, linewidth=0.6)
-    axes.vlines(edges, -0.5, len(class_names) - 0.5, color=FAINT, linewidth=0.6)
+def mean_curve(
+    rows: Sequence[Sequence[EpochMetrics]], name: str
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Sums a metric up over seeds, while most of them are trained: few are not the group.
 
+    Args:
+        rows: Of each seed, a row an epoch.
+        name: The metric.
 
-def _write_recall(axes: Axes, counts: NDArray[np.integer], shares: NDArray[np.float64]) -> None:
-    """Writes each row's recall at its right, a dash for a class without images."""
-    num_classes = len(counts)
-    size = max(_letter_points(axes), _SMALLEST_POINTS)
-    axes.text(num_classes - 0.3, -0.6, "recall", size=9.5, color=QUIET, ha="left", va="bottom")
-    for row in range(num_classes):
-        recall = percent(shares[row, row], 1) if counts[row].any() else "–"
-        axes.text(num_classes - 0.3, row, recall, size=size, color=INK, ha="left", va="center")
-
-
-def _draw_error_scale(axes: Axes, scale: Normalize) -> None:
-    """Draws the colour bar of the errors."""
-    strip = np.linspace(scale.vmin or 0.0, scale.vmax or 1.0, 128)[:, np.newaxis]
-    edges = np.linspace(strip[0, 0], strip[-1, 0], len(strip) + 1)
-    axes.pcolormesh([0, 1], edges, strip, cmap=_ERRORS)
-    axes.set_xticks([])
-    axes.yaxis.set_ticks_position("left")
-    axes.yaxis.set_major_locator(MaxNLocator(4))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.3g}%"))
-    axes.spines[:].set_visible(False)
-    axes.tick_params(labelsize=8.5, labelcolor=QUIET, length=0)
-    axes.set_title("share\nof row", size=8.5, color=QUIET, loc="right", pad=11)
+    Returns:
+        Epochs (N,), mean (N,) and standard deviation (N,), NaN where few seeds have a value.
+    """
+    values = np.full((len(rows), max((len(each) for each in rows), default=0)), np.nan)
+    for place, each in enumerate(rows):
+        values[place, : len(each)] = metric_values(each, name)
+    counts = np.isfinite(values).sum(axis=0)
+    usual = counts > len(values) / 2
+    mean = np.where(usual, np.nansum(values, axis=0) / np.maximum(counts, 1), np.nan)
+    square = np.nansum((values - mean) ** 2, axis=0) / np.maximum(counts - 1, 1)
+    return np.arange(1.0, values.shape[1] + 1), mean, np.sqrt(square)

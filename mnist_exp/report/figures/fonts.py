@@ -2,8 +2,9 @@
 
 import functools
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
+from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 from matplotlib.font_manager import (
     FontEntry,
@@ -66,6 +67,13 @@ def width_of(text: str) -> int:
     return len(text) + wide - sum(unicodedata.combining(letter) > 0 for letter in text)
 
 
+def measurable(text: str) -> str:
+    """Gives letters that are about as wide, where DejaVu Sans does not have a text's own."""
+    if text.isascii():
+        return text
+    return "".join(letter if _is_usual(letter) else "n" * width_of(letter) for letter in text)
+
+
 def can_draw(text: str) -> bool:
     """Says whether there is a font for each letter; Matplotlib joins and orders them as they are read."""
     return bool(text) and all(_is_usual(letter) or _family_with(letter) is not None for letter in text)
@@ -76,7 +84,7 @@ def fit_fonts(figure: Figure) -> None:
 
     Dollar signs stay dollar signs, but for Matplotlib's own powers of ten.
     """
-    for text in figure.findobj(Text):
+    for text in _texts(figure):
         words = text.get_text()
         if "$" in words and "\\math" not in words:
             text.set_parse_math(False)
@@ -91,6 +99,16 @@ def fit_fonts(figure: Figure) -> None:
             text.set_text(words)
             text.set_fontfamily([USUAL, *filter(None, families)])
             text.set_fontweight("normal")  # few fonts are there in bold, and Matplotlib warns of others
+
+
+def _texts(artist: Artist) -> Iterator[Text]:
+    """Yields the texts that are shown; unlike `findobj`, it makes no ticks of axes that show none."""
+    if not artist.get_visible():
+        return
+    if isinstance(artist, Text):
+        yield artist
+    for child in artist.get_children():
+        yield from _texts(child)
 
 
 def _visible(name: str) -> str:

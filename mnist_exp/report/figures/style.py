@@ -4,25 +4,24 @@ Colours are Okabe and Ito's (https://jfly.uni-koeln.de/color/), which people wit
 colour blindness tell apart; every figure also works without them.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.transforms import ScaledTranslation
 
 from mnist_exp.errors import words_of
 from mnist_exp.report.figures.fonts import fit_fonts, width_of
 from mnist_exp.report.figures.letters import WholeTextRenderer
 from mnist_exp.report.png import png_bytes
 from mnist_exp.runs import files
-
-if TYPE_CHECKING:
-    from matplotlib.axis import Axis
 
 Plot = Callable[[], Figure]
 WIDTH_INCHES = 8.0
@@ -42,9 +41,9 @@ MOST_COLOURS = len(COLOURS)
 LONGEST_LABEL = 46
 
 
-def new_figure(height_inches: float) -> Figure:
-    """Makes an empty white figure of the shared width, apart from pyplot's global state."""
-    figure = Figure(figsize=(WIDTH_INCHES, height_inches), dpi=DPI, facecolor="white")
+def new_figure(height_inches: float, width_inches: float = WIDTH_INCHES) -> Figure:
+    """Makes an empty white figure, as wide as all PNG files, apart from pyplot's global state."""
+    figure = Figure(figsize=(width_inches, height_inches), dpi=DPI, facecolor="white")
     FigureCanvasAgg(figure)
     return figure
 
@@ -56,6 +55,14 @@ def figure_png(figure: Figure) -> bytes:
     figure.draw(renderer)
     # Level 3 takes half of level 4's time for a tenth more bytes.
     return png_bytes(np.asarray(renderer.buffer_rgba())[..., :3], level=3, dpi=DPI)  # type: ignore[no-untyped-call]
+
+
+@contextmanager
+def own_style() -> Iterator[None]:
+    """Draws under Matplotlib's own defaults, whatever the user has set."""
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        yield
 
 
 def draw_plots(plots: Mapping[str, Plot], folder: Path) -> list[str]:
@@ -72,8 +79,7 @@ def draw_plots(plots: Mapping[str, Plot], folder: Path) -> list[str]:
         RunError: A file cannot be written.
     """
     missing = []
-    with matplotlib.rc_context():
-        matplotlib.rcdefaults()
+    with own_style():
         for name, plot in plots.items():
             try:
                 png = figure_png(plot())
@@ -98,7 +104,7 @@ def write_instead(figure: Figure, title: str, words: str) -> Figure:
     return figure
 
 
-def style_axes(axes: "Axes", xlabel: str = "", ylabel: str = "") -> None:
+def style_axes(axes: Axes, xlabel: str = "", ylabel: str = "") -> None:
     """Names the axes and rules them lightly."""
     axes.set_xlabel(xlabel, color=INK)
     axes.set_ylabel(ylabel, color=INK)
@@ -110,14 +116,57 @@ def style_axes(axes: "Axes", xlabel: str = "", ylabel: str = "") -> None:
     axes.tick_params(which="minor", colors=QUIET)
 
 
-def set_round_ticks(axis: "Axis", in_percent: bool, max_intervals: int = 6) -> None:
-    """Puts an axis' ticks at round numbers, and writes fractions in percent."""
-    factor, unit = (100, "%") if in_percent else (1, "")
-    axis.set_major_locator(MaxNLocator(max_intervals, steps=[1, 2, 5, 10]))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{factor * value:.6g}{unit}"))
+def rule_lightly(axes: Axes, name: str = "") -> None:
+    """Rules axes and writes their values, at their ticks' places, once their limits are known.
+
+    Matplotlib's own ticks are three lines and two texts each, and take half of such a figure's time.
+
+    Args:
+        axes: With locators and formatters.
+        name: Of the horizontal axis.
+    """
+    across, up = axes.get_xaxis_transform(), axes.get_yaxis_transform()
+    heights = _ticks(axes.yaxis)
+    axes.hlines([height for height, _ in heights], 0, 1, transform=up, color=FAINT, linewidth=0.6, zorder=0.5)
+    for height, text in heights:
+        axes.text(
+            0, height, text, transform=up + _points(axes, -4, 0), ha="right", va="center", size=9, color=INK
+        )
+    for place, text in _ticks(axes.xaxis):
+        axes.text(
+            place, 0, text, transform=across + _points(axes, 0, -4), ha="center", va="top", size=9, color=INK
+        )
+    axes.text(
+        1,
+        0,
+        name,
+        transform=axes.transAxes + _points(axes, 0, -16),
+        ha="right",
+        va="top",
+        size=9,
+        color=QUIET,
+    )
+    axes.xaxis.set_visible(False)
+    axes.yaxis.set_visible(False)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.spines["bottom"].set_color(QUIET)
 
 
-def write_beside(axes: "Axes", row: int, text: str) -> None:
+def _points(axes: Axes, right: float, up: float) -> ScaledTranslation:
+    """Moves what is drawn by so many points."""
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    return ScaledTranslation(right / 72, up / 72, figure.dpi_scale_trans)
+
+
+def _ticks(axis: Axis) -> list[tuple[float, str]]:
+    """Returns the places and texts of an axis' ticks."""
+    low, high = sorted(axis.get_view_interval())
+    places = [place for place in axis.get_majorticklocs() if low <= place <= high]
+    return list(zip(places, axis.get_major_formatter().format_ticks(places), strict=True))
+
+
+def write_beside(axes: Axes, row: int, text: str) -> None:
     """Writes a row's figures at the right of the axes."""
     axes.annotate(
         text, (1, row), (12, 0), xycoords=("axes fraction", "data"), textcoords="offset points",

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 
 from mnist_exp.config.schema import Config, MlpConfig
 from mnist_exp.data.dataset import Images
-from mnist_exp.report.figures import curves as plots
 from mnist_exp.report.figures import images
+from mnist_exp.report.figures.confusion import plot_confusion_matrix
+from mnist_exp.report.figures.curves import plot_learning_curves
 from mnist_exp.report.figures.style import Plot, draw_plots
 from mnist_exp.runs.writer import RunDirectory
 from mnist_exp.statistics import confusion_counts
@@ -43,7 +44,7 @@ def training_plots(
     counts = confusion_counts(scored.probabilities, test.labels, len(class_names))
     training = config.training
     curves = partial(
-        plots.plot_learning_curves,
+        plot_learning_curves,
         scored.rows,
         scored.best_epoch,
         training.label_smoothing,
@@ -51,7 +52,7 @@ def training_plots(
     )
     figures: dict[str, Plot] = {
         "learning_curves": curves,
-        "confusion_matrix": partial(plots.plot_confusion_matrix, counts, class_names),
+        "confusion_matrix": partial(plot_confusion_matrix, counts, class_names),
         "sample_predictions": partial(images.plot_sample_predictions, *seen),
         "mistakes": partial(images.plot_mistakes, *seen),
     }

@@ -1,8 +1,9 @@
-"""A search's progress as figures: the best so far, and the curves of its trials."""
+"""A search's trials: the best so far, and their curves over the epochs."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from mnist_exp.report.figures.curves import metric_values
 from mnist_exp.report.figures.importance import scored_trials
-from mnist_exp.report.figures.objective_axis import Objective, draw_scores, trial_score, trial_scores
+from mnist_exp.report.figures.scales import Interval, Objective
 from mnist_exp.report.figures.style import (
     BLUE,
     INK,
@@ -20,10 +21,15 @@ from mnist_exp.report.figures.style import (
     VERMILION,
     add_title,
     new_figure,
+    rule_lightly,
     style_axes,
     write_instead,
 )
 from mnist_exp.runs.records import TrialRecord
+from mnist_exp.words import plural
+
+_MANY_TRIALS = 100
+_LEGEND_LINE_INCHES = 0.22
 
 
 def plot_best_so_far(
@@ -41,7 +47,7 @@ def plot_best_so_far(
     ended = ", ".join(f"{count} {status}" for status, count in counts.items())
     if not scored:
         return write_instead(figure, "Best so far", f"No trial was completed: {ended or 'none was started'}.")
-    best = objective.best_trial(scored)
+    best = best_trial(scored, objective)
     best_score = objective.text(trial_score(best))
     add_title(figure, "Best so far", f"best: trial {best.trial}, {best_score}   ({ended})")
     shown = [] if default_score is None else [default_score]
@@ -78,7 +84,7 @@ def _draw_progress(
     trials: Sequence[TrialRecord],
     places: Mapping[int, float],
     objective: Objective,
-    limits: tuple[float, float],
+    limits: Interval,
 ) -> None:
     """Draws dots, the best so far and marks of trials without a score, at their places."""
     scored = sorted(scored_trials(trials), key=lambda trial: places[trial.trial])
@@ -120,6 +126,39 @@ def _explain_marks(figure: Figure, axes: Axes) -> None:
         handles, names, loc="upper left", ncols=6, frameon=False, bbox_to_anchor=(0.006, 0.925),
         fontsize=8.5, handlelength=1.6, columnspacing=1.4,
     )  # fmt: skip
+
+
+def plot_page_progress(trials: Sequence[TrialRecord], objective: Objective, width_inches: float) -> Figure:
+    """Draws each trial's score and the best so far over trials, for a page.
+
+    Args:
+        trials: One or more with a score, and others.
+        objective: What the scores are.
+        width_inches: Of the figure.
+    """
+    figure = new_figure(2.4, width_inches)
+    axes = figure.add_axes((0, 0, 1, 1))
+    places = {trial.trial: float(trial.trial) for trial in trials}
+    limits = objective.limits(trial_scores(scored_trials(trials)))
+    _draw_progress(axes, trials, places, objective, limits)
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
+    legend = _LEGEND_LINE_INCHES * -(-len(axes.get_legend_handles_labels()[0]) // 2)
+    total = 2.4 + legend
+    figure.set_figheight(total)
+    axes.set_position((0.62 / width_inches, 0.45 / total, 1 - 0.74 / width_inches, 1.9 / total))
+    rule_lightly(axes, "trial")
+    axes.legend(loc="lower left", ncols=2, frameon=False, fontsize=9, labelcolor=INK, handlelength=1.6,
+                columnspacing=1.4, borderaxespad=0, borderpad=0.2, bbox_to_anchor=(0, 1.02))  # fmt: skip
+    return figure
+
+
+def describe_progress(trials: Sequence[TrialRecord], objective: Objective) -> str:
+    """Says in words how many trials have a score, and which is best."""
+    scored = scored_trials(trials)
+    best = best_trial(scored, objective)
+    first = objective.text(trial_score(scored[0]))
+    best_score = objective.text(trial_score(best))
+    return f"{plural(len(scored), 'score')}, the first {first}, the best {best_score} in trial {best.trial}"
 
 
 def plot_search_curves(
@@ -174,3 +213,46 @@ def _draw_best_curve(
     axes.text(0.98, 0.05 if objective.sign > 0 else 0.95, words, transform=axes.transAxes, ha="right",
               va="bottom" if objective.sign > 0 else "top", weight="bold", color=BLUE, zorder=6,
               bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 2})  # fmt: skip
+
+
+def trial_score(trial: TrialRecord) -> float:
+    """Returns a trial's score, NaN without one."""
+    return float("nan") if trial.score is None else trial.score
+
+
+def trial_scores(trials: Sequence[TrialRecord]) -> NDArray[np.float64]:
+    """Returns the trials' scores, float64 (num_trials,), NaN without one."""
+    return np.array([trial.score for trial in trials], dtype=np.float64)
+
+
+def best_trial(scored: Sequence[TrialRecord], objective: Objective) -> TrialRecord:
+    """Returns the best of scored trials, the earliest of equals."""
+    return min(scored, key=lambda trial: (-objective.sign * trial_score(trial), trial.trial))
+
+
+def draw_scores(
+    axes: Axes,
+    x: NDArray[np.float64],
+    scores: NDArray[np.float64],
+    objective: Objective,
+    limits: Interval,
+    size: float,
+    **style: Any,
+) -> None:
+    """Draws scores as dots, those beyond the limits as triangles at the edge.
+
+    Args:
+        x: Where each score lies along the x axis (num_trials,).
+        scores: Of the trials (num_trials,).
+        objective: What the scores are.
+        limits: Low and high of the y axis.
+        size: Of a dot in points; dots are smaller where there are more than a hundred.
+        **style: Of the dots, as `Axes.plot` takes it. A label becomes, for the triangles, what was cut.
+    """
+    size = size if len(x) <= _MANY_TRIALS else 3
+    cut = (scores < limits[0]) | (scores > limits[1])
+    axes.plot(x[~cut], scores[~cut], "o", markersize=size, alpha=0.65, markeredgewidth=0, **style)
+    if cut.any():
+        style |= {"label": objective.cut_note(scores, limits)} if "label" in style else {}
+        axes.plot(x[cut], np.clip(scores[cut], *limits), "v" if objective.sign > 0 else "^", clip_on=False,
+                  markersize=size + 1, markeredgewidth=0, **style)  # fmt: skip

@@ -1,8 +1,7 @@
-"""A run's settings and its origin, as rows that a page shows."""
+"""How to run a run again, and where its numbers come from."""
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from itertools import starmap
 from typing import Any
 
@@ -21,53 +20,75 @@ from mnist_exp.config.commands import (
     with_runs_dir,
     without,
 )
+from mnist_exp.report.document import (
+    Column,
+    Command,
+    Commands,
+    Fact,
+    Facts,
+    Folded,
+    Heading,
+    Part,
+    Row,
+    Table,
+    Words,
+    row,
+)
 from mnist_exp.report.run_material import RunMaterial
 from mnist_exp.runs.records import DataRecord, EnvironmentRecord, Manifest
-from mnist_exp.words import count_text, duration, time_text, visible
+from mnist_exp.words import count_text, duration, time_text
 
 _MOST_SETTINGS = 600
-_LONGEST_VALUE = 400
+_MOST_NAMED = 40
 _LONGEST_COMMAND = 6000
 
 
-@dataclass(frozen=True)
-class Fact:
-    """A name and its value; a fingerprint is shown in a font of equal widths."""
+def again(material: RunMaterial) -> list[Part]:
+    """Gives the commands that resume a run and make it again, and the configuration behind them."""
+    parts: list[Part] = [Heading("Run it again")]
+    commands = [each for each in _commands(material) if len(each.text) <= _LONGEST_COMMAND]
+    if commands:
+        parts.append(Commands(commands))
+    else:
+        words = "The command is too long to be shown; overrides.yaml and config.yaml have it."
+        parts.append(Words(words, "quiet"))
+    parts += _overrides(material.overrides)
+    if settings := _settings(material):
+        columns = [Column("key", "code"), Column("value", "code"), Column("set by", "words")]
+        table = Table("Configuration", columns, settings, style="settings")
+        parts.append(Folded(f"The whole configuration ({len(settings)} values)", [table]))
+    return parts
 
-    name: str
-    value: str
-    is_code: bool = False
+
+def _overrides(overrides: list[str] | None) -> list[Part]:
+    """Lists what was typed."""
+    parts: list[Part] = [Heading("Overrides", 3)]
+    if overrides is None:
+        parts.append(Words("overrides.yaml is missing: the overrides are unknown.", "quiet"))
+    elif overrides:
+        parts.append(Words("As typed; every other value is the default.", "quiet"))
+        pairs = [override.partition("=") for override in overrides[:_MOST_SETTINGS]]
+        parts.append(Facts([Fact(key.lstrip("+~"), value) for key, _, value in pairs]))
+    else:
+        parts.append(Words("None: every value is the default.", "quiet"))
+    return parts
 
 
-@dataclass(frozen=True)
-class Setting:
-    """One key of the configuration, and whether the command line set it or its group; null if unknown."""
-
-    key: str
-    value: str
-    is_typed: bool | None
-
-
-def settings(material: RunMaterial) -> list[Setting]:
-    """Lists the whole configuration by dotted key, as far as a page has room."""
+def _settings(material: RunMaterial) -> list[Row]:
+    """Lists the whole configuration by dotted key, as far as a page has room, and what set each."""
     typed = {_key(override) for override in material.overrides or ()}
-    found = []
+    rows = []
     for key, value in _leaves(material.config):
         parts = key.split(".")
         is_typed = any(".".join(parts[: end + 1]) in typed for end in range(len(parts)))
-        known = None if material.overrides is None else is_typed
-        found.append(Setting(visible(key, _LONGEST_VALUE), _value_text(value), known))
-        if len(found) == _MOST_SETTINGS:
+        origin = "command" if is_typed else "default"
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+        rows.append(
+            row(key, text, "–" if material.overrides is None else origin, tone="strong" if is_typed else "")
+        )
+        if len(rows) == _MOST_SETTINGS:
             break
-    return found
-
-
-def typed_settings(material: RunMaterial) -> list[Fact] | None:
-    """Lists what was typed; None where nothing tells."""
-    if material.overrides is None:
-        return None
-    pairs = [override.partition("=") for override in material.overrides[:_MOST_SETTINGS]]
-    return [Fact(visible(key.lstrip("+~"), 200), visible(value, _LONGEST_VALUE)) for key, _, value in pairs]
+    return rows
 
 
 def _key(override: str) -> str:
@@ -82,35 +103,28 @@ def _leaves(tree: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any
             yield f"{above}{name}", value
 
 
-def _value_text(value: Any) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-    return visible(text, _LONGEST_VALUE)
-
-
-def commands(material: RunMaterial) -> list[tuple[str, str]]:
-    """Gives the command that makes a run again and, of one that stopped, the one that resumes it.
-
-    Returns:
-        What each is for, and the command; none where it would be too long to be right.
-    """
-    found = [("Makes this run again", command(*_words(material)))]
+def _commands(material: RunMaterial) -> list[Command]:
+    """Gives the command that makes a run again, after the one that resumes it where it stopped."""
+    found = [Command("Makes this run again", command(*_words(material)))]
     if material.status in ("failed", "interrupted", "lost"):
         found = _resume_commands(material) + found
-    return [(what, words) for what, words in found if len(words) <= _LONGEST_COMMAND]
+    return found
 
 
-def _resume_commands(material: RunMaterial) -> list[tuple[str, str]]:
+def _resume_commands(material: RunMaterial) -> list[Command]:
     """Gives the command that resumes a run; a sweep is resumed as a whole, and a repetition not at all."""
     manifest, path = material.run.manifest, material.run.path
     if manifest.sweep is not None:
         launcher = portable(kept(manifest.argv, LAUNCHER), manifest.folder)
         place = sweep_place(path.absolute().parent, manifest.sweep.name)
-        return [("Resumes its sweep", command("-m", *launcher, *place, **variables_of(material.config)))]
+        return [
+            Command("Resumes its sweep", command("-m", *launcher, *place, **variables_of(material.config)))
+        ]
     what = {"train": "training", "tune": "search"}.get(manifest.mode)
     if what is None:
         return []
     resume = resume_command(path, material.config, manifest.folder, manifest.argv)
-    return [(f"Resumes this {what}", resume)]
+    return [Command(f"Resumes this {what}", resume)]
 
 
 def _words(material: RunMaterial) -> list[str]:
@@ -130,8 +144,8 @@ def _words(material: RunMaterial) -> list[str]:
     ]
 
 
-def provenance(material: RunMaterial) -> list[Fact]:
-    """Lists where a run's numbers come from: when, with what, on which images."""
+def provenance(material: RunMaterial) -> list[Part]:
+    """Tells where a run's numbers come from: when, with what, on which images."""
     manifest = material.run.manifest
     facts = [
         Fact("run", manifest.run_id),
@@ -145,7 +159,7 @@ def provenance(material: RunMaterial) -> list[Fact]:
     facts += _machine(manifest) + _code(manifest)
     if manifest.data is not None:
         facts += _images(manifest.data)
-    return facts
+    return [Heading("Where these numbers come from"), Facts(facts)]
 
 
 def _machine(manifest: Manifest) -> list[Fact]:

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import NDArray
 
+from mnist_exp.report.figures.scales import interval_limits, set_round_ticks
 from mnist_exp.report.figures.style import (
     COLOURS,
     INK,
@@ -17,11 +18,13 @@ from mnist_exp.report.figures.style import (
     QUIET,
     add_title,
     new_figure,
-    set_round_ticks,
+    rule_lightly,
     shorten,
     style_axes,
 )
+from mnist_exp.words import percent
 
+COSTS = ("Parameters", "Training (seconds)", "Milliseconds an image")
 _LEGEND_LINE_INCHES = 0.21
 _LOGARITHMIC_FROM = 4.0
 _WIDE_RANGE = 30.0
@@ -44,9 +47,6 @@ class CostPoint:
     costs: tuple[float, float, float]
 
 
-_COSTS = ("Parameters", "Training (s)", "Milliseconds an image")
-
-
 def plot_costs(groups: Sequence[CostPoint], remark: str = "") -> Figure:
     """Draws accuracy against three costs, each with its Pareto front.
 
@@ -58,17 +58,10 @@ def plot_costs(groups: Sequence[CostPoint], remark: str = "") -> Figure:
     legend = 0.12 + _LEGEND_LINE_INCHES * -(-len(named) // 2)
     total = 3.6 + legend
     figure = new_figure(total)
-    accuracies = np.array([group.accuracy for group in groups])
-    limits = _accuracy_limits(groups)
-    for place, name in enumerate(_COSTS):
+    for place, name in enumerate(COSTS):
         axes = figure.add_axes((0.1 + 0.304 * place, (legend + 0.55) / total, 0.27, 2.5 / total))
-        costs = np.array([group.costs[place] for group in groups])
-        _draw_points(axes, groups, costs, limits)
-        _draw_front(axes, costs, accuracies)
+        _draw_panel(axes, groups, place)
         style_axes(axes, name, "Test accuracy" if not place else "")
-        _format_cost_axis(axes, costs)
-        axes.set_ylim(*limits)
-        set_round_ticks(axes.yaxis, in_percent=True)
         axes.tick_params(labelleft=not place)
     handles = [
         figure.axes[0].plot([], [], "o", color=COLOURS[place], markersize=8)[0] for place in range(len(named))
@@ -80,15 +73,38 @@ def plot_costs(groups: Sequence[CostPoint], remark: str = "") -> Figure:
     return figure
 
 
-def _accuracy_limits(groups: Sequence[CostPoint]) -> tuple[float, float]:
-    """Returns limits that hold all accuracies, and intervals unless these would press them together."""
+def plot_page_costs(groups: Sequence[CostPoint], place: int, width_inches: float) -> Figure:
+    """Draws accuracy against one cost for a page, where words beside it name the groups' numbers.
+
+    Args:
+        groups: One or more, best on validation first.
+        place: Of the cost.
+        width_inches: Of the figure.
+    """
+    figure = new_figure(2.2, width_inches)
+    axes = figure.add_axes((0.55 / width_inches, 0.3 / 2.2, 1 - 0.8 / width_inches, 1.8 / 2.2))
+    _draw_panel(axes, groups, place)
+    rule_lightly(axes)
+    return figure
+
+
+def describe_costs(groups: Sequence[CostPoint], place: int) -> str:
+    """Says in words what each group costs and how accurate it is."""
+    return "; ".join(
+        f"{group.label} {percent(group.accuracy)} at {_short_number(group.costs[place])}" for group in groups
+    )
+
+
+def _draw_panel(axes: Axes, groups: Sequence[CostPoint], place: int) -> None:
+    """Draws accuracy against one cost."""
     accuracies = np.array([group.accuracy for group in groups])
-    widths = np.array([group.interval[1] - group.interval[0] for group in groups])
-    reach = float(np.median(widths)) + 0.3 * float(np.ptp(accuracies))
-    low = max(float(min(group.interval[0] for group in groups)), float(accuracies.min()) - reach)
-    high = min(float(max(group.interval[1] for group in groups)), float(accuracies.max()) + reach)
-    margin = 0.06 * (high - low) or 0.002
-    return low - margin, high + margin
+    costs = np.array([group.costs[place] for group in groups])
+    limits = interval_limits(accuracies.tolist(), [group.interval for group in groups])
+    _draw_points(axes, groups, costs, limits)
+    _draw_front(axes, costs, accuracies)
+    _format_cost_axis(axes, costs)
+    axes.set_ylim(*limits)
+    set_round_ticks(axes.yaxis, in_percent=True)
 
 
 def _draw_points(
@@ -106,7 +122,7 @@ def _draw_points(
         axes.plot([cost], [accuracies[place]], "o", color=colour, markersize=8, markeredgecolor="white",
                   zorder=20 - place)  # fmt: skip
         axes.annotate(str(place + 1), (cost, accuracies[place]), (5, 5), textcoords="offset points", size=9,
-                      color=colour, weight="bold", zorder=30)  # fmt: skip
+                      color=INK, weight="bold", zorder=30)  # fmt: skip
 
 
 def pareto_front(costs: NDArray[np.float64], accuracies: NDArray[np.float64]) -> NDArray[np.int64]:
