@@ -13,10 +13,10 @@ import mnist_exp.modes.train  # noqa: F401 - while nothing is to be done yet
 from mnist_exp.errors import ExperimentError, explain
 from mnist_exp.modes.execution import execute
 from mnist_exp.processes.messages import (
-    Checked,
     CheckNetworks,
     Ended,
     Failed,
+    NetworksChecked,
     PrepareTrials,
     Reply,
     Request,
@@ -48,7 +48,7 @@ class Work:
         """Does what a request asks for; that a job has ended is for the caller to say."""
         match request:
             case CheckNetworks():
-                self._reply(Checked(check_networks(request.networks)))
+                self._reply(NetworksChecked(check_networks(request.networks)))
             case RunJob():
                 run_job(request)
             case PrepareTrials() | RunTrial():

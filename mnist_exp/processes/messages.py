@@ -27,22 +27,6 @@ class Network(Struct, frozen=True, kw_only=True):
     num_classes: int
 
 
-class NetworkFacts(Struct, frozen=True, kw_only=True, tag=True):
-    """What a network that can be built costs.
-
-    Attributes:
-        num_params: Number of weights, trained or not.
-        num_layers: Number of layers.
-        dense_multiply_adds: Multiplications of Dense layers for one image.
-        convolution_multiply_adds: The same of convolutions.
-    """
-
-    num_params: int
-    num_layers: int
-    dense_multiply_adds: int
-    convolution_multiply_adds: int
-
-
 class Refusal(Struct, frozen=True, kw_only=True, tag=True):
     """Why a network or its optimizer cannot be built, and what to do."""
 
@@ -75,7 +59,7 @@ class LaunchRequest(Struct, frozen=True, kw_only=True):
 
 
 class CheckNetworks(Struct, frozen=True, tag=True):
-    """Build these, to see whether they can be built; the reply is `Checked`."""
+    """Build these, to see whether they can be built; the reply is `NetworksChecked`."""
 
     networks: list[Network]
 
@@ -151,10 +135,10 @@ class Alive(Struct, frozen=True, tag=True):
     """Nothing is new; both sides say so now and then."""
 
 
-class Checked(Struct, frozen=True, tag=True):
-    """What came of `CheckNetworks`, in its order."""
+class NetworksChecked(Struct, frozen=True, tag=True):
+    """What came of `CheckNetworks`, in its order: each number of weights, or why there is none."""
 
-    results: list[NetworkFacts | Refusal]
+    results: list[int | Refusal]
 
 
 class EpochEnded(Struct, frozen=True, kw_only=True, tag=True):
@@ -203,7 +187,7 @@ class Lost(Struct, frozen=True, kw_only=True, tag=True):
 
 
 Request = CheckNetworks | RunJob | PrepareTrials | RunTrial | Stop | Leave | Alive
-Reply = Checked | EpochEnded | Ended | Failed | Lost | Alive
+Reply = NetworksChecked | EpochEnded | Ended | Failed | Lost | Alive
 
 _request_decoder: msgspec.json.Decoder[Request] = msgspec.json.Decoder(Request)
 _reply_decoder: msgspec.json.Decoder[Reply] = msgspec.json.Decoder(Reply)

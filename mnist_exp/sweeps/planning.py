@@ -18,7 +18,6 @@ from mnist_exp.errors import ConfigError
 from mnist_exp.runs import provenance
 from mnist_exp.runs.records import SweepJob, SweepRecord
 from mnist_exp.sweeps.checking import Checked
-from mnist_exp.sweeps.estimate import JobEstimate, estimate_jobs
 from mnist_exp.sweeps.expansion import expand
 from mnist_exp.sweeps.names import canonical, find_varied, labels, name_jobs
 from mnist_exp.tuning.definition import plan_search
@@ -50,14 +49,12 @@ class PlannedSweep:
         duplicates: What was left out of it.
         notes: Sentences that the user should read.
         checked: Of each job in the record: what its network and its images are; none where no job was.
-        estimates: Of each checked job: how long it may take.
     """
 
     record: SweepRecord
     duplicates: list[Duplicate]
     notes: list[str]
     checked: list[Checked]
-    estimates: list[JobEstimate]
 
 
 @dataclass
@@ -115,12 +112,11 @@ def plan_sweep(
         cores_per_job=0,
         jobs=_jobs(kept, composer),
     )
-    estimates = estimate_jobs(configs, checked, Path(configs[0].runs_dir)) if checked else []
-    return PlannedSweep(record, duplicates, _notes(kept), checked, estimates)
+    return PlannedSweep(record, duplicates, _notes(kept), checked)
 
 
 def plan_again(record: SweepRecord, check: Check) -> PlannedSweep:
-    """Estimates what a frozen sweep costs.
+    """Checks the jobs of a frozen sweep once more.
 
     Args:
         check: Says of each job whether it can be begun.
@@ -128,14 +124,12 @@ def plan_again(record: SweepRecord, check: Check) -> PlannedSweep:
     Raises:
         ConfigError: A job cannot be begun any more.
     """
-    configs = [parse_tree(job.config) for job in record.jobs]
     checked = []
-    for result in check(configs):
+    for result in check([parse_tree(job.config) for job in record.jobs]):
         if isinstance(result, ConfigError):
             raise result
         checked.append(result)
-    estimates = estimate_jobs(configs, checked, Path(configs[0].runs_dir))
-    return PlannedSweep(record, [], [], checked, estimates)
+    return PlannedSweep(record, [], [], checked)
 
 
 def _base_seed(config: DictConfig, request: SweepRequest) -> int:
@@ -245,7 +239,7 @@ def _without_duplicates(drafts: Sequence[_Draft]) -> tuple[list[_Draft], list[Du
 def _check_networks(
     kept: Sequence[_Draft], results: Sequence[Checked | ConfigError], drafts: Sequence[_Draft]
 ) -> None:
-    """Notes what each job costs; refuses a sweep with one that cannot be begun."""
+    """Notes what each job is; refuses a sweep with one that cannot be begun."""
     refused = {}
     for draft, result in zip(kept, results, strict=True):
         if isinstance(result, ConfigError):
@@ -274,7 +268,7 @@ def _jobs(kept: Sequence[_Draft], composer: Composer) -> list[SweepJob]:
             varied=varied[number],
             config=draft.tree,
             search=draft.search,
-            num_params=draft.checked.network.num_params if draft.checked is not None else 0,
+            num_params=draft.checked.num_params if draft.checked is not None else 0,
         )
         for number, draft in enumerate(kept)
     ]

@@ -17,7 +17,7 @@ from rich.text import Text
 from mnist_exp.config.commands import command, portable, relative_paths, setting, with_runs_dir, without
 from mnist_exp.config.schema import SweepRequest
 from mnist_exp.report.console import columns, cropped, render_facts, render_next
-from mnist_exp.runs.records import Manifest, Summary, SweepJob
+from mnist_exp.runs.records import Manifest, Summary, SweepJob, SweepRecord
 from mnist_exp.sweeps.estimate import JobEstimate, total_seconds
 from mnist_exp.sweeps.names import short_keys, value_words
 from mnist_exp.sweeps.planning import PlannedSweep
@@ -35,11 +35,17 @@ _MAX_ROWS = 16
 _BAR_WIDTH = 16
 _INDENT = 17
 
+Estimates = Sequence[JobEstimate | None]
+Facts = list[tuple[str, str | Text]]
 
-def render_plan(planned: PlannedSweep, request: SweepRequest, jobs_at_once: int) -> RenderableType:
+
+def render_plan(
+    planned: PlannedSweep, estimates: Estimates, request: SweepRequest, jobs_at_once: int
+) -> RenderableType:
     """Shows what a sweep would do, without having done anything.
 
     Args:
+        estimates: Of each job; None where nothing is known.
         jobs_at_once: How many jobs would run at the same time.
     """
     record = planned.record
@@ -49,12 +55,14 @@ def render_plan(planned: PlannedSweep, request: SweepRequest, jobs_at_once: int)
     typed = with_runs_dir(portable(without(record.argv, ["plan"]), folder), config, folder)
     moved = relative_paths(config, folder)
     typed += [setting(*each) for each in moved.items() if without(typed, each[:1]) == typed]
+    facts = _left_out(planned) + _notes(planned)
+    facts += _costs(record, estimates, request, jobs_at_once)
     return Group(
         title,
         Text(),
         *_render_varied(record.jobs),
-        _render_jobs(planned),
-        render_facts(*_left_out(planned), *_notes(planned), *_costs(planned, request, jobs_at_once)),
+        _render_jobs(record.jobs, estimates),
+        render_facts(*facts),
         Text(),
         Text("nothing was run", style="bold"),
         *render_next([command(*map(one_line, typed))]),
@@ -90,9 +98,8 @@ def _shortened(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
-def _render_jobs(planned: PlannedSweep) -> RenderableType:
+def _render_jobs(jobs: Sequence[SweepJob], estimates: Estimates) -> RenderableType:
     """Lists the jobs; of many, the first and the last."""
-    jobs = planned.record.jobs
     keys = short_keys([job.varied for job in jobs])
     fits = _width(jobs, keys) <= _ROOM
     headings = [one_line(key) for key in keys.values()]
@@ -103,7 +110,7 @@ def _render_jobs(planned: PlannedSweep) -> RenderableType:
     for column in table.columns[1 : len(headings) + 1]:
         column.justify = "left"
     hidden = range(_NUM_FIRST, len(jobs) - _NUM_LAST)
-    for job, estimate in zip(jobs, planned.estimates, strict=True):
+    for job, estimate in zip(jobs, estimates, strict=True):
         if job.number in hidden and len(hidden) > 1:
             if job.number == hidden[0]:
                 _add_gap(table, len(hidden), len(headings))
@@ -121,13 +128,13 @@ def _width(jobs: Sequence[SweepJob], keys: dict[str, str]) -> int:
     return sum(width + 2 for width in widest)
 
 
-def _cells(job: SweepJob, estimate: JobEstimate, keys: dict[str, str], fits: bool) -> list[str]:
+def _cells(job: SweepJob, estimate: JobEstimate | None, keys: dict[str, str], fits: bool) -> list[str]:
     """Gives a job's row."""
     words = [_cell(job.varied[key]) if key in job.varied else "–" for key in keys]
     if keys and not fits:
         varied = (f"{short} {_cell(job.varied[key])}" for key, short in keys.items() if key in job.varied)
         words = [_shortened(one_line(", ".join(varied)), _ROOM)]
-    seconds = "–" if estimate.seconds is None else duration(estimate.seconds)
+    seconds = "–" if estimate is None else duration(estimate.seconds)
     epochs = [] if _EPOCHS in keys and fits else [_epochs(job)]
     return [str(job.number), *words, f"{job.num_params:,}", *epochs, seconds]
 
@@ -143,47 +150,36 @@ def _add_gap(table: Table, count: int, num_words: int) -> None:
     table.add_row("…", *(Text(word, style="bright_black") for word in words))
 
 
-def _left_out(planned: PlannedSweep) -> list[tuple[str, str]]:
+def _left_out(planned: PlannedSweep) -> Facts:
     """Words which jobs would have done the same as others."""
     duplicates = planned.duplicates
     if not duplicates:
         return []
-    rows = [("left out", f"{plural(len(duplicates), 'job')} that would do the same as others:")]
+    rows: Facts = [("left out", f"{plural(len(duplicates), 'job')} that would do the same as others:")]
     rows += [("", f"{one_line(each.label)}: as job {each.number}") for each in duplicates[:_MOST_DUPLICATES]]
     more = len(duplicates) - _MOST_DUPLICATES
     return [*rows, ("", f"and {more:,} more")] if more > 0 else rows
 
 
-def _notes(planned: PlannedSweep) -> list[tuple[str, str]]:
+def _notes(planned: PlannedSweep) -> Facts:
     return [("note" if number == 0 else "", one_line(text)) for number, text in enumerate(planned.notes)]
 
 
-def _costs(planned: PlannedSweep, request: SweepRequest, jobs_at_once: int) -> list[tuple[str, str | Text]]:
+def _costs(record: SweepRecord, estimates: Estimates, request: SweepRequest, jobs_at_once: int) -> Facts:
     """Words how long it takes, how much it keeps and where."""
-    record, estimates = planned.record, planned.estimates
-    is_open = any(estimate.seconds is None for estimate in estimates)
-    time = f"{'at least' if is_open else 'about'} {duration(total_seconds(estimates, jobs_at_once))}"
-    path = Path(record.jobs[0].config["runs_dir"], record.name)
+    known = [estimate for estimate in estimates if estimate is not None]
+    about = "about" if len(known) == len(estimates) else "at least"
+    facts: Facts = [("at once", plural(jobs_at_once, "job"))]
+    if known:
+        facts.append(("time", f"{about} {duration(total_seconds(known, jobs_at_once))}, by earlier runs"))
+        facts.append(("disk", f"{about} {size(sum(estimate.num_bytes for estimate in known))}"))
+    else:
+        facts.append(("time", "not known yet: no earlier run has such a network and such images"))
     failure = "no more jobs are started" if request.on_fail == "stop" else "the others go on"
-    return [
-        ("time", f"{time}, {plural(jobs_at_once, 'job')} at once ({_basis(estimates)})"),
-        ("disk", f"about {size(sum(estimate.num_bytes for estimate in estimates))}"),
-        ("if a job fails", failure),
-        ("would go to", Text(one_line(str(path)), style="cyan")),
-    ]
-
-
-def _basis(estimates: Sequence[JobEstimate]) -> str:
-    """Says what an estimate of time goes by."""
-    known = sum(estimate.num_earlier > 0 for estimate in estimates)
-    if known == len(estimates):
-        return "going by earlier runs"
-    guess = "going by what networks compute, on two cores"
-    return (
-        guess
-        if known == 0
-        else f"{plural(known, 'job')} going by earlier runs, the others by what they compute"
-    )
+    facts.append(("if a job fails", failure))
+    path = Path(record.jobs[0].config["runs_dir"], record.name)
+    facts.append(("would go to", Text(one_line(str(path)), style="cyan")))
+    return facts
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ from mnist_exp.sweeps.directory import (
     find_unfinished,
     read_sweep,
 )
+from mnist_exp.sweeps.estimate import estimate_jobs
 from mnist_exp.sweeps.jobs import cores_per_job
 from mnist_exp.sweeps.launching import held, new_request, run_jobs
 from mnist_exp.sweeps.names import diff_words
@@ -176,7 +177,7 @@ def _create(
 
 def _show(planned: PlannedSweep, config: DictConfig, request: SweepRequest, terminal: Terminal) -> None:
     at_once = count_at_once(config, len(planned.record.jobs))
-    terminal.print(render_plan(planned, request, at_once))
+    terminal.print(render_plan(planned, estimate_jobs(planned), request, at_once))
 
 
 def _tell(planned: PlannedSweep, terminal: Terminal) -> None:
