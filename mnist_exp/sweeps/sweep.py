@@ -35,7 +35,7 @@ from mnist_exp.sweeps.directory import (
 from mnist_exp.sweeps.estimate import estimate_jobs
 from mnist_exp.sweeps.jobs import cores_per_job
 from mnist_exp.sweeps.launching import held, new_request, run_jobs
-from mnist_exp.sweeps.names import diff_words
+from mnist_exp.sweeps.names import first_difference
 from mnist_exp.sweeps.planning import PlannedSweep, plan_again, plan_sweep
 from mnist_exp.sweeps.same_images import check_same_images
 from mnist_exp.sweeps.screen import render_plan
@@ -228,7 +228,7 @@ def _names_only(config: DictConfig) -> bool:
 
 def _refuse_changes(sweep: SweepDirectory, planned: PlannedSweep, resume: str) -> None:
     """Makes sure that a command means the sweep that was frozen under its name."""
-    difference = diff_words(sweep.record, planned.record)
+    difference = first_difference(sweep.record, planned.record)
     if difference is not None:
         raise ConfigError(
             f"sweep: {sweep.record.name} was begun with another configuration: {difference}.",
