@@ -2,7 +2,7 @@
 
 A search space maps dotted configuration paths to fields with Keras Tuner's argument names. A path's
 last part may be `length` (how many entries a list has), `each` (every entry of it) or a number (one
-entry). A list of mappings holds alternatives, of which the first whose `when` holds counts.
+entry). A list of mappings holds alternatives, whose `when`s exclude each other.
 """
 
 from collections.abc import Iterable, Mapping
