@@ -27,7 +27,7 @@ from mnist_exp.report.terminal import Terminal
 from mnist_exp.runs import writer
 from mnist_exp.runs.provenance import Moment
 from mnist_exp.runs.records import ErrorRecord
-from mnist_exp.sweeps.jobs import job_of, record_failure
+from mnist_exp.sweeps.task import job_of, record_failure
 from mnist_exp.training.checking import check_networks
 from mnist_exp.tuning.trials import TrialRunner, prepare_trials
 

@@ -41,7 +41,6 @@ class LaunchRequest(Struct, frozen=True, kw_only=True):
         sweep_path: The sweep's folder, absolute.
         argv: What was typed.
         working_dir: Where; relative paths of the configuration start there.
-        started_at: UTC, ISO 8601.
         process: Id of the process that launches, on the machine that it runs on.
         jobs_at_once: How many run at the same time on one machine.
         cores_per_job: How many cores each job may use; 0 for all of them.
@@ -51,7 +50,6 @@ class LaunchRequest(Struct, frozen=True, kw_only=True):
     sweep_path: str
     argv: list[str]
     working_dir: str
-    started_at: str
     process: int
     jobs_at_once: int
     cores_per_job: int

@@ -1,21 +1,27 @@
-"""Whether jobs can be begun: their images are there, their networks can be built."""
+"""Whether jobs can be begun: their images are there and as they were, their networks can be built."""
 
 import functools
 from collections.abc import Sequence
+from contextlib import chdir
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 
 import msgspec
 from omegaconf import OmegaConf
 
 from mnist_exp import CONF_DIR
+from mnist_exp.config.parsing import parse_tree
 from mnist_exp.config.schema import Config, DataConfig, MlpConfig, OptimizerConfig
 from mnist_exp.data.dataset import SPLITS, find_source
+from mnist_exp.data.fingerprints import Part, find_other_images
 from mnist_exp.data.locating import Progress
 from mnist_exp.errors import ConfigError, ExperimentError
 from mnist_exp.processes.child import explain_end, wait_for_any
 from mnist_exp.processes.messages import CheckNetworks, Network, NetworksChecked, Refusal
 from mnist_exp.processes.places import LocalPlace
+from mnist_exp.runs.records import SweepJob
+from mnist_exp.sweeps.directory import SweepDirectory
 
 _POLL_S = 1.0
 _CHANGES_SHAPE = {"glu"}
@@ -197,3 +203,35 @@ def _shipped_optimizers() -> dict[str, set[str]]:
     """Lists the arguments in each optimizer's file."""
     nodes = map(OmegaConf.load, sorted((CONF_DIR / "optimizer").glob("*.yaml")))
     return {str(node.name): {str(key) for key in node} - {"name", "learning_rate"} for node in nodes}
+
+
+def check_same_images(sweep: SweepDirectory, jobs: Sequence[SweepJob]) -> None:
+    """Compares the images that are found now with those of completed jobs.
+
+    Raises:
+        ConfigError: They are others.
+    """
+    wanted = {_data_key(job): job for job in jobs}
+    for job in sweep.record.jobs:
+        state = sweep.state(job)
+        seen = state.manifest.data if state.manifest and state.status == "completed" else None
+        if seen is None or seen.test_sha256 is None:
+            continue
+        again = wanted.pop(_data_key(job), None)
+        if again is not None and (other := find_other_images(seen, _fingerprints(sweep, again))) is not None:
+            raise ConfigError(
+                f"data: the {other} ({job.name} of this sweep).",
+                "Give this sweep its images again (MNIST_EXP_DATA), or begin another one.",
+            )
+
+
+def _fingerprints(sweep: SweepDirectory, job: SweepJob) -> dict[Part, str | None]:
+    """Reads the images that a job would see, from the folder that it would start in."""
+    folder = sweep.record.working_dir
+    with chdir(folder if Path(folder).is_dir() else Path.cwd()):
+        source = find_source(parse_tree(job.config).data)
+        return {"train": source.load("train").sha256, "test": source.load("test").sha256}
+
+
+def _data_key(job: SweepJob) -> bytes:
+    return msgspec.json.encode(job.config["data"], order="sorted")

@@ -3,24 +3,24 @@
 Nothing here prints; `mnist_exp.report.terminal.Terminal` does.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
-from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
 from mnist_exp.config.commands import command, portable, relative_paths, setting, with_runs_dir, without
 from mnist_exp.config.schema import SweepRequest
 from mnist_exp.report.console import columns, cropped, render_facts, render_next
-from mnist_exp.runs.records import Manifest, Summary, SweepJob, SweepRecord
+from mnist_exp.runs.records import EpochMetrics, Manifest, Summary, SweepJob, SweepRecord
 from mnist_exp.sweeps.estimate import JobEstimate, total_seconds
 from mnist_exp.sweeps.names import short_keys, value_words
 from mnist_exp.sweeps.planning import PlannedSweep
+from mnist_exp.tuning.screen import epoch_cells, render_running
 from mnist_exp.words import describe_values, duration, one_line, percent, plural, size
 
 _EPOCHS = "training.epochs"
@@ -31,8 +31,6 @@ _MOST_LETTERS = 24
 _ROOM = 56
 """Letters of a line of 100 that are left for what varies, beside a job's numbers."""
 
-_MAX_ROWS = 16
-_BAR_WIDTH = 16
 _INDENT = 17
 
 Estimates = Sequence[JobEstimate | None]
@@ -183,69 +181,39 @@ def _costs(record: SweepRecord, estimates: Estimates, request: SweepRequest, job
 
 
 @dataclass(frozen=True, slots=True)
-class RunningJob:
-    """One job that is running.
-
-    Attributes:
-        number: Its number in the sweep.
-        varied: What tells it from the others.
-        epoch: The last finished epoch; 0 before the first.
-        epochs: Number of epochs.
-        val_accuracy: At that epoch; None before the first, and without validation images.
-    """
-
-    number: int
-    varied: Mapping[str, Any]
-    epoch: int
-    epochs: int
-    val_accuracy: float | None
-
-
-@dataclass(frozen=True, slots=True)
 class SweepStatus:
     """Where a launch stands.
 
     Attributes:
         num_jobs: Number of jobs to run.
-        num_completed: Of those, completed.
-        num_failed: Failed.
-        num_interrupted: Stopped before their end.
+        ended: Manifests of those that have ended.
+        running: Jobs that are running, each with its last row of metrics; None before the first.
         elapsed_s: Seconds since the launch began.
         left_s: Seconds that it may still take; None when unknown.
-        running: The jobs that are running.
     """
 
     num_jobs: int
-    num_completed: int
-    num_failed: int
-    num_interrupted: int
+    ended: Sequence[Manifest]
+    running: Sequence[tuple[SweepJob, EpochMetrics | None]]
     elapsed_s: float
     left_s: float | None
-    running: Sequence[RunningJob]
 
 
 def render_status(status: SweepStatus) -> RenderableType:
     """Shows how far a sweep has come and, a line each, the jobs that run."""
-    table = Table.grid(padding=(0, 2, 0, 0))
-    for justify in ("right", "left", "left", "right", "left"):
-        table.add_column(justify=justify)
-    for job in status.running[:_MAX_ROWS]:
-        table.add_row(*_status_cells(job))
-    hidden = len(status.running) - _MAX_ROWS
-    more = [Text(f"and {hidden} more", style="bright_black")] if hidden > 0 else []
-    return Group(Text(), Text(_words(status), style="cyan"), table, *more)
+    rows = [_status_cells(job, row) for job, row in status.running]
+    return render_running(_words(status), ("right", "left", "left", "right", "left"), rows)
 
 
 def _words(status: SweepStatus) -> str:
     """Words how many jobs are pending, running, done and failed, and the time."""
-    ended = status.num_completed + status.num_failed + status.num_interrupted
-    pending = status.num_jobs - ended - len(status.running)
+    statuses = [manifest.status for manifest in status.ended]
     counts = {
-        "pending": pending,
+        "pending": status.num_jobs - len(statuses) - len(status.running),
         "running": len(status.running),
-        "done": status.num_completed,
-        "failed": status.num_failed,
-        "stopped": status.num_interrupted,
+        "done": statuses.count("completed"),
+        "failed": statuses.count("failed"),
+        "stopped": statuses.count("interrupted"),
     }
     parts = [f"{count:,} {name}" for name, count in counts.items() if count or name in ("pending", "done")]
     parts.append(f"{duration(status.elapsed_s)} elapsed")
@@ -254,16 +222,13 @@ def _words(status: SweepStatus) -> str:
     return f"{plural(status.num_jobs, 'job')}: {', '.join(parts)}"
 
 
-def _status_cells(job: RunningJob) -> list[RenderableType]:
-    bar = ProgressBar(
-        total=max(job.epochs, 1), completed=job.epoch, width=_BAR_WIDTH,
-        style="bright_black", complete_style="cyan", finished_style="cyan",
-    )  # fmt: skip
+def _status_cells(job: SweepJob, row: EpochMetrics | None) -> list[RenderableType]:
+    epoch, epochs = (row.epoch if row else 0), job.config["training"]["epochs"]
+    accuracy = row.val_accuracy if row else None
     return [
         cropped(str(job.number)),
-        bar,
-        cropped(f"epoch {job.epoch}/{job.epochs}" if job.epoch else "preparing"),
-        cropped("" if job.val_accuracy is None else percent(job.val_accuracy)),
+        *epoch_cells(epoch, epochs),
+        cropped("" if accuracy is None else percent(accuracy)),
         cropped(describe_values(job.varied)),
     ]
 

@@ -23,7 +23,7 @@ from mnist_exp.report.run_console import render_notice
 from mnist_exp.report.terminal import Terminal
 from mnist_exp.runs.records import SweepJob
 from mnist_exp.sweeps import task
-from mnist_exp.sweeps.checking import Checker
+from mnist_exp.sweeps.checking import Checker, check_same_images
 from mnist_exp.sweeps.directory import (
     JobState,
     SweepDirectory,
@@ -33,11 +33,9 @@ from mnist_exp.sweeps.directory import (
     read_sweep,
 )
 from mnist_exp.sweeps.estimate import estimate_jobs
-from mnist_exp.sweeps.jobs import cores_per_job
 from mnist_exp.sweeps.launching import held, new_request, run_jobs
 from mnist_exp.sweeps.names import first_difference
 from mnist_exp.sweeps.planning import PlannedSweep, plan_again, plan_sweep
-from mnist_exp.sweeps.same_images import check_same_images
 from mnist_exp.sweeps.screen import render_plan
 from mnist_exp.words import describe_values, one_line, plural
 
@@ -164,7 +162,7 @@ def _create(
     """Freezes a new sweep and runs it."""
     path = target.path
     at_once = count_at_once(config, len(planned.record.jobs))
-    record = replace(planned.record, cores_per_job=cores_per_job(at_once))
+    record = replace(planned.record, cores_per_job=task.cores_per_job(at_once))
     sweep = SweepDirectory(path, record)
     sweep.create()
     with held(sweep):
