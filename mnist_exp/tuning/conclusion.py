@@ -1,7 +1,6 @@
 """The result of a search: candidates side by side, the winner, its test accuracy, its file, its pictures."""
 
 import statistics
-from collections.abc import Sequence
 from functools import partial
 
 import keras
@@ -21,45 +20,34 @@ from mnist_exp.report.figures.style import Plot, draw_plots
 from mnist_exp.report.figures.training import draw_training
 from mnist_exp.report.terminal import Terminal
 from mnist_exp.report.tuning import render_search_summary
-from mnist_exp.runs.records import ConfirmationRecord, ExecutionRecord, SearchSummary
+from mnist_exp.runs.records import ExecutionRecord, SearchSummary
 from mnist_exp.runs.writer import RunDirectory
 from mnist_exp.statistics import accuracy
 from mnist_exp.training import scoring
 from mnist_exp.tuning.candidates import Candidates
-from mnist_exp.tuning.definition import DEFAULT, Search, experiment_yaml, tuner_name
+from mnist_exp.tuning.definition import DEFAULT, experiment_yaml, tuner_name
 from mnist_exp.tuning.search_files import SearchFiles
-from mnist_exp.tuning.stages import SearchStage
 from mnist_exp.words import candidate_name, percent, score_text
 
 
 def conclude(
-    search: Search,
+    found: Candidates,
     source: Source,
     data: TrainingData,
     files: SearchFiles,
     run: RunDirectory,
-    stage: SearchStage,
-    confirmations: Sequence[ConfirmationRecord],
     terminal: Terminal,
     resume: str,
-    next_commands: Sequence[str],
+    next_command: str,
 ) -> SearchSummary:
     """Scores the winner on the test images, once, and writes everything down.
 
     Args:
-        search: What was searched.
         source: Where the test images are read from, now.
         data: What trials saw.
-        stage: The search's trials.
-        confirmations: The candidates' trainings on fresh seeds.
-        resume: The command that resumes it.
-        next_commands: Commands to suggest.
-
-    Returns:
-        What `summary.json` holds.
+        resume: The command that resumes the search.
+        next_command: What to suggest.
     """
-    assert data.validation is not None
-    found = Candidates(search, stage, confirmations, len(data.validation))
     try:
         test = source.load("test")
     except ConfigError as error:
@@ -67,7 +55,7 @@ def conclude(
     run.update_manifest(data=scoring.data_record(source, data, test))
     scored, accuracies, execution = _score_winner(found, files, run, test)
     run.write_predictions(scored.probabilities, test.labels)
-    config = search.trial_config(found.winner.values, execution.seed, 0)
+    config = found.search.trial_config(found.winner.values, execution.seed, 0)
     summary = _summarise(found, scored, accuracies, execution, test, run)
     files.write_experiment(_write_experiment(found, summary))
     not_drawn = [*draw_training(run, config, scored, test, source.class_names), *_draw(found, run)]
@@ -78,7 +66,7 @@ def conclude(
     terminal.print(
         run_console.render_digits(test.images, test.labels, scored.probabilities, source.class_names)
     )
-    terminal.print(render_search_summary(summary, str(run.path), next_commands))
+    terminal.print(render_search_summary(summary, str(run.path), [next_command]))
     return summary
 
 

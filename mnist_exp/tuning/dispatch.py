@@ -1,16 +1,11 @@
 """Hands a stage's work out to places, takes what comes back, and shows how far it is."""
 
-from dataclasses import dataclass, field
-
-from mnist_exp.config.schema import TunerConfig
 from mnist_exp.errors import RunError
 from mnist_exp.processes.messages import Ended, EpochEnded, Failed, Lost, Reply, RunTrial, Stop
 from mnist_exp.processes.places import Place
 from mnist_exp.processes.signals import StopRequest
 from mnist_exp.report.terminal import Terminal
-from mnist_exp.runs.provenance import Moment
 from mnist_exp.runs.records import TrialRecord
-from mnist_exp.tuning.definition import Search
 from mnist_exp.tuning.places import Places
 from mnist_exp.tuning.screen import (
     RunningTrial,
@@ -19,50 +14,32 @@ from mnist_exp.tuning.screen import (
     render_search_status,
     render_trial,
 )
-from mnist_exp.tuning.stages import ConfirmationStage, SearchStage, Stage
+from mnist_exp.tuning.stages import SearchStage, Stage
 
 _TURN_S = 0.1
-
-
-@dataclass
-class _Running:
-    """A training that is going on at a place."""
-
-    trial: RunTrial
-    began: Moment = field(default_factory=Moment)
-    last: EpochEnded = field(default_factory=lambda: EpochEnded(epoch=0, epochs=0, score=None))
-    is_stopped: bool = False
 
 
 class Dispatcher:
     """Keeps a search's places at work and shows what comes of it, a stage at a time.
 
     Args:
-        search: What is searched.
-        places: Where trials are trained.
-        terminal: Where progress is shown.
-        request: Whether someone asked the search to stop.
         stage: The search's first stage.
     """
 
-    def __init__(
-        self, search: Search, places: Places, terminal: Terminal, request: StopRequest, stage: SearchStage
-    ) -> None:
-        self.search, self.places = search, places
-        self.terminal, self.request = terminal, request
-        self._searching = stage
-        self._running: dict[str, _Running] = {}
+    def __init__(self, places: Places, terminal: Terminal, request: StopRequest, stage: SearchStage) -> None:
+        self.places, self.terminal, self.request = places, terminal, request
+        self._searching, self._tuner = stage, stage.search.tuner
+        self._running: dict[str, RunningTrial] = {}
         self._status = self._describe_status(is_searching=True)
 
-    def finish(self, stage: SearchStage | ConfirmationStage) -> None:
+    def finish(self, stage: Stage) -> None:
         """Has the places do a stage, to its end.
 
         Raises:
             ExperimentError: Something other than a trial failed.
             Interrupted: Someone asked the search to stop.
         """
-        objective = self.search.tuner.objective
-        with self.terminal.live_view(lambda: render_search_status(self._status, objective)):
+        with self.terminal.live_view(lambda: render_search_status(self._status, self._tuner.objective)):
             while not self._turn(stage):
                 self.request.check()
                 # A snapshot: the screen is redrawn on a thread that must wait for nothing.
@@ -87,7 +64,7 @@ class Dispatcher:
         """Gives a place something to do; says whether the stage has nothing left to give out."""
         trial = stage.assign(place.name)
         if isinstance(trial, RunTrial):
-            self._running[place.name] = _Running(trial)
+            self._running[place.name] = RunningTrial(trial, place.name)
             place.send(trial)
         return trial == "finished"
 
@@ -101,15 +78,13 @@ class Dispatcher:
             self._running[place.name].last = reply
         elif isinstance(reply, Ended | Lost):
             running = self._running.pop(place.name)
-            is_recorded = isinstance(reply, Ended) or stage.lose(
-                running.trial, running.began, place.name, reply.error
-            )
-            if is_recorded:
-                self._show(stage, running.trial.name)
+            trial = running.trial
+            if isinstance(reply, Ended) or stage.lose(trial, running.began, place.name, reply.error):
+                self._show(stage, trial.name)
 
     def _show(self, stage: Stage, name: str) -> None:
         """Prints a line for a training that has ended."""
-        record, tuner = stage.take(name), self.search.tuner
+        record, tuner = stage.take(name), self._tuner
         if isinstance(record, TrialRecord):
             best = self._searching.best
             number = None if best is None else best.trial
@@ -121,36 +96,21 @@ class Dispatcher:
 
     def _describe_status(self, *, is_searching: bool) -> SearchStatus:
         """Says where the search stands."""
-        tuner, stage = self.search.tuner, self._searching
-        at_once = max(len(self._running), 1)
+        stage = self._searching
         return SearchStatus(
             num_finished=len(stage.trials),
             num_failed=sum(trial.status == "failed" for trial in stage.trials),
-            max_trials=tuner.max_trials,
+            max_trials=self._tuner.max_trials,
             elapsed_s=stage.elapsed_s,
-            left_s=_seconds_left(tuner, stage, at_once) if is_searching else None,
+            left_s=_seconds_left(stage, max(len(self._running), 1)) if is_searching else None,
             best=stage.best,
-            running=[_describe_running(name, running) for name, running in self._running.items()],
+            running=list(self._running.values()),
         )
 
 
-def _describe_running(place: str, running: _Running) -> RunningTrial:
-    """Says what is trained at a place."""
-    trial, last = running.trial, running.last
-    return RunningTrial(
-        trial=trial.trial,
-        label=f"{trial.candidate}, seed {trial.seeds[0]}" if trial.candidate else "",
-        worker=place,
-        epoch=last.epoch,
-        epochs=last.epochs,
-        last_score=last.score,
-        values=trial.values,
-    )
-
-
-def _seconds_left(tuner: TunerConfig, stage: SearchStage, at_once: int) -> float | None:
+def _seconds_left(stage: SearchStage, at_once: int) -> float | None:
     """Estimates how long the search may still take, from what trials took so far."""
-    limits = []
+    tuner, limits = stage.search.tuner, []
     if tuner.max_minutes is not None:
         limits.append(60 * tuner.max_minutes - stage.elapsed_s)
     durations = [trial.duration_s for trial in stage.trials]

@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
 
 from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig
@@ -37,35 +36,12 @@ Preparation = Callable[[str], PrepareTrials]
 """From the name of a place to what is said to it first."""
 
 
-class Places(Protocol):
-    """Where trials are trained.
-
-    Attributes:
-        count: How many there will be.
-        at_once: How many of them share a machine.
-    """
-
-    count: int
-    at_once: int
-
-    def begin(self, files: SearchFiles, prepare: Preparation) -> None:
-        """Makes the places ready for a search."""
-
-    def present(self) -> list[Place]:
-        """Lists those that are there."""
-
-    def wait(self, timeout_s: float) -> None:
-        """Waits for news, so long at most."""
-
-    def close(self) -> None:
-        """Ends what is going on at them, at once."""
-
-
 class LocalPlaces:
     """Worker processes of this process, which import TensorFlow as soon as these are made.
 
-    Args:
-        count: How many.
+    Attributes:
+        count: How many there are.
+        at_once: How many of them share a machine.
     """
 
     def __init__(self, count: int) -> None:
@@ -164,6 +140,9 @@ class LentPlaces:
         release_launcher()
         if not self._is_over.is_set():
             self._problem = problem or "places end before they have done anything"
+
+
+Places = LocalPlaces | LentPlaces
 
 
 def lend(composed: DictConfig) -> None:
