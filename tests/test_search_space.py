@@ -16,9 +16,9 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 
 from mnist_exp import CONF_DIR
-from mnist_exp.config.parsing import resolve
+from mnist_exp.config.parsing import Composition, resolve
 from mnist_exp.errors import ConfigError
-from mnist_exp.tuning.definition import Blueprint, check, experiment_yaml, freeze
+from mnist_exp.tuning.definition import Blueprint, Search, check, experiment_yaml, freeze
 from mnist_exp.tuning.search_space import Dimension, SearchSpace, assemble, describe, parse_search_space
 
 SHIPPED = sorted(path.stem for path in CONF_DIR.joinpath("search_space").glob("*.yaml"))
@@ -68,7 +68,7 @@ def frozen(space: SearchSpace, *overrides: str) -> Blueprint:
     choices = OmegaConf.to_container(with_hydra.hydra.runtime.choices)
     assert isinstance(choices, dict)
     texts = {str(group): str(option) for group, option in choices.items()}
-    return freeze(composed(*typed), space, lambda typed: composed(*typed), typed, texts)
+    return freeze(Composition(composed(*typed), typed, texts, lambda typed: composed(*typed)), space)
 
 
 def shipped(name: str, *overrides: str) -> tuple[SearchSpace, Blueprint]:
@@ -384,7 +384,7 @@ def test_values_go_to_keras_tuner_and_back_and_make_a_configuration(name: str) -
         values = space.decode(encoded)
         assert set(space.encode(values)) == set(encoded)
         assert space.decode(space.encode(values)) == values == json.loads(json.dumps(values))
-        tree = blueprint.tree(values)
+        tree = resolve(blueprint.composed(values))
         for path, value in assemble(values, space.lengths).items():
             found = OmegaConf.select(OmegaConf.create(tree), path)
             assert (found["name"] if path in blueprint.options else found) == value
@@ -577,10 +577,10 @@ def test_alternatives_follow_the_group_that_was_chosen() -> None:
 
 def test_a_blueprint_and_a_space_survive_being_written_down() -> None:
     space, blueprint = shipped("study")
-    written = json.dumps([blueprint.to_tree(), space.to_tree()])
-    trees = json.loads(written)
-    assert (Blueprint.from_tree(trees[0]), SearchSpace.from_tree(trees[1])) == (blueprint, space)
-    assert yaml.safe_load(yaml.safe_dump(trees)) == trees
+    config = blueprint.config({})
+    tree = json.loads(json.dumps(Search(config, blueprint, space).to_tree()))
+    assert Search.from_tree(tree, config) == Search(config, blueprint, space)
+    assert yaml.safe_load(yaml.safe_dump(tree)) == tree
 
 
 @pytest.mark.parametrize("name", SHIPPED)
@@ -593,7 +593,7 @@ def test_the_written_experiment_composes_to_the_trials_configuration(name: str, 
     path.write_text(text, encoding="utf-8")
     assert text.startswith("# @package _global_\n# The winner.\n#\n# mnist-exp")
     again = composed("experiment=best_experiment", f"hydra.searchpath=[{tmp_path}]")
-    assert resolve(again) == blueprint.tree(values)
+    assert resolve(again) == resolve(blueprint.composed(values))
 
 
 def test_the_written_experiment_leaves_out_what_the_trial_has_switched_off() -> None:
@@ -626,7 +626,7 @@ def test_the_written_experiment_has_the_data_of_the_trials_but_no_place_of_this_
     path.parent.mkdir()
     path.write_text(experiment_yaml(blueprint, {"training.batch_size": 64}, ["The winner."]))
     again = resolve(composed("experiment=best_experiment", f"hydra.searchpath=[{tmp_path}]"))
-    expected = blueprint.tree({"training.batch_size": 64})
+    expected = resolve(blueprint.composed({"training.batch_size": 64}))
     assert "/here" not in path.read_text()
     assert again == expected | {"data": expected["data"] | {"path": None}}
 

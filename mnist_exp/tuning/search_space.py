@@ -9,8 +9,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-import msgspec
-
 from mnist_exp.errors import ConfigError
 from mnist_exp.tuning.dimensions import (
     FIELDS,
@@ -101,15 +99,6 @@ class SearchSpace:
                 if other.id == dimension.id:
                     values[other.name] = value
         return values
-
-    def to_tree(self) -> dict[str, Any]:
-        """Gives the space as plain data, for a run's directory."""
-        return msgspec.to_builtins(self)
-
-    @classmethod
-    def from_tree(cls, tree: dict[str, Any]) -> "SearchSpace":
-        """Takes `to_tree` back."""
-        return msgspec.convert(tree, cls)
 
     def _has(self, path: str) -> bool:
         return any(path in (dimension.name, list_of(dimension.name)) for dimension in self.dimensions)
