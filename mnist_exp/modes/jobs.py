@@ -27,8 +27,6 @@ def run(composed: DictConfig, typed: list[str], terminal: Terminal, given: Path 
 
     Args:
         composed: By Hydra, without its own node.
-        typed: The overrides that this came from.
-        terminal: Where progress is shown.
         given: The directory that the user named for the run's files; None for a new one in `runs_dir`.
     """
     tree, config = resolve(composed), parse(composed)

@@ -38,7 +38,6 @@ class VerifyRequest(Struct, frozen=True, kw_only=True):
         run: Which: `latest`, `best`, a directory; null when not given.
         runs_dir: The folder that the repetition is made in, and runs are looked for in.
         data: The command line's data node, of which `path` counts where it was typed.
-        typed: The command line's overrides.
     """
 
     run: str | None
@@ -54,10 +53,6 @@ class VerifyRequest(Struct, frozen=True, kw_only=True):
 
 def accept(tree: dict[str, Any], typed: Sequence[str]) -> VerifyRequest:
     """Checks a request.
-
-    Args:
-        tree: The resolved configuration.
-        typed: The overrides that it came from.
 
     Raises:
         ConfigError: A key is not accepted, is of no use here, or is missing.

@@ -36,7 +36,6 @@ class Work:
     """Does one thing after another.
 
     Args:
-        reply: Called with what there is to say.
         is_stopped: Says of a trial's name whether it is to end.
     """
 

@@ -29,7 +29,6 @@ class Guardian:
     """The guardian of this process, seen from it.
 
     Args:
-        process: Its process id.
         pipe: Descriptor that it reads the other end of.
     """
 

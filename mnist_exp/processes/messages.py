@@ -13,11 +13,7 @@ class Network(Struct, frozen=True, kw_only=True):
     """A network and what is to train it.
 
     Attributes:
-        model: The `model` node.
-        optimizer: The `optimizer` node.
-        ema_momentum: As in `training`.
         image_shape: Height and width.
-        num_classes: Number of labels.
     """
 
     model: ModelConfig
@@ -39,12 +35,10 @@ class LaunchRequest(Struct, frozen=True, kw_only=True):
 
     Attributes:
         sweep_path: The sweep's folder, absolute.
-        argv: What was typed.
         working_dir: Where; relative paths of the configuration start there.
         process: Id of the process that launches, on the machine that it runs on.
         jobs_at_once: How many run at the same time on one machine.
         cores_per_job: How many cores each job may use; 0 for all of them.
-        on_fail: As in `mnist_exp.config.schema.SweepRequest`.
     """
 
     sweep_path: str
@@ -66,9 +60,6 @@ class RunJob(Struct, frozen=True, kw_only=True, tag=True):
     """Run a job of a sweep; the reply is `Ended`.
 
     Attributes:
-        launch: What it has in common with others.
-        sweep: The sweep's name.
-        job: As planned.
         resumes: Whether an earlier attempt is resumed.
     """
 
@@ -87,10 +78,8 @@ class PrepareTrials(Struct, frozen=True, kw_only=True, tag=True):
     """Load what a search's trials need; there is a reply only where that fails.
 
     Attributes:
-        run_path: The search's run directory.
         working_dir: Where relative paths of the configuration start.
         threads: Number of threads of one operation.
-        worker: What records call the worker.
     """
 
     run_path: str
@@ -144,7 +133,6 @@ class EpochEnded(Struct, frozen=True, kw_only=True, tag=True):
 
     Attributes:
         epoch: The epoch that ended, 1 for the first.
-        epochs: How many there will be.
         score: The search's objective then.
     """
 
@@ -175,8 +163,6 @@ class Lost(Struct, frozen=True, kw_only=True, tag=True):
 
     Attributes:
         status: Its exit status, negative for a signal.
-        error: What that means.
-        words: What it wrote to standard error.
     """
 
     status: int

@@ -44,7 +44,6 @@ class LocalPlace:
     """A worker process of this one, replaced by a fresh one when it ends or holds too much memory.
 
     Args:
-        name: What records call it.
         log: Told what its processes wrote to standard error.
     """
 
@@ -121,7 +120,6 @@ class Mailbox:
     """Two files of messages between this process and another one that sees the same folder.
 
     Args:
-        path: The folder.
         sends: Name of the file that this side writes.
         receives: Name of the file that this side reads.
     """

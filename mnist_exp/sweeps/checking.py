@@ -36,7 +36,6 @@ class DataFacts:
 
     Attributes:
         image_shape: Height and width.
-        num_classes: Number of labels.
         num_train: Number of images to train on.
         notice: What a reader must know about them; None when they are as named.
     """
@@ -57,9 +56,6 @@ class Checked:
 
 class Checker:
     """Checks jobs; networks are built by a worker process, which is started when it is needed.
-
-    Args:
-        progress: Told about downloads of images.
 
     Attributes:
         place: Where that process is; None while it was not needed.

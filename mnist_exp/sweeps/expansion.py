@@ -38,8 +38,6 @@ def expand(typed: Sequence[str], plan: SweepPlanConfig, base_seed: int) -> list[
 
     Args:
         typed: The command line's overrides, Hydra's own ones left out.
-        plan: The plan.
-        base_seed: The first of the plan's seeds.
 
     Returns:
         For each job what would be typed to run it alone. The plan's overrides come first, so that what

@@ -25,7 +25,6 @@ def canonical(config: Mapping[str, Any], search: Mapping[str, Any] | None = None
 
     Args:
         config: Resolved; where its run is kept is left out.
-        search: What is searched, frozen.
     """
     return _bytes(_kept(config, search))
 
@@ -75,11 +74,6 @@ def find_varied(
 ) -> list[dict[str, Any]]:
     """Finds what tells jobs from one another, among what was typed or planned.
 
-    Args:
-        overrides: Each job's.
-        choices: Each job's options of groups.
-        trees: Each job's configuration, resolved.
-
     Returns:
         For each job key to value; a group's name to its option. What a job does not have is left out.
     """
@@ -122,7 +116,6 @@ def name_jobs(
     """Names each job's directory, such as `ann_seed-0_learning_rate-0.001_3f2a9c`.
 
     Args:
-        varied: What tells each job from the others.
         identities: From `canonical`, no two alike.
         groups: The keys among `varied` whose values are names of files: these need no key.
         fallback: What a job is called that nothing tells from others.

@@ -45,8 +45,6 @@ class PlannedSweep:
     """What a sweep will do.
 
     Attributes:
-        record: What `sweep.json` will hold.
-        duplicates: What was left out of it.
         notes: Sentences that the user should read.
         checked: Of each job in the record: what its network and its images are; none where no job was.
     """
@@ -81,9 +79,7 @@ def plan_sweep(
     """Plans a sweep; Hydra must be initialised.
 
     Args:
-        name: The sweep's.
         config: What Hydra composed for the sweep as a whole, with its own node.
-        argv: What was typed.
         check: Says of each job whether it can be begun; None to leave that open.
 
     Raises:
@@ -117,9 +113,6 @@ def plan_sweep(
 
 def plan_again(record: SweepRecord, check: Check) -> PlannedSweep:
     """Checks the jobs of a frozen sweep once more.
-
-    Args:
-        check: Says of each job whether it can be begun.
 
     Raises:
         ConfigError: A job cannot be begun any more.

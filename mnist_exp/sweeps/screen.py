@@ -185,10 +185,7 @@ class SweepStatus:
     """Where a launch stands.
 
     Attributes:
-        num_jobs: Number of jobs to run.
-        ended: Manifests of those that have ended.
         running: Jobs that are running, each with its last row of metrics; None before the first.
-        elapsed_s: Seconds since the launch began.
         left_s: Seconds that it may still take; None when unknown.
     """
 
@@ -246,11 +243,8 @@ def render_ended(
     """Shows a job that ended: its accuracies, or why there are none.
 
     Args:
-        job: Which.
-        manifest: Of its run.
         summary: Of its run; None unless it completed.
         num_ended: Number of jobs that have ended, this one included.
-        num_jobs: Number of jobs of this launch.
     """
     val = percent(summary.val_accuracy) if summary and summary.val_accuracy is not None else "–"
     test = percent(summary.test_accuracy) if summary else manifest.status

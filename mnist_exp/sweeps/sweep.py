@@ -54,7 +54,6 @@ def conclude(sweep: SweepDirectory, reason: str, resume: str, terminal: Terminal
         sweep: No job of it is running.
         reason: Why no more jobs were started; empty when all were.
         resume: The command that resumes it.
-        terminal: Where to.
 
     Returns:
         The exit status: 0 when every job is completed, 1 otherwise.
@@ -110,7 +109,6 @@ def run_sweep(config: DictConfig, terminal: Terminal) -> int:
 
     Args:
         config: As composed, with Hydra's own node; what is swept over is not in it yet.
-        terminal: Where everything is shown.
 
     Returns:
         The exit status: 0 when every job is completed, 1 when some are not.

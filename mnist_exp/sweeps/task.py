@@ -92,11 +92,7 @@ def _remove_launches(sweep_path: Path) -> None:
 
 
 def run_job(composed: DictConfig) -> None:
-    """Runs one job of a sweep; whatever becomes of it stands in its directory.
-
-    Args:
-        composed: `conf/sweep_job.yaml`, filled in.
-    """
+    """Runs one job of a sweep; whatever becomes of it stands in its directory."""
     launch = Launch(Path(composed.launch))
     request = launch.read_request()
     if request is None or launch.stop_flag()[0] is not None:

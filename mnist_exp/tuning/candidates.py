@@ -15,8 +15,6 @@ class Candidates:
     """The best trials and the untuned default, side by side.
 
     Args:
-        search: What was searched.
-        stage: Its trials.
         confirmations: The candidates' trainings on fresh seeds; none where that was not asked for.
         num_validation: Number of validation images, which an accuracy's interval depends on.
     """

@@ -44,9 +44,6 @@ def conclude(
 
     Args:
         source: Where the test images are read from, now.
-        data: What trials saw.
-        resume: The command that resumes the search.
-        next_command: What to suggest.
     """
     try:
         test = source.load("test")

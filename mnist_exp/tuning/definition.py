@@ -38,7 +38,6 @@ class Blueprint:
         base: The composed configuration, interpolations kept as text.
         options: Group to option to node, for each group whose option is searched.
         choices: Group to the option that was composed, the data's included.
-        lengths: As the search space has them.
         own_data: What differs under `data` from its option's file, but for where the images are.
     """
 
@@ -134,7 +133,6 @@ def experiment_yaml(blueprint: Blueprint, values: Mapping[str, Any], title_lines
 
     Args:
         values: By the names of the search space, active ones only.
-        title_lines: What the file says about itself.
 
     Returns:
         YAML; interpolations are kept.
@@ -259,12 +257,7 @@ def _searchable_keys() -> frozenset[str]:
 
 @dataclass(frozen=True)
 class Search:
-    """What is searched, from which configuration, and how.
-
-    Attributes:
-        config: The untuned configuration.
-        blueprint: What trials' configurations are made from.
-    """
+    """What is searched, from which configuration, and how."""
 
     config: Config
     blueprint: Blueprint
@@ -287,8 +280,6 @@ class Search:
         """Makes the configuration of one training.
 
         Args:
-            values: By the names of the search space; none for the untuned configuration.
-            seed: Of this training.
             threads: Number of threads of one operation.
             epochs: Instead of `training.epochs`, unless the search chooses that itself.
 

@@ -41,7 +41,6 @@ class Dimension:
             every value between.
         sampling: `linear`, `log` (small values as likely as large ones) or `reverse_log`.
         values: Every value of a choice or boolean, in order; empty for a range.
-        default: The value where nothing is known.
         conditions: Names, each with those of its values for which this one is chosen at all.
         encoded_conditions: The same as Keras Tuner is told it.
     """
@@ -208,9 +207,6 @@ def read_dimension(key: str, name: str, fields: Mapping[str, Any], base_value: A
     """Reads one entry of a search space, its conditions left out.
 
     Args:
-        key: The entry's name as written, for messages.
-        name: The name of the value that is searched.
-        fields: The entry.
         base_value: What the configuration has there; the default where it can be.
 
     Raises:

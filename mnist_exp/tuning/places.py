@@ -146,11 +146,7 @@ Places = LocalPlaces | LentPlaces
 
 
 def lend(composed: DictConfig) -> None:
-    """Lends the process that a launcher has started to the search; what `LentPlaces` launches.
-
-    Args:
-        composed: `conf/sweep_job.yaml`, filled in.
-    """
+    """Lends the process that a launcher has started to the search; what `LentPlaces` launches."""
     outlive_signals()
     folder = Path(composed.launch)
     files = SearchFiles(folder.parent)
@@ -162,7 +158,6 @@ def count_workers(config: Config, launcher: DictConfig | None) -> int:
     """Says how many trials run at once: by default one a core, as far as memory goes.
 
     Args:
-        config: The run's.
         launcher: As composed, with Hydra's own node; None for processes on this machine.
     """
     assert config.tuner is not None

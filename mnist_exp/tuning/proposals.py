@@ -150,8 +150,6 @@ def build_oracle(tuner: TunerConfig, space: SearchSpace, seed: int) -> SavedOrac
     """Builds the oracle that proposes a search's trials.
 
     Args:
-        tuner: The `tuner` node.
-        space: What is searched.
         seed: Of the run; the same seed proposes the same trials.
     """
     common: dict[str, Any] = {

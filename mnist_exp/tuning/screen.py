@@ -164,10 +164,7 @@ class RunningTrial:
     """One training that is running.
 
     Attributes:
-        trial: What is trained.
-        worker: Name of the place where it is.
         last: The newest epoch that has ended; None before the first.
-        began: When it was handed out.
         is_stopped: Whether it was told to stop.
     """
 
@@ -183,13 +180,9 @@ class SearchStatus:
     """Where a search stands.
 
     Attributes:
-        num_finished: Number of trials that ended, whatever came of them.
-        num_failed: Number of those that failed.
         max_trials: How many there may be; None for no limit.
-        elapsed_s: Seconds since the search began.
         left_s: Seconds that it may still take; None when unknown.
         best: The best trial; None before the first score.
-        running: The trainings that are running.
     """
 
     num_finished: int

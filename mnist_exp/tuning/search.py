@@ -48,9 +48,7 @@ class PreparedSearch:
 
     Attributes:
         source: Where the images are; the test images are read at the end.
-        data: What trials see.
         engine: As chosen for the untuned network.
-        places: Where trials are trained.
         threads: Number of threads of each training.
         fixed: Sentences on what was taken out of the search.
         is_extended: Whether this resumes a search under another budget.

@@ -136,7 +136,6 @@ def assemble(values: Mapping[str, Any], lengths: Mapping[str, str | int]) -> dic
 
     Args:
         values: By the names of the search space, active ones only.
-        lengths: As the search space has them.
 
     Returns:
         Path to value. An entry of a list that keeps its length stays apart: `model.filters.0`.

@@ -31,7 +31,6 @@ class SearchStage:
 
     Args:
         files: Where records go; those of an earlier process are taken up.
-        oracle: Fresh.
         is_extended: Whether an earlier process had a smaller budget.
 
     Attributes:
@@ -201,7 +200,6 @@ class ConfirmationStage:
 
     Args:
         files: Where records go; those of an earlier process are taken up.
-        candidates: Name and values of each.
 
     Attributes:
         confirmations: What has ended, in that order.
