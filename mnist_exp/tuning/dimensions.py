@@ -73,11 +73,6 @@ class Dimension:
             return tuple(range(len(self.values)))
         return tuple(json.dumps(value) for value in self.values)
 
-    @property
-    def encoded_default(self) -> Any:
-        """The default as Keras Tuner takes it."""
-        return self.encode(self.default)
-
     def encode(self, value: Any) -> Any:
         """Gives a value the form in which Keras Tuner takes it."""
         if self.kind != "choice":

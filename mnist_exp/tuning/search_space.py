@@ -79,14 +79,6 @@ class SearchSpace:
                 values[dimension.name] = dimension.decode(encoded[dimension.id])
         return values
 
-    def encode(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Gives configuration values by name as Keras Tuner has them; the inverse of `decode`."""
-        return {
-            dimension.id: dimension.encode(values[dimension.name])
-            for dimension in self.dimensions
-            if _is_active(dimension, values)
-        }
-
     def example(self, dimension: Dimension, value: Any) -> dict[str, Any]:
         """Gives values in which one is as told, its conditions hold, and all others are defaults."""
         parents = {other.name: other for other in self.dimensions}
