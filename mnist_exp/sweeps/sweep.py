@@ -47,7 +47,7 @@ _WHICH = {*SWEEP_KEYS, "sweep", "runs_dir"} - {"sweep_plan"}
 _KEPT = "on_fail="
 
 
-def conclude(sweep: SweepDirectory, reason: str, resume: str, terminal: Terminal) -> int:
+def sum_up(sweep: SweepDirectory, reason: str, resume: str, terminal: Terminal) -> int:
     """Sums a sweep up, on the screen and in its folder.
 
     Args:
@@ -198,7 +198,7 @@ def _run(sweep: SweepDirectory, config: DictConfig, request: SweepRequest, termi
     if jobs:
         launched = new_request(sweep, sys.argv[1:], at_once, request.on_fail)
         reason = run_jobs(sweep, jobs, config, launched, resume, terminal)
-    return conclude(sweep, reason, resume, terminal)
+    return sum_up(sweep, reason, resume, terminal)
 
 
 def _resume_command(sweep: SweepDirectory, config: DictConfig) -> str:
