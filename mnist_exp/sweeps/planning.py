@@ -1,6 +1,5 @@
 """A sweep planned to the last job before the first begins: composed, checked, named, frozen."""
 
-import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -61,16 +60,14 @@ class _Draft:
 
     overrides: list[str]
     label: str
-    choices: dict[str, str] = field(default_factory=dict)
-    tree: dict[str, Any] = field(default_factory=dict)
-    config: Config | None = None
+    choices: dict[str, str] = field(init=False)
+    tree: dict[str, Any] = field(init=False)
+    config: Config = field(init=False)
+    identity: bytes = field(init=False)
     search: dict[str, Any] | None = None
     sentences: list[str] = field(default_factory=list)
     checked: Checked | None = None
-
-    @functools.cached_property
-    def identity(self) -> bytes:
-        return canonical(self.tree, self.search)
+    error: ConfigError | None = None
 
 
 def plan_sweep(
@@ -92,11 +89,17 @@ def plan_sweep(
     expanded = expand(typed, request.sweep_plan, _base_seed(config, request))
     drafts = [_Draft(overrides, label) for overrides, label in zip(expanded, labels(expanded), strict=True)]
     own_settings = _settings_of_sweep(config, hydra_settings(config))
-    _all_accepted(drafts, [_compose(draft, composer, name, own_settings) for draft in drafts])
+    for draft in drafts:
+        _compose(draft, composer, name, own_settings)
+    _refuse_unaccepted(drafts)
     kept, duplicates = _without_duplicates(drafts)
-    configs = [draft.config for draft in kept if draft.config is not None]
     if check is not None:
-        _check_networks(kept, check(configs), drafts)
+        for draft, result in zip(kept, check([draft.config for draft in kept]), strict=True):
+            if isinstance(result, ConfigError):
+                draft.error = result
+            else:
+                draft.checked = result
+        _refuse_unaccepted(drafts)
     checked = [draft.checked for draft in kept if draft.checked is not None]
     record = SweepRecord(
         name=name,
@@ -135,27 +138,25 @@ def _base_seed(config: DictConfig, request: SweepRequest) -> int:
     return seed
 
 
-def _compose(
-    draft: _Draft, composer: Composer, name: str, own_settings: dict[str, Any]
-) -> ConfigError | None:
-    """Composes and checks a job; gives back why it is not accepted."""
+def _compose(draft: _Draft, composer: Composer, name: str, own_settings: dict[str, Any]) -> None:
+    """Composes and checks a job; notes why it is not accepted."""
     try:
         composed = composer.compose(draft.overrides)
     except Exception as error:  # Hydra's errors have no class in common.
-        return explain_hydra(error, draft.overrides)
+        draft.error = explain_hydra(error, draft.overrides)
+        return
     try:
         _refuse_lost_settings(composed, composer, own_settings)
         draft.choices = composed.choices
         own = _own_config(composed.config, name)
         draft.tree = resolve(own)
         draft.config = parse_tree(draft.tree)
-        model = draft.choices.get("model", "")
-        refuse_unused_values(own, draft.config, draft.overrides, model, composer)
+        refuse_unused_values(own, draft.config, draft.overrides, draft.choices.get("model", ""), composer)
         if draft.config.tuner is not None:
             _plan_search(draft, own, composer)
+        draft.identity = canonical(draft.tree, draft.search)
     except ConfigError as error:
-        return error
-    return None
+        draft.error = error
 
 
 def _settings_of_sweep(config: DictConfig, hydra: dict[str, Any]) -> dict[str, Any]:
@@ -191,7 +192,6 @@ def _own_config(composed: DictConfig, name: str) -> DictConfig:
 
 def _plan_search(draft: _Draft, own: DictConfig, composer: Composer) -> None:
     """Freezes what a job with a tuner searches."""
-    assert draft.config is not None
     composition = Composition(
         own, draft.overrides, draft.choices, lambda overrides: composer.compose(overrides).config
     )
@@ -199,13 +199,13 @@ def _plan_search(draft: _Draft, own: DictConfig, composer: Composer) -> None:
     draft.search = search.to_tree()
 
 
-def _all_accepted(drafts: Sequence[_Draft], errors: Sequence[ConfigError | None]) -> None:
+def _refuse_unaccepted(drafts: Sequence[_Draft]) -> None:
     """Refuses a sweep with a job that is not accepted.
 
     Raises:
         ConfigError: The first job's, and how many more there are.
     """
-    refused = [(number, error) for number, error in enumerate(errors) if error is not None]
+    refused = [(number, draft.error) for number, draft in enumerate(drafts) if draft.error is not None]
     if not refused:
         return
     number, error = refused[0]
@@ -229,19 +229,6 @@ def _without_duplicates(drafts: Sequence[_Draft]) -> tuple[list[_Draft], list[Du
     return [draft for _, draft in kept.values()], duplicates
 
 
-def _check_networks(
-    kept: Sequence[_Draft], results: Sequence[Checked | ConfigError], drafts: Sequence[_Draft]
-) -> None:
-    """Notes what each job is; refuses a sweep with one that cannot be begun."""
-    refused = {}
-    for draft, result in zip(kept, results, strict=True):
-        if isinstance(result, ConfigError):
-            refused[id(draft)] = result
-        else:
-            draft.checked = result
-    _all_accepted(drafts, [refused.get(id(draft)) for draft in drafts])
-
-
 def _jobs(kept: Sequence[_Draft], composer: Composer) -> list[SweepJob]:
     varied = find_varied(
         [draft.overrides for draft in kept],
@@ -249,9 +236,7 @@ def _jobs(kept: Sequence[_Draft], composer: Composer) -> list[SweepJob]:
         [draft.tree for draft in kept],
     )
     groups = {key for values in varied for key in values if composer.is_group(key.partition("@")[0])}
-    first = kept[0].config
-    assert first is not None
-    fallback = f"{first.mode}_{first.model.name}"
+    fallback = f"{kept[0].config.mode}_{kept[0].config.model.name}"
     names = name_jobs(varied, [draft.identity for draft in kept], groups, fallback)
     return [
         SweepJob(
