@@ -80,7 +80,6 @@ def accept(tree: dict[str, Any], typed: Sequence[str]) -> EvaluateRequest:
 
 
 def _refusal(key: str) -> ConfigError:
-    """Says why a key is of no use."""
     if key.partition(".")[0] in _OWN:
         return ConfigError(
             f"{key}: mode=evaluate takes it from the run's own configuration.",

@@ -145,7 +145,6 @@ def _predict(
 
 
 def _passed_over(paths: Sequence[Path]) -> list[str]:
-    """Counts and names the files of folders that are no pictures."""
     from mnist_exp.report.tables import file_name
 
     if not paths:

@@ -198,7 +198,6 @@ def _resume(experiment: Experiment, run: RunDirectory, terminal: Terminal) -> No
 
 
 def _fit(experiment: Experiment, run: RunDirectory, terminal: Terminal, request: StopRequest) -> fitting.Fit:
-    """Trains, writing rows and checkpoints."""
     config, data, network = experiment.config, experiment.images.seen, experiment.model.network
     best = BestCheckpoint(run, network, config.training.monitor, config.training.direction)
     first_epoch = 1 + (len(experiment.earlier.state.rows) if experiment.earlier else 0)

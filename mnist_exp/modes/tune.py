@@ -5,37 +5,20 @@ side by side with this one.
 """
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from mnist_exp.config.parsing import Composition
-from mnist_exp.config.schema import Config
 from mnist_exp.errors import ConfigError
 from mnist_exp.processes.signals import StopRequest
 from mnist_exp.report.terminal import Terminal
 from mnist_exp.runs.job import Job
 from mnist_exp.runs.records import SearchSummary
 from mnist_exp.runs.writer import RunDirectory
-from mnist_exp.tuning.definition import Search, plan_search
+from mnist_exp.tuning.definition import Search
 from mnist_exp.tuning.places import LentPlaces, LocalPlaces, Places, count_workers
 from mnist_exp.tuning.search_files import SearchFiles
 
 if TYPE_CHECKING:
     from mnist_exp.tuning.search import PreparedSearch
-
-
-def plan(config: Config, composition: Composition) -> tuple[dict[str, Any] | None, list[str]]:
-    """Freezes what a run is to search.
-
-    Returns:
-        What `search.yaml` will hold, None where nothing is searched; and sentences for the user.
-
-    Raises:
-        ConfigError: It cannot be searched; says which entry of the search space, and why.
-    """
-    if config.tuner is None:
-        return None, []
-    search, sentences = plan_search(config, composition)
-    return search.to_tree(), sentences
 
 
 def prepare(job: Job, terminal: Terminal, earlier: RunDirectory | None) -> "PreparedSearch":

@@ -69,7 +69,6 @@ def _key(override: str) -> str:
 
 
 def _refusal(key: str) -> ConfigError:
-    """Says why a key is of no use."""
     if key.partition(".")[0] in _OWN:
         return ConfigError(
             f"{key}: mode=verify takes it from the run's own configuration.",
@@ -113,7 +112,6 @@ def run(request: VerifyRequest, terminal: Terminal, given: Path | None) -> int:
 
 
 def _refuse_other_modes(run: Run) -> None:
-    """Makes sure that one training made the run."""
     mode = run.manifest.mode
     if mode == "tune":
         raise ConfigError(

@@ -101,7 +101,6 @@ class Checker:
         ]
 
     def _data_of(self, config: Config) -> DataFacts | ConfigError:
-        """Looks for a job's images."""
         key = msgspec.json.encode(config.data)
         if key not in self._found:
             self._found[key] = self._find(config.data)
@@ -139,7 +138,6 @@ class Checker:
         return counted
 
     def _ask(self, networks: list[Network]) -> list[int | Refusal]:
-        """Has the worker process build networks."""
         child = self.start().child
         child.send(CheckNetworks(networks))
         while (status := child.status()) is None:
@@ -196,7 +194,6 @@ def _is_shipped(optimizer: OptimizerConfig) -> bool:
 
 @functools.cache
 def _shipped_optimizers() -> dict[str, set[str]]:
-    """Lists the arguments in each optimizer's file."""
     nodes = map(OmegaConf.load, sorted((CONF_DIR / "optimizer").glob("*.yaml")))
     return {str(node.name): {str(key) for key in node} - {"name", "learning_rate"} for node in nodes}
 

@@ -85,7 +85,6 @@ def _read(path: Path) -> _Earlier | None:
 
 
 def _newest(runs_dir: Path) -> list[Path]:
-    """Lists the newest runs, in folders of their own or in those of sweeps and experiments."""
     dated = []
     for pattern in (f"*/{MANIFEST}", f"*/*/{MANIFEST}"):
         for path in runs_dir.glob(pattern):

@@ -174,6 +174,5 @@ def first_difference(old: SweepRecord, new: SweepRecord) -> str | None:
 
 
 def _others(jobs: Sequence[SweepJob], known: Sequence[SweepJob]) -> list[SweepJob]:
-    """Lists the jobs that are not among those known."""
     identities = {canonical(job.config, job.search) for job in known}
     return [job for job in jobs if canonical(job.config, job.search) not in identities]

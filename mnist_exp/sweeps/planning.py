@@ -191,7 +191,6 @@ def _own_config(composed: DictConfig, name: str) -> DictConfig:
 
 
 def _plan_search(draft: _Draft, own: DictConfig, composer: Composer) -> None:
-    """Freezes what a job with a tuner searches."""
     composition = Composition(
         own, draft.overrides, draft.choices, lambda overrides: composer.compose(overrides).config
     )

@@ -68,7 +68,6 @@ def render_plan(
 
 
 def _render_varied(jobs: Sequence[SweepJob]) -> list[RenderableType]:
-    """Lists what tells jobs apart, with its values."""
     keys = dict.fromkeys(key for job in jobs for key in job.varied)
     rows = [
         (one_line(key), _values_text([job.varied[key] for job in jobs if key in job.varied])) for key in keys
@@ -127,7 +126,6 @@ def _width(jobs: Sequence[SweepJob], keys: dict[str, str]) -> int:
 
 
 def _cells(job: SweepJob, estimate: JobEstimate | None, keys: dict[str, str], fits: bool) -> list[str]:
-    """Gives a job's row."""
     words = [_cell(job.varied[key]) if key in job.varied else "–" for key in keys]
     if keys and not fits:
         varied = (f"{short} {_cell(job.varied[key])}" for key, short in keys.items() if key in job.varied)
@@ -143,13 +141,11 @@ def _epochs(job: SweepJob) -> str:
 
 
 def _add_gap(table: Table, count: int, num_words: int) -> None:
-    """Says that rows are left out."""
     words = [f"{count:,} more"] + [""] * (num_words - 1) if num_words else []
     table.add_row("…", *(Text(word, style="bright_black") for word in words))
 
 
 def _left_out(planned: PlannedSweep) -> Facts:
-    """Words which jobs would have done the same as others."""
     duplicates = planned.duplicates
     if not duplicates:
         return []
@@ -164,7 +160,6 @@ def _notes(planned: PlannedSweep) -> Facts:
 
 
 def _costs(record: SweepRecord, estimates: Estimates, request: SweepRequest, jobs_at_once: int) -> Facts:
-    """Words how long it takes, how much it keeps and where."""
     known = [estimate for estimate in estimates if estimate is not None]
     about = "about" if len(known) == len(estimates) else "at least"
     facts: Facts = [("at once", plural(jobs_at_once, "job"))]
@@ -203,7 +198,6 @@ def render_status(status: SweepStatus) -> RenderableType:
 
 
 def _words(status: SweepStatus) -> str:
-    """Words how many jobs are pending, running, done and failed, and the time."""
     statuses = [manifest.status for manifest in status.ended]
     counts = {
         "pending": status.num_jobs - len(statuses) - len(status.running),

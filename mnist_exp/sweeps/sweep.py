@@ -177,7 +177,6 @@ def _show(planned: PlannedSweep, config: DictConfig, request: SweepRequest, term
 
 
 def _tell(planned: PlannedSweep, terminal: Terminal) -> None:
-    """Says what the user should know before jobs begin."""
     for note in planned.notes:
         terminal.print(render_notice(note))
     if planned.duplicates:
@@ -186,7 +185,6 @@ def _tell(planned: PlannedSweep, terminal: Terminal) -> None:
 
 
 def _run(sweep: SweepDirectory, config: DictConfig, request: SweepRequest, terminal: Terminal) -> int:
-    """Runs what is not finished, and sums everything up."""
     terminal.attach_log(sweep.log_path)
     jobs, num_jobs = find_unfinished(sweep, request.rerun), len(sweep.record.jobs)
     check_same_images(sweep, jobs)

@@ -137,7 +137,6 @@ def _write_experiment(found: Candidates, summary: SearchSummary) -> str:
 
 
 def _draw(found: Candidates, run: RunDirectory) -> list[str]:
-    """Draws every picture of a search; says which could not be drawn."""
     trials = found.stage.trials
     objective = Objective(found.objective, found.search.direction)
     default = next((other for other in found.candidates if other.candidate == DEFAULT), None)

@@ -150,7 +150,6 @@ def experiment_yaml(blueprint: Blueprint, values: Mapping[str, Any], title_lines
 
 
 def _check_searchable(dimension: Dimension) -> None:
-    """Refuses what must be the same for all trials, and groups that do not exist."""
     group = dimension.name.partition(".")[0]
     key = f"search_space.{dimension.key}"
     if group not in GROUPS:
@@ -174,7 +173,6 @@ def _changed_data(found: dict[str, Any], composed: DictConfig) -> dict[str, Any]
 
 
 def _compose_options(dimension: Dimension, composition: Composition) -> dict[str, Any]:
-    """Composes each option of a group that a dimension may choose."""
     group, overrides = dimension.name, composition.overrides
     others = [override for override in overrides if override.partition("=")[0].lstrip("+") != group]
     nodes = {}
@@ -229,7 +227,6 @@ def _may_add(composed: DictConfig, path: str) -> bool:
 
 
 def _explain_missing(composed: DictConfig, path: str, parent: Any) -> ConfigError:
-    """Says that a path does not exist in a trial's configuration."""
     group, _, rest = path.partition(".")
     if isinstance(parent, ListConfig):
         return ConfigError(f"search_space.{path}: the list has {len(parent)} entries, counted from 0.")

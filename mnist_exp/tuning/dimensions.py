@@ -238,7 +238,6 @@ def nearest_field(fields: Iterable[str]) -> str:
 
 
 def _read_values(key: str, values: Any) -> tuple[Any, ...]:
-    """Checks a choice's values."""
     if not isinstance(values, list) or not values:
         raise refuse(f"{key}.values", f"got {written(values)}; a list of at least one value is needed.")
     for number, value in enumerate(values):
@@ -250,7 +249,6 @@ def _read_values(key: str, values: Any) -> tuple[Any, ...]:
 
 
 def _read_range(key: str, name: str, is_int: bool, fields: Mapping[str, Any]) -> Dimension:
-    """Checks a range of numbers."""
     low, high = (_read_number(key, field, is_int, fields) for field in ("min_value", "max_value"))
     step = _read_number(key, "step", is_int, fields) if fields.get("step") is not None else None
     sampling = fields.get("sampling") or "linear"

@@ -226,7 +226,6 @@ def epoch_cells(epoch: int, epochs: int) -> list[RenderableType]:
 
 
 def _describe_status(status: SearchStatus, objective: str) -> str:
-    """Words how much is done, the best so far, and the time."""
     limit = "" if status.max_trials is None else f" of {status.max_trials:,}"
     noun = "trial" if (status.max_trials or status.num_finished) == 1 else "trials"
     parts = [f"{status.num_finished:,}{limit} {noun} done"]

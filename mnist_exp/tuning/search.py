@@ -18,13 +18,23 @@ from mnist_exp.config.commands import (
 from mnist_exp.config.overrides import override_value
 from mnist_exp.data.dataset import Source, TrainingData, find_source, load_training_data
 from mnist_exp.errors import RunError
-from mnist_exp.processes.messages import PrepareTrials
+from mnist_exp.processes.messages import (
+    Ended,
+    EpochEnded,
+    Failed,
+    Lost,
+    PrepareTrials,
+    Reply,
+    RunTrial,
+    Stop,
+)
+from mnist_exp.processes.places import Place
 from mnist_exp.processes.signals import StopRequest
 from mnist_exp.report.run_console import render_notice
 from mnist_exp.report.terminal import Terminal
 from mnist_exp.runs.files import remove_drafts
 from mnist_exp.runs.provenance import changed_circumstances, changes_since
-from mnist_exp.runs.records import ConfirmationRecord, EngineRecord, SearchSummary
+from mnist_exp.runs.records import ConfirmationRecord, EngineRecord, SearchSummary, TrialRecord
 from mnist_exp.runs.run import Run, read_tree
 from mnist_exp.runs.writer import RunDirectory
 from mnist_exp.training import fitting
@@ -34,12 +44,21 @@ from mnist_exp.training.scoring import data_record
 from mnist_exp.tuning.candidates import Candidates
 from mnist_exp.tuning.conclusion import conclude
 from mnist_exp.tuning.definition import DEFAULT, Search
-from mnist_exp.tuning.dispatch import Dispatcher
 from mnist_exp.tuning.places import Places, count_threads
 from mnist_exp.tuning.proposals import build_oracle
-from mnist_exp.tuning.screen import render_search_plan, render_trial_header
+from mnist_exp.tuning.screen import (
+    RunningTrial,
+    SearchStatus,
+    render_confirmation,
+    render_search_plan,
+    render_search_status,
+    render_trial,
+    render_trial_header,
+)
 from mnist_exp.tuning.search_files import SearchFiles, trial_name
-from mnist_exp.tuning.stages import ConfirmationStage, SearchStage
+from mnist_exp.tuning.stages import ConfirmationStage, SearchStage, Stage
+
+_TURN_S = 0.1
 
 
 @dataclass(frozen=True)
@@ -161,6 +180,104 @@ def prepare(
     )
 
 
+class Dispatcher:
+    """Keeps a search's places at work and shows what comes of it, a stage at a time.
+
+    Args:
+        stage: The search's first stage.
+    """
+
+    def __init__(self, places: Places, terminal: Terminal, request: StopRequest, stage: SearchStage) -> None:
+        self.places, self.terminal, self.request = places, terminal, request
+        self._searching, self._tuner = stage, stage.search.tuner
+        self._running: dict[str, RunningTrial] = {}
+        self._status = self._describe_status(is_searching=True)
+
+    def finish(self, stage: Stage) -> None:
+        """Has the places do a stage, to its end.
+
+        Raises:
+            ExperimentError: Something other than a trial failed.
+            Interrupted: Someone asked the search to stop.
+        """
+        with self.terminal.live_view(lambda: render_search_status(self._status, self._tuner.objective)):
+            while not self._turn(stage):
+                self.request.check()
+                # A snapshot: the screen is redrawn on a thread that must wait for nothing.
+                self._status = self._describe_status(is_searching=stage is self._searching)
+                self.places.wait(_TURN_S)
+
+    def _turn(self, stage: Stage) -> bool:
+        """Takes what is there and hands out what can be; says whether the stage is finished."""
+        is_empty = False
+        for place in self.places.present():
+            for reply in place.receive():
+                self._take(place, reply, stage)
+            running = self._running.get(place.name)
+            if running is None:
+                is_empty = self._assign(place, stage)
+            elif stage.must_stop and not running.is_stopped:
+                running.is_stopped = True
+                place.send(Stop(running.trial.name))
+        return is_empty and not self._running
+
+    def _assign(self, place: Place, stage: Stage) -> bool:
+        """Gives a place something to do; says whether the stage has nothing left to give out."""
+        trial = stage.assign(place.name)
+        if isinstance(trial, RunTrial):
+            self._running[place.name] = RunningTrial(trial, place.name)
+            place.send(trial)
+        return trial == "finished"
+
+    def _take(self, place: Place, reply: Reply, stage: Stage) -> None:
+        if isinstance(reply, Failed):
+            raise RunError(reply.message, reply.hint)
+        if place.name not in self._running:
+            return
+        if isinstance(reply, EpochEnded):
+            self._running[place.name].last = reply
+        elif isinstance(reply, Ended | Lost):
+            running = self._running.pop(place.name)
+            trial = running.trial
+            if isinstance(reply, Ended) or stage.lose(trial, running.began, place.name, reply.error):
+                self._show(stage, trial.name)
+
+    def _show(self, stage: Stage, name: str) -> None:
+        record, tuner = stage.take(name), self._tuner
+        if isinstance(record, TrialRecord):
+            best = self._searching.best
+            number = None if best is None else best.trial
+            num_finished = len(self._searching.trials)
+            line = render_trial(record, tuner.objective, number, num_finished, tuner.max_trials)
+        else:
+            line = render_confirmation(record, tuner.objective)
+        self.terminal.print(line)
+
+    def _describe_status(self, *, is_searching: bool) -> SearchStatus:
+        stage = self._searching
+        return SearchStatus(
+            num_finished=len(stage.trials),
+            num_failed=sum(trial.status == "failed" for trial in stage.trials),
+            max_trials=self._tuner.max_trials,
+            elapsed_s=stage.elapsed_s,
+            left_s=_seconds_left(stage, max(len(self._running), 1)) if is_searching else None,
+            best=stage.best,
+            running=list(self._running.values()),
+        )
+
+
+def _seconds_left(stage: SearchStage, at_once: int) -> float | None:
+    """Estimates how long the search may still take, from what trials took so far."""
+    tuner, limits = stage.search.tuner, []
+    if tuner.max_minutes is not None:
+        limits.append(60 * tuner.max_minutes - stage.elapsed_s)
+    durations = [trial.duration_s for trial in stage.trials]
+    if tuner.max_trials is not None and durations:
+        left = max(tuner.max_trials - len(durations), 0)
+        limits.append(left * sum(durations) / len(durations) / at_once)
+    return max(min(limits), 0.0) if limits else None
+
+
 def _next_command(run: RunDirectory, files: SearchFiles) -> str:
     """Suggests how to train the winner, on the same images and with the user's own YAML."""
     folder = run.manifest.folder
@@ -185,7 +302,6 @@ def _search_path(argv: list[str]) -> list[str]:
 
 
 def _no_trial_completed(stage: SearchStage) -> RunError:
-    """Says why a search came to nothing."""
     reasons = [trial.error.message for trial in stage.trials if trial.error is not None]
     if not reasons:
         return RunError(

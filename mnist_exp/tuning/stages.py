@@ -274,7 +274,6 @@ Stage = SearchStage | ConfirmationStage
 
 
 def _failed_trial(trial: RunTrial, began: Moment, worker: str, error: ErrorRecord) -> TrialRecord:
-    """Makes the record of a trial that ends now without a result."""
     assert trial.trial is not None and trial.epochs is not None
     return TrialRecord(
         trial=trial.trial,
