@@ -27,29 +27,17 @@ Check = Callable[[Sequence[Config]], Sequence[Checked | ConfigError]]
 
 
 @dataclass(frozen=True)
-class Duplicate:
-    """A job that would do the same as an earlier one, and is left out.
-
-    Attributes:
-        number: Of the job that is kept.
-        label: What would have been typed for the one that is not.
-    """
-
-    number: int
-    label: str
-
-
-@dataclass(frozen=True)
 class PlannedSweep:
     """What a sweep will do.
 
     Attributes:
+        num_duplicates: Number of jobs that would do the same as others, and are left out.
         notes: Sentences that the user should read.
         checked: Of each job in the record: what its network and its images are; none where no job was.
     """
 
     record: SweepRecord
-    duplicates: list[Duplicate]
+    num_duplicates: int
     notes: list[str]
     checked: list[Checked]
 
@@ -92,7 +80,7 @@ def plan_sweep(
     for draft in drafts:
         _compose(draft, composer, name, own_settings)
     _refuse_unaccepted(drafts)
-    kept, duplicates = _without_duplicates(drafts)
+    kept = _without_duplicates(drafts)
     if check is not None:
         for draft, result in zip(kept, check([draft.config for draft in kept]), strict=True):
             if isinstance(result, ConfigError):
@@ -111,7 +99,7 @@ def plan_sweep(
         cores_per_job=0,
         jobs=_jobs(kept, composer),
     )
-    return PlannedSweep(record, duplicates, _notes(kept), checked)
+    return PlannedSweep(record, len(drafts) - len(kept), _notes(kept), checked)
 
 
 def plan_again(record: SweepRecord, check: Check) -> PlannedSweep:
@@ -125,7 +113,7 @@ def plan_again(record: SweepRecord, check: Check) -> PlannedSweep:
         if isinstance(result, ConfigError):
             raise result
         checked.append(result)
-    return PlannedSweep(record, [], [], checked)
+    return PlannedSweep(record, 0, [], checked)
 
 
 def _base_seed(config: DictConfig, request: SweepRequest) -> int:
@@ -217,15 +205,12 @@ def _refuse_unaccepted(drafts: Sequence[_Draft]) -> None:
     raise ConfigError(f"{where}: {error.message}", f"{error.hint} {more}".strip()) from error
 
 
-def _without_duplicates(drafts: Sequence[_Draft]) -> tuple[list[_Draft], list[Duplicate]]:
+def _without_duplicates(drafts: Sequence[_Draft]) -> list[_Draft]:
     """Keeps the first of the jobs that would do the same."""
-    kept: dict[bytes, tuple[int, _Draft]] = {}
-    duplicates = []
+    kept: dict[bytes, _Draft] = {}
     for draft in drafts:
-        number, first = kept.setdefault(draft.identity, (len(kept), draft))
-        if first is not draft:
-            duplicates.append(Duplicate(number, draft.label or "the same overrides"))
-    return [draft for _, draft in kept.values()], duplicates
+        kept.setdefault(draft.identity, draft)
+    return list(kept.values())
 
 
 def _jobs(kept: Sequence[_Draft], composer: Composer) -> list[SweepJob]:

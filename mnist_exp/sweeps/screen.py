@@ -26,7 +26,6 @@ from mnist_exp.words import describe_values, duration, one_line, percent, plural
 _EPOCHS = "training.epochs"
 _NUM_FIRST, _NUM_LAST = 20, 3
 _MOST_VALUES = 8
-_MOST_DUPLICATES = 3
 _MOST_LETTERS = 24
 _ROOM = 56
 """Letters of a line of 100 that are left for what varies, beside a job's numbers."""
@@ -53,7 +52,12 @@ def render_plan(
     typed = with_runs_dir(portable(without(record.argv, ["plan"]), folder), config, folder)
     moved = relative_paths(config, folder)
     typed += [setting(*each) for each in moved.items() if without(typed, each[:1]) == typed]
-    facts = _left_out(planned) + _notes(planned)
+    facts: Facts = []
+    if planned.num_duplicates:
+        left_out = plural(planned.num_duplicates, "job")
+        facts.append(("left out", f"{left_out}: the same as others, seed included"))
+    for number, text in enumerate(planned.notes):
+        facts.append(("note" if number == 0 else "", one_line(text)))
     facts += _costs(record, estimates, request, jobs_at_once)
     return Group(
         title,
@@ -143,20 +147,6 @@ def _epochs(job: SweepJob) -> str:
 def _add_gap(table: Table, count: int, num_words: int) -> None:
     words = [f"{count:,} more"] + [""] * (num_words - 1) if num_words else []
     table.add_row("…", *(Text(word, style="bright_black") for word in words))
-
-
-def _left_out(planned: PlannedSweep) -> Facts:
-    duplicates = planned.duplicates
-    if not duplicates:
-        return []
-    rows: Facts = [("left out", f"{plural(len(duplicates), 'job')} that would do the same as others:")]
-    rows += [("", f"{one_line(each.label)}: as job {each.number}") for each in duplicates[:_MOST_DUPLICATES]]
-    more = len(duplicates) - _MOST_DUPLICATES
-    return [*rows, ("", f"and {more:,} more")] if more > 0 else rows
-
-
-def _notes(planned: PlannedSweep) -> Facts:
-    return [("note" if number == 0 else "", one_line(text)) for number, text in enumerate(planned.notes)]
 
 
 def _costs(record: SweepRecord, estimates: Estimates, request: SweepRequest, jobs_at_once: int) -> Facts:

@@ -179,8 +179,8 @@ def _show(planned: PlannedSweep, config: DictConfig, request: SweepRequest, term
 def _tell(planned: PlannedSweep, terminal: Terminal) -> None:
     for note in planned.notes:
         terminal.print(render_notice(note))
-    if planned.duplicates:
-        left_out = plural(len(planned.duplicates), "job")
+    if planned.num_duplicates:
+        left_out = plural(planned.num_duplicates, "job")
         terminal.print(f"{left_out} left out: the same as others, seed included")
 
 

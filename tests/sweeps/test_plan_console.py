@@ -10,7 +10,7 @@ from mnist_exp.report.terminal import Terminal
 from mnist_exp.runs.records import SweepJob, SweepRecord
 from mnist_exp.sweeps.checking import Checked, DataFacts
 from mnist_exp.sweeps.estimate import JobEstimate
-from mnist_exp.sweeps.planning import Duplicate, PlannedSweep
+from mnist_exp.sweeps.planning import PlannedSweep
 from mnist_exp.sweeps.screen import render_plan
 
 HOSTILE = "[red]x[/red] \x1b[31m\n:smile: [/]"
@@ -28,7 +28,7 @@ def planned(varied: list[dict[str, Any]], **parts: Any) -> PlannedSweep:
         versions={}, git=None, working_dir="/", cores_per_job=0, jobs=jobs,
     )  # fmt: skip
     checked = [Checked(101_770, DataFacts((28, 28), 10, 55_000, None))] * len(jobs)
-    return PlannedSweep(**({"record": record, "duplicates": [], "notes": [], "checked": checked} | parts))
+    return PlannedSweep(**({"record": record, "num_duplicates": 0, "notes": [], "checked": checked} | parts))
 
 
 def shown(
@@ -100,10 +100,8 @@ def test_epochs_that_vary_are_not_said_twice() -> None:
 
 
 def test_duplicates_and_notes_are_told() -> None:
-    duplicates = [Duplicate(number, f"seed={number} model=ann") for number in range(5)]
-    text = "\n".join(shown(planned([{"seed": 0}], duplicates=duplicates, notes=["One thing.", "Another."])))
-    assert "5 jobs that would do the same as others" in text
-    assert "seed=2 model=ann: as job 2" in text and "and 2 more" in text
+    text = "\n".join(shown(planned([{"seed": 0}], num_duplicates=5, notes=["One thing.", "Another."])))
+    assert "left out        5 jobs: the same as others, seed included" in text
     assert "One thing." in text and "Another." in text
 
 
@@ -125,7 +123,7 @@ def test_what_happens_after_a_failure_is_said() -> None:
 def test_hostile_values_are_shown_as_they_are_on_one_line() -> None:
     plan = planned(
         [{HOSTILE: HOSTILE, "model": "ann"}, {HOSTILE: [HOSTILE, {"a": HOSTILE}], "model": "cnn"}],
-        notes=[HOSTILE], duplicates=[Duplicate(0, HOSTILE)],
+        notes=[HOSTILE],
     )  # fmt: skip
     lines = shown(plan)
     assert any("[red]x[/red] :smile: [/]" in line for line in lines)
