@@ -10,12 +10,12 @@ import pytest
 from mnist_exp.errors import RunError
 from mnist_exp.processes.messages import (
     Alive,
-    Checked,
     CheckNetworks,
     Ended,
     EpochEnded,
     Leave,
     Lost,
+    NetworksChecked,
     RunTrial,
     Stop,
     read_request,
@@ -89,7 +89,7 @@ def test_a_worker_that_ends_is_replaced_until_three_have_ended_without_doing_any
             os.kill(victim, signal.SIGKILL)
             wait_for(lambda victim=victim: place.receive() == [] and place.child.pid != victim)
         place.send(CheckNetworks([]))
-        assert wait_for(place.receive) == [Checked([])]
+        assert wait_for(place.receive) == [NetworksChecked([])]
         os.kill(place.child.pid, signal.SIGKILL)
         with pytest.raises(RunError, match="workers do not start: the process was killed"):
             wait_for(place.receive)

@@ -5,12 +5,15 @@ import time
 from contextlib import closing
 from dataclasses import replace as changed
 from io import StringIO
+from pathlib import Path
 
 import pytest
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 from rich.console import Console
 from rich.text import Text
 
+from mnist_exp.config.schema import HyperbandTunerConfig
+from mnist_exp.processes.messages import EpochEnded, RunTrial
 from mnist_exp.report.console import render_parts
 from mnist_exp.report.terminal import Terminal
 from mnist_exp.report.tuning import search_result
@@ -22,10 +25,11 @@ from mnist_exp.runs.records import (
     SearchSummary,
     TrialRecord,
 )
+from mnist_exp.runs.run import read_config
+from mnist_exp.tuning.definition import Blueprint, Search
+from mnist_exp.tuning.dimensions import Dimension
 from mnist_exp.tuning.screen import (
-    DimensionRow,
     RunningTrial,
-    SearchPlan,
     SearchStatus,
     render_confirmation,
     render_search_plan,
@@ -33,6 +37,7 @@ from mnist_exp.tuning.screen import (
     render_trial,
     render_trial_header,
 )
+from mnist_exp.tuning.search_space import SearchSpace
 from mnist_exp.words import describe_values
 from tests.test_console import (
     DATA,
@@ -66,17 +71,32 @@ FAILED = replace(
     TRIAL, trial=8, status="failed", score=None, num_params=None, executions=[], duration_s=0.41,
     error=ErrorRecord(type="ResourceExhausted", message="out of memory: 80 GB\nat …\n", hint=""),
 )  # fmt: skip
-PLAN = SearchPlan(
-    tuner_name="random", objective="val_accuracy",
-    dimensions=[
-        DimensionRow("model.units.length", "1 to 4", ""),
-        DimensionRow("model.units.1", "32 to 512 by 32", "model.units.length is 2, 3 or 4"),
-        DimensionRow("optimizer.learning_rate", "0.0001 to 0.01, log", ""),
-    ],
-    fixed=["training.batch_size=64 is given, and not searched"],
-    budget="30 trials or 10 min, whichever comes first", epochs=10, executions=1, workers=2, threads=1,
-    data=DATA, model_name="ann", seed=7, run_path="runs/20260102_030405_tune_ann_1a2b3c",
+LENGTH = Dimension("length", "model.units.length", "model.units.length", "int", 1, 4)
+UNITS = Dimension(
+    "units", "model.units.1", "model.units.each", "int", 32, 512, 32,
+    conditions=(("model.units.length", (2, 3, 4)),),
 )  # fmt: skip
+RATE = Dimension(
+    "rate", "optimizer.learning_rate", "optimizer.learning_rate", "float", 1e-4, 1e-2, sampling="log"
+)
+CONFIG = read_config(Path(__file__).with_name("old_runs") / "search")
+FIXED = ["training.batch_size=64 is given, and not searched"]
+
+
+def search(*dimensions, model_name="ann", preprocessing="none", **tuner):
+    budget = {"epochs": 10, "max_trials": 30, "max_minutes": 10, "patience_trials": None}
+    config = replace(
+        CONFIG, seed=7, model=replace(CONFIG.model, name=model_name),
+        data=replace(CONFIG.data, preprocessing=preprocessing),
+        tuner=replace(CONFIG.tuner, **budget | tuner),
+    )  # fmt: skip
+    return Search(config, Blueprint({}, {}, {}, {}), SearchSpace(dimensions, {}))
+
+
+def plan(searched, fixed=(), run_path="runs/20260102_030405_tune_ann_1a2b3c"):
+    return render_search_plan(searched, DATA, fixed, workers=2, threads=1, run_path=run_path)
+
+
 WINNER = CandidateRecord(
     candidate="trial_7", values=VALUES, num_params=235_146, search_score=0.9862,
     search_interval=(0.98259, 0.98907), confirmed_scores=[0.984, 0.985, 0.9833], confirmed_score=0.9841,
@@ -97,13 +117,15 @@ SUMMARY = SearchSummary(
     verdict="trial 7 beats the untuned default by 0.21 points (95%: 0.03 to 0.39).",
 )  # fmt: skip
 RUNNING = RunningTrial(
-    trial=12, label="", worker="worker 0", epoch=5, epochs=10, last_score=0.9781, values=VALUES
+    RunTrial(name="12", trial=12, values=VALUES, seeds=[1], epochs=10), "worker 0",
+    EpochEnded(epoch=5, epochs=10, score=0.9781),
+)  # fmt: skip
+CONFIRMING = RunningTrial(
+    RunTrial(name="x", candidate="untuned default", values=VALUES, seeds=[5]), "worker 0"
 )
 STATUS = SearchStatus(
     num_finished=12, num_failed=1, max_trials=30, elapsed_s=185, left_s=245, best=TRIAL,
-    running=[
-        RUNNING, changed(RUNNING, trial=None, label="untuned default, seed 5", epoch=0, last_score=None),
-    ],
+    running=[RUNNING, CONFIRMING],
 )  # fmt: skip
 CONFIRMATION = ConfirmationRecord(
     candidate="trial_7", seed=1234, status="completed", num_params=235_146, execution=EXECUTION, error=None
@@ -134,20 +156,20 @@ def words(text):
 
 
 def test_the_plan_names_preprocessing_where_there_is_any():
-    text = words(shown(render_search_plan(changed(PLAN, preprocessing="deskew"))))
+    text = words(shown(plan(search(RATE, preprocessing="deskew"))))
     assert "preprocessing deskew" in text
-    assert "preprocessing" not in shown(render_search_plan(PLAN)).split()
+    assert "preprocessing" not in shown(plan(search(RATE))).split()
 
 
 def test_the_plan_states_what_will_be_searched():
-    text = words(shown(render_search_plan(PLAN)))
+    text = words(shown(plan(search(LENGTH, UNITS, RATE), FIXED)))
     for expected in (
         "random search 3 values of model ann",
-        "model.units.1 32 to 512 by 32 model.units.length is 2, 3 or 4",
+        "model.units.1 32 to 512 by 32 model.units.length is 2 to 4",
         "optimizer.learning_rate 0.0001 to 0.01, log",
         "fixed training.batch_size=64 is given, and not searched",
         "the highest validation accuracy", "one training of 10 epochs",
-        "30 trials or 10 min, whichever comes first", "2 trials, 1 thread each",
+        "30 trials, or 10 minutes", "2 trials, 1 thread each",
         "mnist: 55,000 train, 5,000 validation; the 10,000 test images are not looked at", "seed 7",
         "run runs/20260102_030405_tune_ann_1a2b3c",
     ):  # fmt: skip
@@ -155,15 +177,14 @@ def test_the_plan_states_what_will_be_searched():
 
 
 def test_the_plan_leaves_out_what_there_is_nothing_of():
-    dimensions = [DimensionRow("optimizer.learning_rate", "0.0001 to 0.01, log", "")]
-    text = shown(render_search_plan(changed(PLAN, dimensions=dimensions, fixed=[])))
+    text = shown(plan(search(RATE)))
     assert "only when" not in text and "fixed" not in text and "1 value of model ann" in text
 
 
 def test_a_loss_is_searched_for_its_lowest_and_executions_are_averaged():
-    text = shown(
-        render_search_plan(changed(PLAN, objective="val_loss", executions=3, tuner_name="hyperband"))
-    )
+    searched = search(RATE, objective="val_loss", executions_per_trial=3)
+    tuner = HyperbandTunerConfig(**asdict(searched.config.tuner), factor=3, iterations=1)
+    text = shown(plan(changed(searched, config=replace(searched.config, tuner=tuner))))
     assert "the lowest validation loss" in text
     assert "the mean of 3 trainings of up to 10 epochs, each on its own seed" in text
 
@@ -327,20 +348,16 @@ def test_the_report_says_what_makes_its_result_doubtful():
 
 def test_text_of_users_is_never_markup():
     values = {HOSTILE: HOSTILE}
-    plan = changed(
-        PLAN,
-        dimensions=[DimensionRow(HOSTILE, HOSTILE, "")],
-        fixed=[HOSTILE],
-        model_name=HOSTILE,
-        run_path=HOSTILE,
-    )
+    hostile = Dimension(HOSTILE, HOSTILE, HOSTILE, "choice", values=(HOSTILE,))
+    shown_plan = plan(search(hostile, model_name=HOSTILE), [HOSTILE], HOSTILE)
     error = replace(FAILED.error, message=HOSTILE)
-    running = changed(RUNNING, label=HOSTILE, worker="[red]", values={})
+    training = RunTrial(name="x", candidate=HOSTILE, values={}, seeds=[5])
+    running = RunningTrial(training, "[red]")
     summary = replace(
         SUMMARY, verdict=HOSTILE, data_notice=HOSTILE, candidates=[replace(WINNER, values=values)]
     )
     for count, renderable in (
-        (5, render_search_plan(plan)),
+        (5, shown_plan),
         (1, render_trial(replace(FAILED, error=error), "val_accuracy", None, 1, None)),
         (1, render_search_status(changed(STATUS, running=[running]), "val_accuracy")),
         (4, render_search_summary(summary, "runs/x", [HOSTILE])),
@@ -419,7 +436,7 @@ def test_a_live_table_costs_little():
 def test_everything_shown_off_a_terminal_is_plain_and_100_wide():
     summary = replace(SUMMARY, candidates=[replace(WINNER, values=MANY_VALUES)])
     text = shown(
-        render_search_plan(PLAN), render_search_status(STATUS, "val_accuracy"),
+        plan(search(LENGTH, UNITS, RATE), FIXED), render_search_status(STATUS, "val_accuracy"),
         render_search_summary(summary, "runs/x", []),
     )  # fmt: skip
     assert not control_characters(text) and max(map(len, text.splitlines())) <= 100

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import keras_tuner
 import numpy as np
 import pytest
 import yaml
@@ -16,9 +15,10 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 
 from mnist_exp import CONF_DIR
-from mnist_exp.config.parsing import resolve
+from mnist_exp.config.parsing import Composition, resolve
 from mnist_exp.errors import ConfigError
-from mnist_exp.tuning.definition import Blueprint, check, experiment_yaml, freeze
+from mnist_exp.tuning.definition import Blueprint, Search, check, experiment_yaml, freeze
+from mnist_exp.tuning.proposals import hyperparameters
 from mnist_exp.tuning.search_space import Dimension, SearchSpace, assemble, describe, parse_search_space
 
 SHIPPED = sorted(path.stem for path in CONF_DIR.joinpath("search_space").glob("*.yaml"))
@@ -68,7 +68,7 @@ def frozen(space: SearchSpace, *overrides: str) -> Blueprint:
     choices = OmegaConf.to_container(with_hydra.hydra.runtime.choices)
     assert isinstance(choices, dict)
     texts = {str(group): str(option) for group, option in choices.items()}
-    return freeze(composed(*typed), space, lambda typed: composed(*typed), typed, texts)
+    return freeze(Composition(composed(*typed), typed, texts, lambda typed: composed(*typed)), space)
 
 
 def shipped(name: str, *overrides: str) -> tuple[SearchSpace, Blueprint]:
@@ -78,28 +78,13 @@ def shipped(name: str, *overrides: str) -> tuple[SearchSpace, Blueprint]:
     return space, frozen(space, f"search_space={name}", *overrides)
 
 
-def hyperparameters(space: SearchSpace) -> keras_tuner.HyperParameters:
-    """Tells Keras Tuner of a space, as it asks for it."""
-    made = keras_tuner.HyperParameters()
-    for dimension in space.dimensions:
-        with contextlib.ExitStack() as scopes:
-            for name, values in dimension.encoded_conditions:
-                scopes.enter_context(made.conditional_scope(name, list(values)))
-            add(made, dimension)
-    return made
-
-
-def add(made: keras_tuner.HyperParameters, dimension: Dimension) -> None:
-    limits = {name: getattr(dimension, name) for name in ("min_value", "max_value", "step", "sampling")}
-    match dimension.kind:
-        case "int":
-            made.Int(dimension.id, default=dimension.encoded_default, **limits)
-        case "float":
-            made.Float(dimension.id, default=dimension.encoded_default, **limits)
-        case "boolean":
-            made.Boolean(dimension.id, default=dimension.encoded_default)
-        case "choice":
-            made.Choice(dimension.id, list(dimension.encoded_values), default=dimension.encoded_default)
+def as_told(space: SearchSpace, values: dict[str, Any]) -> dict[str, Any]:
+    """Values by name as Keras Tuner has them: the inverse of `decode`."""
+    return {
+        dimension.id: dimension.encode(values[dimension.name])
+        for dimension in space.dimensions
+        if all(values.get(name) in accepted for name, accepted in dimension.conditions)
+    }
 
 
 def samples(space: SearchSpace, count: int) -> Iterator[dict[str, Any]]:
@@ -183,7 +168,15 @@ REFUSED: list[tuple[dict[str, Any], tuple[str, ...]]] = [
         },
         ("c.when:", "never hold"),
     ),
-    (OPTIMIZER | {"a.b": [RATE, RATE | {"when": {"optimizer": "sgd"}}]}, ("a.b[1]:", "earlier")),
+    (
+        OPTIMIZER | {"a.b": [RATE, RATE | {"when": {"optimizer": "sgd"}}]},
+        ("a.b:", "at once: always; optimizer is sgd"),
+    ),
+    (
+        RATES
+        | {"a.b": [RATE | {"when": {"optimizer": ["adam", "sgd"]}}, RATE | {"when": {"optimizer": "sgd"}}]},
+        ("a.b:", "at once: optimizer is adam or sgd; optimizer is sgd"),
+    ),
     ({"model.units.each": UNITS["model.units.each"]}, ("model.units.each:", "no length")),
     (LENGTH, ("model.units.length:", "entry 0", '"model.units.each"')),
     (
@@ -275,29 +268,18 @@ def test_dimensions_come_after_those_that_they_depend_on() -> None:
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "rmsprop", "sgd"])
-def test_the_first_alternative_that_holds_is_chosen(optimizer: str) -> None:
-    space = parse(
-        OPTIMIZER
-        | {"optimizer.learning_rate": [RATES["optimizer.learning_rate"][0], RATE | {"default": 5e-3}]}
-    )
+def test_the_alternative_whose_condition_holds_is_chosen(optimizer: str) -> None:
+    space = parse(RATES)
     values = space.example(space.dimensions[0], optimizer)
-    assert list(space.encode(values))[1] == f"optimizer.learning_rate{'#2' if optimizer == 'sgd' else ''}"
+    assert list(as_told(space, values))[1] == f"optimizer.learning_rate{'#2' if optimizer == 'sgd' else ''}"
 
 
-def test_alternatives_exclude_each_other_whatever_they_depend_on() -> None:
-    flags = {name: {"type": "choice", "values": [1, 2, 3]} for name in ("a", "b")}
-    alternatives = [RATE | {"when": {"a": [1, 2], "b": [1, 2]}}, RATE | {"when": {"a": [2, 3]}}, RATE]
-    space = parse(flags | {"c": alternatives})
-    for first in (1, 2, 3):
-        for second in (1, 2, 3):
-            values = {"a": first, "b": second}
-            active = [
-                dimension
-                for dimension in space.dimensions
-                if dimension.name == "c"
-                and all(values[name] in accepted for name, accepted in dimension.conditions)
-            ]
-            assert len(active) == 1
+def test_alternatives_may_exclude_each_other_by_any_of_the_names_that_they_depend_on() -> None:
+    flags: dict[str, Any] = {name: {"type": "choice", "values": [1, 2, 3]} for name in ("a", "b")}
+    flags["d"] = {"type": "boolean", "when": {"a": 3, "b": 3}}
+    whens: list[dict[str, Any]] = [{"a": [1, 2], "b": 1}, {"a": 2, "b": [2, 3]}, {"d": True}]
+    space = parse(flags | {"c": [RATE | {"when": when} for when in whens]})
+    assert [dimension.id for dimension in space.dimensions if dimension.name == "c"] == ["c", "c#2", "c#3"]
 
 
 @pytest.mark.parametrize(
@@ -354,7 +336,7 @@ def test_a_choice_of_anything_goes_to_keras_tuner_and_back(values: list[Any]) ->
     sent = type(told).from_proto(told.to_proto())
     for value, encoded in zip(values, sent.values, strict=True):
         assert json.dumps(space.decode({"a.b": encoded})["a.b"]) == json.dumps(value)
-        assert space.encode({"a.b": value}) == {"a.b": encoded}
+        assert as_told(space, {"a.b": value}) == {"a.b": encoded}
     assert json.dumps(list(dimension.values)) == json.dumps(values)
 
 
@@ -385,9 +367,9 @@ def test_values_go_to_keras_tuner_and_back_and_make_a_configuration(name: str) -
     space, blueprint = shipped(name)
     for encoded in samples(space, 20):
         values = space.decode(encoded)
-        assert set(space.encode(values)) == set(encoded)
-        assert space.decode(space.encode(values)) == values == json.loads(json.dumps(values))
-        tree = blueprint.tree(values)
+        assert set(as_told(space, values)) == set(encoded)
+        assert space.decode(as_told(space, values)) == values == json.loads(json.dumps(values))
+        tree = resolve(blueprint.composed(values))
         for path, value in assemble(values, space.lengths).items():
             found = OmegaConf.select(OmegaConf.create(tree), path)
             assert (found["name"] if path in blueprint.options else found) == value
@@ -580,10 +562,10 @@ def test_alternatives_follow_the_group_that_was_chosen() -> None:
 
 def test_a_blueprint_and_a_space_survive_being_written_down() -> None:
     space, blueprint = shipped("study")
-    written = json.dumps([blueprint.to_tree(), space.to_tree()])
-    trees = json.loads(written)
-    assert (Blueprint.from_tree(trees[0]), SearchSpace.from_tree(trees[1])) == (blueprint, space)
-    assert yaml.safe_load(yaml.safe_dump(trees)) == trees
+    config = blueprint.config({})
+    tree = json.loads(json.dumps(Search(config, blueprint, space).to_tree()))
+    assert Search.from_tree(tree, config) == Search(config, blueprint, space)
+    assert yaml.safe_load(yaml.safe_dump(tree)) == tree
 
 
 @pytest.mark.parametrize("name", SHIPPED)
@@ -596,7 +578,7 @@ def test_the_written_experiment_composes_to_the_trials_configuration(name: str, 
     path.write_text(text, encoding="utf-8")
     assert text.startswith("# @package _global_\n# The winner.\n#\n# mnist-exp")
     again = composed("experiment=best_experiment", f"hydra.searchpath=[{tmp_path}]")
-    assert resolve(again) == blueprint.tree(values)
+    assert resolve(again) == resolve(blueprint.composed(values))
 
 
 def test_the_written_experiment_leaves_out_what_the_trial_has_switched_off() -> None:
@@ -629,7 +611,7 @@ def test_the_written_experiment_has_the_data_of_the_trials_but_no_place_of_this_
     path.parent.mkdir()
     path.write_text(experiment_yaml(blueprint, {"training.batch_size": 64}, ["The winner."]))
     again = resolve(composed("experiment=best_experiment", f"hydra.searchpath=[{tmp_path}]"))
-    expected = blueprint.tree({"training.batch_size": 64})
+    expected = resolve(blueprint.composed({"training.batch_size": 64}))
     assert "/here" not in path.read_text()
     assert again == expected | {"data": expected["data"] | {"path": None}}
 

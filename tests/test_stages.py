@@ -168,7 +168,7 @@ def test_a_trial_that_the_oracle_was_not_told_of_is_not_run_again(files: SearchF
     stage = begun(search, files)
     assert [trial.trial for trial in stage.trials] == [0]
     assert assigned(stage).name != first.name
-    assert files.submitted_trial(first.name) is None
+    assert files.read_submitted(first.name, TrialRecord) is None
 
 
 def test_trials_that_a_budget_cut_short_begin_again_when_it_is_raised(files: SearchFiles) -> None:

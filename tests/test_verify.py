@@ -309,9 +309,8 @@ def test_every_weight_counts(
     found = differing(
         own_copy, finished_run.path, lambda run: change_array(run / file, name, place, value)
     ).first_difference
-    where = f"[{', '.join(map(str, place))}]" if place else ""
-    assert found is not None and (found.epoch, found.quantity) == (None, f"{file} {name}{where}")
-    assert found.was != found.now and (value is None or found.was == value)
+    assert found is not None and (found.epoch, found.quantity) == (None, f"{file} {name}")
+    assert str(found.now).startswith(f"{found.was} with 1 of ") and "changed" in str(found.now)
 
 
 def test_minus_zero_is_not_zero(own_copy: Path, finished_run: FinishedRun, tmp_path: Path) -> None:
@@ -319,7 +318,7 @@ def test_minus_zero_is_not_zero(own_copy: Path, finished_run: FinishedRun, tmp_p
     for run, zero in ((own_copy, -0.0), (now, 0.0)):
         change_array(run / BEST, KERNEL, (0, 0), zero)
     found = compare_trainings(read_run(own_copy), read_run(now)).first_difference
-    assert found is not None and (str(found.was), str(found.now)) == ("-0.0", "0.0")
+    assert found is not None and found.now == "float32 784 × 128 with 1 of 100,352 values changed"
 
 
 def test_a_network_of_another_shape_is_a_difference(own_copy: Path, finished_run: FinishedRun) -> None:
@@ -339,7 +338,7 @@ def test_a_network_of_another_shape_is_a_difference(own_copy: Path, finished_run
 def test_every_probability_counts(own_copy: Path, finished_run: FinishedRun) -> None:
     found = differing(own_copy, finished_run.path, lambda run: change_predictions(run, (7, 3)))
     assert found.first_difference is not None
-    assert found.first_difference.quantity == "predictions.npz probabilities[7, 3]"
+    assert found.first_difference.quantity == "predictions.npz probabilities"
     assert "differs, though the metrics of 3 epochs are identical: predictions.npz" in word_verdict(found)
 
 

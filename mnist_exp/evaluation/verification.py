@@ -119,37 +119,27 @@ def _row_differences(was: Rows, now: Rows) -> Iterator[Difference]:
 def _array_differences(file: str, was: Arrays, now: Arrays) -> Iterator[Difference]:
     for name in dict.fromkeys([*was, *now]):
         before, after = was.get(name), now.get(name)
-        quantity = f"{file} {name}"
-        if before is None or after is None or before.shape != after.shape or before.dtype != after.dtype:
-            yield Difference(epoch=None, quantity=quantity, was=_describe(before), now=_describe(after))
-        elif (place := _first_difference(before, after)) is not None:
-            words = f"[{', '.join(map(str, place))}]" if place else ""
-            values = (_value(array[place]) for array in (before, after))
-            yield Difference(epoch=None, quantity=quantity + words, was=next(values), now=next(values))
+        then, later = _describe(before), _describe(after)
+        if before is not None and after is not None and then == later:
+            num_changed = _count_changed(before, after)
+            if num_changed == 0:
+                continue
+            later += f" with {num_changed:,} of {plural(after.size, 'value')} changed"
+        yield Difference(epoch=None, quantity=f"{file} {name}", was=then, now=later)
 
 
-def _first_difference(was: NDArray[Any], now: NDArray[Any]) -> tuple[int, ...] | None:
-    """Finds the first element with other bits; a number can be equal without being the same."""
+def _count_changed(was: NDArray[Any], now: NDArray[Any]) -> int:
+    """Counts the elements with other bits; a number can be equal without being the same."""
     bits = [
         np.frombuffer(array.tobytes(), np.uint8).reshape(array.size, array.itemsize) for array in (was, now)
     ]
-    differs = (bits[0] != bits[1]).any(axis=1)
-    if not differs.any():
-        return None
-    return tuple(int(index) for index in np.unravel_index(int(differs.argmax()), was.shape))
+    return int((bits[0] != bits[1]).any(axis=1).sum())
 
 
 def _describe(array: NDArray[Any] | None) -> str:
     if array is None:
         return "missing"
     return f"{array.dtype} {' × '.join(map(str, array.shape)) or 'scalar'}"
-
-
-def _value(element: Any) -> Value:
-    """Gives an element of an array the form that JSON can bear, in as few digits as tell it from others."""
-    if isinstance(element, np.floating) and np.isfinite(element):
-        return float(str(element))
-    return int(element) if isinstance(element, np.integer) else str(element)
 
 
 def _changes(was: Manifest, now: Manifest) -> Iterator[Change]:

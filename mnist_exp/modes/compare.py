@@ -27,7 +27,6 @@ class CompareRequest(Struct, frozen=True, kw_only=True):
     Attributes:
         runs: Which runs: folders, globs, sweeps; null when not given.
         runs_dir: The folder that the comparison's own folder is made in.
-        compare: How.
     """
 
     runs: str | list[Text] | None
@@ -37,10 +36,6 @@ class CompareRequest(Struct, frozen=True, kw_only=True):
 
 def accept(tree: dict[str, Any], typed: Sequence[str]) -> CompareRequest:
     """Checks a request.
-
-    Args:
-        tree: The resolved configuration.
-        typed: The overrides that it came from.
 
     Raises:
         ConfigError: A key is not accepted, is of no use here, or is missing.

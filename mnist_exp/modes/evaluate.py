@@ -52,9 +52,6 @@ class EvaluateRequest(Struct, frozen=True, kw_only=True):
         run: Which: `latest`, `best`, a directory; a glob or a list for the mean of several; null when
             not given.
         runs_dir: The folder that the evaluation's own folder is made in, and runs are looked for in.
-        split: Which part of the data.
-        evaluate: How.
-        data: The command line's data node.
         typed: The command line's overrides, which say whether `data` counts.
     """
 
@@ -68,10 +65,6 @@ class EvaluateRequest(Struct, frozen=True, kw_only=True):
 
 def accept(tree: dict[str, Any], typed: Sequence[str]) -> EvaluateRequest:
     """Checks a request.
-
-    Args:
-        tree: The resolved configuration.
-        typed: The overrides that it came from.
 
     Raises:
         ConfigError: A key is not accepted, is of no use here, or is missing.
@@ -87,7 +80,6 @@ def accept(tree: dict[str, Any], typed: Sequence[str]) -> EvaluateRequest:
 
 
 def _refusal(key: str) -> ConfigError:
-    """Says why a key is of no use."""
     if key.partition(".")[0] in _OWN:
         return ConfigError(
             f"{key}: mode=evaluate takes it from the run's own configuration.",

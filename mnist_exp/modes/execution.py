@@ -26,13 +26,7 @@ def execute(
     """Does what a job asks for, in a directory of its own or in the one to resume.
 
     Args:
-        job: Accepted.
-        terminal: Where progress is shown.
         earlier: The run to resume; None for a new one.
-        is_worker: As for `diverted_stderr`.
-
-    Returns:
-        The run's directory.
 
     Raises:
         ConfigError: The request cannot work; nothing was started.

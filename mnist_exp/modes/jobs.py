@@ -1,6 +1,7 @@
 """Makes a run or a search of what Hydra composed, or resumes an earlier one."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,7 +12,6 @@ from omegaconf import DictConfig
 from mnist_exp.config.parsing import Composition, parse, parse_tree, resolve
 from mnist_exp.config.schema import Config
 from mnist_exp.errors import ConfigError
-from mnist_exp.modes import tune
 from mnist_exp.modes.execution import describe, execute
 from mnist_exp.processes.launchers import is_local
 from mnist_exp.report.terminal import Terminal
@@ -20,6 +20,7 @@ from mnist_exp.runs.finding import choose_stopped
 from mnist_exp.runs.folder import PAGE
 from mnist_exp.runs.job import Job, resumed_tree
 from mnist_exp.runs.run import read_config
+from mnist_exp.tuning.definition import plan_search
 
 
 def run(composed: DictConfig, typed: list[str], terminal: Terminal, given: Path | None) -> None:
@@ -27,16 +28,17 @@ def run(composed: DictConfig, typed: list[str], terminal: Terminal, given: Path 
 
     Args:
         composed: By Hydra, without its own node.
-        typed: The overrides that this came from.
-        terminal: Where progress is shown.
         given: The directory that the user named for the run's files; None for a new one in `runs_dir`.
     """
     tree, config = resolve(composed), parse(composed)
     if config.resume is not None:
         _resume(choose_stopped(config.resume, Path(config.runs_dir)), tree, typed, terminal, given)
         return
-    search, sentences = tune.plan(config, _composition(composed, typed))
-    execute(_job(config, tree, typed, given, search=search, sentences=sentences), terminal)
+    job = _job(config, tree, typed, given)
+    if config.tuner is not None:
+        search, sentences = plan_search(config, _composition(composed, typed))
+        job = replace(job, search=search.to_tree(), sentences=sentences)
+    execute(job, terminal)
 
 
 def _resume(
@@ -89,8 +91,7 @@ def _composition(composed: DictConfig, typed: list[str]) -> Composition:
     )
 
 
-def _job(config: Config, tree: dict[str, Any], typed: list[str], given: Path | None, **search: Any) -> Job:
-    """Puts together what was composed, and where it goes."""
+def _job(config: Config, tree: dict[str, Any], typed: list[str], given: Path | None) -> Job:
     hydra_config = HydraConfig.get()
     folder = Path(config.runs_dir, config.sweep or "")
     experiment = hydra_config.runtime.choices.get("experiment", "none")
@@ -104,7 +105,6 @@ def _job(config: Config, tree: dict[str, Any], typed: list[str], given: Path | N
         folder=folder,
         given=given,
         launcher=_lender(config),
-        **search,
     )
 
 

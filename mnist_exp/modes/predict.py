@@ -46,10 +46,6 @@ class PredictRequest(Struct, frozen=True, kw_only=True):
 def accept(tree: dict[str, Any], typed: Sequence[str]) -> PredictRequest:
     """Checks a request.
 
-    Args:
-        tree: The resolved configuration.
-        typed: The overrides that it came from.
-
     Raises:
         ConfigError: A key is not accepted, is of no use here, or is missing.
     """
@@ -151,7 +147,6 @@ def _predict(
 
 
 def _passed_over(paths: Sequence[Path]) -> list[str]:
-    """Counts and names the files of folders that are no pictures."""
     from mnist_exp.report.tables import file_name
 
     if not paths:

@@ -52,11 +52,8 @@ class Experiment:
     """A request that was accepted: everything that could be refused has been built.
 
     Attributes:
-        config: The run's.
-        images: What training and scoring see.
         record: The data's part of the manifest.
         model: The network with what training needs.
-        engine: As chosen.
         device: `CPU` or `GPU`.
         is_resumed: Whether the run was begun before.
         earlier: Where it stands; None where no epoch was finished.
@@ -143,13 +140,6 @@ def _caveats(earlier: RunDirectory, config: Config) -> list[str]:
 def run(experiment: Experiment, run: RunDirectory, terminal: Terminal, request: StopRequest) -> Summary:
     """Trains, scores and draws.
 
-    Args:
-        experiment: From `prepare`.
-        request: Whether a stop was requested.
-
-    Returns:
-        What `summary.json` holds.
-
     Raises:
         RunError: Training failed; the message says why.
         Interrupted: A stop was requested.
@@ -210,7 +200,6 @@ def _resume(experiment: Experiment, run: RunDirectory, terminal: Terminal) -> No
 
 
 def _fit(experiment: Experiment, run: RunDirectory, terminal: Terminal, request: StopRequest) -> fitting.Fit:
-    """Trains, writing rows and checkpoints."""
     config, data, network = experiment.config, experiment.images.seen, experiment.model.network
     best = BestCheckpoint(run, network, config.training.monitor, config.training.direction)
     first_epoch = 1 + (len(experiment.earlier.state.rows) if experiment.earlier else 0)

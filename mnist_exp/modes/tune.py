@@ -5,17 +5,15 @@ side by side with this one.
 """
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from mnist_exp.config.parsing import Composition
-from mnist_exp.config.schema import Config
 from mnist_exp.errors import ConfigError
 from mnist_exp.processes.signals import StopRequest
 from mnist_exp.report.terminal import Terminal
 from mnist_exp.runs.job import Job
 from mnist_exp.runs.records import SearchSummary
 from mnist_exp.runs.writer import RunDirectory
-from mnist_exp.tuning.definition import Search, plan_search
+from mnist_exp.tuning.definition import Search
 from mnist_exp.tuning.places import LentPlaces, LocalPlaces, Places, count_workers
 from mnist_exp.tuning.search_files import SearchFiles
 
@@ -23,31 +21,10 @@ if TYPE_CHECKING:
     from mnist_exp.tuning.search import PreparedSearch
 
 
-def plan(config: Config, composition: Composition) -> tuple[dict[str, Any] | None, list[str]]:
-    """Freezes what a run is to search.
-
-    Args:
-        config: The run's.
-        composition: What it was composed from.
-
-    Returns:
-        What `search.yaml` will hold, None where nothing is searched; and sentences for the user.
-
-    Raises:
-        ConfigError: It cannot be searched; says which entry of the search space, and why.
-    """
-    if config.tuner is None:
-        return None, []
-    search, sentences = plan_search(config, composition)
-    return search.to_tree(), sentences
-
-
 def prepare(job: Job, terminal: Terminal, earlier: RunDirectory | None) -> "PreparedSearch":
     """Finds the data and makes sure that trials can be made.
 
     Args:
-        job: The run's.
-        terminal: Told about a download.
         earlier: The run to resume; None for a new one.
 
     Raises:
@@ -57,7 +34,8 @@ def prepare(job: Job, terminal: Terminal, earlier: RunDirectory | None) -> "Prep
     tree = job.search if earlier is None else SearchFiles(earlier.path).read_request()
     assert tree is not None
     search = Search.from_tree(tree, job.config)
-    places = _places(job)
+    count = count_workers(job.config, job.launcher)
+    places: Places = LocalPlaces(count) if job.launcher is None else LentPlaces(job.launcher, count)
     try:
         from mnist_exp.tuning import search as searching
 
@@ -65,11 +43,6 @@ def prepare(job: Job, terminal: Terminal, earlier: RunDirectory | None) -> "Prep
     except BaseException:
         places.close()
         raise
-
-
-def _places(job: Job) -> Places:
-    count = count_workers(job.config, job.launcher)
-    return LocalPlaces(count) if job.launcher is None else LentPlaces(job.launcher, count)
 
 
 def _refuse_other_ways() -> None:
@@ -85,21 +58,5 @@ def _refuse_other_ways() -> None:
 def run(
     prepared: "PreparedSearch", run: RunDirectory, terminal: Terminal, request: StopRequest
 ) -> SearchSummary:
-    """Searches, confirms, scores and draws.
-
-    Args:
-        prepared: From `prepare`.
-        run: Where everything goes.
-        terminal: Where progress is shown.
-        request: Whether someone asked the run to stop.
-
-    Returns:
-        What `summary.json` holds.
-
-    Raises:
-        RunError: No trial was completed, or something other than a trial failed.
-        Interrupted: Someone asked the search to stop; what was finished is kept.
-    """
-    from mnist_exp.tuning import search as searching
-
-    return searching.search(prepared, run, terminal, request)
+    """Searches, confirms, scores and draws."""
+    return prepared.run(run, terminal, request)

@@ -38,7 +38,6 @@ class VerifyRequest(Struct, frozen=True, kw_only=True):
         run: Which: `latest`, `best`, a directory; null when not given.
         runs_dir: The folder that the repetition is made in, and runs are looked for in.
         data: The command line's data node, of which `path` counts where it was typed.
-        typed: The command line's overrides.
     """
 
     run: str | None
@@ -55,10 +54,6 @@ class VerifyRequest(Struct, frozen=True, kw_only=True):
 def accept(tree: dict[str, Any], typed: Sequence[str]) -> VerifyRequest:
     """Checks a request.
 
-    Args:
-        tree: The resolved configuration.
-        typed: The overrides that it came from.
-
     Raises:
         ConfigError: A key is not accepted, is of no use here, or is missing.
     """
@@ -74,7 +69,6 @@ def _key(override: str) -> str:
 
 
 def _refusal(key: str) -> ConfigError:
-    """Says why a key is of no use."""
     if key.partition(".")[0] in _OWN:
         return ConfigError(
             f"{key}: mode=verify takes it from the run's own configuration.",
@@ -118,7 +112,6 @@ def run(request: VerifyRequest, terminal: Terminal, given: Path | None) -> int:
 
 
 def _refuse_other_modes(run: Run) -> None:
-    """Makes sure that one training made the run."""
     mode = run.manifest.mode
     if mode == "tune":
         raise ConfigError(

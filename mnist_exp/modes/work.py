@@ -13,10 +13,10 @@ import mnist_exp.modes.train  # noqa: F401 - while nothing is to be done yet
 from mnist_exp.errors import ExperimentError, explain
 from mnist_exp.modes.execution import execute
 from mnist_exp.processes.messages import (
-    Checked,
     CheckNetworks,
     Ended,
     Failed,
+    NetworksChecked,
     PrepareTrials,
     Reply,
     Request,
@@ -27,7 +27,7 @@ from mnist_exp.report.terminal import Terminal
 from mnist_exp.runs import writer
 from mnist_exp.runs.provenance import Moment
 from mnist_exp.runs.records import ErrorRecord
-from mnist_exp.sweeps.jobs import job_of, record_failure
+from mnist_exp.sweeps.task import job_of, record_failure
 from mnist_exp.training.checking import check_networks
 from mnist_exp.tuning.trials import TrialRunner, prepare_trials
 
@@ -36,7 +36,6 @@ class Work:
     """Does one thing after another.
 
     Args:
-        reply: Called with what there is to say.
         is_stopped: Says of a trial's name whether it is to end.
     """
 
@@ -48,7 +47,7 @@ class Work:
         """Does what a request asks for; that a job has ended is for the caller to say."""
         match request:
             case CheckNetworks():
-                self._reply(Checked(check_networks(request.networks)))
+                self._reply(NetworksChecked(check_networks(request.networks)))
             case RunJob():
                 run_job(request)
             case PrepareTrials() | RunTrial():

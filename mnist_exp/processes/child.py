@@ -90,7 +90,6 @@ def explain_end(status: int, words: str) -> ErrorRecord:
 
     Args:
         status: Its exit status, negative for a signal.
-        words: What it wrote to standard error.
     """
     if status == -signal.SIGKILL:
         hint = (

@@ -29,7 +29,6 @@ class Guardian:
     """The guardian of this process, seen from it.
 
     Args:
-        process: Its process id.
         pipe: Descriptor that it reads the other end of.
     """
 
@@ -82,7 +81,6 @@ def start_guardian(held: int, console: int) -> Guardian | None:
 
 
 def _guard(reading: int, held: int, console: int) -> None:
-    """Waits for the other process's end."""
     for number in _NOT_MEANT_FOR_IT:
         signal.signal(number, signal.SIG_IGN)
     # Locks and pipes of the other process are to end with it.

@@ -44,11 +44,7 @@ def append(path: Path, text: str) -> None:
 
 
 def find_reason(text: str) -> str:
-    """Finds the line that says why a process ended; empty where none does.
-
-    Args:
-        text: What it wrote to standard error.
-    """
+    """Finds the line that says why a process ended; empty where none does."""
     lines = [line for line in text.splitlines() if line.strip()]
     fatal = [line for line in lines if _FATAL.match(line)]
     spoken = [line for line in lines if not _CHATTER.match(line)]

@@ -55,9 +55,7 @@ def launch(launcher: Launcher, notes: Path, jobs: Sequence[int], first: int = 0)
     """Runs jobs through a launcher and waits for them.
 
     Args:
-        launcher: Set up.
         notes: The folder that they are told of, as `launch`.
-        jobs: Their numbers.
         first: How many the launcher has run before.
 
     Returns:
@@ -99,7 +97,6 @@ def count_at_once(config: DictConfig, num_jobs: int) -> int:
 
     Args:
         config: As composed, with Hydra's own node.
-        num_jobs: How many there are to run.
     """
     settings = OmegaConf.to_container(config.hydra.launcher, resolve=False)
     return max(min(_capacity(_name(config), settings), num_jobs), 1)

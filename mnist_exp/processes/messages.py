@@ -13,11 +13,7 @@ class Network(Struct, frozen=True, kw_only=True):
     """A network and what is to train it.
 
     Attributes:
-        model: The `model` node.
-        optimizer: The `optimizer` node.
-        ema_momentum: As in `training`.
         image_shape: Height and width.
-        num_classes: Number of labels.
     """
 
     model: ModelConfig
@@ -25,22 +21,6 @@ class Network(Struct, frozen=True, kw_only=True):
     ema_momentum: float
     image_shape: tuple[int, int]
     num_classes: int
-
-
-class NetworkFacts(Struct, frozen=True, kw_only=True, tag=True):
-    """What a network that can be built costs.
-
-    Attributes:
-        num_params: Number of weights, trained or not.
-        num_layers: Number of layers.
-        dense_multiply_adds: Multiplications of Dense layers for one image.
-        convolution_multiply_adds: The same of convolutions.
-    """
-
-    num_params: int
-    num_layers: int
-    dense_multiply_adds: int
-    convolution_multiply_adds: int
 
 
 class Refusal(Struct, frozen=True, kw_only=True, tag=True):
@@ -55,19 +35,15 @@ class LaunchRequest(Struct, frozen=True, kw_only=True):
 
     Attributes:
         sweep_path: The sweep's folder, absolute.
-        argv: What was typed.
         working_dir: Where; relative paths of the configuration start there.
-        started_at: UTC, ISO 8601.
         process: Id of the process that launches, on the machine that it runs on.
         jobs_at_once: How many run at the same time on one machine.
         cores_per_job: How many cores each job may use; 0 for all of them.
-        on_fail: As in `mnist_exp.config.schema.SweepRequest`.
     """
 
     sweep_path: str
     argv: list[str]
     working_dir: str
-    started_at: str
     process: int
     jobs_at_once: int
     cores_per_job: int
@@ -75,7 +51,7 @@ class LaunchRequest(Struct, frozen=True, kw_only=True):
 
 
 class CheckNetworks(Struct, frozen=True, tag=True):
-    """Build these, to see whether they can be built; the reply is `Checked`."""
+    """Build these, to see whether they can be built; the reply is `NetworksChecked`."""
 
     networks: list[Network]
 
@@ -84,9 +60,6 @@ class RunJob(Struct, frozen=True, kw_only=True, tag=True):
     """Run a job of a sweep; the reply is `Ended`.
 
     Attributes:
-        launch: What it has in common with others.
-        sweep: The sweep's name.
-        job: As planned.
         resumes: Whether an earlier attempt is resumed.
     """
 
@@ -105,10 +78,8 @@ class PrepareTrials(Struct, frozen=True, kw_only=True, tag=True):
     """Load what a search's trials need; there is a reply only where that fails.
 
     Attributes:
-        run_path: The search's run directory.
         working_dir: Where relative paths of the configuration start.
         threads: Number of threads of one operation.
-        worker: What records call the worker.
     """
 
     run_path: str
@@ -151,10 +122,10 @@ class Alive(Struct, frozen=True, tag=True):
     """Nothing is new; both sides say so now and then."""
 
 
-class Checked(Struct, frozen=True, tag=True):
-    """What came of `CheckNetworks`, in its order."""
+class NetworksChecked(Struct, frozen=True, tag=True):
+    """What came of `CheckNetworks`, in its order: each number of weights, or why there is none."""
 
-    results: list[NetworkFacts | Refusal]
+    results: list[int | Refusal]
 
 
 class EpochEnded(Struct, frozen=True, kw_only=True, tag=True):
@@ -162,7 +133,6 @@ class EpochEnded(Struct, frozen=True, kw_only=True, tag=True):
 
     Attributes:
         epoch: The epoch that ended, 1 for the first.
-        epochs: How many there will be.
         score: The search's objective then.
     """
 
@@ -193,8 +163,6 @@ class Lost(Struct, frozen=True, kw_only=True, tag=True):
 
     Attributes:
         status: Its exit status, negative for a signal.
-        error: What that means.
-        words: What it wrote to standard error.
     """
 
     status: int
@@ -203,7 +171,7 @@ class Lost(Struct, frozen=True, kw_only=True, tag=True):
 
 
 Request = CheckNetworks | RunJob | PrepareTrials | RunTrial | Stop | Leave | Alive
-Reply = Checked | EpochEnded | Ended | Failed | Lost | Alive
+Reply = NetworksChecked | EpochEnded | Ended | Failed | Lost | Alive
 
 _request_decoder: msgspec.json.Decoder[Request] = msgspec.json.Decoder(Request)
 _reply_decoder: msgspec.json.Decoder[Reply] = msgspec.json.Decoder(Reply)

@@ -7,7 +7,6 @@ the searching process writes, and writes replies to a file that only that proces
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
 
 from mnist_exp.errors import RunError
 from mnist_exp.processes.child import Child, explain_end
@@ -41,26 +40,10 @@ _MOST_SILENCE_S = 60.0
 """After so many seconds without a sign of life the other side is taken for gone."""
 
 
-class Place(Protocol):
-    """Where one task at a time is done."""
-
-    name: str
-
-    def send(self, request: Request) -> None:
-        """Tells it to do something."""
-
-    def receive(self) -> list[Reply]:
-        """Takes the replies that are there; `Lost` stands for those that will not come."""
-
-    def close(self) -> None:
-        """Ends what it is doing, at once."""
-
-
 class LocalPlace:
     """A worker process of this one, replaced by a fresh one when it ends or holds too much memory.
 
     Args:
-        name: What records call it.
         log: Told what its processes wrote to standard error.
     """
 
@@ -137,7 +120,6 @@ class Mailbox:
     """Two files of messages between this process and another one that sees the same folder.
 
     Args:
-        path: The folder.
         sends: Name of the file that this side writes.
         receives: Name of the file that this side reads.
     """
@@ -223,6 +205,9 @@ class LentPlace:
         message = "the process was ended" if self.was_given_back else "no sign of life for a minute"
         error = ErrorRecord(type="ProcessLost", message=message, hint="The launcher's log may say more.")
         return [Lost(status=1, error=error, words="")]
+
+
+Place = LocalPlace | LentPlace
 
 
 def lend_place(folder: Path, name: str, log: Callable[[str], None]) -> None:

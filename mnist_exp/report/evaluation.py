@@ -118,14 +118,11 @@ def _facts(found: Evaluation, path: str) -> list[Fact]:
 def _word_calibration(found: Evaluation) -> str:
     """Says how far confidence and accuracy are apart, and in which direction."""
     measured = found.calibration
-    errors = (
-        f"ECE {percent(measured.expected_calibration_error)} "
-        f"(adaptive bins {percent(measured.adaptive_calibration_error)})"
-    )
+    error = f"ECE {percent(measured.expected_calibration_error)}"
     gap = measured.mean_confidence - found.accuracy
     tendency = "overconfident" if gap > 0 else "underconfident"
     mean = f"mean confidence {percent(measured.mean_confidence)}"
-    return f"{errors}; {mean}: {tendency} by {100 * abs(gap):.2f} points"
+    return f"{error}; {mean}: {tendency} by {100 * abs(gap):.2f} points"
 
 
 def _word_latency(each: Latency) -> str:

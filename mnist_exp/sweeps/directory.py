@@ -49,7 +49,6 @@ class SweepDirectory:
 
     Args:
         path: Exists.
-        record: What is to be run.
     """
 
     def __init__(self, path: Path, record: SweepRecord) -> None:
@@ -134,9 +133,6 @@ class SweepDirectory:
 def read_sweep(path: Path) -> SweepRecord | None:
     """Reads a sweep's frozen plan.
 
-    Args:
-        path: The sweep's folder.
-
     Returns:
         None where there is no sweep.
 
@@ -203,7 +199,6 @@ class Target:
     """Where a sweep is, or will be.
 
     Attributes:
-        path: Its folder.
         name: What its jobs call it.
         is_named: Whether the user said which; a new name otherwise.
     """

@@ -38,8 +38,6 @@ def expand(typed: Sequence[str], plan: SweepPlanConfig, base_seed: int) -> list[
 
     Args:
         typed: The command line's overrides, Hydra's own ones left out.
-        plan: The plan.
-        base_seed: The first of the plan's seeds.
 
     Returns:
         For each job what would be typed to run it alone. The plan's overrides come first, so that what
@@ -99,7 +97,6 @@ def _check_may_differ(key: str, place: str) -> None:
 
 
 def _check_plan(plan: SweepPlanConfig) -> None:
-    """Refuses a plan that contradicts itself."""
     places = {"grid": set(plan.grid), "zip": set(plan.zip), "list": set(itertools.chain(*plan.list))}
     seen: dict[str, str] = {}
     for place, keys in places.items():
@@ -196,7 +193,6 @@ def _check_number(count: int) -> None:
 
 
 def _combinations(overrides: list[Override], typed: Sequence[str]) -> list[list[str]]:
-    """Expands the command line as Hydra does."""
     try:
         return BasicSweeper.split_arguments(overrides, None)[0]
     except (HydraException, ArithmeticError) as error:

@@ -5,7 +5,7 @@ import os
 import statistics
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from hydra.plugins.launcher import Launcher
@@ -19,13 +19,10 @@ from mnist_exp.processes.native_output import NativeOutput, diverted_stderr
 from mnist_exp.processes.signals import Interrupted, StopRequest, stop_request
 from mnist_exp.report.terminal import Terminal
 from mnist_exp.runs import files
-from mnist_exp.runs.provenance import utc_now
-from mnist_exp.runs.records import Manifest, SweepJob
+from mnist_exp.runs.records import EpochMetrics, Manifest, SweepJob
 from mnist_exp.sweeps import task
-from mnist_exp.sweeps.directory import JobStatus as Status
 from mnist_exp.sweeps.directory import SweepDirectory
-from mnist_exp.sweeps.launch import Launch, open_launch
-from mnist_exp.sweeps.screen import RunningJob, SweepStatus, render_ended, render_header, render_status
+from mnist_exp.sweeps.screen import SweepStatus, render_ended, render_header, render_status
 
 _LOOK_S = 0.5
 _FINAL = ("completed", "failed", "interrupted")
@@ -35,31 +32,19 @@ _PATIENCE_S, _POLL_S = 5.0, 0.25
 
 
 class Watch:
-    """What is known of the jobs of one launch.
-
-    Args:
-        sweep: Whose.
-        jobs: Those that are to run.
-        jobs_at_once: How many run at the same time.
-        report: Called with each job that ended, its manifest, and how many have ended.
-    """
+    """Follows the jobs of one launch on a thread, and prints a line for each that ends."""
 
     def __init__(
-        self,
-        sweep: SweepDirectory,
-        jobs: Sequence[SweepJob],
-        jobs_at_once: int,
-        report: Callable[[SweepJob, Manifest, int], None],
+        self, sweep: SweepDirectory, jobs: Sequence[SweepJob], jobs_at_once: int, terminal: Terminal
     ) -> None:
-        self._sweep, self._jobs_at_once, self._report = sweep, jobs_at_once, report
-        self._waiting = list(jobs)
+        self._sweep, self._jobs_at_once, self._terminal = sweep, jobs_at_once, terminal
+        self._waiting, self._num_jobs = list(jobs), len(jobs)
         self._before = {job.name: _end_of(sweep.state(job).manifest) for job in jobs}
-        self._num_jobs = len(jobs)
         self._ended: list[Manifest] = []
         self._began = time.monotonic()
         self._is_over = threading.Event()
         self._thread = threading.Thread(target=self._follow, daemon=True)
-        self.status = SweepStatus(self._num_jobs, 0, 0, 0, 0.0, None, [])
+        self.status = SweepStatus(self._num_jobs, [], [], 0.0, None)
 
     def __enter__(self) -> "Watch":
         self._thread.start()
@@ -75,46 +60,28 @@ class Watch:
         self._look()
 
     def _look(self) -> None:
-        """Reports what has ended since the last look, and notes what is running."""
-        running = []
+        """Prints what has ended since the last look, and notes what is running."""
+        running: list[tuple[SweepJob, EpochMetrics | None]] = []
         for job in list(self._waiting):
             state = self._sweep.state(job)
             if state.manifest is None or _end_of(state.manifest) == self._before[job.name] is not None:
                 continue
             if state.status == "running":
-                running.append(self._running(job))
+                running.append((job, self._sweep.last_epoch(job)))
             elif state.manifest.status in _FINAL:
                 self._waiting.remove(job)
                 self._ended.append(state.manifest)
-                self._report(job, state.manifest, len(self._ended))
-        self._note(running)
+                summary, num_ended = self._sweep.summary(job), len(self._ended)
+                self._terminal.print(render_ended(job, state.manifest, summary, num_ended, self._num_jobs))
+        elapsed_s = time.monotonic() - self._began
+        self.status = SweepStatus(self._num_jobs, list(self._ended), running, elapsed_s, self._seconds_left())
 
-    def _running(self, job: SweepJob) -> RunningJob:
-        row = self._sweep.last_epoch(job)
-        return RunningJob(
-            number=job.number,
-            varied=job.varied,
-            epoch=row.epoch if row else 0,
-            epochs=job.config["training"]["epochs"],
-            val_accuracy=row.val_accuracy if row else None,
-        )
-
-    def _note(self, running: list[RunningJob]) -> None:
+    def _seconds_left(self) -> float | None:
         durations = [manifest.duration_s for manifest in self._ended if manifest.duration_s]
-        left_s = None
-        if durations:
-            each = statistics.median(durations)
-            left_s = each * len(self._waiting) / min(self._jobs_at_once, max(len(self._waiting), 1))
-        statuses = [manifest.status for manifest in self._ended]
-        self.status = SweepStatus(
-            num_jobs=self._num_jobs,
-            num_completed=statuses.count("completed"),
-            num_failed=statuses.count("failed"),
-            num_interrupted=statuses.count("interrupted"),
-            elapsed_s=time.monotonic() - self._began,
-            left_s=left_s,
-            running=running,
-        )
+        if not durations:
+            return None
+        num_left = len(self._waiting)
+        return statistics.median(durations) * num_left / min(self._jobs_at_once, max(num_left, 1))
 
 
 def _end_of(manifest: Manifest | None) -> str | None:
@@ -154,11 +121,9 @@ def run_jobs(
 
     Args:
         sweep: Whose; held by this process.
-        jobs: What is to run.
         config: The sweep's configuration, with Hydra's own node.
         request: What to tell all jobs.
         resume: The command that resumes the sweep.
-        terminal: Where progress is shown.
 
     Returns:
         Why no more jobs were started; empty when all were.
@@ -170,7 +135,7 @@ def run_jobs(
     with (
         diverted_stderr() as native_output,
         stop_request() as stop,
-        open_launch(sweep.path, request) as launch,
+        task.open_launch(sweep.path, request) as launch,
     ):
         native_output.follow(sweep.log_path)
         _stop_with(stop, launch, f"{sweep.path}; resume with: {resume}", native_output, terminal)
@@ -181,7 +146,8 @@ def run_jobs(
                 sweep.reopen(job)
         launcher = launchers.build_launcher(config, sweep.path, task.run_job)
         terminal.print(render_header())
-        with stop.put_off(), _shown(sweep, jobs, request.jobs_at_once, terminal):
+        watch = Watch(sweep, jobs, request.jobs_at_once, terminal)
+        with stop.put_off(), terminal.live_view(lambda: render_status(watch.status)), watch:
             _launch_all(launcher, sweep, jobs, launch, config.hydra.sweeper.get("max_batch_size"))
         task.close()
         stop.check()
@@ -189,7 +155,7 @@ def run_jobs(
 
 
 def _stop_with(
-    request: StopRequest, launch: Launch, place: str, native_output: NativeOutput, terminal: Terminal
+    request: StopRequest, launch: task.Launch, place: str, native_output: NativeOutput, terminal: Terminal
 ) -> None:
     """Says what a first and a second signal do."""
 
@@ -206,25 +172,11 @@ def _stop_with(
     request.noticed, request.abandon, request.place = ask_to_stop, abandon, place
 
 
-@contextlib.contextmanager
-def _shown(
-    sweep: SweepDirectory, jobs: Sequence[SweepJob], jobs_at_once: int, terminal: Terminal
-) -> Iterator[None]:
-    """Shows a line for each job that ends and, on a terminal, what is running."""
-
-    def report(job: SweepJob, manifest: Manifest, num_ended: int) -> None:
-        terminal.print(render_ended(job, manifest, sweep.summary(job), num_ended, len(jobs)))
-
-    watch = Watch(sweep, jobs, jobs_at_once, report)
-    with terminal.live_view(lambda: render_status(watch.status)), watch:
-        yield
-
-
 def _launch_all(
     launcher: Launcher,
     sweep: SweepDirectory,
     jobs: Sequence[SweepJob],
-    launch: Launch,
+    launch: task.Launch,
     batch_size: int | None,
 ) -> None:
     """Launches jobs, and again those that a launcher lost."""
@@ -238,7 +190,7 @@ def _launch_all(
         left = still
 
 
-def _status_after(sweep: SweepDirectory, job: SweepJob) -> Status:
+def _status_after(sweep: SweepDirectory, job: SweepJob) -> str:
     """Reads how a launched job stands, once a process that is just ending has let go of it."""
     patience_s = _PATIENCE_S
     while (status := sweep.state(job).status) == "running" and patience_s > 0:
@@ -247,7 +199,9 @@ def _status_after(sweep: SweepDirectory, job: SweepJob) -> Status:
     return status
 
 
-def _launch_batches(launcher: Launcher, jobs: Sequence[SweepJob], launch: Launch, batch_size: int) -> str:
+def _launch_batches(
+    launcher: Launcher, jobs: Sequence[SweepJob], launch: task.Launch, batch_size: int
+) -> str:
     """Launches jobs, so many at a time; says what went wrong with the launcher itself, if anything."""
     problem = ""
     for first in range(0, len(jobs), batch_size):
@@ -264,7 +218,6 @@ def new_request(
         sweep_path=str(sweep.path.resolve()),
         argv=argv,
         working_dir=sweep.record.working_dir,
-        started_at=utc_now(),
         process=os.getpid(),
         jobs_at_once=jobs_at_once,
         cores_per_job=sweep.record.cores_per_job,

@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mnist_exp.config.overrides import override_value
+from mnist_exp.config.trees import leaves
 from mnist_exp.runs.records import SweepJob, SweepRecord
 from mnist_exp.words import one_line, plural
 
 _MOST_LETTERS = 80
 _FEWEST_DIGITS = 6
-_MOST_LISTED = 3
 _ELSEWHERE = ("runs_dir", "sweep")
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 _SAYS_NOTHING = ("none", "default")
@@ -25,10 +25,15 @@ def canonical(config: Mapping[str, Any], search: Mapping[str, Any] | None = None
 
     Args:
         config: Resolved; where its run is kept is left out.
-        search: What is searched, frozen.
     """
+    return _bytes(_kept(config, search))
+
+
+def _kept(config: Mapping[str, Any], search: Mapping[str, Any] | None) -> dict[str, Any]:
     kept = {key: value for key, value in config.items() if key not in _ELSEWHERE}
-    return _bytes(kept | ({"search": search} if search is not None else {}))
+    if search is not None:
+        kept["search"] = search
+    return kept
 
 
 def _bytes(value: Any) -> bytes:
@@ -68,11 +73,6 @@ def find_varied(
     trees: Sequence[Mapping[str, Any]],
 ) -> list[dict[str, Any]]:
     """Finds what tells jobs from one another, among what was typed or planned.
-
-    Args:
-        overrides: Each job's.
-        choices: Each job's options of groups.
-        trees: Each job's configuration, resolved.
 
     Returns:
         For each job key to value; a group's name to its option. What a job does not have is left out.
@@ -116,7 +116,6 @@ def name_jobs(
     """Names each job's directory, such as `ann_seed-0_learning_rate-0.001_3f2a9c`.
 
     Args:
-        varied: What tells each job from the others.
         identities: From `canonical`, no two alike.
         groups: The keys among `varied` whose values are names of files: these need no key.
         fallback: What a job is called that nothing tells from others.
@@ -155,74 +154,25 @@ def _safe(text: str) -> str:
     return _UNSAFE.sub("-", text).strip("-._")
 
 
-def diff_words(old: SweepRecord, new: SweepRecord) -> str | None:
-    """Says in a line how the jobs of two plans differ; None where they are the same."""
-    before, after = _unmatched(old.jobs, new.jobs), _unmatched(new.jobs, old.jobs)
-    if not before and not after:
+def first_difference(old: SweepRecord, new: SweepRecord) -> str | None:
+    """Says in a line where the jobs of two plans differ first; None where they are the same."""
+    gone, added = _others(old.jobs, new.jobs), _others(new.jobs, old.jobs)
+    if not gone and not added:
         return None
-    pairs = _pairs(before, after)
-    changed = _changes(pairs, len(new.jobs))
-    paired = {id(job) for pair in pairs for job in pair}
-    more = [job for job in after if id(job) not in paired]
-    less = [job for job in before if id(job) not in paired]
-    counted = [f"{_listed(more, 'more')}, {_listed(less, 'less')}"] if more or less else []
-    return "; ".join([*changed, *counted])
+    if len(old.jobs) != len(new.jobs):
+        job = (added or gone)[0]
+        what = "new" if added else "missing"
+        counts = f"{plural(len(old.jobs), 'job')} then, {len(new.jobs):,} now"
+        return f"{counts} ({label(job.varied) or job.name} is {what})"
+    was, now = (dict(leaves(_kept(job.config, job.search))) for job in (gone[0], added[0]))
+    for key in [*was, *now]:
+        then, later = was.get(key, _ABSENT), now.get(key, _ABSENT)
+        if _bytes(then) != _bytes(later):
+            break
+    words = ("not there" if value is _ABSENT else value_words(value) for value in (then, later))
+    return f"{one_line(key)}: {' → '.join(words)} in job {added[0].number}"
 
 
-def _unmatched(jobs: Sequence[SweepJob], others: Sequence[SweepJob]) -> list[SweepJob]:
-    known = {canonical(job.config, job.search) for job in others}
-    return [job for job in jobs if canonical(job.config, job.search) not in known]
-
-
-def _pairs(before: list[SweepJob], after: list[SweepJob]) -> list[tuple[SweepJob, SweepJob]]:
-    """Finds jobs that the same command line made, or that stand at the same place in plans of one size."""
-    by_overrides = {tuple(sorted(job.overrides)): job for job in before}
-    pairs = [
-        (by_overrides[key], job) for job in after if (key := tuple(sorted(job.overrides))) in by_overrides
-    ]
-    if not pairs and len(before) == len(after):
-        return list(zip(before, after, strict=True))
-    return pairs
-
-
-def _changes(pairs: list[tuple[SweepJob, SweepJob]], num_jobs: int) -> list[str]:
-    """Words which keys changed, from what to what, and in how many jobs."""
-    changes: dict[str, list[tuple[Any, Any]]] = {}
-    for one, other in pairs:
-        old, new = _leaves(one), _leaves(other)
-        for key in sorted(old.keys() | new.keys()):
-            was, now = old.get(key, _ABSENT), new.get(key, _ABSENT)
-            if _bytes(was) != _bytes(now):
-                changes.setdefault(key, []).append((was, now))
-    words = [_change_words(key, values, num_jobs) for key, values in changes.items()]
-    more = len(words) - _MOST_LISTED
-    return [*words[:_MOST_LISTED], f"{plural(more, 'key')} more"] if more > 0 else words
-
-
-def _change_words(key: str, values: list[tuple[Any, Any]], num_jobs: int) -> str:
-    (old, new), *others = values
-    many = "" if all(other == (old, new) for other in others) else " and the like"
-    was, now = ("not there" if value is _ABSENT else value_words(value) for value in (old, new))
-    return f"{one_line(key)}: {was} → {now}{many} in {len(values):,} of {plural(num_jobs, 'job')}"
-
-
-def _leaves(job: SweepJob) -> dict[str, Any]:
-    """Lists a job's values by dotted key."""
-    kept = {key: value for key, value in job.config.items() if key not in _ELSEWHERE}
-    return dict(_flat(kept | ({"search": job.search} if job.search is not None else {}), ""))
-
-
-def _flat(node: Any, key: str) -> list[tuple[str, Any]]:
-    if isinstance(node, dict) and node:
-        prefix = f"{key}." if key else ""
-        return [leaf for name, value in node.items() for leaf in _flat(value, f"{prefix}{name}")]
-    return [(key, node)]
-
-
-def _listed(jobs: Sequence[SweepJob], more: str) -> str:
-    """Counts jobs and names the first of them: `2 jobs more (seed=5, seed=6)`."""
-    if not jobs:
-        return f"none {more}"
-    names = [label(job.varied) or job.name for job in jobs[:_MOST_LISTED]]
-    dots = ", …" if len(jobs) > _MOST_LISTED else ""
-    return f"{plural(len(jobs), 'job')} {more} ({', '.join(names)}{dots})"
+def _others(jobs: Sequence[SweepJob], known: Sequence[SweepJob]) -> list[SweepJob]:
+    identities = {canonical(job.config, job.search) for job in known}
+    return [job for job in jobs if canonical(job.config, job.search) not in identities]

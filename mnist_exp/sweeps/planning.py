@@ -1,6 +1,5 @@
 """A sweep planned to the last job before the first begins: composed, checked, named, frozen."""
 
-import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +17,6 @@ from mnist_exp.errors import ConfigError
 from mnist_exp.runs import provenance
 from mnist_exp.runs.records import SweepJob, SweepRecord
 from mnist_exp.sweeps.checking import Checked
-from mnist_exp.sweeps.estimate import JobEstimate, estimate_jobs
 from mnist_exp.sweeps.expansion import expand
 from mnist_exp.sweeps.names import canonical, find_varied, labels, name_jobs
 from mnist_exp.tuning.definition import plan_search
@@ -29,35 +27,19 @@ Check = Callable[[Sequence[Config]], Sequence[Checked | ConfigError]]
 
 
 @dataclass(frozen=True)
-class Duplicate:
-    """A job that would do the same as an earlier one, and is left out.
-
-    Attributes:
-        number: Of the job that is kept.
-        label: What would have been typed for the one that is not.
-    """
-
-    number: int
-    label: str
-
-
-@dataclass(frozen=True)
 class PlannedSweep:
     """What a sweep will do.
 
     Attributes:
-        record: What `sweep.json` will hold.
-        duplicates: What was left out of it.
+        num_duplicates: Number of jobs that would do the same as others, and are left out.
         notes: Sentences that the user should read.
         checked: Of each job in the record: what its network and its images are; none where no job was.
-        estimates: Of each checked job: how long it may take.
     """
 
     record: SweepRecord
-    duplicates: list[Duplicate]
+    num_duplicates: int
     notes: list[str]
     checked: list[Checked]
-    estimates: list[JobEstimate]
 
 
 @dataclass
@@ -66,16 +48,14 @@ class _Draft:
 
     overrides: list[str]
     label: str
-    choices: dict[str, str] = field(default_factory=dict)
-    tree: dict[str, Any] = field(default_factory=dict)
-    config: Config | None = None
+    choices: dict[str, str] = field(init=False)
+    tree: dict[str, Any] = field(init=False)
+    config: Config = field(init=False)
+    identity: bytes = field(init=False)
     search: dict[str, Any] | None = None
     sentences: list[str] = field(default_factory=list)
     checked: Checked | None = None
-
-    @functools.cached_property
-    def identity(self) -> bytes:
-        return canonical(self.tree, self.search)
+    error: ConfigError | None = None
 
 
 def plan_sweep(
@@ -84,9 +64,7 @@ def plan_sweep(
     """Plans a sweep; Hydra must be initialised.
 
     Args:
-        name: The sweep's.
         config: What Hydra composed for the sweep as a whole, with its own node.
-        argv: What was typed.
         check: Says of each job whether it can be begun; None to leave that open.
 
     Raises:
@@ -99,11 +77,17 @@ def plan_sweep(
     expanded = expand(typed, request.sweep_plan, _base_seed(config, request))
     drafts = [_Draft(overrides, label) for overrides, label in zip(expanded, labels(expanded), strict=True)]
     own_settings = _settings_of_sweep(config, hydra_settings(config))
-    _all_accepted(drafts, [_compose(draft, composer, name, own_settings) for draft in drafts])
-    kept, duplicates = _without_duplicates(drafts)
-    configs = [draft.config for draft in kept if draft.config is not None]
+    for draft in drafts:
+        _compose(draft, composer, name, own_settings)
+    _refuse_unaccepted(drafts)
+    kept = _without_duplicates(drafts)
     if check is not None:
-        _check_networks(kept, check(configs), drafts)
+        for draft, result in zip(kept, check([draft.config for draft in kept]), strict=True):
+            if isinstance(result, ConfigError):
+                draft.error = result
+            else:
+                draft.checked = result
+        _refuse_unaccepted(drafts)
     checked = [draft.checked for draft in kept if draft.checked is not None]
     record = SweepRecord(
         name=name,
@@ -115,27 +99,21 @@ def plan_sweep(
         cores_per_job=0,
         jobs=_jobs(kept, composer),
     )
-    estimates = estimate_jobs(configs, checked, Path(configs[0].runs_dir)) if checked else []
-    return PlannedSweep(record, duplicates, _notes(kept), checked, estimates)
+    return PlannedSweep(record, len(drafts) - len(kept), _notes(kept), checked)
 
 
 def plan_again(record: SweepRecord, check: Check) -> PlannedSweep:
-    """Estimates what a frozen sweep costs.
-
-    Args:
-        check: Says of each job whether it can be begun.
+    """Checks the jobs of a frozen sweep once more.
 
     Raises:
         ConfigError: A job cannot be begun any more.
     """
-    configs = [parse_tree(job.config) for job in record.jobs]
     checked = []
-    for result in check(configs):
+    for result in check([parse_tree(job.config) for job in record.jobs]):
         if isinstance(result, ConfigError):
             raise result
         checked.append(result)
-    estimates = estimate_jobs(configs, checked, Path(configs[0].runs_dir))
-    return PlannedSweep(record, [], [], checked, estimates)
+    return PlannedSweep(record, 0, [], checked)
 
 
 def _base_seed(config: DictConfig, request: SweepRequest) -> int:
@@ -148,27 +126,25 @@ def _base_seed(config: DictConfig, request: SweepRequest) -> int:
     return seed
 
 
-def _compose(
-    draft: _Draft, composer: Composer, name: str, own_settings: dict[str, Any]
-) -> ConfigError | None:
-    """Composes and checks a job; gives back why it is not accepted."""
+def _compose(draft: _Draft, composer: Composer, name: str, own_settings: dict[str, Any]) -> None:
+    """Composes and checks a job; notes why it is not accepted."""
     try:
         composed = composer.compose(draft.overrides)
     except Exception as error:  # Hydra's errors have no class in common.
-        return explain_hydra(error, draft.overrides)
+        draft.error = explain_hydra(error, draft.overrides)
+        return
     try:
         _refuse_lost_settings(composed, composer, own_settings)
         draft.choices = composed.choices
         own = _own_config(composed.config, name)
         draft.tree = resolve(own)
         draft.config = parse_tree(draft.tree)
-        model = draft.choices.get("model", "")
-        refuse_unused_values(own, draft.config, draft.overrides, model, composer)
+        refuse_unused_values(own, draft.config, draft.overrides, draft.choices.get("model", ""), composer)
         if draft.config.tuner is not None:
             _plan_search(draft, own, composer)
+        draft.identity = canonical(draft.tree, draft.search)
     except ConfigError as error:
-        return error
-    return None
+        draft.error = error
 
 
 def _settings_of_sweep(config: DictConfig, hydra: dict[str, Any]) -> dict[str, Any]:
@@ -203,8 +179,6 @@ def _own_config(composed: DictConfig, name: str) -> DictConfig:
 
 
 def _plan_search(draft: _Draft, own: DictConfig, composer: Composer) -> None:
-    """Freezes what a job with a tuner searches."""
-    assert draft.config is not None
     composition = Composition(
         own, draft.overrides, draft.choices, lambda overrides: composer.compose(overrides).config
     )
@@ -212,13 +186,13 @@ def _plan_search(draft: _Draft, own: DictConfig, composer: Composer) -> None:
     draft.search = search.to_tree()
 
 
-def _all_accepted(drafts: Sequence[_Draft], errors: Sequence[ConfigError | None]) -> None:
+def _refuse_unaccepted(drafts: Sequence[_Draft]) -> None:
     """Refuses a sweep with a job that is not accepted.
 
     Raises:
         ConfigError: The first job's, and how many more there are.
     """
-    refused = [(number, error) for number, error in enumerate(errors) if error is not None]
+    refused = [(number, draft.error) for number, draft in enumerate(drafts) if draft.error is not None]
     if not refused:
         return
     number, error = refused[0]
@@ -231,28 +205,12 @@ def _all_accepted(drafts: Sequence[_Draft], errors: Sequence[ConfigError | None]
     raise ConfigError(f"{where}: {error.message}", f"{error.hint} {more}".strip()) from error
 
 
-def _without_duplicates(drafts: Sequence[_Draft]) -> tuple[list[_Draft], list[Duplicate]]:
+def _without_duplicates(drafts: Sequence[_Draft]) -> list[_Draft]:
     """Keeps the first of the jobs that would do the same."""
-    kept: dict[bytes, tuple[int, _Draft]] = {}
-    duplicates = []
+    kept: dict[bytes, _Draft] = {}
     for draft in drafts:
-        number, first = kept.setdefault(draft.identity, (len(kept), draft))
-        if first is not draft:
-            duplicates.append(Duplicate(number, draft.label or "the same overrides"))
-    return [draft for _, draft in kept.values()], duplicates
-
-
-def _check_networks(
-    kept: Sequence[_Draft], results: Sequence[Checked | ConfigError], drafts: Sequence[_Draft]
-) -> None:
-    """Notes what each job costs; refuses a sweep with one that cannot be begun."""
-    refused = {}
-    for draft, result in zip(kept, results, strict=True):
-        if isinstance(result, ConfigError):
-            refused[id(draft)] = result
-        else:
-            draft.checked = result
-    _all_accepted(drafts, [refused.get(id(draft)) for draft in drafts])
+        kept.setdefault(draft.identity, draft)
+    return list(kept.values())
 
 
 def _jobs(kept: Sequence[_Draft], composer: Composer) -> list[SweepJob]:
@@ -262,9 +220,7 @@ def _jobs(kept: Sequence[_Draft], composer: Composer) -> list[SweepJob]:
         [draft.tree for draft in kept],
     )
     groups = {key for values in varied for key in values if composer.is_group(key.partition("@")[0])}
-    first = kept[0].config
-    assert first is not None
-    fallback = f"{first.mode}_{first.model.name}"
+    fallback = f"{kept[0].config.mode}_{kept[0].config.model.name}"
     names = name_jobs(varied, [draft.identity for draft in kept], groups, fallback)
     return [
         SweepJob(
@@ -274,7 +230,7 @@ def _jobs(kept: Sequence[_Draft], composer: Composer) -> list[SweepJob]:
             varied=varied[number],
             config=draft.tree,
             search=draft.search,
-            num_params=draft.checked.network.num_params if draft.checked is not None else 0,
+            num_params=draft.checked.num_params if draft.checked is not None else 0,
         )
         for number, draft in enumerate(kept)
     ]

@@ -3,43 +3,46 @@
 Nothing here prints; `mnist_exp.report.terminal.Terminal` does.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
-from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
 from mnist_exp.config.commands import command, portable, relative_paths, setting, with_runs_dir, without
 from mnist_exp.config.schema import SweepRequest
 from mnist_exp.report.console import columns, cropped, render_facts, render_next
-from mnist_exp.runs.records import Manifest, Summary, SweepJob
+from mnist_exp.runs.records import EpochMetrics, Manifest, Summary, SweepJob, SweepRecord
 from mnist_exp.sweeps.estimate import JobEstimate, total_seconds
 from mnist_exp.sweeps.names import short_keys, value_words
 from mnist_exp.sweeps.planning import PlannedSweep
+from mnist_exp.tuning.screen import epoch_cells, render_running
 from mnist_exp.words import describe_values, duration, one_line, percent, plural, size
 
 _EPOCHS = "training.epochs"
 _NUM_FIRST, _NUM_LAST = 20, 3
 _MOST_VALUES = 8
-_MOST_DUPLICATES = 3
 _MOST_LETTERS = 24
 _ROOM = 56
 """Letters of a line of 100 that are left for what varies, beside a job's numbers."""
 
-_MAX_ROWS = 16
-_BAR_WIDTH = 16
 _INDENT = 17
 
+Estimates = Sequence[JobEstimate | None]
+Facts = list[tuple[str, str | Text]]
 
-def render_plan(planned: PlannedSweep, request: SweepRequest, jobs_at_once: int) -> RenderableType:
+
+def render_plan(
+    planned: PlannedSweep, estimates: Estimates, request: SweepRequest, jobs_at_once: int
+) -> RenderableType:
     """Shows what a sweep would do, without having done anything.
 
     Args:
+        estimates: Of each job; None where nothing is known.
         jobs_at_once: How many jobs would run at the same time.
     """
     record = planned.record
@@ -49,12 +52,19 @@ def render_plan(planned: PlannedSweep, request: SweepRequest, jobs_at_once: int)
     typed = with_runs_dir(portable(without(record.argv, ["plan"]), folder), config, folder)
     moved = relative_paths(config, folder)
     typed += [setting(*each) for each in moved.items() if without(typed, each[:1]) == typed]
+    facts: Facts = []
+    if planned.num_duplicates:
+        left_out = plural(planned.num_duplicates, "job")
+        facts.append(("left out", f"{left_out}: the same as others, seed included"))
+    for number, text in enumerate(planned.notes):
+        facts.append(("note" if number == 0 else "", one_line(text)))
+    facts += _costs(record, estimates, request, jobs_at_once)
     return Group(
         title,
         Text(),
         *_render_varied(record.jobs),
-        _render_jobs(planned),
-        render_facts(*_left_out(planned), *_notes(planned), *_costs(planned, request, jobs_at_once)),
+        _render_jobs(record.jobs, estimates),
+        render_facts(*facts),
         Text(),
         Text("nothing was run", style="bold"),
         *render_next([command(*map(one_line, typed))]),
@@ -62,7 +72,6 @@ def render_plan(planned: PlannedSweep, request: SweepRequest, jobs_at_once: int)
 
 
 def _render_varied(jobs: Sequence[SweepJob]) -> list[RenderableType]:
-    """Lists what tells jobs apart, with its values."""
     keys = dict.fromkeys(key for job in jobs for key in job.varied)
     rows = [
         (one_line(key), _values_text([job.varied[key] for job in jobs if key in job.varied])) for key in keys
@@ -90,9 +99,8 @@ def _shortened(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
-def _render_jobs(planned: PlannedSweep) -> RenderableType:
+def _render_jobs(jobs: Sequence[SweepJob], estimates: Estimates) -> RenderableType:
     """Lists the jobs; of many, the first and the last."""
-    jobs = planned.record.jobs
     keys = short_keys([job.varied for job in jobs])
     fits = _width(jobs, keys) <= _ROOM
     headings = [one_line(key) for key in keys.values()]
@@ -103,7 +111,7 @@ def _render_jobs(planned: PlannedSweep) -> RenderableType:
     for column in table.columns[1 : len(headings) + 1]:
         column.justify = "left"
     hidden = range(_NUM_FIRST, len(jobs) - _NUM_LAST)
-    for job, estimate in zip(jobs, planned.estimates, strict=True):
+    for job, estimate in zip(jobs, estimates, strict=True):
         if job.number in hidden and len(hidden) > 1:
             if job.number == hidden[0]:
                 _add_gap(table, len(hidden), len(headings))
@@ -121,13 +129,12 @@ def _width(jobs: Sequence[SweepJob], keys: dict[str, str]) -> int:
     return sum(width + 2 for width in widest)
 
 
-def _cells(job: SweepJob, estimate: JobEstimate, keys: dict[str, str], fits: bool) -> list[str]:
-    """Gives a job's row."""
+def _cells(job: SweepJob, estimate: JobEstimate | None, keys: dict[str, str], fits: bool) -> list[str]:
     words = [_cell(job.varied[key]) if key in job.varied else "–" for key in keys]
     if keys and not fits:
         varied = (f"{short} {_cell(job.varied[key])}" for key, short in keys.items() if key in job.varied)
         words = [_shortened(one_line(", ".join(varied)), _ROOM)]
-    seconds = "–" if estimate.seconds is None else duration(estimate.seconds)
+    seconds = "–" if estimate is None else duration(estimate.seconds)
     epochs = [] if _EPOCHS in keys and fits else [_epochs(job)]
     return [str(job.number), *words, f"{job.num_params:,}", *epochs, seconds]
 
@@ -138,71 +145,24 @@ def _epochs(job: SweepJob) -> str:
 
 
 def _add_gap(table: Table, count: int, num_words: int) -> None:
-    """Says that rows are left out."""
     words = [f"{count:,} more"] + [""] * (num_words - 1) if num_words else []
     table.add_row("…", *(Text(word, style="bright_black") for word in words))
 
 
-def _left_out(planned: PlannedSweep) -> list[tuple[str, str]]:
-    """Words which jobs would have done the same as others."""
-    duplicates = planned.duplicates
-    if not duplicates:
-        return []
-    rows = [("left out", f"{plural(len(duplicates), 'job')} that would do the same as others:")]
-    rows += [("", f"{one_line(each.label)}: as job {each.number}") for each in duplicates[:_MOST_DUPLICATES]]
-    more = len(duplicates) - _MOST_DUPLICATES
-    return [*rows, ("", f"and {more:,} more")] if more > 0 else rows
-
-
-def _notes(planned: PlannedSweep) -> list[tuple[str, str]]:
-    return [("note" if number == 0 else "", one_line(text)) for number, text in enumerate(planned.notes)]
-
-
-def _costs(planned: PlannedSweep, request: SweepRequest, jobs_at_once: int) -> list[tuple[str, str | Text]]:
-    """Words how long it takes, how much it keeps and where."""
-    record, estimates = planned.record, planned.estimates
-    is_open = any(estimate.seconds is None for estimate in estimates)
-    time = f"{'at least' if is_open else 'about'} {duration(total_seconds(estimates, jobs_at_once))}"
-    path = Path(record.jobs[0].config["runs_dir"], record.name)
+def _costs(record: SweepRecord, estimates: Estimates, request: SweepRequest, jobs_at_once: int) -> Facts:
+    known = [estimate for estimate in estimates if estimate is not None]
+    about = "about" if len(known) == len(estimates) else "at least"
+    facts: Facts = [("at once", plural(jobs_at_once, "job"))]
+    if known:
+        facts.append(("time", f"{about} {duration(total_seconds(known, jobs_at_once))}, by earlier runs"))
+        facts.append(("disk", f"{about} {size(sum(estimate.num_bytes for estimate in known))}"))
+    else:
+        facts.append(("time", "not known yet: no earlier run has such a network and such images"))
     failure = "no more jobs are started" if request.on_fail == "stop" else "the others go on"
-    return [
-        ("time", f"{time}, {plural(jobs_at_once, 'job')} at once ({_basis(estimates)})"),
-        ("disk", f"about {size(sum(estimate.num_bytes for estimate in estimates))}"),
-        ("if a job fails", failure),
-        ("would go to", Text(one_line(str(path)), style="cyan")),
-    ]
-
-
-def _basis(estimates: Sequence[JobEstimate]) -> str:
-    """Says what an estimate of time goes by."""
-    known = sum(estimate.num_earlier > 0 for estimate in estimates)
-    if known == len(estimates):
-        return "going by earlier runs"
-    guess = "going by what networks compute, on two cores"
-    return (
-        guess
-        if known == 0
-        else f"{plural(known, 'job')} going by earlier runs, the others by what they compute"
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class RunningJob:
-    """One job that is running.
-
-    Attributes:
-        number: Its number in the sweep.
-        varied: What tells it from the others.
-        epoch: The last finished epoch; 0 before the first.
-        epochs: Number of epochs.
-        val_accuracy: At that epoch; None before the first, and without validation images.
-    """
-
-    number: int
-    varied: Mapping[str, Any]
-    epoch: int
-    epochs: int
-    val_accuracy: float | None
+    facts.append(("if a job fails", failure))
+    path = Path(record.jobs[0].config["runs_dir"], record.name)
+    facts.append(("would go to", Text(one_line(str(path)), style="cyan")))
+    return facts
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,46 +170,31 @@ class SweepStatus:
     """Where a launch stands.
 
     Attributes:
-        num_jobs: Number of jobs to run.
-        num_completed: Of those, completed.
-        num_failed: Failed.
-        num_interrupted: Stopped before their end.
-        elapsed_s: Seconds since the launch began.
+        running: Jobs that are running, each with its last row of metrics; None before the first.
         left_s: Seconds that it may still take; None when unknown.
-        running: The jobs that are running.
     """
 
     num_jobs: int
-    num_completed: int
-    num_failed: int
-    num_interrupted: int
+    ended: Sequence[Manifest]
+    running: Sequence[tuple[SweepJob, EpochMetrics | None]]
     elapsed_s: float
     left_s: float | None
-    running: Sequence[RunningJob]
 
 
 def render_status(status: SweepStatus) -> RenderableType:
     """Shows how far a sweep has come and, a line each, the jobs that run."""
-    table = Table.grid(padding=(0, 2, 0, 0))
-    for justify in ("right", "left", "left", "right", "left"):
-        table.add_column(justify=justify)
-    for job in status.running[:_MAX_ROWS]:
-        table.add_row(*_status_cells(job))
-    hidden = len(status.running) - _MAX_ROWS
-    more = [Text(f"and {hidden} more", style="bright_black")] if hidden > 0 else []
-    return Group(Text(), Text(_words(status), style="cyan"), table, *more)
+    rows = [_status_cells(job, row) for job, row in status.running]
+    return render_running(_words(status), ("right", "left", "left", "right", "left"), rows)
 
 
 def _words(status: SweepStatus) -> str:
-    """Words how many jobs are pending, running, done and failed, and the time."""
-    ended = status.num_completed + status.num_failed + status.num_interrupted
-    pending = status.num_jobs - ended - len(status.running)
+    statuses = [manifest.status for manifest in status.ended]
     counts = {
-        "pending": pending,
+        "pending": status.num_jobs - len(statuses) - len(status.running),
         "running": len(status.running),
-        "done": status.num_completed,
-        "failed": status.num_failed,
-        "stopped": status.num_interrupted,
+        "done": statuses.count("completed"),
+        "failed": statuses.count("failed"),
+        "stopped": statuses.count("interrupted"),
     }
     parts = [f"{count:,} {name}" for name, count in counts.items() if count or name in ("pending", "done")]
     parts.append(f"{duration(status.elapsed_s)} elapsed")
@@ -258,16 +203,13 @@ def _words(status: SweepStatus) -> str:
     return f"{plural(status.num_jobs, 'job')}: {', '.join(parts)}"
 
 
-def _status_cells(job: RunningJob) -> list[RenderableType]:
-    bar = ProgressBar(
-        total=max(job.epochs, 1), completed=job.epoch, width=_BAR_WIDTH,
-        style="bright_black", complete_style="cyan", finished_style="cyan",
-    )  # fmt: skip
+def _status_cells(job: SweepJob, row: EpochMetrics | None) -> list[RenderableType]:
+    epoch, epochs = (row.epoch if row else 0), job.config["training"]["epochs"]
+    accuracy = row.val_accuracy if row else None
     return [
         cropped(str(job.number)),
-        bar,
-        cropped(f"epoch {job.epoch}/{job.epochs}" if job.epoch else "preparing"),
-        cropped("" if job.val_accuracy is None else percent(job.val_accuracy)),
+        *epoch_cells(epoch, epochs),
+        cropped("" if accuracy is None else percent(accuracy)),
         cropped(describe_values(job.varied)),
     ]
 
@@ -285,11 +227,8 @@ def render_ended(
     """Shows a job that ended: its accuracies, or why there are none.
 
     Args:
-        job: Which.
-        manifest: Of its run.
         summary: Of its run; None unless it completed.
         num_ended: Number of jobs that have ended, this one included.
-        num_jobs: Number of jobs of this launch.
     """
     val = percent(summary.val_accuracy) if summary and summary.val_accuracy is not None else "–"
     test = percent(summary.test_accuracy) if summary else manifest.status

@@ -22,7 +22,7 @@ from mnist_exp.report.console import render_next, render_notice
 from mnist_exp.report.terminal import Terminal
 from mnist_exp.runs.records import SweepJob
 from mnist_exp.sweeps import task
-from mnist_exp.sweeps.checking import Checker
+from mnist_exp.sweeps.checking import Checker, check_same_images
 from mnist_exp.sweeps.directory import (
     JobState,
     SweepDirectory,
@@ -31,11 +31,10 @@ from mnist_exp.sweeps.directory import (
     find_unfinished,
     read_sweep,
 )
-from mnist_exp.sweeps.jobs import cores_per_job
+from mnist_exp.sweeps.estimate import estimate_jobs
 from mnist_exp.sweeps.launching import held, new_request, run_jobs
-from mnist_exp.sweeps.names import diff_words
+from mnist_exp.sweeps.names import first_difference
 from mnist_exp.sweeps.planning import PlannedSweep, plan_again, plan_sweep
-from mnist_exp.sweeps.same_images import check_same_images
 from mnist_exp.sweeps.screen import render_plan
 from mnist_exp.words import describe_values, one_line, plural
 
@@ -47,14 +46,13 @@ _WHICH = {*SWEEP_KEYS, "sweep", "runs_dir"} - {"sweep_plan"}
 _KEPT = "on_fail="
 
 
-def conclude(sweep: SweepDirectory, reason: str, resume: str, terminal: Terminal) -> int:
+def sum_up(sweep: SweepDirectory, reason: str, resume: str, terminal: Terminal) -> int:
     """Sums a sweep up, on the screen and in its folder.
 
     Args:
         sweep: No job of it is running.
         reason: Why no more jobs were started; empty when all were.
         resume: The command that resumes it.
-        terminal: Where to.
 
     Returns:
         The exit status: 0 when every job is completed, 1 otherwise.
@@ -110,7 +108,6 @@ def run_sweep(config: DictConfig, terminal: Terminal) -> int:
 
     Args:
         config: As composed, with Hydra's own node; what is swept over is not in it yet.
-        terminal: Where everything is shown.
 
     Returns:
         The exit status: 0 when every job is completed, 1 when some are not.
@@ -162,7 +159,7 @@ def _create(
     """Freezes a new sweep and runs it."""
     path = target.path
     at_once = count_at_once(config, len(planned.record.jobs))
-    record = replace(planned.record, cores_per_job=cores_per_job(at_once))
+    record = replace(planned.record, cores_per_job=task.cores_per_job(at_once))
     sweep = SweepDirectory(path, record)
     sweep.create()
     with held(sweep):
@@ -175,20 +172,18 @@ def _create(
 
 def _show(planned: PlannedSweep, config: DictConfig, request: SweepRequest, terminal: Terminal) -> None:
     at_once = count_at_once(config, len(planned.record.jobs))
-    terminal.print(render_plan(planned, request, at_once))
+    terminal.print(render_plan(planned, estimate_jobs(planned), request, at_once))
 
 
 def _tell(planned: PlannedSweep, terminal: Terminal) -> None:
-    """Says what the user should know before jobs begin."""
     for note in planned.notes:
         terminal.print(render_notice(note))
-    if planned.duplicates:
-        left_out = plural(len(planned.duplicates), "job")
+    if planned.num_duplicates:
+        left_out = plural(planned.num_duplicates, "job")
         terminal.print(f"{left_out} left out: the same as others, seed included")
 
 
 def _run(sweep: SweepDirectory, config: DictConfig, request: SweepRequest, terminal: Terminal) -> int:
-    """Runs what is not finished, and sums everything up."""
     terminal.attach_log(sweep.log_path)
     jobs, num_jobs = find_unfinished(sweep, request.rerun), len(sweep.record.jobs)
     check_same_images(sweep, jobs)
@@ -200,7 +195,7 @@ def _run(sweep: SweepDirectory, config: DictConfig, request: SweepRequest, termi
     if jobs:
         launched = new_request(sweep, sys.argv[1:], at_once, request.on_fail)
         reason = run_jobs(sweep, jobs, config, launched, resume, terminal)
-    return conclude(sweep, reason, resume, terminal)
+    return sum_up(sweep, reason, resume, terminal)
 
 
 def _resume_command(sweep: SweepDirectory, config: DictConfig) -> str:
@@ -226,7 +221,7 @@ def _names_only(config: DictConfig) -> bool:
 
 def _refuse_changes(sweep: SweepDirectory, planned: PlannedSweep, resume: str) -> None:
     """Makes sure that a command means the sweep that was frozen under its name."""
-    difference = diff_words(sweep.record, planned.record)
+    difference = first_difference(sweep.record, planned.record)
     if difference is not None:
         raise ConfigError(
             f"sweep: {sweep.record.name} was begun with another configuration: {difference}.",

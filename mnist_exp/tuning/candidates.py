@@ -15,8 +15,6 @@ class Candidates:
     """The best trials and the untuned default, side by side.
 
     Args:
-        search: What was searched.
-        stage: Its trials.
         confirmations: The candidates' trainings on fresh seeds; none where that was not asked for.
         num_validation: Number of validation images, which an accuracy's interval depends on.
     """
@@ -37,15 +35,17 @@ class Candidates:
 
     def executions(self, candidate: str) -> list[ExecutionRecord]:
         """Lists a candidate's trainings: those on fresh seeds, or the trial's own without any."""
-        confirmed = [
-            record.execution
-            for record in self.confirmations
-            if record.candidate == candidate and record.execution is not None
-        ]
-        return confirmed or [
+        return self._confirmed(candidate) or [
             max(trial.executions, key=lambda execution: self.sign * execution.score)
             for trial in self.stage.ranked()
             if trial_name(trial.trial) == candidate
+        ]
+
+    def _confirmed(self, candidate: str) -> list[ExecutionRecord]:
+        return [
+            record.execution
+            for record in self.confirmations
+            if record.candidate == candidate and record.execution is not None
         ]
 
     def weights_name(self, candidate: str, execution: ExecutionRecord) -> str:
@@ -111,12 +111,7 @@ class Candidates:
         trials = {trial_name(trial.trial): trial for trial in self.stage.finalists()}
         candidates = []
         for name in [DEFAULT, *trials]:
-            executions = [
-                record.execution
-                for record in self.confirmations
-                if record.candidate == name and record.execution is not None
-            ]
-            if executions:
+            if executions := self._confirmed(name):
                 candidates.append(self._candidate(name, trials.get(name), executions))
         # One that failed on some seed is not the equal of one that did not.
         return sorted(

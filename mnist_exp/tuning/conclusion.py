@@ -1,7 +1,6 @@
 """The result of a search: candidates side by side, the winner, its test accuracy, its file, its pictures."""
 
 import statistics
-from collections.abc import Sequence
 from functools import partial
 
 import keras
@@ -25,45 +24,31 @@ from mnist_exp.report.figures.trials import plot_best_so_far, plot_search_curves
 from mnist_exp.report.result import first_digits
 from mnist_exp.report.terminal import Terminal
 from mnist_exp.report.tuning import search_result
-from mnist_exp.runs.records import ConfirmationRecord, ExecutionRecord, SearchSummary
+from mnist_exp.runs.records import ExecutionRecord, SearchSummary
 from mnist_exp.runs.writer import RunDirectory
 from mnist_exp.statistics import accuracy
 from mnist_exp.training import scoring
 from mnist_exp.tuning.candidates import Candidates
-from mnist_exp.tuning.definition import DEFAULT, Search, experiment_yaml, tuner_name
+from mnist_exp.tuning.definition import DEFAULT, experiment_yaml, tuner_name
 from mnist_exp.tuning.search_files import SearchFiles
-from mnist_exp.tuning.stages import SearchStage
 from mnist_exp.words import candidate_name, percent, score_text
 
 
 def conclude(
-    search: Search,
+    found: Candidates,
     source: Source,
     data: TrainingData,
     files: SearchFiles,
     run: RunDirectory,
-    stage: SearchStage,
-    confirmations: Sequence[ConfirmationRecord],
     terminal: Terminal,
     resume: str,
-    next_commands: Sequence[str],
+    next_command: str,
 ) -> SearchSummary:
     """Scores the winner on the test images, once, and writes everything down.
 
     Args:
-        search: What was searched.
         source: Where the test images are read from, now.
-        data: What trials saw.
-        stage: The search's trials.
-        confirmations: The candidates' trainings on fresh seeds.
-        resume: The command that resumes it.
-        next_commands: Commands to suggest.
-
-    Returns:
-        What `summary.json` holds.
     """
-    assert data.validation is not None
-    found = Candidates(search, stage, confirmations, len(data.validation))
     try:
         test = source.load("test")
     except ConfigError as error:
@@ -71,7 +56,7 @@ def conclude(
     run.update_manifest(data=scoring.data_record(source, data, test))
     scored, accuracies, execution = _score_winner(found, files, run, test)
     run.write_predictions(scored.probabilities, test.labels)
-    config = search.trial_config(found.winner.values, execution.seed, 0)
+    config = found.search.trial_config(found.winner.values, execution.seed, 0)
     summary = _summarise(found, scored, accuracies, execution, test, run)
     files.write_experiment(_write_experiment(found, summary))
     not_drawn = [*draw_training(run, config, scored, test, source.class_names), *_draw(found, run)]
@@ -80,7 +65,7 @@ def conclude(
     for notice in filter(None, [*not_drawn, describe_numbered(source.class_names)]):
         terminal.print(render_notice(notice))
     digits = first_digits(test.images, test.labels, scored.probabilities, source.class_names)
-    terminal.print(render_parts([digits, *search_result(summary, str(run.path), next_commands)]))
+    terminal.print(render_parts([digits, *search_result(summary, str(run.path), [next_command])]))
     return summary
 
 
@@ -154,7 +139,6 @@ def _write_experiment(found: Candidates, summary: SearchSummary) -> str:
 
 
 def _draw(found: Candidates, run: RunDirectory) -> list[str]:
-    """Draws every picture of a search; says which could not be drawn."""
     trials = found.stage.trials
     objective = Objective(found.objective, found.search.direction)
     default = next((other for other in found.candidates if other.candidate == DEFAULT), None)

@@ -1,7 +1,7 @@
-"""A search as it was requested, frozen: the same for the chief, its workers, and after a resume."""
+"""A search as it was requested, frozen: the same for its workers, and after a resume."""
 
 import functools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -24,10 +24,7 @@ GROUPS = ("model", "optimizer", "schedule", "augmentation", "training")
 """What a search may change. Everything else is the same for all trials, or they could not be compared."""
 
 _NOT_FOR_TRIALS = (*SWEEP_KEYS, "hydra", "tuner", "search_space")
-_SAME_FOR_ALL = {
-    "training.monitor": "it decides what a score is",
-    "training.direction": "it decides what a score is",
-}
+_DECIDE_SCORES = ("training.monitor", "training.direction")
 _ABSENT = object()
 DEFAULT = "default"
 """The candidate that is the configuration as it stands, untuned."""
@@ -41,7 +38,6 @@ class Blueprint:
         base: The composed configuration, interpolations kept as text.
         options: Group to option to node, for each group whose option is searched.
         choices: Group to the option that was composed, the data's included.
-        lengths: As the search space has them.
         own_data: What differs under `data` from its option's file, but for where the images are.
     """
 
@@ -51,31 +47,19 @@ class Blueprint:
     lengths: dict[str, str | int]
     own_data: dict[str, Any] = field(default_factory=dict)
 
-    def tree(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Gives a trial's whole configuration, interpolations resolved.
+    def config(self, values: Mapping[str, Any]) -> Config:
+        """Gives a trial's checked configuration; see `composed`."""
+        return parse(self.composed(values))
+
+    def composed(self, values: Mapping[str, Any]) -> DictConfig:
+        """Gives a trial's whole configuration.
 
         Args:
             values: By the names of the search space, active ones only; empty for the untuned one.
 
         Raises:
-            ConfigError: A path does not exist, or interpolations cannot be resolved.
+            ConfigError: A path does not exist.
         """
-        return resolve(self._composed(values))
-
-    def config(self, values: Mapping[str, Any]) -> Config:
-        """Gives a trial's checked configuration; see `tree`."""
-        return parse(self._composed(values))
-
-    def to_tree(self) -> dict[str, Any]:
-        """Gives the blueprint as plain data. Interpolations in it are text: nothing may resolve them."""
-        return msgspec.to_builtins(self)
-
-    @classmethod
-    def from_tree(cls, tree: dict[str, Any]) -> "Blueprint":
-        """Takes `to_tree` back."""
-        return msgspec.convert(tree, cls)
-
-    def _composed(self, values: Mapping[str, Any]) -> DictConfig:
         paths = assemble(values, self.lengths)
         chosen = {group: paths.pop(group) for group in self.options if group in paths}
         nodes = {group: self.options[group][option] for group, option in chosen.items()}
@@ -85,41 +69,33 @@ class Blueprint:
         return composed
 
 
-def freeze(
-    composed: DictConfig,
-    space: SearchSpace,
-    compose: Callable[[list[str]], DictConfig],
-    overrides: list[str],
-    choices: Mapping[str, str],
-) -> Blueprint:
+def freeze(composition: Composition, space: SearchSpace) -> Blueprint:
     """Freezes a configuration and every option of its groups that a search may choose.
-
-    Args:
-        composed: The job's configuration.
-        compose: Composes the configuration from overrides.
-        overrides: What was typed.
-        choices: Group to the option that was composed; Hydra's own groups are left out.
 
     Raises:
         ConfigError: A path cannot be searched, an option does not exist, or does not take an override.
     """
+    composed, choices = composition.composed, composition.choices
     for dimension in space.dimensions:
         _check_searchable(dimension)
     kept = [str(key) for key in composed if key not in _NOT_FOR_TRIALS]
     base = OmegaConf.to_container(OmegaConf.masked_copy(composed, kept), resolve=False)
     assert isinstance(base, dict)
     options = {
-        dimension.name: _compose_options(dimension, compose, overrides)
+        dimension.name: _compose_options(dimension, composition)
         for dimension in space.dimensions
         if dimension.name in GROUPS
     }
     own = {group: choices[group] for group in ("data", *GROUPS) if group in choices}
+    own_data = {}
+    if "data" in own:
+        own_data = _changed_data(base["data"], composition.compose([f"data={own['data']}"]))
     return Blueprint(
         base={str(key): node for key, node in base.items()},
         options=options,
         choices=own,
         lengths=dict(space.lengths),
-        own_data=_changed_data(base["data"], compose([f"data={own['data']}"])) if "data" in own else {},
+        own_data=own_data,
     )
 
 
@@ -144,7 +120,7 @@ def check(space: SearchSpace, blueprint: Blueprint) -> None:
 
 def _check_trial(space: SearchSpace, blueprint: Blueprint, values: Mapping[str, Any]) -> None:
     """Makes sure that a trial can be made, and that what is searched counts for something."""
-    composed, given = blueprint._composed(values), assemble(values, blueprint.lengths)
+    composed, given = blueprint.composed(values), assemble(values, blueprint.lengths)
     config = parse(composed)
     refuse_unused_numbers(composed, config, given)
     refuse_switched_off(config, given, [dimension.name for dimension in space.dimensions])
@@ -157,12 +133,11 @@ def experiment_yaml(blueprint: Blueprint, values: Mapping[str, Any], title_lines
 
     Args:
         values: By the names of the search space, active ones only.
-        title_lines: What the file says about itself.
 
     Returns:
         YAML; interpolations are kept.
     """
-    composed = blueprint._composed(values)
+    composed = blueprint.composed(values)
     take_out_switched_off(composed, parse(composed))
     chosen = blueprint.choices | {group: values[group] for group in blueprint.options if group in values}
     defaults = [{f"override /{group}": option} for group, option in chosen.items()]
@@ -175,7 +150,6 @@ def experiment_yaml(blueprint: Blueprint, values: Mapping[str, Any], title_lines
 
 
 def _check_searchable(dimension: Dimension) -> None:
-    """Refuses what must be the same for all trials, and groups that do not exist."""
     group = dimension.name.partition(".")[0]
     key = f"search_space.{dimension.key}"
     if group not in GROUPS:
@@ -183,8 +157,8 @@ def _check_searchable(dimension: Dimension) -> None:
             accepted = ", ".join(GROUPS)
             raise ConfigError(f"{key}: it is the same for all trials.", f"What can be searched: {accepted}.")
         raise ConfigError(f"{key}: there is no such key.", nearest(dimension.name, _searchable_keys()))
-    if dimension.name in _SAME_FOR_ALL:
-        raise ConfigError(f"{key}: {_SAME_FOR_ALL[dimension.name]}, so it is the same for all trials.")
+    if dimension.name in _DECIDE_SCORES:
+        raise ConfigError(f"{key}: it decides what a score is, so it is the same for all trials.")
 
 
 def _changed_data(found: dict[str, Any], composed: DictConfig) -> dict[str, Any]:
@@ -198,11 +172,8 @@ def _changed_data(found: dict[str, Any], composed: DictConfig) -> dict[str, Any]
     }
 
 
-def _compose_options(
-    dimension: Dimension, compose: Callable[[list[str]], DictConfig], overrides: list[str]
-) -> dict[str, Any]:
-    """Composes each option of a group that a dimension may choose."""
-    group = dimension.name
+def _compose_options(dimension: Dimension, composition: Composition) -> dict[str, Any]:
+    group, overrides = dimension.name, composition.overrides
     others = [override for override in overrides if override.partition("=")[0].lstrip("+") != group]
     nodes = {}
     for option in dimension.values:
@@ -212,7 +183,7 @@ def _compose_options(
                 "Name its options.",
             )
         try:
-            composed = compose([*others, f"{group}={option}"])
+            composed = composition.compose([*others, f"{group}={option}"])
         except Exception as error:  # Hydra's errors have no class in common.
             refusal = explain_hydra(error, overrides)
             problem = refusal.message.removeprefix(f"{group}: ")
@@ -256,7 +227,6 @@ def _may_add(composed: DictConfig, path: str) -> bool:
 
 
 def _explain_missing(composed: DictConfig, path: str, parent: Any) -> ConfigError:
-    """Says that a path does not exist in a trial's configuration."""
     group, _, rest = path.partition(".")
     if isinstance(parent, ListConfig):
         return ConfigError(f"search_space.{path}: the list has {len(parent)} entries, counted from 0.")
@@ -284,13 +254,7 @@ def _searchable_keys() -> frozenset[str]:
 
 @dataclass(frozen=True)
 class Search:
-    """What is searched, from which configuration, and how.
-
-    Attributes:
-        config: The untuned configuration.
-        blueprint: What trials' configurations are made from.
-        space: What is searched.
-    """
+    """What is searched, from which configuration, and how."""
 
     config: Config
     blueprint: Blueprint
@@ -313,8 +277,6 @@ class Search:
         """Makes the configuration of one training.
 
         Args:
-            values: By the names of the search space; none for the untuned configuration.
-            seed: Of this training.
             threads: Number of threads of one operation.
             epochs: Instead of `training.epochs`, unless the search chooses that itself.
 
@@ -346,17 +308,14 @@ class Search:
 
     def to_tree(self) -> dict[str, Any]:
         """Gives what `search.yaml` holds."""
-        return {"space": self.space.to_tree(), "blueprint": self.blueprint.to_tree()}
+        # Interpolations in it are text: nothing may resolve them.
+        return {"space": msgspec.to_builtins(self.space), "blueprint": msgspec.to_builtins(self.blueprint)}
 
     @classmethod
     def from_tree(cls, tree: dict[str, Any], config: Config) -> "Search":
-        """Takes `to_tree` back.
-
-        Args:
-            tree: Read from `search.yaml`.
-            config: The run's, read from `config.yaml`.
-        """
-        return cls(config, Blueprint.from_tree(tree["blueprint"]), SearchSpace.from_tree(tree["space"]))
+        """Takes `to_tree` back."""
+        blueprint = msgspec.convert(tree["blueprint"], Blueprint)
+        return cls(config, blueprint, msgspec.convert(tree["space"], SearchSpace))
 
 
 def tuner_name(tuner: TunerConfig) -> str:
@@ -369,7 +328,6 @@ def plan_search(config: Config, composition: Composition) -> tuple[Search, list[
 
     Args:
         config: The untuned configuration, with its tuner.
-        composition: What it was composed from.
 
     Returns:
         The search, and a sentence about each searched path that the command line gave a value.
@@ -379,13 +337,10 @@ def plan_search(config: Config, composition: Composition) -> tuple[Search, list[
     """
     base = resolve(composition.composed)
     space, sentences = parse_search_space(config.search_space or {}, base).fix(_given(composition, base))
-    blueprint = freeze(
-        composition.composed, space, composition.compose, composition.overrides, composition.choices
-    )
+    blueprint = freeze(composition, space)
     check(space, blueprint)
-    if isinstance(config.tuner, HyperbandTunerConfig) and any(
-        dimension.name == "training.epochs" for dimension in space.dimensions
-    ):
+    names = [dimension.name for dimension in space.dimensions]
+    if isinstance(config.tuner, HyperbandTunerConfig) and "training.epochs" in names:
         raise ConfigError(
             "search_space.training.epochs: tuner=hyperband decides on the epochs itself.",
             "Remove it from the search space, or choose another tuner.",

@@ -41,7 +41,6 @@ class Dimension:
             every value between.
         sampling: `linear`, `log` (small values as likely as large ones) or `reverse_log`.
         values: Every value of a choice or boolean, in order; empty for a range.
-        default: The value where nothing is known.
         conditions: Names, each with those of its values for which this one is chosen at all.
         encoded_conditions: The same as Keras Tuner is told it.
     """
@@ -73,11 +72,6 @@ class Dimension:
         if all(is_number(value) for value in self.values):
             return tuple(range(len(self.values)))
         return tuple(json.dumps(value) for value in self.values)
-
-    @property
-    def encoded_default(self) -> Any:
-        """The default as Keras Tuner takes it."""
-        return self.encode(self.default)
 
     def encode(self, value: Any) -> Any:
         """Gives a value the form in which Keras Tuner takes it."""
@@ -208,9 +202,6 @@ def read_dimension(key: str, name: str, fields: Mapping[str, Any], base_value: A
     """Reads one entry of a search space, its conditions left out.
 
     Args:
-        key: The entry's name as written, for messages.
-        name: The name of the value that is searched.
-        fields: The entry.
         base_value: What the configuration has there; the default where it can be.
 
     Raises:
@@ -247,7 +238,6 @@ def nearest_field(fields: Iterable[str]) -> str:
 
 
 def _read_values(key: str, values: Any) -> tuple[Any, ...]:
-    """Checks a choice's values."""
     if not isinstance(values, list) or not values:
         raise refuse(f"{key}.values", f"got {written(values)}; a list of at least one value is needed.")
     for number, value in enumerate(values):
@@ -259,7 +249,6 @@ def _read_values(key: str, values: Any) -> tuple[Any, ...]:
 
 
 def _read_range(key: str, name: str, is_int: bool, fields: Mapping[str, Any]) -> Dimension:
-    """Checks a range of numbers."""
     low, high = (_read_number(key, field, is_int, fields) for field in ("min_value", "max_value"))
     step = _read_number(key, "step", is_int, fields) if fields.get("step") is not None else None
     sampling = fields.get("sampling") or "linear"

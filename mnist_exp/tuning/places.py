@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
 
 from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig
@@ -37,35 +36,12 @@ Preparation = Callable[[str], PrepareTrials]
 """From the name of a place to what is said to it first."""
 
 
-class Places(Protocol):
-    """Where trials are trained.
-
-    Attributes:
-        count: How many there will be.
-        at_once: How many of them share a machine.
-    """
-
-    count: int
-    at_once: int
-
-    def begin(self, files: SearchFiles, prepare: Preparation) -> None:
-        """Makes the places ready for a search."""
-
-    def present(self) -> list[Place]:
-        """Lists those that are there."""
-
-    def wait(self, timeout_s: float) -> None:
-        """Waits for news, so long at most."""
-
-    def close(self) -> None:
-        """Ends what is going on at them, at once."""
-
-
 class LocalPlaces:
     """Worker processes of this process, which import TensorFlow as soon as these are made.
 
-    Args:
-        count: How many.
+    Attributes:
+        count: How many there are.
+        at_once: How many of them share a machine.
     """
 
     def __init__(self, count: int) -> None:
@@ -166,12 +142,11 @@ class LentPlaces:
             self._problem = problem or "places end before they have done anything"
 
 
-def lend(composed: DictConfig) -> None:
-    """Lends the process that a launcher has started to the search; what `LentPlaces` launches.
+Places = LocalPlaces | LentPlaces
 
-    Args:
-        composed: `conf/sweep_job.yaml`, filled in.
-    """
+
+def lend(composed: DictConfig) -> None:
+    """Lends the process that a launcher has started to the search; what `LentPlaces` launches."""
     outlive_signals()
     folder = Path(composed.launch)
     files = SearchFiles(folder.parent)
@@ -183,7 +158,6 @@ def count_workers(config: Config, launcher: DictConfig | None) -> int:
     """Says how many trials run at once: by default one a core, as far as memory goes.
 
     Args:
-        config: The run's.
         launcher: As composed, with Hydra's own node; None for processes on this machine.
     """
     assert config.tuner is not None

@@ -150,13 +150,11 @@ def build_oracle(tuner: TunerConfig, space: SearchSpace, seed: int) -> SavedOrac
     """Builds the oracle that proposes a search's trials.
 
     Args:
-        tuner: The `tuner` node.
-        space: What is searched.
         seed: Of the run; the same seed proposes the same trials.
     """
     common: dict[str, Any] = {
         "objective": keras_tuner.Objective("score", direction_of(tuner.objective)),
-        "hyperparameters": _hyperparameters(space),
+        "hyperparameters": hyperparameters(space),
         "allow_new_entries": False,
         # Never 0, which Keras Tuner takes for no seed at all.
         "seed": int(np.random.SeedSequence([seed, 0x7475]).generate_state(1)[0] // 2) + 1,
@@ -181,34 +179,26 @@ def build_oracle(tuner: TunerConfig, space: SearchSpace, seed: int) -> SavedOrac
     return oracle
 
 
-def _hyperparameters(space: SearchSpace) -> keras_tuner.HyperParameters:
+def hyperparameters(space: SearchSpace) -> keras_tuner.HyperParameters:
     """Says a search space in Keras Tuner's words."""
-    hyperparameters = keras_tuner.HyperParameters()
+    made = keras_tuner.HyperParameters()
     for dimension in space.dimensions:
-        _register(hyperparameters, dimension)
-    return hyperparameters
+        with contextlib.ExitStack() as scopes:
+            for parent, values in dimension.encoded_conditions:
+                scopes.enter_context(made.conditional_scope(parent, list(values)))
+            _register(made, dimension)
+    return made
 
 
-def _register(hyperparameters: keras_tuner.HyperParameters, dimension: Dimension) -> None:
-    """Adds one dimension, under its conditions."""
-    with contextlib.ExitStack() as scopes:
-        for parent, values in dimension.encoded_conditions:
-            scopes.enter_context(hyperparameters.conditional_scope(parent, list(values)))
-        limits = {
-            "min_value": dimension.min_value,
-            "max_value": dimension.max_value,
-            "step": dimension.step,
-            "sampling": dimension.sampling,
-            "default": dimension.encoded_default,
-        }
-        match dimension.kind:
-            case "int":
-                hyperparameters.Int(dimension.id, **limits)
-            case "float":
-                hyperparameters.Float(dimension.id, **limits)
-            case "boolean":
-                hyperparameters.Boolean(dimension.id, default=dimension.encoded_default)
-            case "choice":
-                hyperparameters.Choice(
-                    dimension.id, list(dimension.encoded_values), default=dimension.encoded_default
-                )
+def _register(made: keras_tuner.HyperParameters, dimension: Dimension) -> None:
+    default = dimension.encode(dimension.default)
+    limits = {name: getattr(dimension, name) for name in ("min_value", "max_value", "step", "sampling")}
+    match dimension.kind:
+        case "int":
+            made.Int(dimension.id, default=default, **limits)
+        case "float":
+            made.Float(dimension.id, default=default, **limits)
+        case "boolean":
+            made.Boolean(dimension.id, default=default)
+        case "choice":
+            made.Choice(dimension.id, list(dimension.encoded_values), default=default)

@@ -3,18 +3,23 @@
 Nothing here prints; `mnist_exp.report.terminal.Terminal` does.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
-from rich.console import Group, RenderableType
+from rich.console import Group, JustifyMethod, RenderableType
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from mnist_exp.config.schema import TunerConfig
+from mnist_exp.processes.messages import EpochEnded, RunTrial
 from mnist_exp.report.console import columns, cropped, render_facts
 from mnist_exp.report.tuning import failure_text
+from mnist_exp.runs.provenance import Moment
 from mnist_exp.runs.records import ConfirmationRecord, DataRecord, TrialRecord
+from mnist_exp.tuning.definition import Search, tuner_name
+from mnist_exp.tuning.dimensions import Dimension, describe
+from mnist_exp.tuning.search_space import SearchSpace
 from mnist_exp.words import (
     candidate_name,
     describe_values,
@@ -31,98 +36,74 @@ _MAX_ROWS = 16
 _BAR_WIDTH = 16
 
 
-@dataclass(frozen=True, slots=True)
-class DimensionRow:
-    """One searched value as a reader sees it.
+def render_search_plan(
+    search: Search, data: DataRecord, fixed: Sequence[str], workers: int, threads: int, run_path: str
+) -> RenderableType:
+    """Shows what is about to be searched, for how long, on what, and where it goes.
 
-    Attributes:
-        name: Its path in the configuration.
-        kind_and_range: What it may be, such as `32 to 512 by 32`.
-        when: What must hold for it to matter, in words; empty where it always does.
-    """
-
-    name: str
-    kind_and_range: str
-    when: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SearchPlan:
-    """What is about to be searched.
-
-    Attributes:
-        tuner_name: How trials are proposed, such as `random`.
-        objective: The metric that is searched for.
-        dimensions: What is searched.
+    Args:
         fixed: Sentences on what was taken out of the search.
-        budget: When the search ends, in words.
-        epochs: Number of epochs of a trial.
-        executions: Number of trainings of a trial.
         workers: Number of trials at once.
         threads: Number of threads of each worker.
-        data: The images.
-        model_name: The untuned model's name.
-        seed: The run's seed.
         run_path: The run's directory as the user would type it.
-        preprocessing: What is done to the images first; "none" for nothing.
     """
-
-    tuner_name: str
-    objective: str
-    dimensions: Sequence[DimensionRow]
-    fixed: Sequence[str]
-    budget: str
-    epochs: int
-    executions: int
-    workers: int
-    threads: int
-    data: DataRecord
-    model_name: str
-    seed: int
-    run_path: str
-    preprocessing: str = "none"
-
-
-def render_search_plan(plan: SearchPlan) -> RenderableType:
-    """Shows what is about to be searched, for how long, on what, and where it goes."""
-    data = plan.data
     counts = f"{data.num_train:,} train, {data.num_validation:,} validation"
     test = f"the {data.num_test:,} test images" if data.num_test else "the test images"
+    objective = objective_words(search.tuner.objective)
     facts: list[tuple[str, str | Text]] = []
-    for number, text in enumerate(plan.fixed):
+    for number, text in enumerate(fixed):
         facts.append(("fixed" if number == 0 else "", one_line(text)))
     facts += [
-        ("looking for", f"the {objective_words(plan.objective)}; a trial's score is that of its best epoch"),
-        ("trial", _describe_trial(plan)),
-        ("budget", one_line(plan.budget)),
-        ("at once", f"{plural(plan.workers, 'trial')}, {plural(plan.threads, 'thread')} each"),
+        ("looking for", f"the {objective}; a trial's score is that of its best epoch"),
+        ("trial", _describe_trial(search.tuner)),
+        ("budget", one_line(_describe_budget(search.tuner))),
+        ("at once", f"{plural(workers, 'trial')}, {plural(threads, 'thread')} each"),
         ("data", f"{one_line(data.name)}: {counts}; {test} are not looked at before the search is over"),
         ("", Text(one_line(data.source), style="bright_black")),
     ]
-    if plan.preprocessing != "none":
-        facts.append(("preprocessing", plan.preprocessing))
-    facts += [("seed", str(plan.seed)), ("run", Text(plan.run_path, style="cyan"))]
-    return Group(_render_dimensions(plan), render_facts(*facts), Text())
+    if search.config.data.preprocessing != "none":
+        facts.append(("preprocessing", search.config.data.preprocessing))
+    facts += [("seed", str(search.config.seed)), ("run", Text(run_path, style="cyan"))]
+    return Group(_render_dimensions(search), render_facts(*facts), Text())
 
 
-def _describe_trial(plan: SearchPlan) -> str:
-    """Words what a trial is."""
-    epochs = ("up to " if plan.tuner_name == "hyperband" else "") + plural(plan.epochs, "epoch")
-    if plan.executions == 1:
+def _describe_trial(tuner: TunerConfig) -> str:
+    epochs = ("up to " if tuner_name(tuner) == "hyperband" else "") + plural(tuner.epochs, "epoch")
+    if tuner.executions_per_trial == 1:
         return f"one training of {epochs}"
-    return f"the mean of {plan.executions} trainings of {epochs}, each on its own seed"
+    return f"the mean of {tuner.executions_per_trial} trainings of {epochs}, each on its own seed"
 
 
-def _render_dimensions(plan: SearchPlan) -> RenderableType:
+def _describe_budget(tuner: TunerConfig) -> str:
+    limits = []
+    if tuner.max_trials is not None:
+        limits.append(f"{tuner.max_trials} trials")
+    if tuner.max_minutes is not None:
+        limits.append(f"{tuner.max_minutes:g} minutes")
+    if tuner.patience_trials is not None:
+        limits.append(f"{tuner.patience_trials} trials without a better score")
+    return ", or ".join(limits) or "none: until the tuner has nothing left to propose"
+
+
+def _render_dimensions(search: Search) -> RenderableType:
     """Shows what is searched, a line each; conditions only where there are any."""
-    rows = [(row.name, row.kind_and_range, row.when) for row in plan.dimensions]
-    shown = 3 if any(row.when for row in plan.dimensions) else 2
+    space = search.space
+    rows = [(dimension.name, *_describe_dimension(space, dimension)) for dimension in space.dimensions]
+    shown = 3 if any(when for _, _, when in rows) else 2
     table = columns(*("searched", "range", "only when")[:shown])
     for cells in rows:
         table.add_row(*(Text(one_line(cell)) for cell in cells[:shown]))
-    count = plural(len(plan.dimensions), "value")
-    title = (f"{one_line(plan.tuner_name)} search", "bold"), f"  {count} of model {one_line(plan.model_name)}"
+    name, model = one_line(tuner_name(search.tuner)), one_line(search.config.model.name)
+    title = (f"{name} search", "bold"), f"  {plural(len(rows), 'value')} of model {model}"
     return Group(Text.assemble(*title), table)
+
+
+def _describe_dimension(space: SearchSpace, dimension: Dimension) -> tuple[str, str]:
+    """Says what is searched and when; a condition that always holds goes without saying."""
+    possible = {parent.name: parent.possible_values() or () for parent in space.dimensions}
+    always = all(len(possible[name]) == len(values) for name, values in dimension.conditions)
+    span, when = describe(dimension)
+    return span, "" if always else when
 
 
 def render_trial_header() -> RenderableType:
@@ -178,27 +159,20 @@ def render_confirmation(record: ConfirmationRecord, objective: str) -> Renderabl
     return cropped(f"{name}: {score} at {epoch}, {duration(execution.train_s)}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass
 class RunningTrial:
     """One training that is running.
 
     Attributes:
-        trial: The trial's number; None for a training that belongs to no trial.
-        label: What it is called, such as `untuned default, seed 5`; empty for `trial <number>`.
-        worker: Name of the process that runs it.
-        epoch: The last finished epoch; 0 before the first.
-        epochs: Number of epochs.
-        last_score: The objective at that epoch; None before the first.
-        values: As in `TrialRecord`.
+        last: The newest epoch that has ended; None before the first.
+        is_stopped: Whether it was told to stop.
     """
 
-    trial: int | None
-    label: str
+    trial: RunTrial
     worker: str
-    epoch: int
-    epochs: int
-    last_score: float | None
-    values: Mapping[str, Any]
+    last: EpochEnded | None = None
+    began: Moment = field(default_factory=Moment)
+    is_stopped: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,13 +180,9 @@ class SearchStatus:
     """Where a search stands.
 
     Attributes:
-        num_finished: Number of trials that ended, whatever came of them.
-        num_failed: Number of those that failed.
         max_trials: How many there may be; None for no limit.
-        elapsed_s: Seconds since the search began.
         left_s: Seconds that it may still take; None when unknown.
         best: The best trial; None before the first score.
-        running: The trainings that are running.
     """
 
     num_finished: int
@@ -225,24 +195,37 @@ class SearchStatus:
 
 
 def render_search_status(status: SearchStatus, objective: str) -> RenderableType:
-    """Shows how far a search has come and, a line each, what it is training.
+    """Shows how far a search has come and, a line each, what it is training."""
+    rows = [_cells(running, objective) for running in status.running]
+    return render_running(
+        _describe_status(status, objective), ("left", "left", "left", "right", "right", "left"), rows
+    )
 
-    Args:
-        status: Where it stands.
-        objective: The metric that is searched for.
-    """
+
+def render_running(
+    words: str, justify: Sequence[JustifyMethod], rows: Sequence[Sequence[RenderableType]]
+) -> RenderableType:
+    """Sets what is running below words on all of it; of many rows, the first."""
     table = Table.grid(padding=(0, 2, 0, 0))
-    for justify in ("left", "left", "left", "right", "right", "left"):
-        table.add_column(justify=justify)
-    for running in status.running[:_MAX_ROWS]:
-        table.add_row(*_cells(running, objective))
-    hidden = len(status.running) - _MAX_ROWS
+    for method in justify:
+        table.add_column(justify=method)
+    for row in rows[:_MAX_ROWS]:
+        table.add_row(*row)
+    hidden = len(rows) - _MAX_ROWS
     more = [Text(f"and {hidden} more", style="bright_black")] if hidden > 0 else []
-    return Group(Text(), Text(_describe_status(status, objective), style="cyan"), table, *more)
+    return Group(Text(), Text(words, style="cyan"), table, *more)
+
+
+def epoch_cells(epoch: int, epochs: int) -> list[RenderableType]:
+    """Shows how far a training has come; 0 before its first epoch has ended."""
+    bar = ProgressBar(
+        total=max(epochs, 1), completed=epoch, width=_BAR_WIDTH,
+        style="bright_black", complete_style="cyan", finished_style="cyan",
+    )  # fmt: skip
+    return [bar, cropped(f"epoch {epoch}/{epochs}" if epoch else "preparing")]
 
 
 def _describe_status(status: SearchStatus, objective: str) -> str:
-    """Words how much is done, the best so far, and the time."""
     limit = "" if status.max_trials is None else f" of {status.max_trials:,}"
     noun = "trial" if (status.max_trials or status.num_finished) == 1 else "trials"
     parts = [f"{status.num_finished:,}{limit} {noun} done"]
@@ -257,16 +240,15 @@ def _describe_status(status: SearchStatus, objective: str) -> str:
 
 
 def _cells(running: RunningTrial, objective: str) -> list[RenderableType]:
-    """Words one training; its bar is empty before the first epoch has ended."""
-    bar = ProgressBar(
-        total=max(running.epochs, 1), completed=running.epoch, width=_BAR_WIDTH,
-        style="bright_black", complete_style="cyan", finished_style="cyan",
-    )  # fmt: skip
+    trial, last = running.trial, running.last
+    name = f"trial {trial.trial}"
+    if trial.candidate is not None:
+        name = f"{trial.candidate}, seed {trial.seeds[0]}"
+    epoch, epochs, score = (last.epoch, last.epochs, last.score) if last else (0, 0, None)
     return [
-        cropped(one_line(running.label) or f"trial {running.trial}"),
+        cropped(one_line(name)),
         cropped(one_line(running.worker)),
-        bar,
-        cropped(f"epoch {running.epoch}/{running.epochs}" if running.epoch else "preparing"),
-        cropped(score_text(running.last_score, objective)),
-        cropped(describe_values(running.values)),
+        *epoch_cells(epoch, epochs),
+        cropped(score_text(score, objective)),
+        cropped(describe_values(trial.values)),
     ]

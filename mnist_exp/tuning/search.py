@@ -4,9 +4,7 @@ import argparse
 import itertools
 from contextlib import closing
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 from mnist_exp.config.commands import (
     SEARCH_PATH,
@@ -18,32 +16,49 @@ from mnist_exp.config.commands import (
     with_runs_dir,
 )
 from mnist_exp.config.overrides import override_value
-from mnist_exp.config.schema import TunerConfig
 from mnist_exp.data.dataset import Source, TrainingData, find_source, load_training_data
 from mnist_exp.errors import RunError
-from mnist_exp.processes.messages import PrepareTrials
+from mnist_exp.processes.messages import (
+    Ended,
+    EpochEnded,
+    Failed,
+    Lost,
+    PrepareTrials,
+    Reply,
+    RunTrial,
+    Stop,
+)
+from mnist_exp.processes.places import Place
 from mnist_exp.processes.signals import StopRequest
 from mnist_exp.report.console import render_notice
 from mnist_exp.report.terminal import Terminal
 from mnist_exp.runs.files import remove_drafts
 from mnist_exp.runs.provenance import changed_circumstances, changes_since
-from mnist_exp.runs.records import EngineRecord, SearchSummary
+from mnist_exp.runs.records import ConfirmationRecord, EngineRecord, SearchSummary, TrialRecord
 from mnist_exp.runs.run import Run, read_tree
 from mnist_exp.runs.writer import RunDirectory
 from mnist_exp.training import fitting
 from mnist_exp.training.device import device_name, start_fresh
 from mnist_exp.training.networks import build_network
 from mnist_exp.training.scoring import data_record
+from mnist_exp.tuning.candidates import Candidates
 from mnist_exp.tuning.conclusion import conclude
-from mnist_exp.tuning.definition import DEFAULT, Search, tuner_name
-from mnist_exp.tuning.dimensions import Dimension, describe
-from mnist_exp.tuning.dispatch import Dispatcher
+from mnist_exp.tuning.definition import DEFAULT, Search
 from mnist_exp.tuning.places import Places, count_threads
 from mnist_exp.tuning.proposals import build_oracle
-from mnist_exp.tuning.screen import DimensionRow, SearchPlan, render_search_plan, render_trial_header
+from mnist_exp.tuning.screen import (
+    RunningTrial,
+    SearchStatus,
+    render_confirmation,
+    render_search_plan,
+    render_search_status,
+    render_trial,
+    render_trial_header,
+)
 from mnist_exp.tuning.search_files import SearchFiles, trial_name
-from mnist_exp.tuning.search_space import SearchSpace
-from mnist_exp.tuning.stages import ConfirmationStage, SearchStage
+from mnist_exp.tuning.stages import ConfirmationStage, SearchStage, Stage
+
+_TURN_S = 0.1
 
 
 @dataclass(frozen=True)
@@ -51,11 +66,8 @@ class PreparedSearch:
     """A request that was accepted.
 
     Attributes:
-        search: What is searched.
         source: Where the images are; the test images are read at the end.
-        data: What trials see.
         engine: As chosen for the untuned network.
-        places: Where trials are trained.
         threads: Number of threads of each training.
         fixed: Sentences on what was taken out of the search.
         is_extended: Whether this resumes a search under another budget.
@@ -70,18 +82,81 @@ class PreparedSearch:
     fixed: list[str]
     is_extended: bool
 
+    def run(self, run: RunDirectory, terminal: Terminal, request: StopRequest) -> SearchSummary:
+        """Searches, confirms, scores and draws.
+
+        Raises:
+            RunError: No trial was completed, or something other than a trial failed.
+            Interrupted: Someone asked the search to stop; what was finished is kept.
+        """
+        files = SearchFiles(run.path)
+        files.write_request(self.search.to_tree())
+        self._describe(run, terminal)
+        try:
+            with closing(self.places):
+                stage, confirmations = self._find_winner(files, run, terminal, request)
+        finally:
+            remove_drafts(run.path)
+        assert self.data.validation is not None
+        found = Candidates(self.search, stage, confirmations, len(self.data.validation))
+        resume = resume_command(run.path, read_tree(run.path), run.manifest.folder, run.manifest.argv)
+        following = _next_command(run, files)
+        return conclude(found, self.source, self.data, files, run, terminal, resume, following)
+
+    def _describe(self, run: RunDirectory, terminal: Terminal) -> None:
+        """Says what is about to be searched, on the screen and in the manifest."""
+        record = data_record(self.source, self.data, None)
+        notices = [record.notice]
+        notices += changed_circumstances(changes_since(run.manifest, self.threads, device_name()))
+        run.update_manifest(
+            engine=self.engine,
+            device=device_name(),
+            threads=self.threads,
+            inter_op_threads=self.threads,
+            data=record,
+        )
+        for notice in filter(None, notices):
+            terminal.print(render_notice(notice))
+        workers, path = self.places.count, str(run.path)
+        terminal.print(render_search_plan(self.search, record, self.fixed, workers, self.threads, path))
+
+    def _find_winner(
+        self, files: SearchFiles, run: RunDirectory, terminal: Terminal, request: StopRequest
+    ) -> tuple[SearchStage, list[ConfirmationRecord]]:
+        """Runs both stages, whatever an earlier process left of them."""
+        search, tuner = self.search, self.search.tuner
+        oracle = build_oracle(tuner, search.space, search.config.seed)
+        stage = SearchStage(search, files, oracle, self.is_extended)
+        run_path, working_dir, threads = str(run.path.resolve()), str(Path.cwd()), self.threads
+        self.places.begin(
+            files,
+            lambda worker: PrepareTrials(
+                run_path=run_path, working_dir=working_dir, threads=threads, worker=worker
+            ),
+        )
+        dispatcher = Dispatcher(self.places, terminal, request, stage)
+        terminal.print(render_trial_header())
+        dispatcher.finish(stage)
+        if stage.best is None:
+            raise _no_trial_completed(stage)
+        if not tuner.confirm.seeds:
+            return stage, []
+        finalists = stage.finalists()
+        candidates = [(DEFAULT, {}), *((trial_name(trial.trial), trial.values) for trial in finalists)]
+        confirmation = ConfirmationStage(search, files, candidates)
+        best = f"the best {len(finalists)} and " if finalists else ""
+        terminal.print(
+            f"\nsearch over ({stage.ended_by}); now {best}the untuned default once more, "
+            f"on {tuner.confirm.seeds} fresh seeds each"
+        )
+        dispatcher.finish(confirmation)
+        return stage, confirmation.confirmations
+
 
 def prepare(
     search: Search, fixed: list[str], terminal: Terminal, places: Places, is_extended: bool
 ) -> PreparedSearch:
-    """Finds the data and makes sure that the untuned network can be built.
-
-    Args:
-        search: What is searched.
-        fixed: Sentences on what was taken out of the search.
-        terminal: Told about a download.
-        places: Where trials are trained.
-        is_extended: Whether this resumes a search under another budget.
+    """Finds the data and makes sure that the untuned network can be built; see `PreparedSearch`.
 
     Raises:
         ConfigError: The data or the network cannot be had as asked for.
@@ -105,54 +180,115 @@ def prepare(
     )
 
 
-def search(
-    prepared: PreparedSearch, run: RunDirectory, terminal: Terminal, request: StopRequest
-) -> SearchSummary:
-    """Searches, confirms, scores and draws; see `mnist_exp.modes.tune.run`."""
-    search, files = prepared.search, SearchFiles(run.path)
-    files.write_request(search.to_tree())
-    record = data_record(prepared.source, prepared.data, None)
-    notices = [record.notice]
-    notices += changed_circumstances(changes_since(run.manifest, prepared.threads, device_name()))
-    run.update_manifest(
-        engine=prepared.engine,
-        device=device_name(),
-        threads=prepared.threads,
-        inter_op_threads=prepared.threads,
-        data=record,
-    )
-    for notice in filter(None, notices):
-        terminal.print(render_notice(notice))
-    terminal.print(render_search_plan(_plan(prepared, run)))
-    try:
-        with closing(prepared.places):
-            stage, confirmations = _find_winner(prepared, files, run, terminal, request)
-    finally:
-        remove_drafts(run.path)
-    return conclude(
-        search,
-        prepared.source,
-        prepared.data,
-        files,
-        run,
-        stage,
-        confirmations.confirmations if confirmations else [],
-        terminal,
-        resume_command(run.path, read_tree(run.path), run.manifest.folder, run.manifest.argv),
-        _next_commands(search, run, files),
-    )
+class Dispatcher:
+    """Keeps a search's places at work and shows what comes of it, a stage at a time.
+
+    Args:
+        stage: The search's first stage.
+    """
+
+    def __init__(self, places: Places, terminal: Terminal, request: StopRequest, stage: SearchStage) -> None:
+        self.places, self.terminal, self.request = places, terminal, request
+        self._searching, self._tuner = stage, stage.search.tuner
+        self._running: dict[str, RunningTrial] = {}
+        self._status = self._describe_status(is_searching=True)
+
+    def finish(self, stage: Stage) -> None:
+        """Has the places do a stage, to its end.
+
+        Raises:
+            ExperimentError: Something other than a trial failed.
+            Interrupted: Someone asked the search to stop.
+        """
+        with self.terminal.live_view(lambda: render_search_status(self._status, self._tuner.objective)):
+            while not self._turn(stage):
+                self.request.check()
+                # A snapshot: the screen is redrawn on a thread that must wait for nothing.
+                self._status = self._describe_status(is_searching=stage is self._searching)
+                self.places.wait(_TURN_S)
+
+    def _turn(self, stage: Stage) -> bool:
+        """Takes what is there and hands out what can be; says whether the stage is finished."""
+        is_empty = False
+        for place in self.places.present():
+            for reply in place.receive():
+                self._take(place, reply, stage)
+            running = self._running.get(place.name)
+            if running is None:
+                is_empty = self._assign(place, stage)
+            elif stage.must_stop and not running.is_stopped:
+                running.is_stopped = True
+                place.send(Stop(running.trial.name))
+        return is_empty and not self._running
+
+    def _assign(self, place: Place, stage: Stage) -> bool:
+        """Gives a place something to do; says whether the stage has nothing left to give out."""
+        trial = stage.assign(place.name)
+        if isinstance(trial, RunTrial):
+            self._running[place.name] = RunningTrial(trial, place.name)
+            place.send(trial)
+        return trial == "finished"
+
+    def _take(self, place: Place, reply: Reply, stage: Stage) -> None:
+        if isinstance(reply, Failed):
+            raise RunError(reply.message, reply.hint)
+        if place.name not in self._running:
+            return
+        if isinstance(reply, EpochEnded):
+            self._running[place.name].last = reply
+        elif isinstance(reply, Ended | Lost):
+            running = self._running.pop(place.name)
+            trial = running.trial
+            if isinstance(reply, Ended) or stage.lose(trial, running.began, place.name, reply.error):
+                self._show(stage, trial.name)
+
+    def _show(self, stage: Stage, name: str) -> None:
+        record, tuner = stage.take(name), self._tuner
+        if isinstance(record, TrialRecord):
+            best = self._searching.best
+            number = None if best is None else best.trial
+            num_finished = len(self._searching.trials)
+            line = render_trial(record, tuner.objective, number, num_finished, tuner.max_trials)
+        else:
+            line = render_confirmation(record, tuner.objective)
+        self.terminal.print(line)
+
+    def _describe_status(self, *, is_searching: bool) -> SearchStatus:
+        stage = self._searching
+        return SearchStatus(
+            num_finished=len(stage.trials),
+            num_failed=sum(trial.status == "failed" for trial in stage.trials),
+            max_trials=self._tuner.max_trials,
+            elapsed_s=stage.elapsed_s,
+            left_s=_seconds_left(stage, max(len(self._running), 1)) if is_searching else None,
+            best=stage.best,
+            running=list(self._running.values()),
+        )
 
 
-def _next_commands(search: Search, run: RunDirectory, files: SearchFiles) -> list[str]:
+def _seconds_left(stage: SearchStage, at_once: int) -> float | None:
+    """Estimates how long the search may still take, from what trials took so far."""
+    tuner, limits = stage.search.tuner, []
+    if tuner.max_minutes is not None:
+        limits.append(60 * tuner.max_minutes - stage.elapsed_s)
+    durations = [trial.duration_s for trial in stage.trials]
+    if tuner.max_trials is not None and durations:
+        left = max(tuner.max_trials - len(durations), 0)
+        limits.append(left * sum(durations) / len(durations) / at_once)
+    return max(min(limits), 0.0) if limits else None
+
+
+def _next_command(run: RunDirectory, files: SearchFiles) -> str:
     """Suggests how to train the winner, on the same images and with the user's own YAML."""
     folder = run.manifest.folder
     tree = read_tree(run.path)
     words = with_runs_dir([], tree, folder)
     words += data_words(Run(run.path).read_overrides() or [], tree, folder)
     folders = _search_path(portable(run.manifest.argv, folder))
-    own = [setting(SEARCH_PATH, folders)] if folders else []
+    if folders:
+        words.append(setting(SEARCH_PATH, folders))
     experiment = f"experiment={files.experiment_path.stem}"
-    return [command("--config-dir", str(run.path.absolute()), experiment, *words, *own)]
+    return command("--config-dir", str(run.path.absolute()), experiment, *words)
 
 
 def _search_path(argv: list[str]) -> list[str]:
@@ -165,55 +301,7 @@ def _search_path(argv: list[str]) -> list[str]:
     return [*folder, *itertools.chain(*typed)]
 
 
-def _find_winner(
-    prepared: PreparedSearch, files: SearchFiles, run: RunDirectory, terminal: Terminal, request: StopRequest
-) -> tuple[SearchStage, ConfirmationStage | None]:
-    """Runs both stages, whatever an earlier process left of them."""
-    search = prepared.search
-    tuner = search.tuner
-    oracle = build_oracle(tuner, search.space, search.config.seed)
-    stage = SearchStage(search, files, oracle, prepared.is_extended)
-    prepared.places.begin(files, partial(_preparation, prepared, run))
-    dispatcher = Dispatcher(search, prepared.places, terminal, request, stage)
-    terminal.print(render_trial_header())
-    dispatcher.finish(stage)
-    if stage.best is None:
-        raise _no_trial_completed(stage)
-    if not tuner.confirm.seeds:
-        return stage, None
-    confirmations = ConfirmationStage(search, files, _candidates(stage))
-    terminal.print(_describe_confirmation(stage))
-    dispatcher.finish(confirmations)
-    return stage, confirmations
-
-
-def _preparation(prepared: PreparedSearch, run: RunDirectory, worker: str) -> PrepareTrials:
-    """Says what a worker needs to know before its first trial."""
-    return PrepareTrials(
-        run_path=str(run.path.resolve()),
-        working_dir=str(Path.cwd()),
-        threads=prepared.threads,
-        worker=worker,
-    )
-
-
-def _candidates(stage: SearchStage) -> list[tuple[str, dict[str, Any]]]:
-    """Lists what is trained again: name and values of the untuned default and of the best trials."""
-    return [(DEFAULT, {}), *((trial_name(trial.trial), trial.values) for trial in stage.finalists())]
-
-
-def _describe_confirmation(stage: SearchStage) -> str:
-    """Announces the second stage."""
-    num_seeds, num_finalists = stage.search.tuner.confirm.seeds, len(stage.finalists())
-    best = f"the best {num_finalists} and " if num_finalists else ""
-    return (
-        f"\nsearch over ({stage.ended_by}); now {best}the untuned default once more, "
-        f"on {num_seeds} fresh seeds each"
-    )
-
-
 def _no_trial_completed(stage: SearchStage) -> RunError:
-    """Says why a search came to nothing."""
     reasons = [trial.error.message for trial in stage.trials if trial.error is not None]
     if not reasons:
         return RunError(
@@ -223,44 +311,3 @@ def _no_trial_completed(stage: SearchStage) -> RunError:
     return RunError(
         f"no trial was completed: {len(reasons)} of {len(stage.trials)} failed, most often with: {commonest}"
     )
-
-
-def _plan(prepared: PreparedSearch, run: RunDirectory) -> SearchPlan:
-    search, tuner = prepared.search, prepared.search.tuner
-    rows = [_describe_dimension(search.space, dimension) for dimension in search.space.dimensions]
-    return SearchPlan(
-        tuner_name=tuner_name(tuner),
-        objective=tuner.objective,
-        dimensions=rows,
-        fixed=prepared.fixed,
-        budget=_describe_budget(tuner),
-        epochs=tuner.epochs,
-        executions=tuner.executions_per_trial,
-        workers=prepared.places.count,
-        threads=prepared.threads,
-        data=data_record(prepared.source, prepared.data, None),
-        preprocessing=search.config.data.preprocessing,
-        model_name=search.config.model.name,
-        seed=search.config.seed,
-        run_path=str(run.path),
-    )
-
-
-def _describe_dimension(space: SearchSpace, dimension: Dimension) -> DimensionRow:
-    """Says what is searched; a condition that always holds goes without saying."""
-    parents = {parent.name: parent.possible_values() or () for parent in space.dimensions}
-    always = all(len(parents[name]) == len(values) for name, values in dimension.conditions)
-    words, when = describe(dimension)
-    return DimensionRow(dimension.name, words, "" if always else when)
-
-
-def _describe_budget(tuner: TunerConfig) -> str:
-    """Says when the search ends, in words."""
-    limits = []
-    if tuner.max_trials is not None:
-        limits.append(f"{tuner.max_trials} trials")
-    if tuner.max_minutes is not None:
-        limits.append(f"{tuner.max_minutes:g} minutes")
-    if tuner.patience_trials is not None:
-        limits.append(f"{tuner.patience_trials} trials without a better score")
-    return ", or ".join(limits) or "none: until the tuner has nothing left to propose"

@@ -57,15 +57,10 @@ class SearchFiles:
         """Hands over what a worker finished."""
         files.write_bytes(self._submitted_dir / f"{name}.json", msgspec.json.encode(record))
 
-    def submitted_trial(self, name: str) -> TrialRecord | None:
-        """Reads a trial that was handed over; None when there is none."""
+    def read_submitted(self, name: str, kind: type[_Record]) -> _Record | None:
+        """Reads what was handed over under a name; None when there is nothing."""
         path = self._submitted_dir / f"{name}.json"
-        return msgspec.json.decode(path.read_bytes(), type=TrialRecord) if path.exists() else None
-
-    def submitted_confirmation(self, name: str) -> ConfirmationRecord | None:
-        """Reads a confirmation that was handed over; None when there is none."""
-        path = self._submitted_dir / f"{name}.json"
-        return msgspec.json.decode(path.read_bytes(), type=ConfirmationRecord) if path.exists() else None
+        return msgspec.json.decode(path.read_bytes(), type=kind) if path.exists() else None
 
     def remove_submitted(self, name: str) -> None:
         """Removes it, once it is part of `trials.jsonl` or `confirmed.jsonl`."""

@@ -2,14 +2,12 @@
 
 A search space maps dotted configuration paths to fields with Keras Tuner's argument names. A path's
 last part may be `length` (how many entries a list has), `each` (every entry of it) or a number (one
-entry). A list of mappings holds alternatives, of which the first whose `when` holds counts.
+entry). A list of mappings holds alternatives, whose `when`s exclude each other.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
-
-import msgspec
 
 from mnist_exp.errors import ConfigError
 from mnist_exp.tuning.dimensions import (
@@ -81,14 +79,6 @@ class SearchSpace:
                 values[dimension.name] = dimension.decode(encoded[dimension.id])
         return values
 
-    def encode(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Gives configuration values by name as Keras Tuner has them; the inverse of `decode`."""
-        return {
-            dimension.id: dimension.encode(values[dimension.name])
-            for dimension in self.dimensions
-            if _is_active(dimension, values)
-        }
-
     def example(self, dimension: Dimension, value: Any) -> dict[str, Any]:
         """Gives values in which one is as told, its conditions hold, and all others are defaults."""
         parents = {other.name: other for other in self.dimensions}
@@ -101,15 +91,6 @@ class SearchSpace:
                 if other.id == dimension.id:
                     values[other.name] = value
         return values
-
-    def to_tree(self) -> dict[str, Any]:
-        """Gives the space as plain data, for a run's directory."""
-        return msgspec.to_builtins(self)
-
-    @classmethod
-    def from_tree(cls, tree: dict[str, Any]) -> "SearchSpace":
-        """Takes `to_tree` back."""
-        return msgspec.convert(tree, cls)
 
     def _has(self, path: str) -> bool:
         return any(path in (dimension.name, list_of(dimension.name)) for dimension in self.dimensions)
@@ -147,7 +128,6 @@ def assemble(values: Mapping[str, Any], lengths: Mapping[str, str | int]) -> dic
 
     Args:
         values: By the names of the search space, active ones only.
-        lengths: As the search space has them.
 
     Returns:
         Path to value. An entry of a list that keeps its length stays apart: `model.filters.0`.

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import combinations
 from typing import Any
 
 from mnist_exp.errors import nearest
-from mnist_exp.tuning.dimensions import Conditions, Dimension, is_among, refuse, written
+from mnist_exp.tuning.dimensions import Conditions, Dimension, describe, is_among, refuse, written
 from mnist_exp.tuning.space_lists import list_of
 
 _MOST_CHOICES = 1000
@@ -25,11 +26,11 @@ def arrange(
         lengths: For each list that is put together from entries, the name of its length.
 
     Returns:
-        The dimensions with their conditions. Alternatives exclude each other, as Keras Tuner needs it.
+        The dimensions with their conditions.
 
     Raises:
         ConfigError: A condition names what is not searched, a value that it cannot have, or itself in
-            the end; or can never hold.
+            the end; or can never hold; or two alternatives of a name can hold at once.
     """
     arranged: dict[str, list[Dimension]] = {}
     for name, alternatives in dimensions.items():
@@ -38,10 +39,11 @@ def arrange(
             for dimension, when in zip(alternatives, conditions[name], strict=True)
         ]
         within = _entry_region(name, dimensions, lengths)
-        arranged[name] = _exclusive(alternatives, regions, within, dimensions)
+        arranged[name] = _with_conditions(alternatives, regions, within)
     ordered = [dimension for name in _in_order(arranged) for dimension in arranged[name]]
-    for dimension in ordered:
-        _check_reachable(dimension, arranged)
+    parents = {name: made[0] for name, made in arranged.items() if made}
+    for made in arranged.values():
+        _check_conditions(made, parents)
     return tuple(_encode_conditions(dimension, arranged) for dimension in ordered)
 
 
@@ -87,23 +89,13 @@ def _entry_region(name: str, dimensions: Dimensions, lengths: Mapping[str, str])
     return {length: tuple(value for value in possible if value > int(last))}
 
 
-def _exclusive(
-    alternatives: list[Dimension], regions: list[Region], within: Region, dimensions: Dimensions
-) -> list[Dimension]:
-    """Sets conditions so that of several alternatives the first whose `when` holds is chosen."""
+def _with_conditions(alternatives: list[Dimension], regions: list[Region], within: Region) -> list[Dimension]:
+    """Sets the conditions of a name's alternatives; one that an entry's list is too short for goes."""
     made: list[Dimension] = []
-    for number, (dimension, region) in enumerate(zip(alternatives, regions, strict=True)):
-        parts = [region]
-        for earlier in regions[:number]:
-            parts = [rest for part in parts for rest in _subtract(part, earlier, dimensions)]
-        if not parts:
-            raise refuse(
-                f"{dimension.key}[{number}]", "an earlier alternative always holds.", "Leave it out."
-            )
-        for full in (_intersect(part, within) for part in parts):
-            if full is None:
-                continue
-            identity = dimension.name if not made else f"{dimension.name}#{len(made) + 1}"
+    for dimension, region in zip(alternatives, regions, strict=True):
+        full = _intersect(region, within)
+        if full is not None:
+            identity = f"{dimension.name}#{len(made) + 1}" if made else dimension.name
             made.append(replace(dimension, id=identity, conditions=tuple(full.items())))
     if not made and not alternatives[0].key.endswith(".each"):
         raise refuse(alternatives[0].key, "its conditions never hold.")
@@ -116,19 +108,6 @@ def _intersect(region: Region, other: Region) -> Region | None:
     for name, values in other.items():
         both[name] = tuple(value for value in both.get(name, values) if is_among(value, values))
     return both if all(both.values()) else None
-
-
-def _subtract(region: Region, other: Region, dimensions: Dimensions) -> list[Region]:
-    """Cuts the region where one holds and another does not into parts, as Keras Tuner knows no "not"."""
-    parts: list[Region] = []
-    rest: Region | None = region
-    for name, values in other.items():
-        possible = dimensions[name][0].possible_values() or ()
-        outside = tuple(value for value in possible if not is_among(value, values))
-        if rest is not None and (part := _intersect(rest, {name: outside})) is not None:
-            parts.append(part)
-        rest = None if rest is None else _intersect(rest, {name: values})
-    return parts
 
 
 def _in_order(arranged: Dimensions) -> list[str]:
@@ -149,12 +128,17 @@ def _in_order(arranged: Dimensions) -> list[str]:
     return ordered
 
 
-def _check_reachable(dimension: Dimension, arranged: Dimensions) -> None:
-    parents = {name: alternatives[0] for name, alternatives in arranged.items() if alternatives}
-    if requirements(dimension, parents) is None:
-        raise refuse(
-            f"{dimension.key}.when", "its conditions and those of what it names never hold together."
-        )
+def _check_conditions(alternatives: list[Dimension], parents: Mapping[str, Dimension]) -> None:
+    """Refuses alternatives of a name that are never chosen, and two that could be chosen together."""
+    for dimension in alternatives:
+        if requirements(dimension, parents) is None:
+            problem = "its conditions and those of what it names never hold together."
+            raise refuse(f"{dimension.key}.when", problem)
+    for one, other in combinations(alternatives, 2):
+        if _intersect(requirements(one, parents) or {}, requirements(other, parents) or {}) is not None:
+            first, second = (describe(dimension)[1] or "always" for dimension in (one, other))
+            problem = f"two of its alternatives may hold at once: {first}; {second}."
+            raise refuse(one.key, problem, "Give each a `when` that excludes the other.")
 
 
 def requirements(dimension: Dimension, parents: Mapping[str, Dimension]) -> Region | None:
@@ -166,13 +150,14 @@ def requirements(dimension: Dimension, parents: Mapping[str, Dimension]) -> Regi
     Returns:
         Names and values, those of parents' parents included; None where they contradict each other.
     """
-    region: Region | None = {}
+    region: Region = {}
     for name, values in dimension.conditions:
-        if name not in parents:
+        further = requirements(parents[name], parents) if name in parents else None
+        both = None if further is None else _intersect(region, further)
+        both = None if both is None else _intersect(both, {name: values})
+        if both is None:
             return None
-        further = requirements(parents[name], parents)
-        region = None if region is None or further is None else _intersect(region, further)
-        region = None if region is None else _intersect(region, {name: values})
+        region = both
     return region
 
 

@@ -4,8 +4,8 @@ A stage hands out work and takes results; it knows nothing of processes.
 """
 
 import time
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal, Protocol
+from collections.abc import Sequence
+from typing import Any, Literal
 
 from keras_tuner.engine.trial import Trial, TrialStatus
 
@@ -26,34 +26,11 @@ Nothing = Literal["wait", "finished"]
 """What a stage says that has no work now: some may come, or none will."""
 
 
-class Stage(Protocol):
-    """Part of a search that hands out work."""
-
-    def assign(self, worker: str) -> RunTrial | Nothing:
-        """Gives a worker something to do."""
-
-    def take(self, name: str) -> TrialRecord | ConfirmationRecord:
-        """Takes what a worker submitted under a trial's name."""
-
-    def lose(self, trial: RunTrial, began: Moment, worker: str, error: ErrorRecord) -> bool:
-        """Submits a failure in the place of a worker that is gone.
-
-        Returns:
-            Whether there is something to take; otherwise the work will be given out again.
-        """
-
-    @property
-    def must_stop(self) -> bool:
-        """Whether trials that are running are to end before their last epoch."""
-
-
 class SearchStage:
     """Trials that an oracle proposes, until a budget is spent.
 
     Args:
-        search: What is searched.
         files: Where records go; those of an earlier process are taken up.
-        oracle: Fresh.
         is_extended: Whether an earlier process had a smaller budget.
 
     Attributes:
@@ -71,7 +48,7 @@ class SearchStage:
         self._started, self._elapsed_before = time.monotonic(), 0.0
         self.searched_s = 0.0
         if (state := files.read_state()) is not None:
-            self._go_on(state, is_extended)
+            self._resume(state, is_extended)
 
     @property
     def elapsed_s(self) -> float:
@@ -85,7 +62,7 @@ class SearchStage:
 
     @property
     def must_stop(self) -> bool:
-        """Whether the time is up."""
+        """Whether the time is up, so that running trials end before their last epoch."""
         minutes = self.search.tuner.max_minutes
         return minutes is not None and self.elapsed_s >= 60 * minutes
 
@@ -127,53 +104,53 @@ class SearchStage:
         return self._request(trial)
 
     def _request(self, trial: Trial) -> RunTrial:
-        encoded = trial.hyperparameters.values
-        number, values = int(trial.trial_id), self.search.space.decode(_searched(encoded))
+        encoded, tuner = trial.hyperparameters.values, self.search.tuner
+        searched = {name: value for name, value in encoded.items() if not name.startswith(_OWN)}
+        number, values = int(trial.trial_id), self.search.space.decode(searched)
         return RunTrial(
             name=trial.trial_id,
             trial=number,
             values=values,
-            seeds=[self.search.trial_seed(number, place) for place in range(self._num_executions)],
-            epochs=int(encoded.get(_EPOCHS) or values.get("training.epochs") or self.search.tuner.epochs),
+            seeds=[self.search.trial_seed(number, place) for place in range(tuner.executions_per_trial)],
+            epochs=int(encoded.get(_EPOCHS) or values.get("training.epochs") or tuner.epochs),
         )
-
-    @property
-    def _num_executions(self) -> int:
-        return self.search.tuner.executions_per_trial
 
     def take(self, name: str) -> TrialRecord:
         """Adds a finished trial to the records, then tells the oracle."""
-        record = self.files.submitted_trial(name)
+        record = self.files.read_submitted(name, TrialRecord)
         assert record is not None
         self.trials.append(record)
         self.files.write_trials(self.trials)
-        self._tell_oracle(name, record)
+        self.oracle.finish(name, record.score)
         self._save()
         self.files.remove_submitted(name)
-        unscored = [record] if record.score is None else []
-        for forgotten in [*unscored, *self.ranked()[self.search.tuner.keep :]]:
-            self.files.weights_path(trial_name(forgotten.trial)).unlink(missing_ok=True)
+        forgotten = self.ranked()[self.search.tuner.keep :]
+        if record.score is None:
+            forgotten.append(record)
+        for trial in forgotten:
+            self.files.weights_path(trial_name(trial.trial)).unlink(missing_ok=True)
         return record
 
     def lose(self, trial: RunTrial, began: Moment, worker: str, error: ErrorRecord) -> bool:
-        """Submits a failure in a worker's place, unless the worker had submitted its result."""
-        if self.files.submitted_trial(trial.name) is None:
+        """Submits a failure in the place of a worker that is gone, unless it had submitted its result.
+
+        Returns:
+            Whether there is something to take, as there always is.
+        """
+        if self.files.read_submitted(trial.name, TrialRecord) is None:
             self.files.submit(trial.name, _failed_trial(trial, began, worker, error))
         return True
-
-    def _tell_oracle(self, name: str, record: TrialRecord) -> None:
-        self.oracle.finish(name, record.score)
 
     def _save(self) -> None:
         self.searched_s = self.elapsed_s
         state = {"elapsed_s": self.searched_s, "ended_by": self.ended_by, **self.oracle.state()}
         self.files.write_state(state)
 
-    def _go_on(self, state: dict[str, Any], is_extended: bool) -> None:
+    def _resume(self, state: dict[str, Any], is_extended: bool) -> None:
         """Takes up where a process left off, wherever it was stopped."""
         self._elapsed_before = self.searched_s = state.pop("elapsed_s")
-        self.ended_by = None if is_extended else state["ended_by"]
-        del state["ended_by"]
+        ended_by = state.pop("ended_by")
+        self.ended_by = None if is_extended else ended_by
         self.oracle.restore(state)
         if is_extended and not self.must_stop:
             self._repeat_stopped()
@@ -181,9 +158,9 @@ class SearchStage:
         for name in list(self.oracle._retry_queue):
             if int(name) in ended:
                 self.oracle._retry_queue.remove(name)
-                self._tell_oracle(name, ended[int(name)])
+                self.oracle.finish(name, ended[int(name)].score)
                 self.files.remove_submitted(name)
-            elif self.files.submitted_trial(name) is not None:
+            elif self.files.read_submitted(name, TrialRecord) is not None:
                 self.oracle._retry_queue.remove(name)
                 self.take(name)
 
@@ -222,9 +199,7 @@ class ConfirmationStage:
     """The best trials and the untuned default, each trained again on the same fresh seeds.
 
     Args:
-        search: What was searched.
         files: Where records go; those of an earlier process are taken up.
-        candidates: Name and values of each.
 
     Attributes:
         confirmations: What has ended, in that order.
@@ -246,7 +221,7 @@ class ConfirmationStage:
         for training in work:
             if training.name in self._finished():
                 files.remove_submitted(training.name)
-            elif files.submitted_confirmation(training.name) is not None:
+            elif files.read_submitted(training.name, ConfirmationRecord) is not None:
                 self.take(training.name)
         self._waiting = [training for training in work if training.name not in self._finished()]
 
@@ -260,7 +235,7 @@ class ConfirmationStage:
 
     def take(self, name: str) -> ConfirmationRecord:
         """Adds a finished training to the records."""
-        record = self.files.submitted_confirmation(name)
+        record = self.files.read_submitted(name, ConfirmationRecord)
         assert record is not None
         self.confirmations.append(record)
         self.files.write_confirmations(self.confirmations)
@@ -268,8 +243,12 @@ class ConfirmationStage:
         return record
 
     def lose(self, trial: RunTrial, began: Moment, worker: str, error: ErrorRecord) -> bool:
-        """Lets another worker train it; the second time that its worker is lost, it has failed."""
-        if self.files.submitted_confirmation(trial.name) is not None:
+        """Lets another worker train it; the second time that its worker is lost, it has failed.
+
+        Returns:
+            Whether there is something to take; otherwise the training will be given out again.
+        """
+        if self.files.read_submitted(trial.name, ConfirmationRecord) is not None:
             return True
         if trial.name not in self._lost:
             self._lost.add(trial.name)
@@ -291,13 +270,10 @@ class ConfirmationStage:
         return {confirmation_name(record.candidate, record.seed) for record in self.confirmations}
 
 
-def _searched(encoded: Mapping[str, Any]) -> dict[str, Any]:
-    """Leaves out what Keras Tuner notes among the values."""
-    return {name: value for name, value in encoded.items() if not name.startswith(_OWN)}
+Stage = SearchStage | ConfirmationStage
 
 
 def _failed_trial(trial: RunTrial, began: Moment, worker: str, error: ErrorRecord) -> TrialRecord:
-    """Makes the record of a trial that ends now without a result."""
     assert trial.trial is not None and trial.epochs is not None
     return TrialRecord(
         trial=trial.trial,

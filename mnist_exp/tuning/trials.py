@@ -50,12 +50,8 @@ class TrialRunner:
     """Trains one trial after another.
 
     Args:
-        search: What is searched.
-        files: Where records and weights go.
         data: Images to train and validate on; the test images are not among them.
-        num_classes: Number of labels.
         threads: Number of threads of one operation.
-        worker: This worker's name.
     """
 
     def __init__(
@@ -77,8 +73,6 @@ class TrialRunner:
         """Trains on each seed; what came of it stands in a record then.
 
         Args:
-            trial: What to train.
-            report: Called after each epoch.
             must_stop: Asked after each epoch but the last; then the trial ends as stopped.
         """
         began = provenance.Moment()

@@ -1,9 +1,8 @@
-"""Searches, measured: their speed, their memory, what they find, and which strategy finds it.
+"""Searches, measured: their speed, their memory, and what they find.
 
     uv run --all-extras python tests/benchmarks/tuning.py speed [--out speed.json]
     uv run --all-extras python tests/benchmarks/tuning.py memory
     uv run --all-extras python tests/benchmarks/tuning.py quality [OVERRIDE …]
-    uv run --all-extras python tests/benchmarks/tuning.py strategies [--picture strategies.png]
 
 Every search is a fresh process of its own, one at a time.
 """
@@ -11,7 +10,6 @@ Every search is a fresh process of its own, one at a time.
 import search_memory
 import search_quality
 import search_speed
-import search_strategies
 from measuring import Measurement, measure_one
 
 MEASUREMENTS = {
@@ -23,11 +21,6 @@ MEASUREMENTS = {
     ),
     "quality": Measurement(
         "what a few minutes find on MNIST", search_quality.add_arguments, search_quality.measure
-    ),
-    "strategies": Measurement(
-        "random, Hyperband and Bayesian search on one budget",
-        search_strategies.add_arguments,
-        search_strategies.measure,
     ),
 }
 

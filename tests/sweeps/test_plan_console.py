@@ -6,20 +6,17 @@ from typing import Any
 from msgspec.structs import replace
 
 from mnist_exp.config.parsing import NO_SWEEP
-from mnist_exp.processes.messages import NetworkFacts
 from mnist_exp.report.terminal import Terminal
 from mnist_exp.runs.records import SweepJob, SweepRecord
 from mnist_exp.sweeps.checking import Checked, DataFacts
 from mnist_exp.sweeps.estimate import JobEstimate
-from mnist_exp.sweeps.planning import Duplicate, PlannedSweep
+from mnist_exp.sweeps.planning import PlannedSweep
 from mnist_exp.sweeps.screen import render_plan
 
 HOSTILE = "[red]x[/red] \x1b[31m\n:smile: [/]"
 
 
-def planned(
-    varied: list[dict[str, Any]], seconds: float | None = 12.0, num_earlier: int = 0, **parts: Any
-) -> PlannedSweep:
+def planned(varied: list[dict[str, Any]], **parts: Any) -> PlannedSweep:
     config = {"training": {"epochs": 35}, "runs_dir": "runs"}
     jobs = [
         SweepJob(number=number, name=f"job_{number}", overrides=[], varied=values, config=config, search=None,
@@ -30,19 +27,21 @@ def planned(
         name="mine", created_at="2026-01-01T00:00:00.000Z", argv=["-m", "model=ann,cnn", "plan=true"],
         versions={}, git=None, working_dir="/", cores_per_job=0, jobs=jobs,
     )  # fmt: skip
-    network = NetworkFacts(
-        num_params=101_770, num_layers=3, dense_multiply_adds=101_632, convolution_multiply_adds=0
-    )
-    checked = [Checked(network, DataFacts((28, 28), 10, 55_000, 5_000, 10_000, None))] * len(jobs)
-    estimates = [JobEstimate(seconds, 2_700_000, num_earlier)] * len(jobs)
-    return PlannedSweep(**({
-        "record": record, "duplicates": [], "notes": [], "checked": checked, "estimates": estimates,
-    } | parts))  # fmt: skip
+    checked = [Checked(101_770, DataFacts((28, 28), 10, 55_000, None))] * len(jobs)
+    return PlannedSweep(**({"record": record, "num_duplicates": 0, "notes": [], "checked": checked} | parts))
 
 
-def shown(plan: PlannedSweep, jobs_at_once: int = 2, **request: Any) -> list[str]:
+def shown(
+    plan: PlannedSweep,
+    jobs_at_once: int = 2,
+    estimates: list[JobEstimate | None] | None = None,
+    **request: Any,
+) -> list[str]:
     out = io.StringIO()
-    Terminal(stdout=out, stderr=out).print(render_plan(plan, replace(NO_SWEEP, **request), jobs_at_once))
+    if estimates is None:
+        estimates = [JobEstimate(12.0, 2_700_000)] * len(plan.record.jobs)
+    shown = render_plan(plan, estimates, replace(NO_SWEEP, **request), jobs_at_once)
+    Terminal(stdout=out, stderr=out).print(shown)
     lines = out.getvalue().splitlines()
     assert all(len(line) <= 100 for line in lines if not line.startswith("  mnist-exp")), lines
     assert "\x1b" not in out.getvalue()
@@ -62,7 +61,7 @@ def test_a_plan_says_what_varies_what_it_takes_and_that_nothing_was_run() -> Non
     assert lines[0] == "sweep mine  10 jobs"
     assert "model  ann, cnn" in text and "seed   0 to 4" in text
     assert rows(lines)[3] == ["3", "ann", "3", "101,770", "35", "12", "s"]
-    assert "about 1 min 05 s, 2 jobs at once (going by what networks compute" in text
+    assert "at once         2 jobs" in text and "time            about 1 min 05 s, by earlier runs" in text
     assert "disk            about 27 MB" in text and "runs/mine" in text
     assert "nothing was run" in text and lines[-1] == "  mnist-exp -m model=ann,cnn"
 
@@ -80,7 +79,7 @@ def test_no_row_is_left_out_for_a_row_that_says_so() -> None:
 def test_a_single_job_has_nothing_that_varies() -> None:
     lines = shown(planned([{}]), jobs_at_once=1)
     assert lines[0] == "sweep mine  1 job" and rows(lines) == [["0", "101,770", "35", "12", "s"]]
-    assert any("1 job at once" in line for line in lines)
+    assert any("at once         1 job" in line for line in lines)
 
 
 def test_what_would_not_fit_in_columns_goes_into_one() -> None:
@@ -101,18 +100,19 @@ def test_epochs_that_vary_are_not_said_twice() -> None:
 
 
 def test_duplicates_and_notes_are_told() -> None:
-    duplicates = [Duplicate(number, f"seed={number} model=ann") for number in range(5)]
-    text = "\n".join(shown(planned([{"seed": 0}], duplicates=duplicates, notes=["One thing.", "Another."])))
-    assert "5 jobs that would do the same as others" in text
-    assert "seed=2 model=ann: as job 2" in text and "and 2 more" in text
+    text = "\n".join(shown(planned([{"seed": 0}], num_duplicates=5, notes=["One thing.", "Another."])))
+    assert "left out        5 jobs: the same as others, seed included" in text
     assert "One thing." in text and "Another." in text
 
 
-def test_what_an_estimate_goes_by_is_said() -> None:
-    assert "(going by earlier runs)" in "\n".join(shown(planned([{}], num_earlier=4)))
-    mixed = [JobEstimate(3.0, 1, 2), JobEstimate(None, 1, 0)]
-    text = "\n".join(shown(planned([{"seed": 0}, {"seed": 1}], estimates=mixed)))
-    assert "at least 8.0 s" in text and "1 job going by earlier runs" in text
+def test_what_is_not_known_yet_is_said() -> None:
+    two = planned([{"seed": 0}, {"seed": 1}])
+    lines = shown(two, estimates=[JobEstimate(3.0, 10_000_000), None])
+    text = "\n".join(lines)
+    assert "at least 8.0 s, by earlier runs" in text and "at least 10 MB" in text
+    assert rows(lines)[1][-1] == "–"
+    text = "\n".join(shown(two, estimates=[None, None]))
+    assert "not known yet: no earlier run" in text and "disk" not in text
 
 
 def test_what_happens_after_a_failure_is_said() -> None:
@@ -123,7 +123,7 @@ def test_what_happens_after_a_failure_is_said() -> None:
 def test_hostile_values_are_shown_as_they_are_on_one_line() -> None:
     plan = planned(
         [{HOSTILE: HOSTILE, "model": "ann"}, {HOSTILE: [HOSTILE, {"a": HOSTILE}], "model": "cnn"}],
-        notes=[HOSTILE], duplicates=[Duplicate(0, HOSTILE)],
+        notes=[HOSTILE],
     )  # fmt: skip
     lines = shown(plan)
     assert any("[red]x[/red] :smile: [/]" in line for line in lines)

@@ -24,8 +24,8 @@ from mnist_exp.config.parsing import parse_sweep_request, parse_tree
 from mnist_exp.errors import ConfigError, ExperimentError
 from mnist_exp.runs.records import SweepRecord
 from mnist_exp.sweeps.checking import Checker
-from mnist_exp.sweeps.estimate import total_seconds
-from mnist_exp.sweeps.names import canonical, diff_words, name_jobs
+from mnist_exp.sweeps.estimate import estimate_jobs, total_seconds
+from mnist_exp.sweeps.names import canonical, first_difference, name_jobs
 from mnist_exp.sweeps.planning import PlannedSweep, plan_sweep
 
 from ..conftest import FinishedRun
@@ -145,8 +145,7 @@ def test_a_sweep_of_one_job_is_refused_as_a_run_is(checker: Checker) -> None:
 def test_jobs_that_would_do_the_same_are_done_once(checker: Checker) -> None:
     planned = plan(checker, "optimizer=adamw,adam", "optimizer.learning_rate=0.001,1e-3,1,1.0", "sweep=s")
     assert len(planned.record.jobs) == 4
-    assert [duplicate.number for duplicate in planned.duplicates] == [0, 1, 2, 3]
-    assert planned.duplicates[1].label == "optimizer=adamw optimizer.learning_rate=1.0"
+    assert planned.num_duplicates == 4
     assert [job.number for job in planned.record.jobs] == [0, 1, 2, 3]
 
 
@@ -160,13 +159,8 @@ def test_a_search_in_a_sweep_is_frozen_too(checker: Checker) -> None:
 
 def test_networks_are_counted_as_keras_counts_them(checker: Checker) -> None:
     planned = plan(checker, "model=ann,bn_dnn,cnn")
-    assert [facts.network.num_params for facts in planned.checked] == [101_770, 131_594, 24_394]
-    dense = [784 * 128 + 128 * 10, 784 * 128 + 128 * 128 + 128 * 64 + 64 * 64 + 64 * 10, 64 * 10]
-    assert [facts.network.dense_multiply_adds for facts in planned.checked] == dense
-    convolutions = 14 * 14 * 16 * 9 + 7 * 7 * 32 * 9 * 16 + 4 * 4 * 64 * 9 * 32
-    assert planned.checked[2].network.convolution_multiply_adds == convolutions
-    data = planned.checked[0].data
-    assert (data.num_train, data.num_validation, data.num_test) == (3500, 500, 1000)
+    assert [facts.num_params for facts in planned.checked] == [101_770, 131_594, 24_394]
+    assert planned.checked[0].data.num_train == 3500
 
 
 def test_a_network_larger_than_the_memory_takes_none_to_plan(checker: Checker) -> None:
@@ -251,40 +245,35 @@ def changed(record: SweepRecord, **values: Any) -> SweepRecord:
 
 def test_two_plans_of_the_same_jobs_do_not_differ(checker: Checker) -> None:
     record = plan(checker, "model=ann,cnn").record
-    assert diff_words(record, plan(checker, "model=cnn,ann", name="other").record) is None
-    assert diff_words(record, changed(record, runs_dir="/elsewhere", sweep="x")) is None
+    assert first_difference(record, plan(checker, "model=cnn,ann", name="other").record) is None
+    assert first_difference(record, changed(record, runs_dir="/elsewhere", sweep="x")) is None
 
 
 def test_the_difference_of_two_plans_is_said_in_a_line(checker: Checker) -> None:
     base = ["model=ann,cnn", "sweep_plan.seeds=5"]
     record = plan(checker, *base, "optimizer.learning_rate=0.001").record
-    words = diff_words(record, plan(checker, *base, "optimizer.learning_rate=0.003").record)
-    assert words == "optimizer.learning_rate: 0.001 → 0.003 in 10 of 10 jobs"
-    words = diff_words(
+    words = first_difference(record, plan(checker, *base, "optimizer.learning_rate=0.003").record)
+    assert words == "optimizer.learning_rate: 0.001 → 0.003 in job 0"
+    words = first_difference(
         record, plan(checker, *base, "optimizer.learning_rate=0.001", "training.epochs=4").record
     )
-    assert words == "training.epochs: 35 → 4 in 10 of 10 jobs"
+    assert words == "training.epochs: 35 → 4 in job 0"
 
 
-def test_jobs_that_came_and_went_are_counted_and_named(checker: Checker) -> None:
+def test_jobs_that_came_or_went_are_counted_and_one_is_named(checker: Checker) -> None:
     five, seven = (plan(checker, f"seed=range(0,{count})").record for count in (5, 7))
-    assert diff_words(five, seven) == "2 jobs more (seed=5, seed=6), none less"
-    assert diff_words(seven, five) == "none more, 2 jobs less (seed=5, seed=6)"
+    assert first_difference(five, seven) == "5 jobs then, 7 now (seed=5 is new)"
+    assert first_difference(seven, five) == "7 jobs then, 5 now (seed=5 is missing)"
 
 
 def test_a_file_that_was_edited_shows_as_a_change_of_the_jobs_it_is_in(checker: Checker) -> None:
     record = plan(checker, "seed=0,1").record
     edited = changed(record, optimizer=record.jobs[0].config["optimizer"] | {"weight_decay": 0.5})
-    assert diff_words(record, edited) == "optimizer.weight_decay: 0.15 → 0.5 in 2 of 2 jobs"
+    assert first_difference(record, edited) == "optimizer.weight_decay: 0.15 → 0.5 in job 0"
 
 
-def test_estimates_go_by_arithmetic_where_nothing_was_run(checker: Checker, tmp_path: Path) -> None:
-    planned = plan(checker, "model=ann,cnn", "training.epochs=10,20", f"runs_dir={tmp_path}")
-    seconds = [estimate.seconds for estimate in planned.estimates]
-    assert all(each is not None and 0 < each < 60 for each in seconds)
-    assert {estimate.num_earlier for estimate in planned.estimates} == {0}
-    assert seconds[0] < seconds[1] and seconds[0] < seconds[2]  # type: ignore[operator]
-    assert total_seconds(planned.estimates, 1) > total_seconds(planned.estimates, 2) > max(seconds)  # type: ignore[type-var]
+def test_nothing_is_known_where_nothing_was_run(checker: Checker, tmp_path: Path) -> None:
+    assert estimate_jobs(plan(checker, "model=ann,cnn", f"runs_dir={tmp_path}")) == [None, None]
 
 
 def test_estimates_go_by_earlier_runs_where_there_are_some(
@@ -292,12 +281,15 @@ def test_estimates_go_by_earlier_runs_where_there_are_some(
 ) -> None:
     runs_dir = finished_run.path.parent
     planned = plan(checker, "model=ann,cnn", "training.epochs=3", f"runs_dir={runs_dir}")
-    first, other = planned.estimates
-    assert (first.num_earlier, other.num_earlier) == (1, 0)
+    first, other = estimate_jobs(planned)
+    assert first is not None and other is None
     manifest = json.loads((finished_run.path / "manifest.json").read_text())
     assert first.seconds == pytest.approx(manifest["duration_s"], rel=1e-6)
     kept = sum(path.stat().st_size for path in finished_run.path.rglob("*") if path.is_file())
-    assert first.num_bytes == pytest.approx(kept, rel=0.15)
+    assert first.num_bytes == kept
+    longer, _ = estimate_jobs(plan(checker, "model=ann,cnn", "training.epochs=30", f"runs_dir={runs_dir}"))
+    assert longer is not None and longer.seconds > first.seconds
+    assert total_seconds([first, longer], 1) > total_seconds([first, longer], 2) > longer.seconds
 
 
 def test_damaged_runs_are_passed_over(checker: Checker, tmp_path: Path) -> None:
@@ -306,14 +298,12 @@ def test_damaged_runs_are_passed_over(checker: Checker, tmp_path: Path) -> None:
         folder.mkdir(parents=True)
         (folder / "manifest.json").write_text(text)
     (tmp_path / "folder" / "manifest.json").mkdir(parents=True)
-    assert plan(checker, f"runs_dir={tmp_path}").estimates[0].num_earlier == 0
+    assert estimate_jobs(plan(checker, f"runs_dir={tmp_path}")) == [None]
 
 
-def test_a_search_without_an_end_has_no_estimate(checker: Checker) -> None:
-    typed = ["mode=tune", "tuner.confirm.seeds=0"]
-    (open_ended,) = plan(checker, *typed, "tuner.max_trials=null", "tuner.patience_trials=3").estimates
-    (limited,) = plan(checker, *typed, "tuner.max_trials=1000000", "tuner.max_minutes=2").estimates
-    assert open_ended.seconds is None and limited.seconds == 120
+def test_a_search_has_no_estimate(checker: Checker, finished_run: FinishedRun) -> None:
+    planned = plan(checker, "mode=tune", f"runs_dir={finished_run.path.parent}")
+    assert estimate_jobs(planned) == [None]
 
 
 SETTINGS = {

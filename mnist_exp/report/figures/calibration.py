@@ -52,10 +52,9 @@ def plot_reliability(measured: Calibration, num_images: int) -> Figure:
     style_axes(left, ylabel="accuracy")
     style_axes(counts, "confidence", "images")
     style_axes(right, "confidence", "accuracy")
-    names = ("bins of equal width", "bins of equal count")
-    errors = (measured.expected_calibration_error, measured.adaptive_calibration_error)
-    for axes, name, error in zip((left, right), names, errors, strict=True):
-        axes.set_title(f"{name}: error {percent(error)}", size=10, color=INK, loc="left")
+    error = percent(measured.expected_calibration_error)
+    left.set_title(f"bins of equal width: error {error}", size=10, color=INK, loc="left")
+    right.set_title("bins of equal count", size=10, color=INK, loc="left")
     _name_direction(left)
     add_title(figure, "Reliability", f"{num_images:,} images; bars are 95% intervals")
     return figure

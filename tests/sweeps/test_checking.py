@@ -6,12 +6,11 @@ import pytest
 
 from mnist_exp.config.schema import MlpConfig, OptimizerConfig
 from mnist_exp.processes.messages import Network
-from mnist_exp.sweeps.network_facts import known_facts
+from mnist_exp.sweeps.checking import known_num_params
 from mnist_exp.training.checking import check_networks
 
 ARGUMENTS = {"weight_decay": 0.2, "beta_1": 0.9, "beta_2": 0.99, "epsilon": 1e-7}
 ADAMW = OptimizerConfig("adamw", 0.1, ARGUMENTS)
-SHAPE = (28, 28)
 
 
 def drawn_model(seed: int) -> MlpConfig:
@@ -29,17 +28,20 @@ def drawn_model(seed: int) -> MlpConfig:
     return MlpConfig("drawn", units, activation, *rest)
 
 
+def network(model: MlpConfig, optimizer: OptimizerConfig = ADAMW) -> Network:
+    return Network(model=model, optimizer=optimizer, ema_momentum=0.0, image_shape=(28, 28), num_classes=7)
+
+
 @pytest.mark.parametrize("seed", range(12))
 def test_a_perceptron_is_counted_as_keras_counts_it(seed: int) -> None:
-    model = drawn_model(seed)
-    network = Network(model=model, optimizer=ADAMW, ema_momentum=0.0, image_shape=SHAPE, num_classes=7)
-    assert known_facts(model, ADAMW, SHAPE, 7) == check_networks([network])[0]
+    drawn = network(drawn_model(seed))
+    assert known_num_params(drawn) == check_networks([drawn])[0]
 
 
 def test_keras_is_asked_about_what_it_might_refuse() -> None:
     model = MlpConfig("mine", [8], "relu", False, 0.0, 0.0)
-    assert known_facts(model, ADAMW, SHAPE, 10) is not None
+    assert known_num_params(network(model)) is not None
     unusual = OptimizerConfig("adamw", 0.1, ARGUMENTS | {"beta_1": 7})
-    assert known_facts(model, unusual, SHAPE, 10) is None
+    assert known_num_params(network(model, unusual)) is None
     halving = MlpConfig("mine", [8], "glu", False, 0.0, 0.0)
-    assert known_facts(halving, ADAMW, SHAPE, 10) is None
+    assert known_num_params(network(halving)) is None
