@@ -78,6 +78,12 @@ def read_json(path: Path) -> Any:
     return json.loads(path.read_text())
 
 
+def run_in(folder: Path) -> Path:
+    """Gives the only run that was made in a folder."""
+    (run,) = (path for path in folder.glob("runs/*") if path.is_dir())
+    return run
+
+
 def planned_jobs(sweep: Path) -> list[dict[str, Any]]:
     return read_json(sweep / "sweep.json")["jobs"]
 
