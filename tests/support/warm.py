@@ -119,17 +119,20 @@ def fork_for_each(requests: socket.socket) -> None:
         message, streams, _, _ = socket.recv_fds(requests, MOST_BYTES, 3)
         if not message:
             os._exit(0)
+        reading, writing = os.pipe()
         between = os.fork()
         if not between:
             child = os.fork()
             if not child:
                 break
-            requests.send(str(child).encode())
+            os.write(writing, str(child).encode())
             os._exit(0)
-        os.waitpid(between, 0)
-        for stream in streams:
-            os.close(stream)
-    requests.close()
+        os.waitpid(between, 0)  # only now somebody else is the child's parent
+        requests.send(os.read(reading, MOST_BYTES))
+        for descriptor in (reading, writing, *streams):
+            os.close(descriptor)
+    for descriptor in (reading, writing, requests.detach()):
+        os.close(descriptor)
     become(json.loads(message), streams)
 
 

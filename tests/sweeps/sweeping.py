@@ -68,7 +68,7 @@ def wait_for(
     """Waits until something is so, and gives it; fails if a process ends before."""
     until = time.monotonic() + seconds
     while not (found := condition()):
-        assert process is None or process.poll() is None, f"ended early: {process.communicate()}"
+        assert process is None or process.poll() is None, f"ended early: {process.communicate(timeout=60)}"
         assert time.monotonic() < until, "waited in vain"
         time.sleep(0.02)
     return found
