@@ -5,9 +5,12 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
+
+from tests.support.warm import WarmCommand, WarmProcess
 
 COMMAND = Path(sys.executable).with_name("mnist-exp")
 FOREIGN = (
@@ -21,6 +24,14 @@ FOREIGN = (
     "COLUMNS",
     "PYTHONPATH",
 )
+READ_LATE = {"MNIST_EXP_DATA", "MNIST_EXP_RUNS", "KERASTUNER_TUNER_ID"}
+"""Variables that no import has a look at."""
+
+LEADER = ("setsid",)
+"""What makes a command lead a group of processes."""
+
+LONGEST = ()
+"""Test files that take more than a minute, the longest first: what begins last should not."""
 
 Start = Callable[..., "subprocess.Popen[str]"]
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -30,6 +41,12 @@ def clean_environment(**changes: str) -> dict[str, str]:
     """This process's environment without what would change a run, with some variables set."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
     return kept | {"PYTHONIOENCODING": "utf-8"} | changes
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Has the longest files begin first."""
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.name, len(places)))
 
 
 @dataclass(frozen=True)
@@ -43,22 +60,51 @@ class FinishedRun:
 
 
 @pytest.fixture(scope="session")
-def start() -> Iterator[Start]:
-    """Starts the command with both outputs piped; whatever still runs at the end is killed."""
+def warm_command() -> Iterator[Callable[[str], WarmCommand]]:
+    """Gives what commands are forked from, by kind; made when it is first asked for."""
+    made: list[WarmCommand] = []
+
+    @cache
+    def make(kind: str) -> WarmCommand:
+        made.append(WarmCommand(kind, clean_environment()))
+        return made[-1]
+
+    yield make
+    for command in made:
+        command.close()
+
+
+@pytest.fixture(scope="session")
+def start(warm_command: Callable[[str], WarmCommand]) -> Iterator[Start]:
+    """Starts the command with both outputs piped; whatever still runs at the end is killed.
+
+    It is forked from a process that has imported TensorFlow, unless `cold` asks for one of its own, or
+    words before the command or variables do. One of the kind `light` cannot import TensorFlow.
+    """
     started: list[subprocess.Popen[str]] = []
 
     def start_command(
-        *arguments: str, cwd: Path, before: tuple[str, ...] = (), **variables: str
+        *arguments: str,
+        cwd: Path,
+        before: tuple[str, ...] = (),
+        cold: bool = False,
+        kind: str = "heavy",
+        **variables: str,
     ) -> "subprocess.Popen[str]":
-        process = subprocess.Popen(
-            [*before, str(COMMAND), *arguments],
-            cwd=cwd,
-            env=clean_environment(**variables),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            encoding="utf-8",
-        )
+        options = {
+            "cwd": cwd,
+            "env": clean_environment(**variables),
+            "stdout": subprocess.PIPE,
+            "stderr": subprocess.PIPE,
+            "text": True,
+            "encoding": "utf-8",
+        }
+        process: subprocess.Popen[str]
+        if cold or before not in ((), LEADER) or not READ_LATE.issuperset(variables):
+            process = subprocess.Popen([*before, str(COMMAND), *arguments], **options)
+        else:
+            command = warm_command(kind)
+            process = WarmProcess(command, list(arguments), is_leader=before == LEADER, **options)
         started.append(process)
         return process
 
@@ -72,8 +118,8 @@ def start() -> Iterator[Start]:
 def run_command(start: Start) -> Run:
     """Runs the command to its end."""
 
-    def run(*arguments: str, cwd: Path, **variables: str) -> "subprocess.CompletedProcess[str]":
-        process = start(*arguments, cwd=cwd, **variables)
+    def run(*arguments: str, cwd: Path, **options: str) -> "subprocess.CompletedProcess[str]":
+        process = start(*arguments, cwd=cwd, **options)
         stdout, stderr = process.communicate(timeout=300)
         return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
 
@@ -86,7 +132,7 @@ def finished_process(
 ) -> "tuple[Path, subprocess.Popen[str]]":
     """The process of `finished_run`, started and not waited for, and its folder."""
     folder = tmp_path_factory.mktemp("finished")
-    return folder, start("data=sample", "training.epochs=3", "seed=0", cwd=folder)
+    return folder, start("data=sample", "training.epochs=3", "seed=0", cwd=folder, cold=True)
 
 
 @pytest.fixture(scope="session")

@@ -6,8 +6,6 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -22,13 +20,11 @@ from mnist_exp.config.arguments import accepted_arguments
 from mnist_exp.config.parsing import parse
 from mnist_exp.config.schema import Config
 from mnist_exp.data.dataset import SAMPLE_PATH
-from tests.conftest import COMMAND, FinishedRun, Run, clean_environment
+from tests.conftest import COMMAND, FinishedRun, Run, Start, clean_environment
+from tests.sweeps.sweeping import CONTROL, NOISE, Ended, ended
 
-CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-NOISE = re.compile(r"absl|oneDNN|cuda|cpu_feature_guard|UserWarning|^[IWE]0000", re.MULTILINE)
 RUN_NAME = re.compile(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d_train_ann_[0-9a-f]{6}")
 SHA256 = re.compile(r"[0-9a-f]{64}")
-NO_TENSORFLOW = "import sys\nsys.modules['tensorflow'] = None\n"
 
 # What `python -I` does with both checkpoints where mnist_exp cannot be imported.
 READ_CHECKPOINTS = """
@@ -75,24 +71,9 @@ training: {epochs: 2}
 """
 
 
-@dataclass(frozen=True)
-class Ended:
-    """A process that ended, and the folder it ran in."""
-
-    folder: Path
-    status: int
-    stdout: str
-    stderr: str
-
-
-def ended(folder: Path, process: "subprocess.Popen[str]") -> Ended:
-    stdout, stderr = process.communicate(timeout=180)
-    return Ended(folder, process.returncode, stdout, stderr)
-
-
 @pytest.fixture(scope="session", autouse=True)
 def processes(
-    start: Callable, finished_process: Any, tmp_path_factory: pytest.TempPathFactory
+    start: Start, finished_process: Any, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, tuple[Path, "subprocess.Popen[str]"]]:
     """Starts, beside `finished_run`, a sweep and a run of the user's own YAML."""
     swept, own, home = (tmp_path_factory.mktemp(name) for name in ("swept", "own", "home"))
@@ -117,13 +98,15 @@ def processes(
 @pytest.fixture(scope="session")
 def sweep(processes: dict[str, Any]) -> Ended:
     """`-m model=ann,bn_dnn seed=0 sweep=pairs experiment=short …` with MNIST_EXP_RUNS=elsewhere."""
-    return ended(*processes["sweep"])
+    folder, process = processes["sweep"]
+    return ended(process, folder)
 
 
 @pytest.fixture(scope="session")
 def own(processes: dict[str, Any]) -> Ended:
     """A model and an experiment of the user's own, into a directory of the user's own, offline."""
-    return ended(*processes["own"])
+    folder, process = processes["own"]
+    return ended(process, folder)
 
 
 def read_json(run: Path, name: str) -> dict[str, Any]:
@@ -394,36 +377,34 @@ LIGHT = {
 
 @pytest.mark.parametrize("name", LIGHT)
 def test_what_only_looks_never_imports_tensorflow_and_makes_nothing(
-    run_command: Callable, tmp_path: Path, name: str
+    run_command: Run, tmp_path: Path, name: str
 ) -> None:
-    blocked, folder = tmp_path / "blocked", tmp_path / "folder"
-    blocked.mkdir()
-    folder.mkdir()
-    (blocked / "sitecustomize.py").write_text(NO_TENSORFLOW)
     arguments, words = LIGHT[name]
-    done = run_command(*arguments, cwd=folder, PYTHONPATH=str(blocked))
+    done = run_command(*arguments, cwd=tmp_path, kind="light")
     assert (done.returncode, done.stderr) == (0, "")
     assert words in re.sub(r"\x1b\[[0-9;]*m", "", done.stdout)
-    assert list(folder.iterdir()) == []
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("override", ["model=an", "training.epoch=3", "seed=-1", "optimizer.name=adamm"])
-def test_a_typo_is_refused_without_tensorflow(run_command: Callable, tmp_path: Path, override: str) -> None:
-    (tmp_path / "sitecustomize.py").write_text(NO_TENSORFLOW)
-    done = run_command(override, cwd=tmp_path, PYTHONPATH=str(tmp_path))
+def test_a_typo_is_refused_without_tensorflow(run_command: Run, tmp_path: Path, override: str) -> None:
+    done = run_command(override, cwd=tmp_path, kind="light")
     assert done.returncode == 2 and done.stderr.startswith("mnist-exp: ") and done.stderr.count("\n") == 1
 
 
-def test_the_block_on_tensorflow_blocks(tmp_path: Path) -> None:
-    (tmp_path / "sitecustomize.py").write_text(NO_TENSORFLOW)
-    command = [sys.executable, "-c", "import tensorflow"]
-    done = subprocess.run(
-        command, env=clean_environment(PYTHONPATH=str(tmp_path)), capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 1 and "ModuleNotFoundError" in done.stderr
+def test_a_light_process_imports_no_tensorflow(run_command: Run, tmp_path: Path) -> None:
+    done = run_command("data=sample", "training.epochs=1", cwd=tmp_path, kind="light")
+    assert done.returncode == 1 and "tensorflow" in done.stderr, done.stderr
 
 
-def test_the_shell_completes_options(run_command: Callable, tmp_path: Path) -> None:
+def test_nor_does_a_process_of_its_own(run_command: Run, tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['tensorflow'] = None\n")
+    for arguments, words in (LIGHT["configuration"], LIGHT["help"]):
+        done = run_command(*arguments, cwd=tmp_path, PYTHONPATH=str(tmp_path))
+        assert (done.returncode, done.stderr) == (0, "") and words in done.stdout
+
+
+def test_the_shell_completes_options(run_command: Run, tmp_path: Path) -> None:
     line = "mnist-exp model="
     query = ("--shell-completion", "query=bash")
     done = run_command(*query, cwd=tmp_path, COMP_LINE=line, COMP_POINT=str(len(line)))

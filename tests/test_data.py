@@ -778,15 +778,6 @@ def test_an_endless_download_is_cut_off(mirror, npz_file, monkeypatch):
     assert source.name == "sample" and "more than 10,000 bytes" in source.notice
 
 
-def test_tensorflow_is_never_imported():
-    heavy = "[m for m in ('tensorflow', 'keras', 'pooch') if m in sys.modules]"
-    script = f"import sys, mnist_exp.data.dataset; print({heavy})"
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT
-    )
-    assert done.stdout.strip() == "[]"
-
-
 def labelled(train, test=range(10), images=None):
     """Small arrays with these labels; `images` replaces those to train on."""
     arrays = small_arrays(len(train), len(test))

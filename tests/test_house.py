@@ -30,6 +30,12 @@ GROUND = FLOORS[0]
 
 HEAVY = ("tensorflow", "keras", "keras_tuner")
 
+SLOW = ("matplotlib", "scipy", "PIL", "h5py", "pooch")
+"""Libraries of a tenth of a second and more."""
+
+ANSWERING = ("modes.evaluate", "modes.predict", "modes.verify", "data.dataset")
+"""What a refusal comes from: it loads neither those nor TensorFlow."""
+
 HEAVY_ROOMS = (
     "training", "evaluation.evaluating", "evaluation.latency", "tuning.proposals", "tuning.stages",
     "tuning.trials", "tuning.conclusion",
@@ -155,8 +161,12 @@ def is_in(module: str, rooms: tuple[str, ...]) -> bool:
     return any(module == room or module.startswith(f"{room}.") for room in rooms)
 
 
+def loads(module: str, libraries: tuple[str, ...]) -> bool:
+    return any(name.partition(".")[0] in libraries for name in imports(module, late=False))
+
+
 def loads_tensorflow(module: str) -> bool:
-    return any(name.partition(".")[0] in HEAVY for name in imports(module, late=False))
+    return loads(module, HEAVY)
 
 
 def test_imports_go_down_only() -> None:
@@ -188,6 +198,13 @@ def test_command_plans_comparisons_and_pages_load_no_tensorflow() -> None:
     light = {module for module in MODULES if is_in(module, LIGHT) and module not in LOADED_ON_REQUEST}
     reaching = {module for module in light if any(map(loads_tensorflow, reached_from(module)))}
     assert reaching == REACHING_TENSORFLOW.keys()
+
+
+def test_a_refusal_waits_for_no_library() -> None:
+    asked = {
+        module for module in ANSWERING if any(loads(each, HEAVY + SLOW) for each in reached_from(module))
+    }
+    assert asked == set()
 
 
 def test_only_modes_import_late() -> None:

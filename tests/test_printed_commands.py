@@ -1,16 +1,12 @@
 """Printed commands do what they say when pasted into a shell, in whatever folder and environment."""
 
-import json
-import os
 import re
 import shlex
 import shutil
 import signal
 import subprocess
-import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 from omegaconf import OmegaConf
@@ -19,8 +15,9 @@ from PIL import Image
 from mnist_exp.config.commands import command, portable, setting
 from mnist_exp.config.overrides import override_value
 from mnist_exp.data.dataset import SAMPLE_PATH
-from tests.conftest import COMMAND, clean_environment
+from tests.conftest import Run, Start, clean_environment
 from tests.pages.page_reading import read_page
+from tests.sweeps.sweeping import num_epochs, status_of, wait_for
 
 RUNS = "größe/r s"
 MODEL = "defaults: [ann]\nname: ours\nunits: [8]\n"
@@ -66,53 +63,46 @@ def test_relative_paths_become_absolute_and_everything_else_stays() -> None:
     assert portable(typed.split(), None) == typed.split()
 
 
-@dataclass
+@dataclass(frozen=True)
 class Shells:
     """A folder where commands are typed, another where what they print is pasted."""
 
+    start: Start
+    run_command: Run
     here: Path
     elsewhere: Path
-    printed: dict[str, str] = field(default_factory=dict)
 
     def run(self, *words: str, **variables: str) -> "subprocess.CompletedProcess[str]":
         """Runs the command, its runs in a folder that only its own environment names."""
-        environment = clean_environment(MNIST_EXP_RUNS=RUNS, **variables)
-        return subprocess.run(
-            [str(COMMAND), *words],
-            cwd=self.here,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        return self.run_command(*words, cwd=self.here, MNIST_EXP_RUNS=RUNS, **variables)
 
     def stop(self, *words: str, epochs: int = 2, **variables: str) -> str:
         """Interrupts a command after some epochs, and returns what it says."""
-        process = subprocess.Popen(
-            [str(COMMAND), *words], cwd=self.here,
-            env=clean_environment(MNIST_EXP_RUNS=RUNS, **variables),
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
         before = set(self.here.glob(f"{RUNS}/**/metrics.jsonl"))
-        while process.poll() is None:
+        process = self.start(*words, cwd=self.here, MNIST_EXP_RUNS=RUNS, **variables)
+
+        def is_under_way() -> bool:
             rows = set(self.here.glob(f"{RUNS}/**/metrics.jsonl")) - before
-            if any(len(path.read_text().splitlines()) >= epochs for path in rows):
-                process.send_signal(signal.SIGINT)
-                break
-            time.sleep(0.05)
+            return any(num_epochs(path.parent) >= epochs for path in rows)
+
+        wait_for(is_under_way, process)
+        process.send_signal(signal.SIGINT)
         return process.communicate(timeout=120)[1]
 
     def paste(self, text: str) -> "subprocess.CompletedProcess[str]":
-        """Runs a printed command by a shell, elsewhere."""
-        path = f"{COMMAND.parent}{os.pathsep}{os.environ['PATH']}"
-        return subprocess.run(
-            ["sh", "-c", text], cwd=self.elsewhere, env=clean_environment(PATH=path), capture_output=True,
-            text=True, check=False,
-        )  # fmt: skip
+        """Has a shell take a printed command apart, and runs it elsewhere."""
+        echoed = re.sub("(^| )mnist-exp ", r"\1echoed ", text, count=1)
+        script = f'echoed() {{ printf "%s\\0" "$MNIST_EXP_DATA" "$@"; }}; {echoed}'
+        read = subprocess.run(
+            ["sh", "-c", script], env=clean_environment(), capture_output=True, text=True, check=True
+        )
+        images, *words = read.stdout.split("\0")[:-1]
+        variables = {"MNIST_EXP_DATA": images} if images else {}
+        return self.run_command(*words, cwd=self.elsewhere, **variables)
 
 
 @pytest.fixture(scope="module")
-def shells(tmp_path_factory: pytest.TempPathFactory) -> Shells:
+def shells(start: Start, run_command: Run, tmp_path_factory: pytest.TempPathFactory) -> Shells:
     here, elsewhere = tmp_path_factory.mktemp("here"), tmp_path_factory.mktemp("elsewhere")
     for path, text in (("model/mine.yaml", MODEL), ("data/mine.yaml", DATA)):
         (here / "my yaml" / path).parent.mkdir(parents=True, exist_ok=True)
@@ -122,7 +112,7 @@ def shells(tmp_path_factory: pytest.TempPathFactory) -> Shells:
     digit = Image.new("L", (28, 28))
     digit.paste(255, (13, 4, 16, 24))
     digit.save(elsewhere / "digit.png")
-    return Shells(here, elsewhere)
+    return Shells(start, run_command, here, elsewhere)
 
 
 def suggested(stdout: str) -> list[str]:
@@ -137,10 +127,6 @@ def new_run(shells: Shells, before: set[Path]) -> Path:
 def on_page(run: Path, what: str) -> str:
     """Takes a command from a page, by what it is said to be for."""
     return re.search(rf"{what}: (mnist-exp .*?) Copy", " ".join(read_page(run).text.split()))[1]  # type: ignore[index]
-
-
-def status_of(run: Path) -> Any:
-    return json.loads((run / "manifest.json").read_text())["status"]
 
 
 @pytest.mark.slow

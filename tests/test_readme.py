@@ -158,7 +158,6 @@ def test_the_benchmark_command_runs() -> None:
         ("tuning.py speed", {"--trials", "--free"}),
         ("tuning.py memory", {"--out"}),
         ("tuning.py quality", {"--minutes"}),
-        ("tuning.py strategies", {"--picture"}),
         ("sweeps.py speed", {"--stock-runs", "--recipe"}),
         ("sweeps.py memory", {"--kinds", "--launchers"}),
         ("sweeps.py planning", {"--repeats"}),

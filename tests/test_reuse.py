@@ -76,28 +76,28 @@ def assert_same(ours: Trained, expected: Trained) -> None:
     assert all(np.array_equal(one, other) for one, other in pairs)
 
 
-@pytest.mark.parametrize("engine", ["compiled", "graph"])
+RATES = ("seed=3", "model.dropout=0.4", "model.input_dropout=0.3", "training.label_smoothing=0.2")
+DECAY = ("optimizer.learning_rate=0.01", "optimizer.weight_decay=0.3", "schedule=step")
+WATCHED = ("training.epochs=3", "training.monitor=val_loss", "training.direction=min")
+AVERAGED = ("training.ema_momentum=0.9", "augmentation=shift", "training.mixup=0.2", "model.input_noise=0.1")
+MIXED = ("training.mixup=1", "model.input_noise=0.3")
+
+
 @pytest.mark.parametrize(
-    "changes",
+    ("given", "changes"),
     [
-        ("seed=3", "model.dropout=0.4", "model.input_dropout=0.3", "training.label_smoothing=0.2"),
-        ("optimizer.learning_rate=0.01", "optimizer.weight_decay=0.3", "schedule=step"),
-        ("training.epochs=3", "training.monitor=val_loss", "training.direction=min", "schedule=plateau"),
+        (("training.engine=graph",), RATES),
+        (("training.engine=graph",), DECAY),
+        (("training.engine=graph",), (*WATCHED, "schedule=plateau")),
+        (("training.engine=graph", *AVERAGED), (*MIXED, "seed=3")),
+        (("training.engine=compiled", *AVERAGED), (*MIXED, *RATES, *DECAY, *WATCHED)),
     ],
-    ids=["rates", "decay", "schedule"],
+    ids=["rates", "decay", "schedule", "mixed and averaged", "compiled"],
 )
-def test_a_model_used_again_trains_to_the_bits_of_a_fresh_one(engine: str, changes: tuple[str, ...]) -> None:
-    assert_used_again(accepted(f"training.engine={engine}"), accepted(f"training.engine={engine}", *changes))
-
-
-@pytest.mark.parametrize("engine", ["compiled", "graph"])
-def test_one_that_mixes_and_averages_does_too(engine: str) -> None:
-    both = (f"training.engine={engine}", "training.ema_momentum=0.9", "augmentation=shift")
-    chosen = accepted(*both, "training.mixup=0.2", "model.input_noise=0.1")
-    assert_used_again(chosen, accepted(*both, "seed=3", "training.mixup=1", "model.input_noise=0.3"))
-
-
-def assert_used_again(chosen: Config, changed: Config) -> None:
+def test_a_model_used_again_trains_to_the_bits_of_a_fresh_one(
+    given: tuple[str, ...], changes: tuple[str, ...]
+) -> None:
+    chosen, changed = accepted(*given), accepted(*given, *changes)
     fresh, store = train(ModelStore(), changed), ModelStore()
     first = train(store, chosen)
     again = train(store, changed)

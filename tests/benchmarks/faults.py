@@ -103,7 +103,6 @@ FAULTS = (
         NOTHING,
     ),
     Fault("full disk, at each file in turn and at many sizes", "test_disk_faults", ("full_disk",), IDENTICAL),
-    Fault("full disk in the first checkpoint", "test_faults", ("full_disk",), NOTHING),
     Fault(
         "read-only folder, file that cannot be replaced",
         "test_disk_faults",

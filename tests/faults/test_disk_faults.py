@@ -67,7 +67,8 @@ def full_disks() -> list[Disk]:
     # The folder of runs is a file too. All but the page are 700 KB, and the page is 170 KB.
     by_file = [Disk(name, f"nr_inodes={number}") for number, name in enumerate(FIRST_FILES[:-1], start=1)]
     first = [Disk("report.html", "size=780k")]
-    first += [disk for disk in by_file if disk.name in ("metrics.jsonl", "plots/mistakes.png")]
+    chosen = ("metrics.jsonl", "last.keras", "plots/mistakes.png")
+    first += [disk for disk in by_file if disk.name in chosen]
     # A new version stands beside the old one for a moment.
     again = Disk("best.keras again", "nr_inodes=12", LONG)
     sizes = [Disk(f"{size} KB", f"size={size}k") for size in range(20, 680, 80)]
@@ -76,7 +77,7 @@ def full_disks() -> list[Disk]:
 
 
 FULL_ROUND = "MNIST_EXP_DISKS" in os.environ
-DISKS = {disk.name: disk for disk in full_disks()[: int(os.environ.get("MNIST_EXP_DISKS", "3"))]}
+DISKS = {disk.name: disk for disk in full_disks()[: int(os.environ.get("MNIST_EXP_DISKS", "4"))]}
 
 
 @dataclass(frozen=True)

@@ -3,15 +3,13 @@
 import json
 import os
 import resource
-import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tests.comparison.run_makers import make_run, make_unfinished
-from tests.conftest import COMMAND, clean_environment
+from tests.conftest import Run, Start
 from tests.fuzzing import LAUGHS, REFUSAL_S
 
 pytestmark = pytest.mark.slow
@@ -98,31 +96,30 @@ def contents(folder: Path) -> dict[str, int]:
     return {str(path.relative_to(folder)): path.lstat().st_mtime_ns for path in folder.rglob("*")}
 
 
-def expect_refusal(folder: Path, words: tuple[str | bytes, ...]) -> float:
+def expect_refusal(run_command: Run, folder: Path, words: tuple[str | bytes, ...]) -> float:
     """Gives the seconds of a processor that a refusal took."""
     before, used = contents(folder), resource.getrusage(resource.RUSAGE_CHILDREN)
-    done = subprocess.run(
-        [COMMAND, *words], cwd=folder, env=clean_environment(), capture_output=True, check=False
-    )
+    done = run_command(*map(os.fsdecode, words), cwd=folder)
     spent = resource.getrusage(resource.RUSAGE_CHILDREN)
-    assert (done.returncode, done.stdout) == (2, b""), done.stderr[-500:]
-    assert done.stderr.startswith(b"mnist-exp: ") and done.stderr.count(b"\n") == 1
-    assert len(done.stderr) < 1500
+    assert (done.returncode, done.stdout) == (2, ""), done.stderr[-500:]
+    assert done.stderr.startswith("mnist-exp: ") and done.stderr.count("\n") == 1
+    assert len(done.stderr.encode()) < 1500
     assert contents(folder) == before, "something was left behind"
     return spent.ru_utime + spent.ru_stime - used.ru_utime - used.ru_stime
 
 
 @pytest.mark.parametrize("words", REQUESTS, ids=lambda words: ascii(words)[:40])
-def test_it_is_refused_in_a_line_and_leaves_nothing(folder: Path, words: tuple[str | bytes, ...]) -> None:
-    start_s = 1.5  # what Python, Hydra and numpy take to start, on a busy machine
-    assert expect_refusal(folder, words) < start_s + REFUSAL_S
+def test_it_is_refused_in_a_line_and_leaves_nothing(
+    run_command: Run, folder: Path, words: tuple[str | bytes, ...]
+) -> None:
+    assert expect_refusal(run_command, folder, words) < REFUSAL_S
 
 
 @pytest.mark.parametrize("words", REQUESTS_TO_A_MODE, ids=lambda words: ascii(words)[:40])
 def test_what_only_a_mode_can_refuse_is_refused_in_a_line_too(
-    folder: Path, words: tuple[str | bytes, ...]
+    run_command: Run, folder: Path, words: tuple[str | bytes, ...]
 ) -> None:
-    expect_refusal(folder, words)
+    expect_refusal(run_command, folder, words)
 
 
 SECRET, HOME = "hunter2-do-not-tell", "nobodys-home-xyzzy"
@@ -133,7 +130,7 @@ def texts(run: Path) -> dict[str, bytes]:
 
 
 @pytest.fixture(scope="module")
-def trained(start: Callable, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trained(start: Start, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run with a secret in its environment, in a home folder of its own."""
     home = tmp_path_factory.mktemp(HOME)
     folder = home / "work"

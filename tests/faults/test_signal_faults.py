@@ -19,7 +19,14 @@ import pytest
 
 from mnist_exp.training.checkpoints import read_checkpoint
 from tests.conftest import COMMAND, Start, clean_environment
-from tests.sweeps.sweeping import Outcomes, num_epochs, read_json, side_by_side, wait_for
+from tests.sweeps.sweeping import (
+    Outcomes,
+    assert_nothing_torn,
+    num_epochs,
+    read_json,
+    side_by_side,
+    wait_for,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -142,8 +149,13 @@ def outcome_of(start: Start, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 def assert_saved(outcome: Stopped, number: signal.Signals) -> None:
     manifest = read_json(outcome.run / "manifest.json")
     assert manifest["status"] == "interrupted" and number.name in manifest["error"]["message"]
+    assert manifest["finished_at"] > manifest["started_at"] and manifest["duration_s"] > 0
+    assert f"stopped by {number.name}" in (outcome.run / "train.log").read_text()
+    assert_nothing_torn(outcome.run)
+    assert not (outcome.run / "summary.json").exists() and not list(outcome.run.rglob(".*"))
+    num_rows = len((outcome.run / "metrics.csv").read_text().splitlines()) - 1
     kept = read_checkpoint(outcome.run / "checkpoints" / "last.keras")
-    assert kept is not None and len(kept.state.rows) == num_epochs(outcome.run)
+    assert kept is not None and len(kept.state.rows) == num_epochs(outcome.run) == num_rows
 
 
 @pytest.mark.parametrize("number", STATUSES, ids=lambda number: number.name)

@@ -68,7 +68,7 @@ def wait_for(
     """Waits until something is so, and gives it; fails if a process ends before."""
     until = time.monotonic() + seconds
     while not (found := condition()):
-        assert process is None or process.poll() is None, f"ended early: {process.communicate()}"
+        assert process is None or process.poll() is None, f"ended early: {process.communicate(timeout=60)}"
         assert time.monotonic() < until, "waited in vain"
         time.sleep(0.02)
     return found
@@ -76,6 +76,12 @@ def wait_for(
 
 def read_json(path: Path) -> Any:
     return json.loads(path.read_text())
+
+
+def run_in(folder: Path) -> Path:
+    """Gives the only run that was made in a folder."""
+    (run,) = (path for path in folder.glob("runs/*") if path.is_dir())
+    return run
 
 
 def planned_jobs(sweep: Path) -> list[dict[str, Any]]:
