@@ -24,6 +24,8 @@ from mnist_exp.tuning.proposals import build_oracle
 from mnist_exp.tuning.search_files import SearchFiles, trial_name
 from mnist_exp.tuning.stages import ConfirmationStage, SearchStage, Stage
 
+NUM_RANDOM = 4
+"""Trials of a Bayesian search before it goes by a Gaussian process."""
 PROPOSALS = Path(__file__).with_name("proposals.json")
 LOST = ErrorRecord(type="ProcessLost", message="gone", hint="")
 
@@ -124,6 +126,9 @@ def test_a_search_taken_up_after_every_trial_proposes_what_an_undisturbed_one_do
 def test_a_seed_proposes_what_it_always_has(tuner: str, seed: int, files: SearchFiles) -> None:
     """`proposals.json` was recorded when searches still went through Keras Tuner's own services."""
     recorded = json.loads(PROPOSALS.read_text())[f"{tuner}, seed {seed}"]
+    if tuner == "bayesian":
+        # Where a Gaussian process leads differs from processor to processor.
+        recorded = recorded[:NUM_RANDOM]
     stage, proposed = begun(planned(*TUNERS[tuner], f"seed={seed}"), files), []
     for _ in recorded:
         trial = assigned(stage)
