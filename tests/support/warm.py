@@ -19,7 +19,7 @@ import threading
 from ctypes import CDLL
 from typing import Any
 
-LIGHT = ("cli", "modes.jobs", "modes.compare", "sweeps.sweep", "report.comparison_page")
+LIGHT = ("cli", "modes.jobs", "modes.compare", "sweeps.sweep", "report.comparison_document")
 HEAVY = (
     *(*LIGHT, "modes.evaluate", "modes.predict", "modes.train", "modes.tune", "modes.verify"),
     *("evaluation.evaluating", "evaluation.latency", "report.run"),
@@ -57,9 +57,12 @@ class WarmCommand:
     def fork(self, request: dict[str, Any], streams: list[int]) -> int:
         """Makes a process; gives its id."""
         with self._one_at_a_time:
-            socket.send_fds(self._requests, [json.dumps(request).encode()], streams)
-            reply = self._requests.recv(MOST_BYTES)
-        assert reply, "what commands are forked from has ended"
+            try:
+                socket.send_fds(self._requests, [json.dumps(request).encode()], streams)
+                reply = self._requests.recv(MOST_BYTES)
+            except ConnectionError:
+                reply = b""
+        assert reply, self._process.communicate()[1].decode()
         return int(reply)
 
     def close(self) -> None:
