@@ -113,7 +113,7 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ended]:
 
 
 COMBINATIONS = list(itertools.product(SETTINGS, STREAMS, REQUESTS))
-TRIED = COMBINATIONS[:: 1 if TRIES_ALL else 24]
+TRIED = COMBINATIONS[:: 1 if TRIES_ALL else 9]
 
 
 @pytest.mark.parametrize(("setting", "stream", "request_name"), TRIED, ids=str)
