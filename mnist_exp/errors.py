@@ -67,8 +67,8 @@ def explain(error: Exception) -> ExperimentError:
     if isinstance(error, ExperimentError):
         return error
     if is_out_of_memory(error):
-        hint = "Lower training.batch_size or the model's size, or run fewer things beside it."
-        return RunError("The memory ran out.", hint)
+        hint = "Lower training.batch_size or the model's size, or run fewer programs at once."
+        return RunError("Out of memory.", hint)
     if isinstance(error, OSError) and error.filename:
         return RunError(f"{error.filename}: {error.strerror}.")
     return RunError(f"{type(error).__name__}: {words_of(error)}", "HYDRA_FULL_ERROR=1 shows where.")

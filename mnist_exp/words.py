@@ -200,8 +200,8 @@ def _value_text(value: Any) -> str:
 
 
 def count_text(number: int, separator: str = ",") -> str:
-    """Writes a whole number: `101,770`; one that nothing can have as `beyond all measure`."""
-    return f"{number:{separator}}" if abs(number) < _MOST_DIGITS else "beyond all measure"
+    """Writes a whole number: `101,770`; one that nothing can have as `out of range`."""
+    return f"{number:{separator}}" if abs(number) < _MOST_DIGITS else "out of range"
 
 
 def time_text(stamp: str) -> str:
@@ -222,4 +222,4 @@ def values_text(values: Mapping[str, Any], most: int = _LONGEST_VALUES) -> str:
     try:
         return visible(describe_values(values), most)
     except (RecursionError, ValueError, TypeError):
-        return "values that cannot be told"
+        return "unreadable values"

@@ -326,7 +326,7 @@ def test_the_summary_states_accuracy_with_its_interval():
 def test_the_summary_says_what_makes_its_result_doubtful():
     summary = replace(SUMMARY, selected_on_test=True, data_notice="5,000 bundled digits", val_accuracy=None)
     text = shown(render_summary(summary, "runs/x", []))
-    assert "Optimistic" in text and "had a part in choosing its epoch" in text
+    assert "Optimistic" in text and "chosen on the test images themselves" in text
     assert "5,000 bundled digits" in text
     assert re.search("validation accuracy +none", text)
 

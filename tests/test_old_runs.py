@@ -95,7 +95,7 @@ def test_a_sweep_goes_on(folder: Path, run_command: Callable) -> None:
     shutil.rmtree(folder / "runs/sweep" / job)
     done = run_command("-m", "sweep=sweep", cwd=folder)
     assert done.returncode == 0, done.stderr
-    assert "4 jobs, 3 finished before" in done.stdout
+    assert "4 jobs, 3 already finished" in done.stdout
     assert (folder / "runs/sweep" / job / "metrics.jsonl").exists()
 
 

@@ -139,5 +139,5 @@ def test_a_comparison_names_what_was_not_the_same_for_all_runs(tmp_path: Path) -
     (note,) = [note for note in notes(found, "test_accuracy") if "Not the same" in note]
     assert note == (
         "Not the same for all runs: TF_ENABLE_ONEDNN_OPTS (0 or unset), processor (One or Two), "
-        "vector extensions (avx or avx avx2 fma). The same seed gives slightly other numbers."
+        "vector extensions (avx or avx avx2 fma). The same seed gives slightly different numbers."
     )

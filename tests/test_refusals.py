@@ -121,7 +121,7 @@ REFUSED = [
     ("augmentation=null", "augmentation: got null", "none"),
     ("model=3", "model: got 3; an option's name is needed.", "ann"),
     ("model=true", "model: got true; an option's name is needed."),
-    ("~foo", "~foo: there is nothing to take away. Accepted: augmentation,"),
+    ("~foo", "~foo: there is nothing to delete. Accepted: augmentation,"),
     ("training.early_stopping=null", "training.early_stopping:", "null"),
     # wrong types
     ("training.epochs=abc", "training.epochs:", '"abc"', "whole number"),
@@ -150,9 +150,9 @@ REFUSED = [
     ("mode=verify run=a,b", "run=a,b: mode=verify cannot be swept. Name one."),
     ("experiment.best_ann=1", "experiment.best_ann: there is no such key. Write experiment=best_ann"),
     ("seed=[1,2]", "seed: got [1, 2]; expected a whole number. For each of them: mnist-exp -m seed=1,2"),
-    ("training={}", "training={}: a mapping of nothing changes nothing. Leave it out."),
-    ("training.early_stopping={}", "a mapping of nothing changes nothing."),
-    ("mode=evaluate run=latest evaluate={}", "a mapping of nothing changes nothing."),
+    ("training={}", "training={}: an empty mapping changes nothing. Leave it out."),
+    ("training.early_stopping={}", "an empty mapping changes nothing."),
+    ("mode=evaluate run=latest evaluate={}", "an empty mapping changes nothing."),
     (
         "data.validation=0.1",
         "got 0.1; expected a whole number or test. It is a number of images, such as 5000.",
@@ -340,7 +340,7 @@ MEANT = [
     ("+model=cnn", "Leave out the +: model=cnn"),
     ("+seed=1", "Leave out the +: seed=1"),
     ("experiment+=best_ann", "Write experiment=best_ann"),
-    ("~experiment=best_ann", "nothing to take away", "experiment="),
+    ("~experiment=best_ann", "nothing to delete", "experiment="),
     # flags that there are not, and one that there must not be
     ("--experiment=best_ann", "mnist-exp experiment=best_ann"),
     ("--experiment best_ann", "mnist-exp experiment=best_ann"),

@@ -168,7 +168,7 @@ def test_the_plan_states_what_will_be_searched():
         "model.units.1 32 to 512 by 32 model.units.length is 2 to 4",
         "optimizer.learning_rate 0.0001 to 0.01, log",
         "fixed training.batch_size=64 is given, and not searched",
-        "the highest validation accuracy", "one training of 10 epochs",
+        "objective highest validation accuracy", "one training of 10 epochs",
         "30 trials, or 10 minutes", "2 trials, 1 thread each",
         "mnist: 55,000 train, 5,000 validation; the 10,000 test images are not looked at", "seed 7",
         "run runs/20260102_030405_tune_ann_1a2b3c",

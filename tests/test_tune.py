@@ -54,7 +54,7 @@ def test_a_search_ends_well_and_says_what_it_did(search: FinishedRun) -> None:
     assert json.loads((search.path / "manifest.json").read_text())["status"] == "completed"
     assert "random search" in search.stdout
     assert "model.activation=tanh is given, and not searched" in search.stdout
-    assert "search over (tuner.max_trials: 5 trials)" in search.stdout
+    assert "search finished (tuner.max_trials: 5 trials)" in search.stdout
     assert summary(search)["verdict"] in " ".join(search.stdout.split())
     (command,) = [line for line in search.stdout.splitlines() if line.startswith("  mnist-exp")]
     assert command == f"  mnist-exp --config-dir {search.path} experiment=best_experiment data=sample"

@@ -142,7 +142,7 @@ def count_looks(runs: Iterable[Run]) -> list[str]:
         times, warning = "once", ""
         if num_looks[sha256] > 1:
             times = f"{num_looks[sha256]:,} times"
-            warning = "; picking a run by its test accuracy looks at them once more, and picks luck"
+            warning = "; choosing a run by its test accuracy is one more look, and favours luck"
         sentences.append(
             f"The test images of {names[sha256]} were looked at {times} by {plural(count, 'run')}{warning}."
         )
@@ -179,6 +179,6 @@ def without_contradictions(trainings: Sequence[Run]) -> tuple[list[Run], list[Da
         if found is None or found.labels.tobytes() == usual[run.data.test_sha256 or ""]:
             believed.append(run)
         else:
-            reason = "predictions.npz: other labels than those of runs on the same test images"
+            reason = "predictions.npz: its labels differ from those of other runs on the same test images"
             damaged.append(DamagedRun(run.path, reason))
     return believed, damaged

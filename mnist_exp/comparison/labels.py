@@ -79,7 +79,7 @@ def differing_keys(recipes: Sequence[Settings]) -> list[str]:
 
 
 def label_recipes(recipes: Sequence[Settings]) -> list[str]:
-    """Calls each recipe by what tells it from the others: `bn_dnn`, or `model=ann learning_rate=0.003`.
+    """Calls each recipe by how it differs from the others: `bn_dnn`, or `model=ann learning_rate=0.003`.
 
     A name, such as the model's, stands for everything of its group that goes with it: other keys of
     the group are told only where recipes of the same name differ in them. Where labels would be long,

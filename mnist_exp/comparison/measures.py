@@ -49,8 +49,8 @@ MEASURES = {
         Measure("epochs", "epochs", lambda run: run.result.epochs, _count, "min"),
         Measure("num_params", "parameters", lambda run: run.result.num_params, _count, "min"),
         Measure("train_s", "training", lambda run: run.result.train_s, duration, "min"),
-        Measure("seconds_per_epoch", "an epoch", lambda run: run.result.seconds_per_epoch, duration, "min"),
-        Measure("ms_per_image", "an image", lambda run: run.result.ms_per_image, _milliseconds, "min"),
+        Measure("seconds_per_epoch", "per epoch", lambda run: run.result.seconds_per_epoch, duration, "min"),
+        Measure("ms_per_image", "per image", lambda run: run.result.ms_per_image, _milliseconds, "min"),
         Measure(
             "best_checkpoint_bytes", "file",
             lambda run: run.best_checkpoint_bytes, lambda value: size(round(value)), "min",

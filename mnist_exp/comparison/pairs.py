@@ -86,7 +86,7 @@ def word_pair(pair: Pair, num_pairs: int) -> Pair:
     """Gives a pair, tested and corrected, its sentence."""
     sentence = _word_decision(pair, num_pairs) + (_word_images(pair) if pair.is_decided else _word_more(pair))
     if pair.is_optimistic:
-        sentence += "; optimistic: test images had a part in choosing an epoch"
+        sentence += "; optimistic: test images were used to choose an epoch"
     return replace(pair, sentence=sentence)
 
 
@@ -108,7 +108,7 @@ def _word_decision(pair: Pair, num_pairs: int) -> str:
 def _word_images(pair: Pair) -> str:
     """Words the doubt that is left where only these networks or test images tell the two apart."""
     if pair.method == "McNemar":
-        return "; that is about these two networks, other seeds may say otherwise"
+        return "; this is about these two networks: with other seeds it may differ"
     if pair.image_interval is None or pair.image_interval[0] * pair.image_interval[1] > 0:
         return ""
     low, high = pair.image_interval
@@ -123,11 +123,11 @@ def _word_more(pair: Pair) -> str:
     if pair.more_seeds is None:
         return "; one seed each does not say how much seeds matter" if pair.interval is not None else ""
     if pair.more_seeds > MOST_SEEDS_WORTH_SAYING:
-        return f"; more than {MOST_SEEDS_WORTH_SAYING:,} more seeds would be needed to see {wanted}"
+        return f"; more than {MOST_SEEDS_WORTH_SAYING:,} more seeds would be needed to detect {wanted}"
     if not pair.more_seeds:
-        return f"; {wanted} would most likely have been seen"
+        return f"; {wanted} would most likely have been detected"
     verb = "seed would be" if pair.more_seeds == 1 else "seeds would be"
-    return f"; about {pair.more_seeds:,} more {verb} needed to see {wanted}"
+    return f"; about {pair.more_seeds:,} more {verb} needed to detect {wanted}"
 
 
 def _word_seeds(num_seeds: tuple[int, int]) -> str:

@@ -57,12 +57,12 @@ def _word_choice(groups: Sequence[SeedGroup], runs: Sequence[Run], sort: str) ->
     if optimistic:
         verb, whose = ("stands", "its") if len(optimistic) == 1 else ("stand", "their")
         found.append(
-            f"Optimistic: {_name_some(optimistic)} {verb} below the others: test images had a part in "
-            f"choosing {whose} epochs."
+            f"Optimistic: {_name_some(optimistic)} {verb} below the others: test images were used to "
+            f"choose {whose} epochs."
         )
     if len(groups) > 1 and all(run.result.val_accuracy is None for run in runs):
         found.append(
-            "Nothing was set apart for validation: the leader is the best on test images, which favours it."
+            "No images were held out for validation: the leader is the best on test images, which favours it."
         )
     if len(groups) > 1 and sort in ("test_accuracy", "test_loss"):
         found.append("Sorted by test images: choosing a run by that is a look at them.")
@@ -88,10 +88,10 @@ def _word_surroundings(runs: Sequence[Run]) -> list[str]:
     found = []
     beside = sum(1 for run in runs if run.manifest.sweep and run.manifest.sweep.jobs_at_once > 1)
     if beside:
-        found.append(f"{plural(beside, 'run')} had other jobs of a sweep beside them: seconds are longer.")
+        found.append(f"{plural(beside, 'run')} ran beside other jobs of a sweep: their times are longer.")
     if circumstances := differences([run.manifest for run in runs]):
         words = ", ".join(_word_values(what, values) for what, values in circumstances.items())
-        found.append(f"Not the same for all runs: {words}. The same seed gives slightly other numbers.")
+        found.append(f"Not the same for all runs: {words}. The same seed gives slightly different numbers.")
     commits = {run.manifest.git.commit for run in runs if run.manifest.git}
     if len(commits) > 1:
         found.append(f"The runs come from {len(commits)} commits of the code.")

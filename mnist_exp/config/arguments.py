@@ -192,7 +192,7 @@ def _check_word(word: str, after: Sequence[str], before: Sequence[str]) -> None:
         only = f"{bare.rstrip('+-*/:')}={value.lstrip('=')}"
         raise ConfigError(f"{shortened(word)}: a value is set by one =, and nothing else.", f"Write {only}")
     if re.fullmatch(r"\{\s*\}", value) and key == bare and not key.startswith("hydra"):
-        raise ConfigError(f"{shortened(word)}: a mapping of nothing changes nothing.", "Leave it out.")
+        raise ConfigError(f"{shortened(word)}: an empty mapping changes nothing.", "Leave it out.")
     if value.endswith((".yaml", ".yml")) and options:
         own = f"YAML of your own: --config-dir FOLDER, with the file in FOLDER/{bare}."
         raise ConfigError(

@@ -143,7 +143,7 @@ def _explain_signs(text: str, typed: Sequence[str]) -> ConfigError | None:
             key = word.partition("=")[0]
             if key.startswith("+") and key.strip("+") in text:
                 return ConfigError(
-                    f"{shortened(word)}: {key.strip('+')} is there already.",
+                    f"{shortened(word)}: {key.strip('+')} exists already.",
                     f"Leave out the +: {shortened(word.lstrip('+'))}",
                 )
     if text.startswith("Could not delete"):
@@ -151,7 +151,7 @@ def _explain_signs(text: str, typed: Sequence[str]) -> ConfigError | None:
         key = word.partition("=")[0].lstrip("~")
         is_there = options_of(key) or key in known_keys()
         hint = f"To choose, write {key}=…." if is_there else likeliest(key) or nearest_key(key)
-        return ConfigError(f"{shortened(word)}: there is nothing to take away.", hint)
+        return ConfigError(f"{shortened(word)}: there is nothing to delete.", hint)
     if found := re.match(r"Ambiguous value for argument '(.*)'", text):
         key, _, value = found[1].partition("=")
         reading = [mode for mode in MODE_KEYS if mode != "tune" and f"mode={mode}" in typed]
@@ -204,12 +204,12 @@ def _explain_key(key: str, typed: Sequence[str], cause: str) -> ConfigError | No
         return ConfigError(
             f"{key}: belongs to {' or '.join(f'{root}={option}' for option in owners)}, and not to "
             f"{' and '.join(f'{root}={option}' for option in others)}.",
-            "Sweep over them in a command each.",
+            "Sweep over each in a command of its own.",
         )
     if (key in known_keys() or owners) and _is_swept(root, typed):
         return ConfigError(
-            f"{key}: Hydra composes a sweep once without what is swept, and the default {root} has no such "
-            "key.",
+            f"{key}: Hydra first composes a sweep without the swept values, and the default {root} has no "
+            "such key.",
             f"Write ++{key}=… instead.",
         )
     if key in known_keys():

@@ -226,4 +226,4 @@ def _sameness(scores: Sequence[MemberScores]) -> Sameness:
             other = scores[found.index(is_identical)]
             sentence = f"{other.run_id}: {other.same_as_run.sentence}"
             return Sameness(is_identical=is_identical, sentence=sentence)
-    return Sameness(is_identical=True, sentence="every member's own result came out again")
+    return Sameness(is_identical=True, sentence="every member's own result was reproduced")

@@ -101,7 +101,7 @@ def read_grey(path: Path) -> Grey:
         except UnidentifiedImageError as error:
             raise UnreadableImage(f"not a {_NAMES} image") from error
         except MemoryError as error:
-            raise UnreadableImage("the memory is too small for it") from error
+            raise UnreadableImage("not enough memory") from error
         except Exception as error:  # what a hostile file makes a decoder raise is not known beforehand
             raise UnreadableImage(" ".join(str(error).split()) or type(error).__name__) from error
 

@@ -209,7 +209,7 @@ def _other_images(run: Run, scored: ScoredSplit) -> str | None:
     if other is None:
         return None
     if other.part == "split":
-        return "not the run's own validation split: other images of the same training set are set apart"
+        return "not the run's own validation split: other images of the same training set are held out"
     return (
         f"not the run's own {other.name}: {scored.source.name} with SHA-256 {scored.sha256[:_HASH]}… "
         f"instead of {run.data.name} with {(other.was or 'none')[:_HASH]}…"
@@ -257,7 +257,7 @@ def _read_probabilities(run: Run, labels: NDArray[np.uint8], num_classes: int) -
     if own is None:
         return "missing"
     if own.num_classes != num_classes or not np.array_equal(own.labels, labels):
-        return "holds other images' labels"
+        return "holds the labels of other images"
     return own.probabilities
 
 
@@ -270,4 +270,5 @@ def _word_accuracies(now: tuple[float, float], then: tuple[float, float]) -> str
 def _word_farthest(own: Probabilities, now: Probabilities) -> str:
     farthest = float(np.abs(own.astype(np.float64) - now).max())
     num_changed = int((own.argmax(axis=1) != now.argmax(axis=1)).sum())
-    return f"probabilities differ by up to {farthest:.1e}, {plural(num_changed, 'prediction')} by class"
+    changed = plural(num_changed, "image")
+    return f"probabilities differ by up to {farthest:.1e}, the predicted class for {changed}"

@@ -61,7 +61,7 @@ def _tree_to_resume(
     """Gives the configuration to resume a run with; None where there is nothing left to do."""
     try:
         if earlier.manifest.mode == "verify":
-            raise ConfigError(f"resume: {earlier.path} was made by mode=verify.", "Begin that again.")
+            raise ConfigError(f"resume: {earlier.path} was made by mode=verify.", "Run mode=verify again.")
         tree = resumed_tree(earlier.path, requested, typed)
         if earlier.manifest.status != "completed":
             return tree

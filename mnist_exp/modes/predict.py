@@ -154,7 +154,7 @@ def _passed_over(paths: Sequence[Path]) -> list[str]:
     names = ", ".join(file_name(path) for path in paths[:_MOST_NAMED])
     more = f" and {len(paths) - _MOST_NAMED:,} more" if len(paths) > _MOST_NAMED else ""
     verb = "file was" if len(paths) == 1 else "files were"
-    return [f"{len(paths):,} other {verb} passed over: {names}{more}"]
+    return [f"{len(paths):,} other {verb} skipped: {names}{more}"]
 
 
 def _draw(read: Sequence[Any], choices: Sequence[Any], plots_dir: Path, background: Background) -> list[str]:
@@ -169,7 +169,8 @@ def _draw(read: Sequence[Any], choices: Sequence[Any], plots_dir: Path, backgrou
         part = slice(start, min(start + PICTURES_A_FIGURE, shown))
         remark = "dark on light, as the run's images" if background == "light" else ""
         if len(read) > PICTURES_A_FIGURE:
-            remark = f"{part.start + 1:,} and on, of {len(read):,}" + (f"; {remark}" if remark else "")
+            pictures = f"{part.start + 1:,} to {part.stop:,} of {len(read):,}"
+            remark = f"{pictures}; {remark}" if remark else pictures
         name = "predictions" if number == 1 else f"predictions_{number}"
         plots[name] = partial(plot_predictions, read[part], choices[part], remark)
     return draw_plots(plots, plots_dir)

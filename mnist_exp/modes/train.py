@@ -124,8 +124,8 @@ def _refuse_other_images(earlier: RunDirectory, found: DataRecord) -> None:
     }
     if (other := find_other_images(seen, now)) is not None:
         raise ConfigError(
-            f"resume: {earlier.path} saw other images: in {found.source}, the {other}.",
-            "Give it its images again (data.path, MNIST_EXP_DATA), or begin a new run.",
+            f"resume: {earlier.path} was trained on other images: in {found.source}, the {other}.",
+            "Give it the same images (data.path, MNIST_EXP_DATA), or begin a new run.",
         )
 
 

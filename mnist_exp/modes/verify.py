@@ -81,7 +81,7 @@ def _refusal(key: str) -> ConfigError:
 
 
 def run(request: VerifyRequest, terminal: Terminal, given: Path | None) -> int:
-    """Trains a finished run again, in a directory of its own, and says whether it came out identical.
+    """Trains a finished run again, in a directory of its own, and says whether the result is identical.
 
     Args:
         given: The directory to use; None for a new one.

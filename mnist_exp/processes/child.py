@@ -93,7 +93,7 @@ def explain_end(status: int, words: str) -> ErrorRecord:
     """
     if status == -signal.SIGKILL:
         hint = (
-            "If the memory ran out, run fewer at once (tuner.workers, the launcher's n_jobs), or lower "
+            "If memory ran out, run fewer at once (tuner.workers, the launcher's n_jobs), or lower "
             "training.batch_size or the model's size."
         )
         return ErrorRecord(type="ProcessLost", message="the process was killed (signal 9)", hint=hint)

@@ -20,7 +20,7 @@ _DISMISSED = b"\0"
 _NOT_MEANT_FOR_IT = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 """What reaches a whole group of processes."""
 _IF_MEMORY_RAN_OUT = (
-    "If the memory ran out, lower training.batch_size or the model's size, or run fewer things beside it."
+    "If memory ran out, lower training.batch_size or the model's size, or run fewer programs at once."
 )
 _MOST_WAITS, _WAIT_S = 2000, 0.001
 
@@ -111,7 +111,7 @@ def _report(log_path: Path | None, held: int, console: int, began: Moment, is_me
         hint = "Nothing was written." if log_path is None else f"{log_path.name} has more."
         message = f"the process died: {reason}."
     elif is_memory_short:
-        message = "the process was killed while this machine's memory ran out."
+        message = "the process was killed while this machine was out of memory."
     message = without_control(message)
     line = f"mnist-exp: {ExperimentError(message, hint)}\n"
     if log_path is not None:

@@ -47,9 +47,9 @@ def check_working_folder() -> None:
         Path.cwd()
     except OSError as error:
         reason = (
-            "was deleted" if isinstance(error, FileNotFoundError) else f"is out of reach: {error.strerror}"
+            "was deleted" if isinstance(error, FileNotFoundError) else f"cannot be read: {error.strerror}"
         )
-        place = os.environ.get("PWD", "nobody knows where")
+        place = os.environ.get("PWD", "path unknown")
         raise ConfigError(f"The working folder ({place}) {reason}.", "Change to another one.") from error
 
 

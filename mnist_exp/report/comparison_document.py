@@ -216,7 +216,7 @@ def _pairs(report: SetReport, source: str) -> list[Part]:
     hint = (
         f"Differences of test accuracy in points; “it is”: {report.leader}. p is corrected for "
         f"{len(report.pairs)} tests{looks}; each interval is for itself. More seeds: about how many more it "
-        f"would take to see {100 * DIFFERENCE_TO_SEE:g} points."
+        f"would take to detect {100 * DIFFERENCE_TO_SEE:g} points."
     )
     rows = [_pair_row(pair) for pair in report.pairs[:_MOST_ROWS]]
     return [

@@ -97,7 +97,7 @@ def _digits(found: ComparableSet, one: NDArray[np.bool_], other: NDArray[np.bool
     title = Heading("Digits that tell them apart")
     images = load_test_images([run for group in found.groups for run in group.runs])
     if images is None:
-        return [title, Words("Not shown: the test images are not at hand.", "quiet")]
+        return [title, Words("Not shown: the test images are not available.", "quiet")]
     hint = "Below each: its class, then (→) the most common wrong prediction. A click enlarges."
     parts: list[Part] = [title, Words(hint, "quiet")]
     for section in comparison_plots.atlas_sections(found, one, other):

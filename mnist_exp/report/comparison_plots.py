@@ -57,7 +57,7 @@ def comparison_plots(examined: Examined) -> tuple[dict[str, Plot], list[str]]:
     figures["per_class"] = partial(plot_class_differences, differences, first.label, second.label)
     images = load_test_images([run for group in found.groups for run in group.runs])
     if images is None:
-        return figures, ["atlas: not drawn, the test images are not at hand (their fingerprint is known)"]
+        return figures, ["atlas: not drawn, the test images are not available (their fingerprint is known)"]
     sections = atlas_sections(found, scored[0], scored[1])
     figures["atlas"] = partial(plot_atlas, sections, images)
     return figures, []

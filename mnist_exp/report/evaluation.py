@@ -40,7 +40,7 @@ _MEMBER_COLUMNS = (
     "run", "run_id", "model", "seed", "num_params", "accuracy", "loss", "num_trained_on", "selected_on_test",
     "gain",
 )  # fmt: skip
-_LOOKED = "the test images were looked at once more; choose nothing by this number"
+_LOOKED = "this is one more look at the test images; do not use this number to choose anything"
 _MOST_DRAWN = 12
 _MOST_LISTED, _MOST_UNREAD = 30, 10
 _LONGEST_NAME = 50
@@ -156,7 +156,7 @@ def _members(found: EnsembleEvaluation) -> list[Part]:
         gain = f"{100 * each.gain:+.2f} points"
         run_id = one_line(each.run_id)
         rows.append(row(run_id, f"{each.num_params:,}", percent(each.accuracy), gain, f"{low} to {high}"))
-    headings = ("parameters", "accuracy", "the mean gains", "95% interval")
+    headings = ("parameters", "accuracy", "gain of the mean", "95% interval")
     columns = [Column("member", "words"), *map(Column, headings)]
     mean = (
         f"mean of {plural(len(found.members), 'member')} alone {percent(found.mean_member_accuracy)}, of "
@@ -169,7 +169,7 @@ def _members(found: EnsembleEvaluation) -> list[Part]:
     ]
     chosen = [one_line(each.run_id) for each in found.members if each.selected_on_test]
     if found.looks_at_test and chosen:
-        words = f"optimistic: test images had a part in choosing an epoch: {', '.join(chosen)}"
+        words = f"optimistic: test images were used to choose an epoch: {', '.join(chosen)}"
         parts.append(Words(words, "careful", on="both"))
     return parts
 
@@ -218,11 +218,11 @@ def _doubtful(pictures: Sequence[Picture]) -> list[Part]:
     parts: list[Part] = []
     if several := [picture for picture in pictures if shows_several(picture.image)]:
         verbs = ("seems", "is") if len(several) == 1 else ("seem", "are")
-        words = f"{verbs[0]} to show several things, and {verbs[1]} read as one"
+        words = f"{verbs[0]} to show several objects, and {verbs[1]} read as one digit"
         parts.append(_name(words, several, "shows_several"))
     if surrounded := [picture for picture in pictures if picture.has_surroundings]:
         verb = "shows" if len(surrounded) == 1 else "show"
-        words = f"{verb} a shadow or something else, which was left out"
+        words = f"{verb} a shadow or another object, which was ignored"
         parts.append(_name(words, surrounded, "shows_something_else"))
     return parts
 

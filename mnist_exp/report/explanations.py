@@ -4,11 +4,11 @@ from mnist_exp.comparison.report import SetReport
 
 _INTERVAL_OF_MEAN = (
     "Interval of a mean (t)",
-    "With ever more seeds, a group's mean accuracy on these images would most likely lie in it.",
+    "With more and more seeds, a group's mean accuracy on these images would most likely lie in it.",
 )
 _INTERVAL_OF_ONE = (
     "Interval of one network (Wilson)",
-    "With ever more images of this kind, this one network's accuracy would most likely lie in it; it "
+    "With more and more images of this kind, this one network's accuracy would most likely lie in it; it "
     "says nothing about other seeds.",
 )
 _TESTS = {
@@ -44,8 +44,8 @@ _HOLM = (
 )
 _CHOSEN_ON_TEST = (
     "Chosen by the same images",
-    "Test images chose the leader: any two groups could have been the first and another one, so the p values "
-    "are raised once more, as for tests of every two (Bonferroni).",
+    "Test images chose the leader, so any two groups could have been the pair tested: the p values are "
+    "raised once more, as for tests of all pairs (Bonferroni).",
 )
 _P_VALUE = (
     "p value",

@@ -138,10 +138,7 @@ def warnings(summary: Summary) -> list[Part]:
     """Says what a result must be read with."""
     found: list[Part] = []
     if summary.selected_on_test:
-        words = (
-            "The test images themselves had a part in choosing its epoch: on other images expect less than "
-            "this."
-        )
+        words = "Its epoch was chosen on the test images themselves: on other images expect less than this."
         found.append(Notice("Optimistic", words, on="both"))
     if summary.data_notice:
         found.append(Notice("About the data", summary.data_notice, on="both"))
@@ -153,16 +150,16 @@ def numbers(summary: Summary) -> Facts:
     validation = "none" if summary.val_accuracy is None else percent(summary.val_accuracy)
     memory = size(summary.peak_memory_bytes)
     if abs(summary.peak_memory_bytes) >= 10**15:
-        memory = "beyond all measure"
+        memory = "out of range"
     facts = [
         Fact("validation accuracy", validation),
         Fact("best epoch", f"{summary.best_epoch} of {summary.epochs:,}"),
         Fact("test loss", loss_text(summary.test_loss)),
         Fact("parameters", f"{summary.num_params:,}"),
         Fact("training", duration(summary.train_s)),
-        Fact("an epoch", duration(summary.seconds_per_epoch)),
-        Fact("predicting an image", f"{summary.ms_per_image:.3g} ms"),
-        Fact("memory at peak", memory),
+        Fact("per epoch", duration(summary.seconds_per_epoch)),
+        Fact("prediction per image", f"{summary.ms_per_image:.3g} ms"),
+        Fact("peak memory", memory),
     ]
     return Facts(facts, is_grid=True, on="both")
 

@@ -40,7 +40,7 @@ _LONGEST_NAME = 60
 _STATUS_WORDS = {
     "failed": "This run failed",
     "interrupted": "This run was interrupted",
-    "running": "This run was still at work when the page was written",
+    "running": "This run was still running when this page was written",
     "lost": "This run was lost: its process ended without a message",
 }
 
@@ -82,7 +82,7 @@ def run_document(material: RunMaterial) -> Document:
     parts += _curves(material)
     parts += prediction_sections(material)
     if weights := material.pictures.get("first_layer_weights"):
-        picture = png_picture("Weights of the first layer, a tile a unit", weights)
+        picture = png_picture("Weights of the first layer, one tile per unit", weights)
         parts += [Heading("First layer"), Folded("Weights of the first layer", [picture])]
     parts += origin.again(material)
     parts += origin.provenance(material)
@@ -131,9 +131,9 @@ def _unread(material: RunMaterial) -> list[Part]:
 def _word_attempt(material: RunMaterial) -> str:
     """Words what a run without a result set out to do, and how far it came."""
     manifest = material.run.manifest
-    done = f"Epochs on record: {len(material.rows):,}."
+    done = f"Epochs recorded: {len(material.rows):,}."
     if manifest.mode == "tune":
-        done = f"Trials on record: {len(material.trials):,}."
+        done = f"Trials recorded: {len(material.trials):,}."
     seed = count_text(manifest.seed, "")
     return f"Model {_name(material, 'model')} with seed {seed} has no result. {done}"
 
@@ -149,7 +149,7 @@ def _sentences(material: RunMaterial, summary: Summary) -> list[str]:
         f"trained for {plural(summary.epochs, 'epoch')} on {data.num_train:,} images of "
         f"{visible(data.name, _LONGEST_NAME)} with seed {count_text(material.run.manifest.seed, '')}. It is "
         f"right on {num_right:,} of {plural(data.num_test, 'test image')}{unseen}.",
-        f"How sure is that? On other images of this kind this network's accuracy most likely lies between "
+        f"How certain is that? On other images of this kind this network's accuracy most likely lies between "
         f"{low} and {high} (95%, Wilson). Another seed would train another network, with another accuracy; "
         "only runs with several seeds say how much that matters.",
     ]
@@ -175,7 +175,7 @@ def _word_curves(material: RunMaterial) -> str:
     is_finished = material.summary is not None
     if all(row.val_accuracy is None for row in material.rows):
         kept = " The ringed epoch’s weights were kept." if is_finished else ""
-        return f"No images were set apart for validation.{kept}"
+        return f"No images were held out for validation.{kept}"
     record = material.run.manifest.data
     count = f"{record.num_validation:,} " if record is not None and record.num_validation > 0 else ""
     what = f"The {count}validation images were not trained on"

@@ -72,11 +72,11 @@ def _mistakes(material: RunMaterial, predictions: Predictions) -> list[Part]:
         hint = f"{shown} wrong predictions for {num_images:,} images, the most confident first."
         return [*parts, Words(f"{hint} A click enlarges.", "quiet"), Digits(digits)]
     if "mistakes" in material.pictures:
-        hint = "The test images are not at hand; this picture was drawn when the run ended."
+        hint = "The test images are not available; this picture was drawn when the run ended."
         alternative = "The most confident mistakes, with their two likeliest classes"
         return [*parts, Words(hint, "quiet"), png_picture(alternative, material.pictures["mistakes"])]
     hint = (
-        f"{len(wrong):,} of {num_images:,} predictions are wrong. The test images are not at hand, so they "
+        f"{len(wrong):,} of {num_images:,} predictions are wrong. The test images are not available, so they "
         "cannot be shown."
     )
     return [*parts, Words(hint, "quiet")]

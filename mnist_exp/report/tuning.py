@@ -90,7 +90,7 @@ def _word_winner(summary: SearchSummary, what: str) -> str:
 def _word_search(summary: SearchSummary) -> str:
     """Words what was searched for, how much was tried, how long that took, and why it ended."""
     return (
-        f"Searched for: {objective_words(summary.objective)}. {plural(summary.num_trials, 'trial')}, "
+        f"Objective: {objective_words(summary.objective)}. {plural(summary.num_trials, 'trial')}, "
         f"{summary.num_completed:,} completed, in {duration(summary.search_s)}; it ended with: "
         f"{one_line(summary.ended_by)}."
     )
@@ -104,7 +104,7 @@ def _candidates(summary: SearchSummary) -> list[Part]:
     columns = [Column("candidate", "words"), Column("search score")]
     if is_confirmed:
         columns.append(Column("confirmed score"))
-    columns += [Column("parameters"), Column("a training"), Column("what it is", "long")]
+    columns += [Column("parameters"), Column("training"), Column("what it is", "long")]
     rows = [_candidate_row(each, summary, is_confirmed) for each in summary.candidates[:_MOST_CANDIDATES]]
     return [
         Heading("Candidates on fresh seeds" if is_confirmed else "Candidates", 3, on="both"),
@@ -167,7 +167,7 @@ def search_parts(material: RunMaterial, progress: Sequence["EmbeddedFigure"]) ->
     summary = material.summary if isinstance(material.summary, SearchSummary) else None
     objective = material.objective
     parts: list[Part] = [Heading("The search")]
-    words = f"Searched for: {objective_words(objective)}." if summary is None else _word_search(summary)
+    words = f"Objective: {objective_words(objective)}." if summary is None else _word_search(summary)
     parts.append(Words(words, "quiet"))
     if progress:
         parts.append(Figures(progress, "single"))

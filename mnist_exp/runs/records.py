@@ -317,7 +317,7 @@ class SweepJob(Struct, frozen=True, kw_only=True):
 
     Attributes:
         number: 0 for the first.
-        name: Its directory in the sweep's: words of what tells it from the others, then a hash of its
+        name: Its directory in the sweep's: words of how it differs from the others, then a hash of its
             configuration. Letters, digits, `_`, `.` and `-` only.
         overrides: What would be typed to run it alone, the sweep's own keys left out.
         varied: What tells it from the others: key to value, as composed.

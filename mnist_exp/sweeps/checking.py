@@ -214,7 +214,7 @@ def check_same_images(sweep: SweepDirectory, jobs: Sequence[SweepJob]) -> None:
         if again is not None and (other := find_other_images(seen, _fingerprints(sweep, again))) is not None:
             raise ConfigError(
                 f"data: the {other} ({job.name} of this sweep).",
-                "Give this sweep its images again (MNIST_EXP_DATA), or begin another one.",
+                "Give this sweep the same images (MNIST_EXP_DATA), or begin another one.",
             )
 
 

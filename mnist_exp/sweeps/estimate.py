@@ -1,4 +1,4 @@
-"""How long jobs may take and how much they may keep, going by earlier runs of the same networks."""
+"""How long jobs may take and how much they may keep, from earlier runs of the same networks."""
 
 import statistics
 from collections.abc import Sequence

@@ -162,7 +162,7 @@ def _stop_with(
     def ask_to_stop() -> None:
         launch.raise_stop_flag("stop", "")
         # Standard error goes to the log by now.
-        words = "stopping: running jobs finish their epoch and save; once more ends them at once"
+        words = "stopping: running jobs finish their epoch and save; a second signal ends them at once"
         terminal.print(Text(words, style="yellow"))
 
     def abandon(interrupted: Interrupted) -> None:

@@ -154,14 +154,14 @@ def _costs(record: SweepRecord, estimates: Estimates, request: SweepRequest, job
     about = "about" if len(known) == len(estimates) else "at least"
     facts: Facts = [("at once", plural(jobs_at_once, "job"))]
     if known:
-        facts.append(("time", f"{about} {duration(total_seconds(known, jobs_at_once))}, by earlier runs"))
+        facts.append(("time", f"{about} {duration(total_seconds(known, jobs_at_once))}, from earlier runs"))
         facts.append(("disk", f"{about} {size(sum(estimate.num_bytes for estimate in known))}"))
     else:
         facts.append(("time", "not known yet: no earlier run has such a network and such images"))
-    failure = "no more jobs are started" if request.on_fail == "stop" else "the others go on"
+    failure = "no more jobs are started" if request.on_fail == "stop" else "the others continue"
     facts.append(("if a job fails", failure))
     path = Path(record.jobs[0].config["runs_dir"], record.name)
-    facts.append(("would go to", Text(one_line(str(path)), style="cyan")))
+    facts.append(("directory", Text(one_line(str(path)), style="cyan")))
     return facts
 
 
@@ -216,9 +216,7 @@ def _status_cells(job: SweepJob, row: EpochMetrics | None) -> list[RenderableTyp
 
 def render_header() -> RenderableType:
     """Makes the line above those of `render_ended`."""
-    return Text(
-        _line("done", "job", "val.", "test", "seconds", "what tells it from the others"), "bright_black"
-    )
+    return Text(_line("done", "job", "val.", "test", "seconds", "what varies"), "bright_black")
 
 
 def render_ended(

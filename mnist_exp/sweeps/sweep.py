@@ -188,7 +188,7 @@ def _run(sweep: SweepDirectory, config: DictConfig, request: SweepRequest, termi
     jobs, num_jobs = find_unfinished(sweep, request.rerun), len(sweep.record.jobs)
     check_same_images(sweep, jobs)
     at_once = count_at_once(config, num_jobs)
-    finished = f", {num_jobs - len(jobs):,} finished before" if len(jobs) < num_jobs else ""
+    finished = f", {num_jobs - len(jobs):,} already finished" if len(jobs) < num_jobs else ""
     words = f"{plural(num_jobs, 'job')}{finished}, {at_once:,} at once, in "
     terminal.print(Text.assemble(words, (str(sweep.path), "cyan")), Text())
     resume, reason = _resume_command(sweep, config), ""

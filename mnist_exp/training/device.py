@@ -32,7 +32,7 @@ def set_threads(threads: int) -> None:
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(threads)
     except RuntimeError as error:
-        hint = "Give all jobs of one process the same number, or start them apart."
+        hint = "Give all jobs of one process the same number, or start them separately."
         raise ConfigError(f"training.threads: {threads} cannot be set any more.", hint) from error
 
 

@@ -139,7 +139,7 @@ class LentPlaces:
                 place.was_given_back = True
         release_launcher()
         if not self._is_over.is_set():
-            self._problem = problem or "places end before they have done anything"
+            self._problem = problem or "workers end before they have run anything"
 
 
 Places = LocalPlaces | LentPlaces

@@ -54,7 +54,7 @@ def render_search_plan(
     for number, text in enumerate(fixed):
         facts.append(("fixed" if number == 0 else "", one_line(text)))
     facts += [
-        ("looking for", f"the {objective}; a trial's score is that of its best epoch"),
+        ("objective", f"{objective}; a trial's score is that of its best epoch"),
         ("trial", _describe_trial(search.tuner)),
         ("budget", one_line(_describe_budget(search.tuner))),
         ("at once", f"{plural(workers, 'trial')}, {plural(threads, 'thread')} each"),

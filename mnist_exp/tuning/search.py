@@ -146,7 +146,7 @@ class PreparedSearch:
         confirmation = ConfirmationStage(search, files, candidates)
         best = f"the best {len(finalists)} and " if finalists else ""
         terminal.print(
-            f"\nsearch over ({stage.ended_by}); now {best}the untuned default once more, "
+            f"\nsearch finished ({stage.ended_by}); now training {best}the untuned default again, "
             f"on {tuner.confirm.seeds} fresh seeds each"
         )
         dispatcher.finish(confirmation)

@@ -1,4 +1,4 @@
-"""How well a run reads digits as people bring them: scenes × digits, counted as read rightly, flagged, blank.
+"""How well a run reads digits as people bring them: scenes × digits, counted as read correctly, flagged, blank.
 
 mnist-exp experiment=fast_cnn seed=100 hydra.run.dir=fast
 python tests/benchmarks/pictures.py fast --data mnist.npz
@@ -33,8 +33,8 @@ def main() -> None:
     with np.load(chosen.data, allow_pickle=False) as arrays:
         images, labels = arrays["x_test"][: chosen.digits], arrays["y_test"][: chosen.digits]
     right = int((loading.predict(network, list(images), (28, 28)).argmax(axis=1) == labels).sum())
-    print(f"unaltered: {right} of {len(labels)} read rightly\n")
-    print("| scene | read rightly | flagged | called blank | unreadable | wrong in silence |")
+    print(f"unaltered: {right} of {len(labels)} read correctly\n")
+    print("| scene | read correctly | flagged | called blank | unreadable | silently wrong |")
     print("|---|--:|--:|--:|--:|--:|")
     for kind, scenes in KINDS.items():
         for name, scene in scenes.items():

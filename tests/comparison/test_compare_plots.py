@@ -85,7 +85,7 @@ def test_without_the_test_images_the_atlas_is_left_out_with_a_word(tmp_path: Pat
         make_run(tmp_path, f"m{number}", config=config)
     figures, notes = comparison_plots(examine([tmp_path], CompareOptions()))
     assert set(figures) == ALL - {"atlas"}
-    assert notes == ["atlas: not drawn, the test images are not at hand (their fingerprint is known)"]
+    assert notes == ["atlas: not drawn, the test images are not available (their fingerprint is known)"]
 
 
 def test_without_predictions_nothing_is_drawn_image_by_image(tmp_path: Path) -> None:

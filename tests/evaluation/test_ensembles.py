@@ -82,7 +82,7 @@ def test_each_member_stands_beside_the_mean(runs: list[Path], evaluated: Any) ->
     assert [each.run for each in record.members] == listed(runs)
     assert [each.accuracy for each in record.members] == [each["test_accuracy"] for each in summaries]
     assert record.num_params == sum(each["num_params"] for each in summaries)
-    assert record.same_as_run.is_identical is True and "every member's own result came out again" in text
+    assert record.same_as_run.is_identical is True and "every member's own result was reproduced" in text
     for each in record.members:
         assert each.gain == pytest.approx(record.accuracy - each.accuracy)
         assert each.gain_interval[0] <= each.gain <= each.gain_interval[1]
@@ -96,7 +96,7 @@ def test_each_member_stands_beside_the_mean(runs: list[Path], evaluated: Any) ->
 def test_members_that_test_images_chose_are_named(runs: list[Path], evaluated: Any) -> None:
     text, _, record = evaluated
     assert [each.selected_on_test for each in record.members] == [False, False, True]
-    words = f"test images had a part in choosing an epoch: {record.members[2].run_id}"
+    words = f"test images were used to choose an epoch: {record.members[2].run_id}"
     assert words in " ".join(text.split())
 
 

@@ -55,7 +55,7 @@ def test_the_same_data_gives_the_same_bits(finished_run: FinishedRun, evaluated:
         np.testing.assert_array_equal(now["probabilities"], own["probabilities"])
         np.testing.assert_array_equal(now["labels"], own["labels"])
     assert found.same_as_run.is_identical is True and "identical to the run's own" in text
-    assert "the test images were looked at once more" in text
+    assert "one more look at the test images" in text
     assert all(len(line) <= 100 for line in text.splitlines() if "mnist-exp" not in line)
 
 

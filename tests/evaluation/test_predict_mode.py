@@ -207,7 +207,7 @@ def test_pictures_are_made_what_the_runs_own_images_are(finished_run: FinishedRu
         text, folder = run_predict(run, tmp_path / f"{background}", digits)
         plain = " ".join(text.split())
         assert f"pictures are made {words}, as the run's own images are" in plain
-        assert "1 other file was passed over" in plain and "notes.heic" in plain
+        assert "1 other file was skipped" in plain and "notes.heic" in plain
         seen.append([row["probability"] for row in read_rows(folder)])
     assert seen[0] == seen[2] != seen[1]
 

@@ -260,7 +260,7 @@ def test_running_out_of_memory_is_one_line_with_a_hint(
     outcome_of: Outcomes, scenario: Scenario, record_property: Callable[[str, object], None]
 ) -> None:
     outcome = outcome_of(scenario)
-    assert_one_line(outcome, "memory ran out", "training.batch_size", "model")
+    assert_one_line(outcome, "Out of memory", "training.batch_size", "model")
     assert outcome.status == 1
     record_property("provoked", 1)
 

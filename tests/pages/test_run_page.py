@@ -82,7 +82,7 @@ def test_curves_say_in_words_what_they_show(tmp_path: Path) -> None:
         ({}, "The 5,000 validation images were not trained on; the epoch that is best on them is ringed"),
         ({"config": {"training.monitor": "loss"}}, "The epoch that is best by loss is ringed"),
         ({"config": {"data.validation": "test"}}, "The validation images are the test images here"),
-        ({"val_accuracy": None}, "No images were set apart for validation. The ringed epoch’s weights"),
+        ({"val_accuracy": None}, "No images were held out for validation. The ringed epoch’s weights"),
     ],
 )
 def test_it_says_which_epoch_was_kept_and_by_what(
@@ -137,7 +137,7 @@ def test_a_failed_run_says_why_and_what_to_do(tmp_path: Path) -> None:
     text = page_of(path).text
     for words in (
         "This run failed", "The loss is no number after epoch 2.", "Lower optimizer.learning_rate.",
-        "ann on mnist", "Epochs on record: 0", "mnist-exp model=ann", "training.batch_size",
+        "ann on mnist", "Epochs recorded: 0", "mnist-exp model=ann", "training.batch_size",
     ):  # fmt: skip
         assert words in text, words
 
@@ -147,7 +147,7 @@ def test_an_interrupted_search_shows_its_trials_and_how_to_go_on(tmp_path: Path)
     text = page_of(path).text
     for words in (
         "This run was interrupted",
-        "Trials on record: 3",
+        "Trials recorded: 3",
         "95.00%",
         "failed: plain",
         f"resume={path}",
@@ -166,7 +166,7 @@ def test_an_interrupted_search_is_drawn_by_its_own_objective(
     parts = run_document(read_material(path)).parts
     (trials,) = [part for part in parts if isinstance(part, Table) and part.name == "Trials"]
     assert [row.cells[0].text for row in trials.rows if row.tone == "good"] == [best]
-    assert f"Searched for: {words}." in page_of(path).text and best_of(path).endswith(f"in trial {best}")
+    assert f"Objective: {words}." in page_of(path).text and best_of(path).endswith(f"in trial {best}")
 
 
 def best_of(path: Path) -> str:
@@ -194,7 +194,7 @@ def test_what_makes_a_number_optimistic_or_its_data_doubtful_stands_beside_it(tm
 
 def test_a_run_whose_images_are_not_at_hand_says_so(tmp_path: Path) -> None:
     path = make_run(tmp_path, "elsewhere")
-    assert "The test images are not at hand" in page_of(path).text
+    assert "The test images are not available" in page_of(path).text
 
 
 @pytest.mark.parametrize(

@@ -153,7 +153,7 @@ def test_interrupted_searches_of_a_sweep_are_gone_on_with_and_not_begun_again(ou
 @pytest.mark.slow
 def test_the_same_command_means_the_same_searches(outcome_of: Outcomes) -> None:
     again = outcome_of(searches_gone_on_with).again
-    assert (again.status, again.stderr) == (0, "") and "2 finished before" in again.stdout
+    assert (again.status, again.stderr) == (0, "") and "2 already finished" in again.stdout
 
 
 @pytest.mark.parametrize("launcher", EXTRAS)

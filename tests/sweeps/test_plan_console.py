@@ -61,7 +61,7 @@ def test_a_plan_says_what_varies_what_it_takes_and_that_nothing_was_run() -> Non
     assert lines[0] == "sweep mine  10 jobs"
     assert "model  ann, cnn" in text and "seed   0 to 4" in text
     assert rows(lines)[3] == ["3", "ann", "3", "101,770", "35", "12", "s"]
-    assert "at once         2 jobs" in text and "time            about 1 min 05 s, by earlier runs" in text
+    assert "at once         2 jobs" in text and "time            about 1 min 05 s, from earlier runs" in text
     assert "disk            about 27 MB" in text and "runs/mine" in text
     assert "nothing was run" in text and lines[-1] == "  mnist-exp -m model=ann,cnn"
 
@@ -109,14 +109,14 @@ def test_what_is_not_known_yet_is_said() -> None:
     two = planned([{"seed": 0}, {"seed": 1}])
     lines = shown(two, estimates=[JobEstimate(3.0, 10_000_000), None])
     text = "\n".join(lines)
-    assert "at least 8.0 s, by earlier runs" in text and "at least 10 MB" in text
+    assert "at least 8.0 s, from earlier runs" in text and "at least 10 MB" in text
     assert rows(lines)[1][-1] == "–"
     text = "\n".join(shown(two, estimates=[None, None]))
     assert "not known yet: no earlier run" in text and "disk" not in text
 
 
 def test_what_happens_after_a_failure_is_said() -> None:
-    assert "the others go on" in "\n".join(shown(planned([{}])))
+    assert "the others continue" in "\n".join(shown(planned([{}])))
     assert "no more jobs are started" in "\n".join(shown(planned([{}]), on_fail="stop"))
 
 

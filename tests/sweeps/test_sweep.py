@@ -243,7 +243,7 @@ def test_yaml_that_is_edited_broken_and_deleted_while_a_sweep_runs_changes_nothi
 def test_the_same_command_again_touches_nothing_that_is_completed(the_six: Six) -> None:
     again = the_six.again
     assert (again.status, again.stderr) == (0, "")
-    assert "6 finished before" in again.stdout and "6 of 6 jobs completed" in again.stdout
+    assert "6 already finished" in again.stdout and "6 of 6 jobs completed" in again.stdout
     before, after = (
         {
             name: seen
@@ -285,7 +285,7 @@ def test_rerun_failed_runs_what_failed_and_leaves_the_rest_pending(the_six: Six)
 
 def test_a_sweeps_name_alone_runs_what_is_not_completed_and_nothing_else(the_six: Six) -> None:
     rest = the_six.rest
-    assert (rest.status, rest.stderr) == (0, "") and "6 jobs, 4 finished before" in rest.stdout
+    assert (rest.status, rest.stderr) == (0, "") and "6 jobs, 4 already finished" in rest.stdout
     assert rewritten(the_six, 3) == [0, 4] and statuses(the_six.sweep) == ["completed"] * 6
     assert read_json(run_of(the_six.sweep, 4) / "manifest.json")["argv"] == ["-m", "sweep=six"]
 

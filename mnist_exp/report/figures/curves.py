@@ -128,7 +128,7 @@ def plot_learning_curves(
 
 
 def metric_values(rows: Sequence[EpochMetrics], name: str) -> NDArray[np.float64]:
-    """Returns one metric of all epochs, float64 (epochs,), NaN for none and for one beyond all measure."""
+    """Returns one metric of all epochs, float64 (epochs,), NaN for none and for one that is out of range."""
     values = np.array([getattr(row, name) for row in rows], dtype=np.float64)
     with np.errstate(invalid="ignore"):
         return np.where(np.abs(values) < _LARGEST, values, np.nan)

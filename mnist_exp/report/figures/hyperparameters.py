@@ -179,7 +179,7 @@ def _title_panel(
 ) -> None:
     """Writes a panel's name, what it explains, and in how many trials it was, where not in all."""
     width = axes.get_position().width * WIDTH_INCHES
-    words = "too few trials" if num_present < MIN_TRIALS else "does not tell"
+    words = "too few trials" if num_present < MIN_TRIALS else "cannot tell"
     words = words if importance is None else f"explains {percent(importance.share, 0)}"
     words += f"; {num_present} trials" if num_present < num_scored else ""
     lines: list[tuple[str, int, dict[str, Any]]] = [
@@ -209,7 +209,7 @@ def plot_importance(importances: Sequence[Importance]) -> Figure:
     for row, importance in enumerate(shown):
         _draw_bar(axes, row, importance)
     axes.set_yticks(range(len(shown)), [shorten(bar.name, 28) for bar in shown], parse_math=False)
-    style_axes(axes, "Share of the scores' differences in rank, with 95% interval")
+    style_axes(axes, "Share of the variance of score ranks, with 95% interval")
     axes.grid(axis="y", visible=False)
     axes.tick_params(axis="y", length=0)
     axes.set(xlim=(0, 1), ylim=(len(shown) - 0.4, -0.6))
