@@ -135,7 +135,7 @@ def test_what_a_run_prints_works_elsewhere(shells: Shells) -> None:
     run = new_run(shells, set())
     commands = suggested(done.stdout)
     assert len(commands) == 3, done.stderr
-    commands += [on_page(run, "Makes this run again")]
+    commands += [on_page(run, "Repeats this run")]
     commands += suggested(shells.run("mode=evaluate", f'run="{run}"', "evaluate.robustness_images=0").stdout)
     assert len(commands) == 6
     compared = shells.run("mode=compare", f'runs="{run}"')
@@ -172,7 +172,7 @@ def test_images_that_a_variable_named_are_found_elsewhere(shells: Shells) -> Non
     told = shells.stop(*words, **variables).partition("resume with: ")[2]
     run = new_run(shells, before)
     images = setting("data.path", str(shells.here / "our digits" / "it's.npz"))
-    assert images in shlex.split(told) and images in shlex.split(on_page(run, "Makes this run again"))
+    assert images in shlex.split(told) and images in shlex.split(on_page(run, "Repeats this run"))
     done = shells.paste(told)
     assert (done.returncode, done.stderr, status_of(run)) == (0, "", "completed")
     planned = shells.run("-m", *words, "seed=0,1", "plan=true", **variables)

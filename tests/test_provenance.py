@@ -127,7 +127,7 @@ def test_who_resumes_with_other_variables_is_told(monkeypatch: pytest.MonkeyPatc
     changes = provenance.changes_since(manifest(own, versions=provenance.versions()), threads=2, device="CPU")
     config = parse_tree(make_config({}))
     assert provenance.caveats(config, config.training.epochs, changes) == [
-        "It was begun under other circumstances (TF_ENABLE_ONEDNN_OPTS unset → 0): last bits may differ."
+        "It was begun in a different environment (TF_ENABLE_ONEDNN_OPTS unset → 0): the last bits may differ."
     ]
 
 

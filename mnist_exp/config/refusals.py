@@ -63,7 +63,7 @@ def explain_rejection(
         shown = shown.replace(node, "")
     value = node_at(tree, key)
     if place.startswith("key` in"):
-        return ConfigError(f"{shown}: got a key that is no text; expected text.")
+        return ConfigError(f"{shown}: got a key that is not text.")
     if problem.startswith("Invalid"):
         accepted = _accepted_values(key, shape)
         hint = nearest(str(value), accepted) if accepted else ""

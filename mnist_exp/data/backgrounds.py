@@ -40,14 +40,14 @@ def choose_background(runs: Sequence[Run]) -> tuple[Background, str]:
     known = {name for name in found if name is not None}
     if len(known) > 1:
         raise ConfigError(
-            "run: some of these runs know images that are light on dark, some dark on light.",
+            "run: some of these runs were trained on light-on-dark images, some on dark-on-light ones.",
             "Name them one by one.",
         )
     if not known:
-        how = "pictures are made light on dark, as MNIST's; how the run's own images are is not known"
+        how = "pictures are converted to light on dark, as in MNIST; how the run's own are is unknown"
         return "dark", how
     name = known.pop()
-    return name, f"pictures are made {_WORDS[name]}, as the run's own images are"
+    return name, f"pictures are converted to {_WORDS[name]}, like the run's own images"
 
 
 def _background(run: Run) -> Background | None:

@@ -167,7 +167,7 @@ def _draw(read: Sequence[Any], choices: Sequence[Any], plots_dir: Path, backgrou
     plots: dict[str, Plot] = {}
     for number, start in enumerate(range(0, shown, PICTURES_A_FIGURE), 1):
         part = slice(start, min(start + PICTURES_A_FIGURE, shown))
-        remark = "dark on light, as the run's images" if background == "light" else ""
+        remark = "dark on light, like the run's images" if background == "light" else ""
         if len(read) > PICTURES_A_FIGURE:
             pictures = f"{part.start + 1:,} to {part.stop:,} of {len(read):,}"
             remark = f"{pictures}; {remark}" if remark else pictures

@@ -198,7 +198,7 @@ def _settings(report: SetReport) -> list[Part]:
     return [
         Heading("What differs between the groups", 3),
         Table("Settings", [Column(key, "words") for key in columns], rows, len(report.groups), RESULTS),
-        Words(f"Every other setting is the same, but for the seed.{hidden}", "quiet"),
+        Words(f"All other settings are the same, except the seed.{hidden}", "quiet"),
     ]
 
 
@@ -209,13 +209,13 @@ def _pairs(report: SetReport, source: str) -> list[Part]:
         Column("points ahead"),
         Column("95% interval"),
         Column("Holm p"),
-        Column("it is", "words"),
+        Column("leader is", "words"),
         Column("more seeds"),
     ]
     looks = ", and for a leader chosen by the same images" if report.is_chosen_on_test else ""
     hint = (
-        f"Differences of test accuracy in points; “it is”: {report.leader}. p is corrected for "
-        f"{len(report.pairs)} tests{looks}; each interval is for itself. More seeds: about how many more it "
+        f"Differences of test accuracy in points; the leader is {report.leader}. p is corrected for "
+        f"{len(report.pairs)} tests{looks}; intervals are not. More seeds: about how many more it "
         f"would take to detect {100 * DIFFERENCE_TO_SEE:g} points."
     )
     rows = [_pair_row(pair) for pair in report.pairs[:_MOST_ROWS]]

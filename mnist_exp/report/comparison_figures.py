@@ -51,7 +51,7 @@ def interval_parts(report: SetReport, found: ComparableSet) -> list[Part]:
         marks = "Large dot: mean over seeds, with its interval. Small dots: single seeds."
     if report.leader is not None:
         images = "test" if report.is_chosen_on_test else "validation"
-        marks = f"{marks} Broken line: {report.leader}, the best on {images} images."
+        marks = f"{marks} Dashed line: {report.leader}, the best on {images} images."
     return [Figures(interval_figures(report, found)), Words(marks, "quiet")]
 
 
@@ -67,7 +67,8 @@ def figure_parts(examined: Examined) -> list[Part]:
         parts.append(Figures(curves))
     names = [visible(group.label, _LONGEST_LABEL) for group in found.groups[:MOST_COLOURS]]
     numbered = "; ".join(f"{number}: {name}" for number, name in enumerate(names, 1))
-    hint = f"Upwards is better, to the left is cheaper. Ringed: nothing cheaper is as accurate. {numbered}."
+    ringed = "Ringed: Pareto-optimal, nothing cheaper is as accurate."
+    hint = f"Higher is better, further left is cheaper. {ringed} {numbered}."
     parts += [Heading("Accuracy against cost"), Words(hint, "quiet"), Figures(_costs(found), "three")]
     if len(found.groups) > 1:
         parts += _first_against_second(found, names[0], names[1])
@@ -83,8 +84,8 @@ def _first_against_second(found: ComparableSet, first: str, second: str) -> list
         return [title, Words(words, "quiet")]
     hint = (
         f"How many points {first} is ahead of {second} on the images of each class (in brackets: how many "
-        "images). An interval that crosses the broken line says that the two cannot be told apart there; "
-        "each is for itself, so of twenty about one misleads."
+        "images). An interval that crosses the dashed line means that the two cannot be told apart "
+        "there; intervals are not corrected for their number, so about one in twenty misleads."
     )
     differences = comparison_plots.class_differences(found.groups[0], found.groups[1], one, other)
     rows = class_rows(differences)[:_MOST_ROWS]

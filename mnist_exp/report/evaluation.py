@@ -143,9 +143,9 @@ def _robustness(found: Sequence[Robustness]) -> list[Part]:
         accuracies = [percent(level.accuracy, 1) for level in each.levels]
         rows.append(row(f"{each.distortion} ({each.unit})", *severities, *blanks, tone="quiet"))
         rows.append(row("  accuracy", *accuracies, *blanks))
-    columns = [Column("harder images", "words"), *[Column("")] * most]
-    hint = f"Accuracy on {plural(found[0].num_images, 'image')} made harder, the same ones at every severity."
-    return [Table("Harder images", columns, rows, on="both"), Words(hint, "quiet", on="both")]
+    columns = [Column("distorted images", "words"), *[Column("")] * most]
+    hint = f"Accuracy on {plural(found[0].num_images, 'image')} distorted, the same ones at every severity."
+    return [Table("Distorted images", columns, rows, on="both"), Words(hint, "quiet", on="both")]
 
 
 def _members(found: EnsembleEvaluation) -> list[Part]:

@@ -105,7 +105,7 @@ def _leaves(tree: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any
 
 def _commands(material: RunMaterial) -> list[Command]:
     """Gives the command that makes a run again, after the one that resumes it where it stopped."""
-    found = [Command("Makes this run again", command(*_words(material)))]
+    found = [Command("Repeats this run", command(*_words(material)))]
     if material.status in ("failed", "interrupted", "lost"):
         found = _resume_commands(material) + found
     return found

@@ -152,7 +152,7 @@ def _explain_scores(summary: SearchSummary, is_confirmed: bool) -> str:
     if any(each.search_interval or each.confirmed_interval for each in summary.candidates):
         words.append("In brackets: 95% intervals.")
     if summary.num_completed > 1:
-        words.append(f"The best of {summary.num_completed:,} search scores owes something to luck.")
+        words.append(f"The best of {summary.num_completed:,} search scores is partly luck.")
     if is_confirmed:
         words.append("Confirmed scores are means of new trainings on seeds that the search never used.")
     return " ".join(words)

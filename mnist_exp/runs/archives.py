@@ -163,7 +163,7 @@ def read_exactly(stream: IO[bytes], size: int, start: bytes = b"") -> bytearray:
     if len(content) < size:
         raise FormatError(f"ends after {len(content):,} of the {size:,} bytes its header promises")
     if len(content) > size or stream.read(1):
-        raise FormatError(f"goes on after the {size:,} bytes its header promises")
+        raise FormatError(f"continues after the {size:,} bytes its header promises")
     return content
 
 

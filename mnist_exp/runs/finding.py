@@ -66,7 +66,7 @@ def _runs_named(path: Path) -> Iterator[Path]:
     """Yields the runs in a folder that was named, at any place where a run can be."""
     if not path.is_dir():
         hint = f"Name the directory {path.parent}." if _is_run(path.parent) else "A run is a directory."
-        raise ConfigError(f"runs: {path} is no run's directory.", hint)
+        raise ConfigError(f"runs: {path} is not a run's directory.", hint)
     yield from _runs_below(path, _DEPTH)
 
 
@@ -220,7 +220,7 @@ def _choose_training(text: str, runs_dir: Path) -> Path:
     if not scored:
         raise ConfigError(
             f"run: no training on the images of {latest.path} was scored on validation images.",
-            "Name one by its path, or take run=latest.",
+            "Name one by its path, or use run=latest.",
         )
     # Of equals the later one.
     return max(reversed(scored), key=lambda run: run.result.val_accuracy or 0.0).path
@@ -257,7 +257,7 @@ def _only_run(place: Path) -> Path:
     if not found:
         run = next((parent for parent in place.parents if (parent / MANIFEST).exists()), None)
         hint = f"Name the directory {run}." if run else f"A run's directory has a {MANIFEST}."
-        raise ConfigError(f"run: {place} is no run's directory.", hint)
+        raise ConfigError(f"run: {place} is not a run's directory.", hint)
     raise ConfigError(f"run: {place} holds {len(found):,} runs.", f"Name one, such as {found[0]}.")
 
 

@@ -123,7 +123,7 @@ def resumed_tree(run_path: Path, requested: dict[str, Any], typed: list[str]) ->
         elif key != "resume" and override != f"mode={planned.mode}":
             raise ConfigError(
                 f"{key}: {run_path} is resumed with its own configuration; this cannot be changed.",
-                f"Accepted beside mode={planned.mode} resume=…: {', '.join(accepted)}.",
+                f"Accepted with mode={planned.mode} resume=…: {', '.join(accepted)}.",
             )
     if tree["training"]["epochs"] < planned.training.epochs:
         raise ConfigError(

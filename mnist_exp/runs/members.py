@@ -69,7 +69,7 @@ def check_members(members: Sequence[Member], split: SplitName, has_other_data: b
     for run, _ in members[1:]:
         if not has_other_data and getattr(run.data, name) != getattr(first.data, name):
             raise ConfigError(
-                f"run: {run.path} has other {split} images than {first.path}.",
+                f"run: {run.path} has different {split} images from {first.path}.",
                 "Say on which data all of them are scored: data=…",
             )
 
@@ -84,7 +84,7 @@ def check_classes(members: Sequence[Member]) -> None:
     for run, config in members[1:]:
         if config.data.class_names != own.data.class_names:
             raise ConfigError(
-                f"run: {run.path} knows other classes than {first.path}: "
+                f"run: {run.path} has different classes from {first.path}: "
                 f"{_listed(config.data.class_names)} instead of {_listed(own.data.class_names)}."
             )
 

@@ -218,7 +218,7 @@ def _engine(name: str) -> Engine:
     try:
         return Engine(name)
     except ValueError as error:
-        raise ConfigError(f'resume: "{name[:50]}" in manifest.json is no engine.') from error
+        raise ConfigError(f'resume: "{name[:50]}" in manifest.json is not an engine.') from error
 
 
 def check_can_be_longer(path: Path, config: Config, num_finished: int) -> None:
@@ -231,7 +231,7 @@ def check_can_be_longer(path: Path, config: Config, num_finished: int) -> None:
     is_extended = num_finished == planned and planned < config.training.epochs
     if config.training.ema_momentum and is_extended:
         raise ConfigError(
-            f"training.epochs: {path} has averaged its weights for good after {planned} epochs.",
+            f"training.epochs: {path} has already averaged its weights after {planned} epochs.",
             "Leave training.epochs out: what is left to do is to score it.",
         )
 
@@ -241,8 +241,8 @@ def caveats(config: Config, planned: int, changes: Sequence[Change]) -> list[str
     sentences = changed_circumstances(changes)
     if config.training.epochs != planned and isinstance(config.schedule, CosineScheduleConfig):
         sentences.append(
-            f"The cosine schedule is stretched from {planned} to {config.training.epochs} epochs underway: "
-            "a run of so many epochs from the start would have had other learning rates."
+            f"The cosine schedule is stretched from {planned} to {config.training.epochs} epochs after it "
+            "began: a run planned for that many would have had different learning rates."
         )
     return sentences
 
@@ -252,4 +252,4 @@ def changed_circumstances(changes: Sequence[Change]) -> list[str]:
     if not changes:
         return []
     words = ", ".join(word(change) for change in changes)
-    return [f"It was begun under other circumstances ({words}): last bits may differ."]
+    return [f"It was begun in a different environment ({words}): the last bits may differ."]

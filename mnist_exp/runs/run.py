@@ -203,7 +203,7 @@ class Run:
         if count != len(found.labels):
             return f"probabilities of {count:,} images with {len(found.labels):,} labels"
         if not np.isfinite(found.probabilities).all():
-            return "probabilities that are no finite numbers"
+            return "probabilities that are not finite"
         if found.labels.max() >= num_classes:
             return f"labels up to {found.labels.max()} with {num_classes} classes"
         if count != self.data.num_test:
@@ -242,7 +242,7 @@ class Run:
             starts = (yaml.CollectionStartEvent, yaml.AliasEvent)
             found = (isinstance(event, starts) for event in yaml.parse(content, Loader=yaml.CSafeLoader))
             if sum(islice(filter(None, found), 2)) > 1:
-                raise self.damaged(folder.OVERRIDES, "no flat list")
+                raise self.damaged(folder.OVERRIDES, "not a flat list")
             return msgspec.yaml.decode(content, type=list[str])
         except (msgspec.DecodeError, yaml.YAMLError, ValueError, TypeError) as error:
             words = " ".join(str(error).split())
@@ -299,13 +299,13 @@ def _find_impossible(summary: Summary) -> str:
         shares += [("winner_test_accuracies", share) for share in summary.winner_test_accuracies]
     for name, share in shares:
         if share is not None and not 0 <= share <= 1:
-            return f"{name} is {share}; a share is needed"
+            return f"{name} is {share}; a number from 0 to 1 is needed"
     for name in ("test_loss", "train_s", "seconds_per_epoch", "ms_per_image", "num_params", "epochs"):
         # No words about how large: a number may have thousands of digits.
         if not 0 <= getattr(summary, name) < _MOST:
             return f"{name} is not a size or a duration"
     if not 1 <= summary.best_epoch <= max(summary.epochs, 1):
-        return "best_epoch is none of the epochs"
+        return "best_epoch is not one of the epochs"
     return ""
 
 

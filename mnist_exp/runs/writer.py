@@ -55,7 +55,7 @@ class RunDirectory:
             self._lock = files.take(path / LOG)
         except files.Taken:
             raise ConfigError(
-                f"resume: {path} is still running: another process is at work in it.",
+                f"resume: {path} is still running: another process is using it.",
                 "Wait for it, or stop it first.",
             ) from None
         self.checkpoints_dir = path / CHECKPOINTS
@@ -211,7 +211,7 @@ def open_run(path: Path) -> RunDirectory:
     """Opens a run's directory again, to resume it.
 
     Raises:
-        ConfigError: It is no run's directory, or another process is at work in it.
+        ConfigError: It is not a run's directory, or another process is at work in it.
     """
     try:
         with RunFolder(path) as folder:
@@ -220,7 +220,7 @@ def open_run(path: Path) -> RunDirectory:
             folder.refuse_links()
     except DamagedRun as error:
         hint = "Name a run's directory; the last lines of its output say which."
-        raise ConfigError(f"resume: {path} is no run's directory: {error.reason}.", hint) from error
+        raise ConfigError(f"resume: {path} is not a run's directory: {error.reason}.", hint) from error
     try:
         return RunDirectory(path, manifest)
     except OSError as error:

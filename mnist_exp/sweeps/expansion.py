@@ -169,7 +169,7 @@ def _num_values(override: Override) -> int:
         return 1
     text = one_line(str(override.input_line))
     if not override.is_discrete_sweep():
-        raise ConfigError(f"{text}: an interval has no end of values.", "List them, or use range().")
+        raise ConfigError(f"{text}: an interval has infinitely many values.", "List them, or use range().")
     sweep = override.value()
     try:
         count = (

@@ -104,7 +104,7 @@ def _check(network: keras.Model) -> None:
     """Refuses what is no classifier of images."""
     takes, gives = getattr(network, "input_shape", None), getattr(network, "output_shape", None)
     if not isinstance(takes, tuple) or not isinstance(gives, tuple) or (len(takes), len(gives)) != (3, 2):
-        raise ValueError(f"it goes from {takes} to {gives}, not from images to class probabilities")
+        raise ValueError(f"it maps {takes} to {gives}, not images to class probabilities")
 
 
 def predict(

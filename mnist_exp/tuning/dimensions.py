@@ -244,7 +244,7 @@ def _read_values(key: str, values: Any) -> tuple[Any, ...]:
         if isinstance(value, float) and not math.isfinite(value):
             raise refuse(f"{key}.values", f"got {value}; a finite number is needed.")
         if is_among(value, values[:number]):
-            raise refuse(f"{key}.values", f"{written(value)} comes twice.", "Leave one out.")
+            raise refuse(f"{key}.values", f"{written(value)} is given twice.", "Leave one out.")
     return tuple(values)
 
 

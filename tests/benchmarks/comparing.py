@@ -174,7 +174,7 @@ def _figures(case: Case, children: list[Child]) -> dict[str, Any]:
 
 def markdown(rows: list[dict[str, Any]]) -> str:
     """Sets out the table."""
-    lines = ["| runs | what | seconds (range) | bar | memory at peak | bar |", "|--:|---|--:|--:|--:|--:|"]
+    lines = ["| runs | what | seconds (range) | bar | peak memory | bar |", "|--:|---|--:|--:|--:|--:|"]
     return "\n".join([*lines, *map(_line, rows)])
 
 

@@ -1,4 +1,4 @@
-"""How well a run reads digits as people bring them: scenes × digits, counted as read correctly, flagged, blank.
+"""How well a run reads digits as people bring them: scenes × digits, read correctly, flagged, blank.
 
 mnist-exp experiment=fast_cnn seed=100 hydra.run.dir=fast
 python tests/benchmarks/pictures.py fast --data mnist.npz

@@ -72,7 +72,7 @@ def test_a_link_to_a_run_is_that_run_and_circles_end(runs: Path) -> None:
         ("rums/study/a", 'runs: rums/study/a does not exist. Did you mean "runs"?'),
         ("runs/study/notes", "runs: runs/study/notes holds no run."),
         ("runs/study/x*", "runs: runs/study/x* holds no run."),
-        ("runs/study/results.csv", "runs: runs/study/results.csv is no run's directory."),
+        ("runs/study/results.csv", "runs: runs/study/results.csv is not a run's directory."),
         ("runs/alone/manifest.json", "Name the directory runs/alone."),
     ],
 )

@@ -50,7 +50,7 @@ def test_a_folder_with_one_run_means_that_run(tmp_path: Path) -> None:
         ("bn_dn", 'bn_dnn"?'),
         ("quite-different", "Accepted: latest, best"),
         ("study", "holds 2 runs"),
-        ("empty", "is no run's directory"),
+        ("empty", "is not a run's directory"),
         ("frist", 'Did you mean "{folder}/study/first"'),
         ("bn_dnn/manifest.json", "Name the directory {folder}/bn_dnn"),
         ("study/*", "may be several runs, and one is needed"),

@@ -138,8 +138,8 @@ REFUSED = {
     "named twice": lambda run, folder: run,
     "named twice, also as": lambda run, folder: Path(shutil.copytree(run, folder / "copy")),
     "is interrupted": lambda run, folder: make_unfinished(folder, "stopped", "interrupted"),
-    "knows other classes": other_classes,
-    "has other test images": other_images,
+    "has different classes": other_classes,
+    "has different test images": other_images,
     "repeats another run": repetition,
 }
 
@@ -200,6 +200,6 @@ def test_pictures_are_answered_by_the_mean_too(runs: list[Path], tmp_path: Path)
 
 def test_pictures_are_not_answered_by_runs_of_other_classes(runs: list[Path], tmp_path: Path) -> None:
     other = other_classes(runs[1], tmp_path)
-    with pytest.raises(ConfigError, match="knows other classes than"):
+    with pytest.raises(ConfigError, match="has different classes from"):
         run_predict(listed([runs[0], other]), tmp_path / "out", str(tmp_path))
     assert not (tmp_path / "out").exists()

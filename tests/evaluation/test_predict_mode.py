@@ -91,7 +91,7 @@ def test_several_digits_on_a_picture_are_called_so(finished_run: FinishedRun, tm
     text, output_dir = run_predict(finished_run.path, tmp_path, str(folder))
     flags = {Path(row["file"]).name: row["shows_several"] for row in read_rows(output_dir)}
     assert flags.pop("row.png") == "true" and set(flags.values()) == {"false"}
-    assert "1 image seems to show several things, and is read as one:" in " ".join(text.split())
+    assert "1 image seems to show several objects, and is read as one digit:" in " ".join(text.split())
 
 
 def test_many_pictures_are_listed_and_drawn_on_several_figures(
@@ -206,7 +206,7 @@ def test_pictures_are_made_what_the_runs_own_images_are(finished_run: FinishedRu
         (run / "manifest.json").write_text(json.dumps(record))
         text, folder = run_predict(run, tmp_path / f"{background}", digits)
         plain = " ".join(text.split())
-        assert f"pictures are made {words}, as the run's own images are" in plain
+        assert f"pictures are converted to {words}, like the run's own images" in plain
         assert "1 other file was skipped" in plain and "notes.heic" in plain
         seen.append([row["probability"] for row in read_rows(folder)])
     assert seen[0] == seen[2] != seen[1]

@@ -77,9 +77,7 @@ def test_what_differs_between_groups_is_a_table(tmp_path: Path) -> None:
     headings = [each.text for each in page.named("button")]
     for words in ("model.batch_norm", "model.name", "model.units"):
         assert words in headings
-    assert (
-        "[128,128,64,64]" in page.text and "Every other setting is the same, but for the seed." in page.text
-    )
+    assert "[128,128,64,64]" in page.text and "All other settings are the same, except the seed." in page.text
 
 
 @pytest.mark.parametrize(
@@ -91,7 +89,7 @@ def test_what_differs_between_groups_is_a_table(tmp_path: Path) -> None:
 )
 def test_marks_are_explained_as_they_are(tmp_path: Path, seeds: int, there: str, missing: str) -> None:
     _, page = page_of(study(tmp_path / "runs", 2, seeds), tmp_path / "out")
-    assert f"{there} Broken line: bn_dnn, the best on validation images." in page.text
+    assert f"{there} Dashed line: bn_dnn, the best on validation images." in page.text
     assert missing not in page.text
 
 

@@ -129,7 +129,7 @@ def plot_robustness(found: Sequence[Robustness], image: NDArray[np.uint8]) -> Fi
         axes.set_ylabel("accuracy" if column == 0 else "")
         _draw_examples(figure, (left, bottom + 1.62), total, each, image)
     images = f"{found[0].num_images:,} images" if found else ""
-    add_title(figure, "Accuracy on harder images", f"{images}; bands are 95% intervals")
+    add_title(figure, "Accuracy on distorted images", f"{images}; bands are 95% intervals")
     return figure
 
 

@@ -67,7 +67,7 @@ def plot_class_differences(classes: Sequence[ClassDifference], first: str, secon
     name_rows(axes, [shorten(drawable_name(each.name, each.label), _LONGEST_NAME) for each in classes])
     _write_columns(axes, ("first", "second", "difference"), (60, 118, 178),
                    [[*share, lead] for share, lead in zip(shares, leads, strict=True)])  # fmt: skip
-    add_title(figure, "Class by class", "95% intervals, each for itself")
+    add_title(figure, "Class by class", "95% intervals, uncorrected")
     words = f"{shorten(first, _LONGEST_LABEL)} against {shorten(second, _LONGEST_LABEL)}"
     figure.text(0.02, 1 - 0.45 / total, words, ha="left", va="top", size=10, color=INK, parse_math=False)
     return figure

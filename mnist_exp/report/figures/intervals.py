@@ -156,7 +156,7 @@ def _explain_groups(figure: Figure, axes: Axes) -> None:
     """Adds the legend of the marks."""
     handles = [
         *axes.plot([], [], "s", color=BLUE, markersize=7, label="mean of its seeds"),
-        *axes.plot([], [], "o", label="a seed", **_SEED),
+        *axes.plot([], [], "o", label="one seed", **_SEED),
         *axes.plot([], [], "D", color=BLUE, markersize=6, label="decided"),
         *axes.plot([], [], "D", color=QUIET, markersize=6, markerfacecolor="white", label="cannot tell"),
     ]
@@ -191,7 +191,7 @@ def plot_confirmation(candidates: Sequence[CandidateRecord], objective: Objectiv
     add_title(figure, "Confirmation")
     handles = [
         *axes.plot([], [], "o", color=INK, markersize=9, label="search score", **RING),
-        *axes.plot([], [], "o", label="a fresh seed", **_FRESH_SEED),
+        *axes.plot([], [], "o", label="one fresh seed", **_FRESH_SEED),
         *axes.plot([], [], "s-", color=QUIET, markersize=7, label="mean of fresh seeds, 95% interval"),
     ]
     figure.legend(handles=handles, loc="upper right", ncols=3, frameon=False, fontsize=9,
