@@ -120,11 +120,6 @@ def interval_text(interval: tuple[float, float], objective: str) -> str:
     return " to ".join(_bare(bound, objective) for bound in interval)
 
 
-def margin_text(margin: float, objective: str) -> str:
-    """Writes half the width of an interval of scores: `± 0.12`, in points where these are accuracies."""
-    return f"± {_bare(margin, objective)}"
-
-
 def _bare(value: float, objective: str) -> str:
     return score_text(value, objective).removesuffix("%")
 

@@ -3,6 +3,7 @@
 from io import StringIO
 
 import numpy as np
+import rich.console
 from rich.cells import cell_len
 
 from mnist_exp.report.console import render_parts
@@ -80,6 +81,23 @@ def test_facts_in_a_row_are_one_grid_and_a_name_is_said_once() -> None:
     ]
     text = page(score, facts).text
     assert text.count("note") == 1 and "three" in text and "95% interval 98.10 to 98.60%" in text
+
+
+def test_no_number_is_cut_however_narrow_the_console() -> None:
+    columns = [Column("candidate", "words"), Column("score"), Column("confirmed"), Column("parameters")]
+    texts = ("trial 1 (winner)", "73.80% (68.72 to 78.88)", "48.90% (41.00 to 56.80)", "101,770")
+    for width in (100, 60, 40):
+        stream = StringIO()
+        rich.console.Console(file=stream, width=width).print(
+            render_parts([Table("Candidates", columns, [row(*texts)], on="both")])
+        )
+        for digits in ("73.80%", "78.88)", "101,770"):
+            assert digits in stream.getvalue(), (width, digits)
+
+
+def test_what_is_hidden_is_counted_among_all() -> None:
+    facts = Facts([Fact("failed", "one"), Fact("failed", "two")], most=1, num_facts=130, on="both")
+    assert console(facts).splitlines()[-1].strip() == "and 129 more"
 
 
 def test_commands_stay_whole_and_say_once_what_they_are_for() -> None:

@@ -64,6 +64,25 @@ def test_a_run_is_evaluated_as_it_was(folder: Path, run_command: Callable) -> No
     assert now["loss"] == pytest.approx(then["loss"], rel=1e-4)
 
 
+def test_a_run_that_learnt_from_a_teacher_is_evaluated_and_not_trained_again(
+    folder: Path, run_command: Callable
+) -> None:
+    config = folder / "runs/run/config.yaml"
+    text = config.read_text()
+    assert "    run: null\n" in text
+    config.write_text(text.replace("    run: null\n", "    run: runs/other\n"))
+    assert run_command("mode=evaluate", "run=runs/run", cwd=folder).returncode == 0
+    done = run_command("mode=verify", "run=runs/run", cwd=folder)
+    assert done.returncode == 2 and "training.teacher" in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_the_command_of_a_sweep_means_that_sweep(folder: Path, run_command: Callable) -> None:
+    sweep = read(OLD_RUNS / "sweep/sweep.json")
+    done = run_command(*sweep["argv"], cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert "4 of 4 jobs completed" in done.stdout
+
+
 def test_a_run_is_verified(folder: Path, run_command: Callable) -> None:
     done = run_command("mode=verify", "run=runs/run", "hydra.run.dir=runs/again", cwd=folder)
     found = read(folder / "runs/again/verification.json")

@@ -331,6 +331,7 @@ MEANT = [
     ("name=x", '"hydra.run.dir" or "augmentation.name" or "data.name" or "model.name"'),
     ("early_stopping.patience=3", 'there is no such key. Did you mean "training.early_stopping.patience"?'),
     ("exp=best_ann", 'Did you mean "experiment"?'),
+    ("+training.teacher.weight=0.5", "training.teacher"),
     ("gpus=1", "CUDA_VISIBLE_DEVICES"),
     ("verbose=1", "train.log"),
     ("patience=3", '"training.early_stopping.patience"'),

@@ -319,6 +319,8 @@ def test_a_candidate_without_a_confirmed_score_failed_and_one_seed_has_no_interv
     summary = replace(SUMMARY, candidates=[one, failed], winner_test_accuracies=[0.9837])
     text = words(shown(render_search_summary(summary, "runs/x", [])))
     assert "98.40% 235,146" in text and "untuned default – failed 101,770" in text
+    text = words(shown(render_search_summary(replace(SUMMARY, candidates=[one, DEFAULT]), "runs/x", [])))
+    assert f"98.40%, 1 of {len(DEFAULT.confirmed_scores)} seeds 235,146" in text
 
 
 def test_losses_are_reported_without_points_and_brackets():

@@ -15,7 +15,7 @@ from mnist_exp.config.commands import LAUNCHER, command, with_runs_dir
 from mnist_exp.config.overrides import plain_key
 from mnist_exp.config.refusals import as_typed, explain_rejection
 from mnist_exp.config.schema import Config, SweepPlanConfig, SweepRequest
-from mnist_exp.config.trees import find_odd
+from mnist_exp.config.trees import find_odd, without_teacher
 from mnist_exp.errors import ConfigError
 from mnist_exp.words import shortened
 
@@ -137,27 +137,12 @@ def refuse_outside_options(composed: DictConfig) -> None:
             raise ConfigError(f"{group}: got {option}; a name without .. is needed.")
 
 
-def parse_tree(tree: dict[str, Any]) -> Config:
-    """Checks a resolved configuration and gives it types; see `parse`."""
+def parse_tree(tree: dict[str, Any], *, is_trained: bool = False) -> Config:
+    """Checks a resolved configuration and gives it types; see `parse` and `without_teacher`."""
     _refuse_odd(tree)
-    config = read_request(_gather_free_keys(_without_teacher(tree)), Config)
+    config = read_request(_gather_free_keys(without_teacher(tree, is_trained=is_trained)), Config)
     check(config)
     return config
-
-
-def _without_teacher(tree: dict[str, Any]) -> dict[str, Any]:
-    """Leaves out what configurations of earlier versions say of distillation, which is gone.
-
-    Raises:
-        ConfigError: They name a teacher.
-    """
-    training = tree.get("training")
-    if not isinstance(training, dict) or "teacher" not in training:
-        return tree
-    teacher = training["teacher"]
-    if not isinstance(teacher, dict) or teacher.get("run") is not None:
-        raise ConfigError("training.teacher: learning from another run's network is no longer supported.")
-    return tree | {"training": {key: value for key, value in training.items() if key != "teacher"}}
 
 
 def resolve(composed: DictConfig) -> dict[str, Any]:
@@ -169,7 +154,7 @@ def resolve(composed: DictConfig) -> dict[str, Any]:
     tree = _to_tree(
         composed if "hydra" not in composed else OmegaConf.masked_copy(composed, own_keys(composed))
     )
-    return {key: value for key, value in tree.items() if key not in left_out}
+    return without_teacher({key: value for key, value in tree.items() if key not in left_out})
 
 
 def own_keys(composed: DictConfig) -> list[str]:

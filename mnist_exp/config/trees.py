@@ -26,6 +26,24 @@ def find_odd(tree: dict[str, Any]) -> str | None:
     return None
 
 
+def without_teacher(tree: dict[str, Any], *, is_trained: bool = False) -> dict[str, Any]:
+    """Leaves out what configurations of earlier versions say of distillation, which is gone.
+
+    Args:
+        is_trained: Whether training is over, so that a teacher's name says nothing any more; otherwise
+            only the absence of one is left out.
+    """
+    training = tree.get("training")
+    if not isinstance(training, dict):
+        return tree
+    teacher = training.get("teacher")
+    if not isinstance(teacher, dict) or teacher.keys() != {"run", "weight", "temperature"}:
+        return tree
+    if teacher["run"] is not None and not is_trained:
+        return tree
+    return tree | {"training": {key: value for key, value in training.items() if key != "teacher"}}
+
+
 def leaves(node: Any, key: str = "") -> Iterator[tuple[str, Any]]:
     """Yields every value within mappings by its dotted key; lists are values, and so are empty mappings."""
     if not isinstance(node, Mapping) or not node:

@@ -16,6 +16,7 @@ from mnist_exp.config.schema import CompareOptions
 from mnist_exp.errors import RunError
 from mnist_exp.report.comparison_document import (
     COMPARISON,
+    MOST_SETS,
     RESULTS,
     comparison_document,
     group_table,
@@ -82,9 +83,8 @@ def write_comparison_page(examined: Examined, output_dir: Path, words: Sequence[
         # Imported here: Matplotlib takes half a second, which a table alone need not wait for.
         from mnist_exp.report.comparison_figures import figure_parts, interval_parts
 
-        intervals = [
-            interval_parts(*each) for each in zip(examined.comparison.sets, examined.sets, strict=True)
-        ]
+        sets = zip(examined.comparison.sets[:MOST_SETS], examined.sets[:MOST_SETS], strict=True)
+        intervals = [interval_parts(*each) for each in sets]
         figures = figure_parts(examined)
     again = _command(examined.comparison, words)
     document = comparison_document(

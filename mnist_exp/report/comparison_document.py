@@ -29,7 +29,7 @@ from mnist_exp.words import percent, plural, visible
 
 _MOST_ROWS = 200
 _MOST_KEYS = 12
-_MOST_SETS = 20
+MOST_SETS = 20
 _MOST_LISTED = 100
 _MOST_LEFT_OUT = 5
 _MOST_PAIRS = 8
@@ -63,13 +63,14 @@ def comparison_document(
         is_sentence=True,
     )
     parts = document.parts
-    for number, report in enumerate(comparison.sets[:_MOST_SETS]):
+    for number, report in enumerate(comparison.sets[:MOST_SETS]):
         drawn = intervals[number] if intervals else []
         parts += _set_parts(report, comparison, drawn, number == 0, bool(written_to))
         if number == 0:
             parts += figures
-    if len(comparison.sets) > _MOST_SETS:
-        words = f"The first {_MOST_SETS} of {len(comparison.sets):,} sets; comparison.json has them all."
+    if len(comparison.sets) > MOST_SETS:
+        place = "comparison.json" if written_to else "compare.format=json"
+        words = f"The first {MOST_SETS} of {len(comparison.sets):,} sets; {place} has them all."
         parts.append(Words(words, "quiet", on="both"))
     if not comparison.sets:
         parts.append(Words(document.heading, on="console"))
@@ -127,7 +128,7 @@ def _set_parts(
         parts.append(Notice("Not to be ranked with the first", report.reason, on="both"))
     if not is_first and report.verdict:
         parts.append(Words(f"{_sentence(report.verdict)} {evidence}", "lead"))
-    columns = comparison.columns or USUAL_COLUMNS
+    columns = sorted(comparison.columns or USUAL_COLUMNS, key=lambda column: not is_words(column))
     source = RESULTS if is_written else "compare.format=csv"
     parts.append(group_table(report.groups[:_MOST_ROWS], report, columns, source))
     if hint := _explain(report, columns):
@@ -285,7 +286,7 @@ def _searches(searches: Sequence[SearchRow]) -> list[Part]:
     return [
         Heading("Searches, listed apart"),
         Words("A search’s winner is the best of many, which a single training is not.", "quiet"),
-        Facts(facts, most=_MOST_LEFT_OUT, on="both"),
+        Facts(facts, most=_MOST_LEFT_OUT, num_facts=len(searches), on="both"),
     ]
 
 
@@ -306,7 +307,8 @@ def _left_out(runs: Sequence[RunRow]) -> list[Part]:
         by_status.setdefault(status, []).append(Fact(status, words))
     parts: list[Part] = [Heading("Not compared")] if runs else []
     for facts in by_status.values():
-        parts.append(Facts(facts[:_MOST_LISTED], most=_MOST_LEFT_OUT, on="both"))
+        listed = facts[:_MOST_LISTED]
+        parts.append(Facts(listed, most=_MOST_LEFT_OUT, num_facts=len(facts), on="both"))
         if len(facts) > _MOST_LISTED:
             words = f"The first {_MOST_LISTED} of {len(facts):,}; {RESULTS} has them all."
             parts.append(Words(words, "quiet"))

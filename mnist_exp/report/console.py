@@ -87,7 +87,7 @@ def _fact_rows(part: Any) -> list[tuple[str, Text]]:
     for fact in part.facts[: part.most]:
         rows.append(("" if fact.name == previous else fact.name, _text(fact.value, fact.tone)))
         previous = fact.name
-    hidden = len(part.facts) - part.most
+    hidden = max(part.num_facts, len(part.facts)) - part.most
     if hidden > 0:
         rows.append(("", _text(f"and {hidden:,} more", "quiet")))
     return rows
@@ -110,7 +110,7 @@ def _render_table(part: document.Table) -> list[RenderableType]:
     table.padding = (0, 1, 0, 0)
     for place, column in zip(places, table.columns, strict=True):
         if part.columns[place].kind == "number":
-            column.justify, column.no_wrap = "right", True
+            column.justify = "right"
     rows = part.rows[: part.most]
     for each in rows:
         table.add_row(*(_cell(each, place) for place in places), style=_STYLES[each.tone])

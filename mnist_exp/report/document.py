@@ -103,11 +103,13 @@ class Facts(Part):
     Attributes:
         is_grid: Whether a page sets them as a grid of numbers.
         most: How many of them a console shows.
+        num_facts: Number of facts that there are; -1 for those that are here.
     """
 
     facts: Sequence[Fact]
     is_grid: bool = False
     most: int = 100
+    num_facts: int = -1
 
 
 class Column(NamedTuple):

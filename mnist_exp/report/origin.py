@@ -187,13 +187,17 @@ def _environment(environment: EnvironmentRecord) -> list[Fact]:
     if environment.processor:
         facts.append(Fact("processor", environment.processor))
     if environment.variables:
-        words = ", ".join(f"{name}={value}" for name, value in list(environment.variables.items())[:40])
+        words = ", ".join(
+            f"{name}={value}" for name, value in list(environment.variables.items())[:_MOST_NAMED]
+        )
         facts.append(Fact("variables", words, is_code=True))
     return facts
 
 
 def _code(manifest: Manifest) -> list[Fact]:
-    versions = ", ".join(f"{name} {version}" for name, version in list(manifest.versions.items())[:40])
+    versions = ", ".join(
+        f"{name} {version}" for name, version in list(manifest.versions.items())[:_MOST_NAMED]
+    )
     facts = [Fact("versions", versions)] if versions else []
     if manifest.git is not None:
         changed = ", and files had been changed since" if manifest.git.dirty else ""

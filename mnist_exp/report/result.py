@@ -138,7 +138,7 @@ def warnings(summary: Summary) -> list[Part]:
     """Says what a result must be read with."""
     found: list[Part] = []
     if summary.selected_on_test:
-        words = "Its epoch was chosen on the test images themselves: on other images expect less than this."
+        words = "It was chosen on the test images themselves: on other images expect less than this."
         found.append(Notice("Optimistic", words, on="both"))
     if summary.data_notice:
         found.append(Notice("About the data", summary.data_notice, on="both"))

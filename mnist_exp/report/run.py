@@ -34,7 +34,6 @@ from mnist_exp.words import (
 )
 
 _MOST_EPOCHS = 300
-_MOST_MISTAKES = 36
 _MOST_SENTENCES = 10
 _LONGEST_NAME = 60
 _STATUS_WORDS = {

@@ -80,10 +80,12 @@ def _word_winner(summary: SearchSummary, what: str) -> str:
     spread = f" ± {100 * stdev(scores):.2f} (mean ± sd)" if len(scores) > 1 else ""
     accuracy = f"{percent(fmean(scores or [summary.test_accuracy]))}{spread}"
     trained = f"Trained anew on {plural(len(scores), 'fresh seed')}, it is" if scores else "It is"
+    # A search of an earlier version may have had a teacher that knew them.
+    looked = "" if summary.selected_on_test else ", which were looked at only then"
     return (
         f"Of {plural(summary.num_trials, 'trial')}, chosen on validation images alone, "
-        f"{candidate_name(summary.winner)} won{what}. {trained} {accuracy} accurate on the test images, "
-        "which were looked at only then."
+        f"{candidate_name(summary.winner)} won{what}. {trained} {accuracy} accurate on the test "
+        f"images{looked}."
     )
 
 
@@ -127,6 +129,7 @@ def _candidate_row(candidate: CandidateRecord, summary: SearchSummary, is_confir
         confirmed = "failed"
         if candidate.confirmed_score is not None:
             confirmed = _with_interval(candidate.confirmed_score, candidate.confirmed_interval, objective)
+            confirmed += _word_lost_seeds(candidate, summary)
         cells.append(Cell(confirmed))
     values = values_text(candidate.values, _LONGEST_VALUES)
     cells += [
@@ -135,6 +138,13 @@ def _candidate_row(candidate: CandidateRecord, summary: SearchSummary, is_confir
         Cell(values if candidate.values else "the configuration as it was before the search"),
     ]
     return Row(cells, "good" if is_winner else "")
+
+
+def _word_lost_seeds(candidate: CandidateRecord, summary: SearchSummary) -> str:
+    """Says that a candidate failed on some seeds, which ranks it below those that did not."""
+    most = max(len(each.confirmed_scores) for each in summary.candidates)
+    num_seeds = len(candidate.confirmed_scores)
+    return "" if num_seeds == most else f", {num_seeds} of {most} seeds"
 
 
 def _with_interval(score: float | None, interval: tuple[float, float] | None, objective: str) -> str:

@@ -195,7 +195,7 @@ def read_finished(path: Path) -> tuple[Run, Config]:
             f"run: {path} is {run.status} (mode={run.manifest.mode}).",
             f"A completed training or search is needed.{_how_to_resume(run)}",
         )
-    return run, parse_config(run, "run: ")
+    return run, parse_config(run, "run: ", is_trained=True)
 
 
 def _how_to_resume(run: Run) -> str:

@@ -362,11 +362,11 @@ def read_config(run_path: Path) -> Config:
     return parse_config(Run(run_path))
 
 
-def parse_config(run: Run, prefix: str = "") -> Config:
-    """Gives a run's configuration; see `read_config` and `refused`."""
+def parse_config(run: Run, prefix: str = "", *, is_trained: bool = False) -> Config:
+    """Gives a run's configuration; see `read_config`, `refused` and `without_teacher`."""
     with refused(prefix):
         tree = run.config
     try:
-        return parse_tree(tree)
+        return parse_tree(tree, is_trained=is_trained)
     except ConfigError as error:
         raise ConfigError(f"{prefix}{run.path / folder.CONFIG}: {error.message}", error.hint) from error

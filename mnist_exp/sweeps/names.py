@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mnist_exp.config.overrides import override_value
-from mnist_exp.config.trees import leaves
+from mnist_exp.config.trees import leaves, without_teacher
 from mnist_exp.runs.records import SweepJob, SweepRecord
 from mnist_exp.words import one_line, plural
 
@@ -30,7 +30,7 @@ def canonical(config: Mapping[str, Any], search: Mapping[str, Any] | None = None
 
 
 def _kept(config: Mapping[str, Any], search: Mapping[str, Any] | None) -> dict[str, Any]:
-    kept = {key: value for key, value in config.items() if key not in _ELSEWHERE}
+    kept = without_teacher({key: value for key, value in config.items() if key not in _ELSEWHERE})
     if search is not None:
         kept["search"] = search
     return kept

@@ -215,7 +215,7 @@ def _resume_command(sweep: SweepDirectory, config: DictConfig) -> str:
 
 def _names_only(config: DictConfig) -> bool:
     """Says whether a command names a sweep without saying again what its jobs are."""
-    roots = (plain_key(text).partition("=")[0].partition(".")[0] for text in config.hydra.overrides.task)
+    roots = (plain_key(text).partition(".")[0] for text in config.hydra.overrides.task)
     return all(root in _WHICH for root in roots)
 
 

@@ -137,9 +137,9 @@ class LentPlaces:
             num_idle, num_replies = (num_idle + 1 if now == num_replies else 0), now
             for place in places:
                 place.was_given_back = True
-        release_launcher()
         if not self._is_over.is_set():
             self._problem = problem or "workers end before they have run anything"
+        release_launcher()
 
 
 Places = LocalPlaces | LentPlaces
