@@ -51,17 +51,6 @@ LIGHT = (
 LOADED_ON_REQUEST = ("modes.train", "modes.work")
 """What `modes.execution` imports when a job was accepted, and a worker once it listens."""
 
-PART_3 = "documents, figures and deletions"
-
-UPWARD: dict[tuple[str, str], str] = {}
-"""Imports that go up, with the part of the rebuilding that takes them away."""
-
-CIRCLES: dict[str, str] = {}
-"""Modules that import themselves through others of their package, with the part that ends it."""
-
-REACHING_TENSORFLOW: dict[str, str] = {}
-"""Light modules that load TensorFlow all the same, with the part that ends it."""
-
 LATE = {
     ("worker", "modes.work"): "a worker hears of its parent's end while it imports TensorFlow",
     ("__main__", "cli"): "NumPy reads its variables when it is imported",
@@ -73,10 +62,7 @@ LATE = {
     ("report.comparison", "report.figures.style"): "a table alone does not wait for Matplotlib",
     ("report.comparison", "report.comparison_figures"): "a table alone does not wait for Matplotlib",
 }
-"""Imports within functions, but for those of modes, with the reason or the part that ends them."""
-
-LARGE: dict[str, str] = {}
-"""Modules of more than 400 lines."""
+"""Imports within functions, but for those of modes, with the reason."""
 
 MOST_LINES = 410
 
@@ -177,7 +163,7 @@ def test_imports_go_down_only() -> None:
         if room_of(other) != room_of(module) and floor_of(other) >= floor_of(module)
         if not (room_of(module) in GROUND and room_of(other) in GROUND)
     }
-    assert upward == UPWARD.keys()
+    assert upward == set()
 
 
 def test_no_module_imports_itself_through_others() -> None:
@@ -186,7 +172,7 @@ def test_no_module_imports_itself_through_others() -> None:
         for module in MODULES
     }
     circles = {module for module in MODULES if module in closure(module, within_package.__getitem__)}
-    assert circles == CIRCLES.keys()
+    assert circles == set()
 
 
 def test_tensorflow_is_imported_in_its_rooms_only() -> None:
@@ -197,7 +183,7 @@ def test_tensorflow_is_imported_in_its_rooms_only() -> None:
 def test_command_plans_comparisons_and_pages_load_no_tensorflow() -> None:
     light = {module for module in MODULES if is_in(module, LIGHT) and module not in LOADED_ON_REQUEST}
     reaching = {module for module in light if any(map(loads_tensorflow, reached_from(module)))}
-    assert reaching == REACHING_TENSORFLOW.keys()
+    assert reaching == set()
 
 
 def test_a_refusal_waits_for_no_library() -> None:
@@ -220,7 +206,7 @@ def test_only_modes_import_late() -> None:
 
 def test_modules_stay_readable() -> None:
     large = {name for name, path in MODULES.items() if len(path.read_text().splitlines()) > MOST_LINES}
-    assert large == LARGE.keys()
+    assert large == set()
 
 
 def test_readme_shows_the_tree() -> None:
