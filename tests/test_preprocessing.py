@@ -161,7 +161,9 @@ def deskewed(run_command: Run, tmp_path_factory: pytest.TempPathFactory) -> Both
 def test_the_plan_names_it_and_the_fingerprints_are_the_files(
     deskewed: Both, finished_run: FinishedRun
 ) -> None:
-    assert " deskew    preprocessing   28 × 28" in deskewed.stdout
+    assert ["deskew", "preprocessing", "28", "×", "28"] in [
+        line.split()[:5] for line in deskewed.stdout.splitlines()
+    ]
     seen, usual = (
         json.loads((path / "manifest.json").read_text())["data"]
         for path in (deskewed.path, finished_run.path)

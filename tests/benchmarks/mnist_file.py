@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 _REPOSITORY = Path(__file__).resolve().parents[2]
 _BESIDE = _REPOSITORY.parent / "shared" / "data" / "mnist.npz"
-_SAMPLE = _REPOSITORY / "mnist_exp" / "sample" / "mnist_sample.npz"
+_SAMPLE = _REPOSITORY / "mnist_exp" / "data" / "sample" / "mnist_sample.npz"
 
 
 class Arrays(NamedTuple):
