@@ -36,6 +36,7 @@ _GROUP_INCHES, _CANDIDATE_INCHES = 0.42, 0.5
 _LONGEST_LINE, _MOST_LINES = 24, 2
 _LINE_INCHES = 0.16
 _MARK_INCHES, _SEED_INCHES, _LABEL_INCHES = 0.18, 0.09, 0.28  # above a row's foot on a page
+_REFERENCE: dict[str, Any] = {"color": INK, "linewidth": 1, "linestyle": (0, (3, 2)), "zorder": 1}
 _SEED: dict[str, Any] = {"color": QUIET, "markersize": 3.2, "alpha": 0.7, "markeredgewidth": 0}
 _FRESH_SEED = {**_SEED, "markersize": 6}
 RING: dict[str, Any] = {"markerfacecolor": "none", "markeredgewidth": 1.4}
@@ -237,7 +238,11 @@ def plot_page_intervals(
     axes = figure.add_axes((0.1 / width_inches, 0.3 / total, 1 - 0.2 / width_inches, height / total))
     feet = [row_inches * (place + 1) for place in range(len(rows))]
     marks = [foot - _MARK_INCHES for foot in feet]
-    draw_rows(axes, rows, "o", reference=reference, marks=marks, step=_SEED_INCHES)
+    others = [] if reference is None else [reference]
+    draw_rows(axes, rows, "o", others=others, marks=marks, step=_SEED_INCHES)
+    if reference is not None:
+        for foot in feet:  # from below a row's words
+            axes.plot([reference, reference], [foot - _LABEL_INCHES, foot], **_REFERENCE)
     if in_points:
         set_point_ticks(axes.xaxis, 5)
     else:
@@ -285,7 +290,7 @@ def draw_rows(
     values += others
     if reference is not None:
         values.append(reference)
-        axes.axvline(reference, color=INK, linewidth=1, linestyle=(0, (3, 2)), zorder=1)
+        axes.axvline(reference, **_REFERENCE)
     intervals = [row.interval for row in rows if row.interval is not None]
     limits = interval_limits(values, intervals, widths_shown)
     for height, row in zip(marks or range(len(rows)), rows, strict=True):
