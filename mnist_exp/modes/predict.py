@@ -130,7 +130,7 @@ def _predict(
             )
         read, unread = read_pictures(paths, shape[0], frame_for(config.data.name), _MOST_DRAWN)
         shown = [255 - each.image if background == "light" else each.image for each in read]
-        probabilities = loading.predict(network, shown, shape)
+        probabilities = loading.predict(network, shown)
         choices = [top_choices(row, names) for row in probabilities]
         output_dir = claim()
         files.write_bytes(output_dir / _TABLE, prediction_table(read, choices, unread).encode())

@@ -21,9 +21,8 @@ from mnist_exp.report.figures.images import AtlasSection, AtlasTile, plot_atlas
 from mnist_exp.report.figures.intervals import ForestRow, plot_forest
 from mnist_exp.report.figures.style import MOST_COLOURS, Plot, shorten
 from mnist_exp.runs.records import EpochMetrics
-from mnist_exp.runs.run import DamagedRun, Run
+from mnist_exp.runs.run import DamagedRun, Run, class_names
 from mnist_exp.statistics import count_discordance, paired_difference_interval
-from mnist_exp.words import one_line
 
 _MOST_ROWS = 20
 _TILES_A_SECTION = 10
@@ -142,7 +141,7 @@ def class_differences(
     """Compares two groups on the images of each class."""
     predictions = first.runs[0].predicted_classes
     assert predictions is not None
-    names = class_names(first.runs[0], predictions.num_classes)
+    names = class_names(first.runs[0].config, predictions.num_classes)
     found = []
     for label in np.unique(predictions.labels):
         chosen = predictions.labels == label
@@ -154,15 +153,6 @@ def class_differences(
         accuracies = float(sides[0].mean()), float(sides[1].mean())
         found.append(ClassDifference(names[label], int(chosen.sum()), accuracies, interval, int(label)))
     return found
-
-
-def class_names(run: Run, num_classes: int) -> list[str]:
-    """Names the classes as the run's configuration does, or by their numbers."""
-    data = run.config.get("data")
-    names = data.get("class_names") if isinstance(data, dict) else None
-    if isinstance(names, list) and len(names) >= num_classes:
-        return [one_line(str(name)) for name in names]
-    return [str(label) for label in range(num_classes)]
 
 
 def atlas_sections(
@@ -226,7 +216,7 @@ def _tiles(runs: Sequence[Run], chosen: NDArray[np.int64]) -> list[AtlasTile]:
     """Captions images by what most of the runs that miss them take them for."""
     predictions = runs[0].predicted_classes
     assert predictions is not None
-    names = class_names(runs[0], predictions.num_classes)
+    names = class_names(runs[0].config, predictions.num_classes)
     tiles = []
     for index in chosen:
         choice, count = _choices(runs, int(index))[0]

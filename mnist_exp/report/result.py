@@ -116,9 +116,9 @@ def result_parts(summary: Summary, run_path: str, commands: Sequence[str]) -> li
     facts = [Fact("compiling", duration(summary.compile_s)), Fact("run", run_path, "path")]
     return [
         score(summary),
-        *warnings(summary),
         numbers(summary),
         Facts(facts, on="console"),
+        *warnings(summary),
         next_commands(commands),
     ]
 

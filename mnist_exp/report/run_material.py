@@ -13,8 +13,8 @@ from mnist_exp.data.fingerprints import load_test_images
 from mnist_exp.report.html import MOST_BYTES, png_uri
 from mnist_exp.runs.folder import CONFIG, METRICS, PLOTS, RunFolder
 from mnist_exp.runs.records import EpochMetrics, SearchSummary, Summary, TrialRecord
-from mnist_exp.runs.run import DamagedRun, Predictions, Run, RunStatus
-from mnist_exp.words import one_line, visible
+from mnist_exp.runs.run import DamagedRun, Predictions, Run, RunStatus, class_names
+from mnist_exp.words import visible
 
 _LONGEST_CLASS = 40
 _MOST_PROBABILITIES = 20_000_000
@@ -70,11 +70,7 @@ class RunMaterial:
     def class_names(self) -> list[str]:
         """Names of the classes that are predicted, as configured, or their numbers."""
         num_classes = 0 if self.predictions is None else self.predictions.num_classes
-        data = self.config.get("data")
-        names = data.get("class_names") if isinstance(data, dict) else None
-        if isinstance(names, list) and len(names) >= num_classes:
-            return [visible(one_line(str(name)), _LONGEST_CLASS) for name in names[:num_classes]]
-        return [str(label) for label in range(num_classes)]
+        return [visible(name, _LONGEST_CLASS) for name in class_names(self.config, num_classes)]
 
 
 def read_material(path: Path) -> RunMaterial:

@@ -28,7 +28,7 @@ from mnist_exp.runs.archives import (
 )
 from mnist_exp.runs.folder import BEST, LAST, DamagedRun, RunFolder
 from mnist_exp.runs.records import DataRecord, EpochMetrics, Manifest, SearchSummary, Summary, TrialRecord
-from mnist_exp.words import shortened
+from mnist_exp.words import one_line, shortened
 
 RunStatus = Literal["completed", "failed", "interrupted", "running", "lost"]
 Arrays = Mapping[str, NDArray[Any]]
@@ -341,6 +341,15 @@ def refused(prefix: str = "") -> Iterator[None]:
         yield
     except DamagedRun as error:
         raise ConfigError(f"{prefix}{error}.") from error
+
+
+def class_names(config: Mapping[str, Any], num_classes: int) -> list[str]:
+    """Names the classes that a network predicts as its configuration does, or by their numbers."""
+    data = config.get("data")
+    names = data.get("class_names") if isinstance(data, dict) else None
+    if isinstance(names, list) and len(names) >= num_classes:
+        return [one_line(str(name)) for name in names[:num_classes]]
+    return [str(label) for label in range(num_classes)]
 
 
 def read_tree(run_path: Path) -> dict[str, Any]:

@@ -107,9 +107,7 @@ def _check(network: keras.Model) -> None:
         raise ValueError(f"it maps {takes} to {gives}, not images to class probabilities")
 
 
-def predict(
-    network: keras.Model, images: Sequence[NDArray[np.uint8]], shape: Sequence[int]
-) -> NDArray[np.float32]:
+def predict(network: keras.Model, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
     """Computes class probabilities, float32 (N, C), of any number of images, uint8 (H, W) each."""
     if not images:
         return np.zeros((0, network.output_shape[-1]), np.float32)

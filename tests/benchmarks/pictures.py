@@ -32,7 +32,7 @@ def main() -> None:
     network = loading.load_network(read_run(chosen.run))
     with np.load(chosen.data, allow_pickle=False) as arrays:
         images, labels = arrays["x_test"][: chosen.digits], arrays["y_test"][: chosen.digits]
-    right = int((loading.predict(network, list(images), (28, 28)).argmax(axis=1) == labels).sum())
+    right = int((loading.predict(network, list(images)).argmax(axis=1) == labels).sum())
     print(f"unaltered: {right} of {len(labels)} read correctly\n")
     print("| scene | read correctly | flagged | called blank | unreadable | silently wrong |")
     print("|---|--:|--:|--:|--:|--:|")
@@ -56,7 +56,7 @@ def measure(
         read, unread = read_pictures(paths, 28, DIGITS, 0)
     blank = sum("blank" in each.reason for each in unread)
     flagged = right = silent = 0
-    found = loading.predict(network, [each.image for each in read], (28, 28)).argmax(axis=1) if read else []
+    found = loading.predict(network, [each.image for each in read]).argmax(axis=1) if read else []
     for picture, answer in zip(read, found, strict=True):
         is_right = answer == labels[int(picture.path.stem)]
         is_flagged = picture.has_surroundings or shows_several(picture.image)
