@@ -158,9 +158,7 @@ def machines(outcome_of: Outcomes) -> tuple[list[Ended], Ended, list[Path]]:
     return outcome
 
 
-def test_two_machines_share_a_folder_and_mix_nothing(
-    machines: tuple[list[Ended], Ended, list[Path]], record_property: Callable[[str, object], None]
-) -> None:
+def test_two_machines_share_a_folder_and_mix_nothing(machines: tuple[list[Ended], Ended, list[Path]]) -> None:
     both, _, runs = machines
     assert [one.status for one in both] == [143, 143], [one.stderr for one in both]
     assert len(runs) == 2
@@ -174,12 +172,10 @@ def test_two_machines_share_a_folder_and_mix_nothing(
     assert all(row.startswith(f'{{"epoch":{number},') for each in rows for number, row in enumerate(each, 1))
     num_common = min(len(each) for each in rows)
     assert rows[0][:num_common] == rows[1][:num_common], "the same seed, the same numbers"
-    record_property("provoked", 1)
 
 
 def test_a_run_that_goes_on_on_another_machine_is_refused(
-    machines: tuple[list[Ended], Ended, list[Path]], record_property: Callable[[str, object], None]
+    machines: tuple[list[Ended], Ended, list[Path]],
 ) -> None:
     _, refused, runs = machines
     assert refused.status == 2 and f"{runs[0]} is still running" in refused.stderr
-    record_property("provoked", 1)

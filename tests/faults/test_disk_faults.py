@@ -264,7 +264,7 @@ def assert_went_on(mended: Mended, whole: Path) -> None:
 
 @pytest.mark.parametrize("name", FILLED)
 def test_a_full_disk_is_one_line_and_with_more_room_the_run_ends_as_if_nothing_had_been(
-    outcome_of: Outcomes, name: str, record_property: Callable[[str, object], None]
+    outcome_of: Outcomes, name: str
 ) -> None:
     mended = provoked(outcome_of(FILLED[name]))
     if name == "report.html":
@@ -277,27 +277,22 @@ def test_a_full_disk_is_one_line_and_with_more_room_the_run_ends_as_if_nothing_h
         assert f"{name}: cannot be written" in mended.first.stderr, "another file was the first without room"
     if mended.left:
         assert_went_on(mended, outcome_of(undisturbed)[DISKS[name].epochs])
-    record_property("provoked", 1)
 
 
 @pytest.mark.parametrize("scenario", STOPPING, ids=lambda scenario: scenario.__name__)
 def test_what_cannot_be_written_is_named_and_the_run_can_go_on(
-    outcome_of: Outcomes, scenario: Callable, record_property: Callable[[str, object], None]
+    outcome_of: Outcomes, scenario: Callable
 ) -> None:
     mended = provoked(outcome_of(scenario))
     assert mended.first.status == 1
     assert_one_line(mended)
     assert STOPPING[scenario] in mended.first.stderr and f"runs/{mended.left[0]}" in mended.first.stderr
     assert_went_on(mended, outcome_of(undisturbed)[LONG])
-    record_property("provoked", 1)
 
 
 @pytest.mark.parametrize("scenario", REFUSING, ids=lambda scenario: scenario.__name__)
-def test_a_folder_that_cannot_be_written_to_is_refused(
-    outcome_of: Outcomes, scenario: Callable, record_property: Callable[[str, object], None]
-) -> None:
+def test_a_folder_that_cannot_be_written_to_is_refused(outcome_of: Outcomes, scenario: Callable) -> None:
     mended = provoked(outcome_of(scenario))
     assert (mended.first.status, mended.left) == (2, [])
     assert_one_line(mended)
     assert REFUSING[scenario] in mended.first.stderr and "runs_dir" in mended.first.stderr
-    record_property("provoked", 1)

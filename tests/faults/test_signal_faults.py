@@ -174,22 +174,16 @@ def test_a_signal_saves_within_two_seconds_of_the_epochs_end(
     record_property("saved_s", max(outcome.saved_s for outcome in outcomes))
 
 
-def test_a_closed_terminal_is_a_request_to_stop(
-    outcome_of: Outcomes, record_property: Callable[[str, object], None]
-) -> None:
+def test_a_closed_terminal_is_a_request_to_stop(outcome_of: Outcomes) -> None:
     outcome = outcome_of(terminal_is_closed)
     assert outcome.status == STATUSES[signal.SIGHUP]
     assert_saved(outcome, signal.SIGHUP)
     log = (outcome.run / "train.log").read_text()
     assert "stopped by SIGHUP" in log and "Traceback" not in log
-    record_property("provoked", 1)
 
 
-def test_under_nohup_a_run_outlives_its_terminal(
-    outcome_of: Outcomes, record_property: Callable[[str, object], None]
-) -> None:
+def test_under_nohup_a_run_outlives_its_terminal(outcome_of: Outcomes) -> None:
     outcome = outcome_of(terminal_is_closed_under_nohup)
     assert outcome.status == 0
     assert read_json(outcome.run / "manifest.json")["status"] == "completed"
     assert num_epochs(outcome.run) == 40
-    record_property("provoked", 1)
