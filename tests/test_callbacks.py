@@ -6,7 +6,7 @@ from mnist_exp.data.dataset import LabelledImages
 from mnist_exp.errors import RunError
 from mnist_exp.runs.records import EpochMetrics
 from mnist_exp.training import fitting
-from mnist_exp.training.callbacks import BestEpoch, EpochRecorder, StopOnCollapse
+from mnist_exp.training.callbacks import BestEpoch, EpochRecorder, StopOnCollapse, StopOnNonFinite
 
 from .digits import sample_digits
 from .trainings import accepted, built
@@ -50,17 +50,24 @@ def test_falling_to_a_guess_from_well_above_it_is_a_collapse(
         callback.on_epoch_end(len(accuracies), logs)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"), [("loss", "nan"), ("loss", "inf"), ("val_loss", "nan"), ("val_loss", "inf")]
+)
+def test_a_loss_that_is_no_finite_number_ends_the_training(name: str, value: str) -> None:
+    logs = {"loss": 1.0, "val_loss": 1.0}
+    StopOnNonFinite().on_epoch_end(0, logs)
+    with pytest.raises(RunError, match=f"^{name} became {value} in epoch 2"):
+        StopOnNonFinite().on_epoch_end(1, logs | {name: float(value)})
+
+
 @pytest.mark.parametrize("engine", ["graph", "keras"])
 def test_the_recorded_learning_rate_is_the_epochs_own(engine: str) -> None:
     # So low a rate improves nothing: a plateau from the second epoch on.
-    plateau = (
-        "schedule=plateau",
-        "schedule.patience=1",
-        "schedule.factor=0.5",
-        "schedule.min_learning_rate=0",
-    )
+    plateau = ("schedule=plateau", "schedule.patience=1", "schedule.factor=0.5")
     quick = ("data=sample", "model.units=[4]", "optimizer=sgd", "optimizer.learning_rate=1e-9")
-    config = accepted(*quick, *plateau, "training.epochs=4", f"training.engine={engine}")
+    config = accepted(
+        *quick, *plateau, "schedule.min_learning_rate=0", "training.epochs=4", f"training.engine={engine}"
+    )
     rows: list[EpochMetrics] = []
     best = BestEpoch(config.training.monitor, config.training.direction)
     model = built(config, DIGITS)

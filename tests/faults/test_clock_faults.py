@@ -16,10 +16,12 @@ from tests.conftest import Start
 from tests.sweeps.sweeping import (
     Ended,
     Outcomes,
+    after_epochs,
     ended,
     num_epochs,
     read_json,
     result_of,
+    run_in,
     side_by_side,
     wait_for,
 )
@@ -53,9 +55,9 @@ class Jumped:
     still: Path
 
 
-def clocks_jump(start: Start, folder: Path) -> Jumped | str:
+def clocks_jump(start: Start, folder: Path) -> Jumped:
     if not FAKE_CLOCKS:
-        return "libfaketime is not installed (apt-get install faketime)"
+        pytest.skip("libfaketime is not installed (apt-get install faketime)")
     clock = folder / "clock"
     faked = {
         "LD_PRELOAD": str(FAKE_CLOCKS[0]),
@@ -66,15 +68,14 @@ def clocks_jump(start: Start, folder: Path) -> Jumped | str:
     clock.write_text("+0")
     began = time.monotonic()
     process = start(*TYPED, cwd=folder, **jumping)
-    run = wait_for(lambda: next(folder.glob("runs/*"), None), process)
-    after_epochs(run, 2, process)
+    run = after_epochs(process, folder, 2)
     clock.write_text("-1d")
-    after_epochs(run, 4, process)
+    after_epochs(process, folder, 4)
     process.send_signal(signal.SIGTERM)
     commands = [ended(process, folder)]
     latest_stopped = choose_stopped("latest", folder / "runs")
     process = start(f"resume={run}", cwd=folder, **jumping)
-    after_epochs(run, num_epochs(run) + 2, process)
+    after_epochs(process, folder, num_epochs(run) + 2)
     clock.write_text("+1y")
     commands.append(ended(process, folder))
     seconds = time.monotonic() - began
@@ -84,22 +85,15 @@ def clocks_jump(start: Start, folder: Path) -> Jumped | str:
     return Jumped(commands, latest_stopped, seconds, run, still)
 
 
-def after_epochs(run: Path, number: int, process: "subprocess.Popen[str]") -> None:
-    wait_for(lambda: num_epochs(run) >= number, process)
+def undisturbed(start: Start, folder: Path) -> Ended:
+    return ended(start(*TYPED, cwd=folder), folder)
 
 
-def undisturbed(start: Start, folder: Path) -> Path:
-    outcome = ended(start(*TYPED, cwd=folder), folder)
-    assert outcome.status == 0, outcome.stderr
-    (run,) = (folder / "runs").iterdir()
-    return run
-
-
-def two_machines(start: Start, folder: Path) -> tuple[list[Ended], Ended, list[Path]] | str:
+def two_machines(start: Start, folder: Path) -> tuple[list[Ended], Ended, list[Path]]:
     """Two of one name, whose processes have the same number, begin at the same instant in one folder."""
     is_permitted = subprocess.run([*MACHINE, "hostname", "node"], capture_output=True, check=False)
     if is_permitted.returncode or not shutil.which("unshare"):
-        return "namespaces are not permitted here"
+        pytest.skip("namespaces are not permitted here")
     sign = folder / "sign"
     waits = f'hostname node; while [ ! -e "{sign}" ]; do sleep 0.01; done; exec "$@"'
     machine = (*MACHINE, "sh", "-c", waits, "sh")
@@ -121,61 +115,46 @@ def outcome_of(start: Start, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     yield from side_by_side(start, tmp_path_factory, (clocks_jump, undisturbed, two_machines))
 
 
-@pytest.fixture(scope="module")
-def jumped(outcome_of: Outcomes) -> Jumped:
-    outcome = outcome_of(clocks_jump)
-    if isinstance(outcome, str):
-        pytest.skip(outcome)
-    return outcome
-
-
 def test_a_clock_that_jumps_changes_no_result(
-    jumped: Jumped, outcome_of: Outcomes, record_property: Callable[[str, object], None]
+    outcome_of: Outcomes, record_property: Callable[[str, object], None]
 ) -> None:
+    jumped = outcome_of(clocks_jump)
     assert [(one.status, one.stderr.count("\n")) for one in jumped.commands] == [(143, 1), (0, 0), (0, 0)]
-    assert result_of(jumped.run) == result_of(outcome_of(undisturbed))
+    assert result_of(jumped.run) == result_of(run_in(outcome_of(undisturbed).folder))
     record_property("provoked", 3)
 
 
-def test_durations_are_those_of_a_clock_that_nobody_sets(jumped: Jumped) -> None:
+def test_durations_are_those_of_a_clock_that_nobody_sets(outcome_of: Outcomes) -> None:
+    jumped = outcome_of(clocks_jump)
     manifest = read_json(jumped.run / "manifest.json")
     assert int(manifest["finished_at"][:4]) > int(manifest["started_at"][:4]), "the clock did not jump"
     assert 0 < manifest["duration_s"] < jumped.seconds
     assert 0 < read_json(jumped.still / "manifest.json")["duration_s"] < 600
 
 
-def test_runs_have_names_of_their_own_whatever_the_clock_says(jumped: Jumped) -> None:
+def test_runs_have_names_of_their_own_whatever_the_clock_says(outcome_of: Outcomes) -> None:
+    jumped = outcome_of(clocks_jump)
     assert jumped.still.name.startswith("2026-01-01_00-00-00_train_ann_") and jumped.still != jumped.run
     assert jumped.latest_stopped == jumped.run
     assert choose_run("latest", jumped.run.parent) == jumped.run
 
 
-@pytest.fixture(scope="module")
-def machines(outcome_of: Outcomes) -> tuple[list[Ended], Ended, list[Path]]:
-    outcome = outcome_of(two_machines)
-    if isinstance(outcome, str):
-        pytest.skip(outcome)
-    return outcome
-
-
-def test_two_machines_share_a_folder_and_mix_nothing(machines: tuple[list[Ended], Ended, list[Path]]) -> None:
-    both, _, runs = machines
+def test_two_machines_share_a_folder_and_mix_nothing(outcome_of: Outcomes) -> None:
+    both, _, runs = outcome_of(two_machines)
     assert [one.status for one in both] == [143, 143], [one.stderr for one in both]
-    assert len(runs) == 2
+    rows = []
     for run in runs:
         manifest = read_json(run / "manifest.json")
         assert (manifest["run_id"], manifest["status"]) == (run.name, "interrupted")
-    rows = [
-        [line.partition(',"learning_rate"')[0] for line in (run / "metrics.jsonl").read_text().splitlines()]
-        for run in runs
-    ]
-    assert all(row.startswith(f'{{"epoch":{number},') for each in rows for number, row in enumerate(each, 1))
-    num_common = min(len(each) for each in rows)
+        lines = (run / "metrics.jsonl").read_text().splitlines()
+        rows.append([line.partition(',"learning_rate"')[0] for line in lines])
+        for number, row in enumerate(rows[-1], 1):
+            assert row.startswith(f'{{"epoch":{number},')
+    assert len(rows) == 2
+    num_common = min(map(len, rows))
     assert rows[0][:num_common] == rows[1][:num_common], "the same seed, the same numbers"
 
 
-def test_a_run_that_goes_on_on_another_machine_is_refused(
-    machines: tuple[list[Ended], Ended, list[Path]],
-) -> None:
-    _, refused, runs = machines
+def test_a_run_that_goes_on_on_another_machine_is_refused(outcome_of: Outcomes) -> None:
+    _, refused, runs = outcome_of(two_machines)
     assert refused.status == 2 and f"{runs[0]} is still running" in refused.stderr

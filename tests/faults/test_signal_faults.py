@@ -21,11 +21,11 @@ from mnist_exp.training.checkpoints import read_checkpoint
 from tests.conftest import COMMAND, Start, clean_environment
 from tests.sweeps.sweeping import (
     Outcomes,
+    after_epochs,
     assert_nothing_torn,
     num_epochs,
     read_json,
     side_by_side,
-    wait_for,
 )
 
 pytestmark = pytest.mark.slow
@@ -56,13 +56,6 @@ class Stopped:
     ended_s: float
 
 
-def after_epochs(process: "subprocess.Popen[str]", folder: Path) -> Path:
-    """Waits for some epochs; gives the run's directory."""
-    run: Path = wait_for(lambda: next(folder.glob("runs/*"), None), process)
-    wait_for(lambda: num_epochs(run) >= 3, process)
-    return run
-
-
 def stopped(process: "subprocess.Popen[str]", run: Path) -> Stopped:
     """Waits for a process that is to stop."""
     status = process.wait(60)
@@ -82,7 +75,7 @@ def sent(number: signal.Signals) -> Callable[[Start, Path], list[Stopped]]:
             place = folder / str(attempt)
             place.mkdir()
             process = start(*FOREVER, cwd=place)
-            run = after_epochs(process, place)
+            run = after_epochs(process, place, 3)
             process.send_signal(number)
             outcomes.append(stopped(process, run))
         return outcomes
@@ -120,24 +113,23 @@ def in_a_terminal(folder: Path, *command: str) -> tuple["subprocess.Popen[str]",
     return process, close
 
 
-def terminal_is_closed(start: Start, folder: Path) -> Stopped:
-    process, close = in_a_terminal(folder, str(COMMAND), *FOREVER)
-    run = after_epochs(process, folder)
-    close()
+def closed_after_epochs(folder: Path, *command: str) -> Stopped:
+    """Closes a command's terminal after some epochs."""
+    process, close = in_a_terminal(folder, *command)
     try:
+        run = after_epochs(process, folder, 3)
+        close()
         return stopped(process, run)
     finally:
         process.kill()
+
+
+def terminal_is_closed(start: Start, folder: Path) -> Stopped:
+    return closed_after_epochs(folder, str(COMMAND), *FOREVER)
 
 
 def terminal_is_closed_under_nohup(start: Start, folder: Path) -> Stopped:
-    process, close = in_a_terminal(folder, "nohup", str(COMMAND), *TYPED, "training.epochs=40")
-    run = after_epochs(process, folder)
-    close()
-    try:
-        return stopped(process, run)
-    finally:
-        process.kill()
+    return closed_after_epochs(folder, "nohup", str(COMMAND), *TYPED, "training.epochs=40")
 
 
 @pytest.fixture(scope="module")
