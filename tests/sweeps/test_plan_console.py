@@ -70,10 +70,8 @@ def test_of_many_jobs_the_first_and_the_last_are_listed() -> None:
     listed = rows(shown(planned([{"seed": seed} for seed in range(300)])))
     assert [row[0] for row in listed] == [*map(str, range(20)), "…", "297", "298", "299"]
     assert listed[20][1:3] == ["277", "more"]
-
-
-def test_no_row_is_left_out_for_a_row_that_says_so() -> None:
-    assert len(rows(shown(planned([{"seed": seed} for seed in range(24)])))) == 24
+    fewer = rows(shown(planned([{"seed": seed} for seed in range(24)])))
+    assert len(fewer) == 24, "a row is left out for a row that says so"
 
 
 def test_a_single_job_has_nothing_that_varies() -> None:
@@ -82,27 +80,23 @@ def test_a_single_job_has_nothing_that_varies() -> None:
     assert any("at once         1 job" in line for line in lines)
 
 
-def test_what_would_not_fit_in_columns_goes_into_one() -> None:
-    values = [{f"training.some_long_name_{key}": value for key in "abcdef"} for value in (0.001, 0.1)]
-    lines = shown(planned(values))
-    assert any("what varies" in line for line in lines)
-    assert len(rows(lines)) == 2
-
-
-def test_a_value_that_a_job_does_not_have_is_a_dash() -> None:
+def test_what_varies_has_a_column_each_unless_they_would_not_fit() -> None:
     listed = rows(shown(planned([{"model": "ann", "model.units": [64, 32]}, {"model": "cnn"}])))
     assert listed[0][1:4] == ["ann", "[64,", "32]"] and listed[1][1:3] == ["cnn", "–"]
-
-
-def test_epochs_that_vary_are_not_said_twice() -> None:
     listed = rows(shown(planned([{"training.epochs": 1}, {"training.epochs": 35}])))
-    assert listed[1] == ["1", "35", "101,770", "12", "s"]
+    assert listed[1] == ["1", "35", "101,770", "12", "s"], "epochs are said twice"
+    values = [{f"training.some_long_name_{key}": value for key in "abcdef"} for value in (0.001, 0.1)]
+    lines = shown(planned(values))
+    assert any("what varies" in line for line in lines) and len(rows(lines)) == 2
 
 
-def test_duplicates_and_notes_are_told() -> None:
-    text = "\n".join(shown(planned([{"seed": 0}], num_duplicates=5, notes=["One thing.", "Another."])))
-    assert "left out        5 jobs: the same as others, seed included" in text
-    assert "One thing." in text and "Another." in text
+def test_duplicates_notes_and_what_happens_after_a_failure_are_told() -> None:
+    plan = planned([{"seed": 0}], num_duplicates=5, notes=["One thing.", "Another."])
+    text = "\n".join(shown(plan))
+    for words in ("left out        5 jobs: the same as others, seed included", "One thing.", "Another."):
+        assert words in text
+    assert "the others continue" in text
+    assert "no more jobs are started" in "\n".join(shown(plan, on_fail="stop"))
 
 
 def test_what_is_not_known_yet_is_said() -> None:
@@ -115,16 +109,8 @@ def test_what_is_not_known_yet_is_said() -> None:
     assert "not known yet: no earlier run" in text and "disk" not in text
 
 
-def test_what_happens_after_a_failure_is_said() -> None:
-    assert "the others continue" in "\n".join(shown(planned([{}])))
-    assert "no more jobs are started" in "\n".join(shown(planned([{}]), on_fail="stop"))
-
-
 def test_hostile_values_are_shown_as_they_are_on_one_line() -> None:
-    plan = planned(
-        [{HOSTILE: HOSTILE, "model": "ann"}, {HOSTILE: [HOSTILE, {"a": HOSTILE}], "model": "cnn"}],
-        notes=[HOSTILE],
-    )  # fmt: skip
-    lines = shown(plan)
+    varied = [{HOSTILE: HOSTILE, "model": "ann"}, {HOSTILE: [HOSTILE, {"a": HOSTILE}], "model": "cnn"}]
+    lines = shown(planned(varied, notes=[HOSTILE]))
     assert any("[red]x[/red] :smile: [/]" in line for line in lines)
     assert len(rows(lines)) == 2
