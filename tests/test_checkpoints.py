@@ -84,10 +84,10 @@ def test_every_optimizer_goes_on_bit_for_bit(optimizer: str, tmp_path: Path) -> 
     config = accepted(
         f"optimizer.name={optimizer.lower()}",
         *(f"~optimizer.{argument}" for argument in ("weight_decay", "beta_1", "beta_2", "epsilon")),
-        "training.epochs=4",
+        "training.epochs=2",
         "training.ema_momentum=0.9",
     )
-    assert_goes_on(config, tmp_path, stop_after=2)
+    assert_goes_on(config, tmp_path, stop_after=1)
 
 
 @pytest.mark.parametrize("schedule", ["plateau", "constant"])
@@ -140,12 +140,18 @@ def test_no_checkpoint_is_no_state_and_a_foreign_one_is_refused(tmp_path: Path) 
         read_checkpoint(path)
 
 
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint after two epochs; read it only."""
+    path = tmp_path_factory.mktemp("trained") / "last.keras"
+    train(accepted("training.epochs=2"), path)
+    return path
+
+
 @pytest.mark.parametrize("change", ["model.units=[9]", "training.ema_momentum=0.9", "optimizer=sgd"])
 @pytest.mark.filterwarnings("ignore")
-def test_a_checkpoint_of_something_else_is_refused(change: str, tmp_path: Path) -> None:
-    path = tmp_path / "last.keras"
-    train(accepted("training.epochs=1"), path)
-    checkpoint = read_checkpoint(path)
+def test_a_checkpoint_of_something_else_is_refused(change: str, trained: Path) -> None:
+    checkpoint = read_checkpoint(trained)
     assert checkpoint is not None
     model = built(accepted(change), DIGITS)
     model.prepare(DIGITS, 64)
@@ -153,8 +159,5 @@ def test_a_checkpoint_of_something_else_is_refused(change: str, tmp_path: Path) 
         restore(checkpoint, model.network)
 
 
-def test_a_checkpoint_loads_with_plain_keras(tmp_path: Path) -> None:
-    path = tmp_path / "last.keras"
-    train(accepted("training.epochs=2"), path)
-    loaded = keras.models.load_model(path)
-    assert int(loaded.optimizer.iterations) == 2 * 3
+def test_a_checkpoint_loads_with_plain_keras(trained: Path) -> None:
+    assert int(keras.models.load_model(trained).optimizer.iterations) == 2 * 3

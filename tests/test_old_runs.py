@@ -2,11 +2,12 @@
 
 import json
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.conftest import Run
 
 OLD_RUNS = Path(__file__).with_name("old_runs")
 
@@ -28,7 +29,7 @@ def read(path: Path, said: str = "", says: str = "") -> Any:
     return json.loads(path.read_text().replace(said, says) if said else path.read_text())
 
 
-def test_runs_and_searches_of_any_end_are_compared(folder: Path, run_command: Callable) -> None:
+def test_runs_and_searches_of_any_end_are_compared(folder: Path, run_command: Run) -> None:
     done = run_command("mode=compare", "runs=runs/*", "compare.format=json", cwd=folder)
     assert done.returncode == 0, done.stderr
     runs = {Path(run["run"]).name: run for run in json.loads(done.stdout)["runs"]}
@@ -43,7 +44,7 @@ def test_runs_and_searches_of_any_end_are_compared(folder: Path, run_command: Ca
     assert runs["run"]["measures"]["test_accuracy"] == 0.68
 
 
-def test_a_comparison_says_what_it_said(folder: Path, run_command: Callable) -> None:
+def test_a_comparison_says_what_it_said(folder: Path, run_command: Run) -> None:
     done = run_command("mode=compare", "runs=runs/sweep/*", "hydra.run.dir=runs/again", cwd=folder)
     assert done.returncode == 0, done.stderr
     now = read(folder / "runs/again/comparison.json")
@@ -53,7 +54,17 @@ def test_a_comparison_says_what_it_said(folder: Path, run_command: Callable) -> 
     assert (folder / "runs/again/report.html").exists()
 
 
-def test_a_run_is_evaluated_as_it_was(folder: Path, run_command: Callable) -> None:
+def with_teacher(run: Path) -> None:
+    """Makes a run one that learnt from another one, which nothing does any more."""
+    config = run / "config.yaml"
+    assert "    run: null\n" in config.read_text()
+    config.write_text(config.read_text().replace("    run: null\n", "    run: runs/other\n"))
+
+
+def test_a_run_is_evaluated_as_it_was_even_if_it_learnt_from_a_teacher(
+    folder: Path, run_command: Run
+) -> None:
+    with_teacher(folder / "runs/run")
     done = run_command("mode=evaluate", "run=runs/run", "hydra.run.dir=runs/again", cwd=folder)
     assert done.returncode == 0, done.stderr
     now, then = read(folder / "runs/again/evaluation.json"), read(OLD_RUNS / "evaluation/evaluation.json")
@@ -66,26 +77,13 @@ def test_a_run_is_evaluated_as_it_was(folder: Path, run_command: Callable) -> No
     assert now["loss"] == pytest.approx(then["loss"], rel=1e-4)
 
 
-def test_a_run_that_learnt_from_a_teacher_is_evaluated_and_not_trained_again(
-    folder: Path, run_command: Callable
-) -> None:
-    config = folder / "runs/run/config.yaml"
-    text = config.read_text()
-    assert "    run: null\n" in text
-    config.write_text(text.replace("    run: null\n", "    run: runs/other\n"))
-    assert run_command("mode=evaluate", "run=runs/run", cwd=folder).returncode == 0
+def test_a_run_that_learnt_from_a_teacher_is_not_trained_again(folder: Path, run_command: Run) -> None:
+    with_teacher(folder / "runs/run")
     done = run_command("mode=verify", "run=runs/run", cwd=folder)
     assert done.returncode == 2 and "training.teacher" in done.stderr and done.stderr.count("\n") == 1
 
 
-def test_the_command_of_a_sweep_means_that_sweep(folder: Path, run_command: Callable) -> None:
-    sweep = read(OLD_RUNS / "sweep/sweep.json")
-    done = run_command(*sweep["argv"], cwd=folder)
-    assert done.returncode == 0, done.stderr
-    assert "4 of 4 jobs completed" in done.stdout
-
-
-def test_a_run_is_verified(folder: Path, run_command: Callable) -> None:
+def test_a_run_is_verified(folder: Path, run_command: Run) -> None:
     done = run_command("mode=verify", "run=runs/run", "hydra.run.dir=runs/again", cwd=folder)
     found = read(folder / "runs/again/verification.json")
     assert done.returncode == (0 if found["identical"] else 1), done.stderr
@@ -93,7 +91,7 @@ def test_a_run_is_verified(folder: Path, run_command: Callable) -> None:
     assert read(folder / "runs/again/summary.json")["test_accuracy"] == pytest.approx(0.68, abs=0.01)
 
 
-def test_a_run_is_resumed(folder: Path, run_command: Callable) -> None:
+def test_a_run_is_resumed(folder: Path, run_command: Run) -> None:
     done = run_command("resume=runs/interrupted", cwd=folder)
     assert done.returncode == 0, done.stderr
     rows = (folder / "runs/interrupted/metrics.jsonl").read_text().splitlines()
@@ -102,7 +100,7 @@ def test_a_run_is_resumed(folder: Path, run_command: Callable) -> None:
     assert manifest["status"] == "completed" and manifest["resumed"][0]["epoch"] == 1
 
 
-def test_a_search_is_resumed(folder: Path, run_command: Callable) -> None:
+def test_a_search_is_resumed(folder: Path, run_command: Run) -> None:
     done = run_command("mode=tune", "resume=runs/interrupted_search", "tuner.max_trials=3", cwd=folder)
     assert done.returncode == 0, done.stderr
     name = "interrupted_search/trials.jsonl"
@@ -111,16 +109,16 @@ def test_a_search_is_resumed(folder: Path, run_command: Callable) -> None:
     assert read(folder / "runs/interrupted_search/manifest.json")["status"] == "completed"
 
 
-def test_a_sweep_goes_on(folder: Path, run_command: Callable) -> None:
+def test_the_command_of_a_sweep_means_that_sweep_and_it_goes_on(folder: Path, run_command: Run) -> None:
     job = next(path.name for path in (OLD_RUNS / "sweep").glob("seed-1_ann_*"))
     shutil.rmtree(folder / "runs/sweep" / job)
-    done = run_command("-m", "sweep=sweep", cwd=folder)
+    done = run_command(*read(OLD_RUNS / "sweep/sweep.json")["argv"], cwd=folder)
     assert done.returncode == 0, done.stderr
-    assert "4 jobs, 3 already finished" in done.stdout
+    assert "4 jobs, 3 already finished" in done.stdout and "4 of 4 jobs completed" in done.stdout
     assert (folder / "runs/sweep" / job / "metrics.jsonl").exists()
 
 
-def test_a_completed_run_and_search_have_nothing_to_resume(folder: Path, run_command: Callable) -> None:
+def test_a_completed_run_and_search_have_nothing_to_resume(folder: Path, run_command: Run) -> None:
     for name in ("run", "search"):
         done = run_command(f"resume=runs/{name}", cwd=folder)
         assert done.returncode == 0 and "completed" in done.stdout
