@@ -9,7 +9,6 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from tests.conftest import Start
 from tests.sweeps.sweeping import (
     Ended,
     Outcomes,
+    Scenario,
     after_epochs,
     assert_nothing_torn,
     ended,
@@ -80,44 +80,13 @@ def full_disks() -> list[Disk]:
 DISKS = {disk.name: disk for disk in full_disks()[: int(os.environ.get("MNIST_EXP_DISKS", "3"))]}
 
 
-@dataclass(frozen=True)
-class Mended:
-    """A command that a fault ended, what it left, and the command that went on after the cause was gone.
-
-    Attributes:
-        first: How it ended.
-        left: The names of what it left in `runs`.
-        found: Copied then; what it left.
-        again: How the second command ended; None where there was nothing to resume.
-        run: The run's directory, copied at the end.
-    """
-
-    first: Ended
-    left: list[str]
-    found: Path
-    again: Ended | None
-    run: Path
-
-
-def assert_one_line(mended: Mended) -> None:
-    stderr = mended.first.stderr
-    assert stderr.startswith("mnist-exp: ") and stderr.count("\n") == 1, stderr
+def assert_one_line(outcome: Ended, *words: str) -> None:
+    assert outcome.stderr.startswith("mnist-exp: ") and outcome.stderr.count("\n") == 1, outcome.stderr
+    assert [word for word in words if word not in outcome.stderr] == [], outcome.stderr
 
 
 def is_possible(*command: str) -> bool:
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
-
-
-@contextmanager
-def mounted(folder: Path, options: str) -> Iterator[None]:
-    """Makes a folder a small file system of its own for a while; skips where that is not permitted."""
-    folder.mkdir()
-    if not is_possible("mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)):
-        pytest.skip("mounting a small file system is not permitted here")
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", str(folder)], check=True)
 
 
 def undisturbed(start: Start, folder: Path) -> dict[str, Path]:
@@ -130,26 +99,42 @@ def undisturbed(start: Start, folder: Path) -> dict[str, Path]:
     return wholes
 
 
-def after(start: Start, folder: Path, first: Ended, mend: Callable[[], object]) -> Mended:
-    """Notes what a fault left, takes its cause away, and goes on."""
-    runs_dir = folder / "runs"
-    left = sorted(path.name for path in runs_dir.iterdir())
-    shutil.copytree(runs_dir, folder / "found")
+def resumed(start: Start, folder: Path, mend: Callable[[], object]) -> Path | None:
+    """Takes a fault's cause away and resumes; gives a copy of the run, None where there was nothing left."""
+    left = list((folder / "runs").iterdir())
+    assert_nothing_torn(folder / "runs")
     mend()
-    again = None
-    if left:
-        again = ended(start(f"resume=runs/{left[0]}", cwd=folder), folder)
-        shutil.copytree(runs_dir / left[0], folder / "run")
-    return Mended(first, left, folder / "found", again, folder / "run")
+    if not left:
+        return None
+    again = ended(start(f"resume=runs/{left[0].name}", cwd=folder), folder)
+    assert (again.status, again.stderr) == (0, "")
+    run = Path(shutil.copytree(left[0], folder / "run"))
+    assert read_json(run / "manifest.json")["status"] == "completed" and (run / "report.html").exists()
+    return run
 
 
-def filled(disk: Disk) -> Callable[[Start, Path], Mended]:
-    def scenario(start: Start, folder: Path) -> Mended:
+def filled(disk: Disk) -> Callable[[Start, Path], Path | None]:
+    def scenario(start: Start, folder: Path) -> Path | None:
         runs_dir = folder / "runs"
-        with mounted(runs_dir, f"size=50m,{disk.option}"):
+        runs_dir.mkdir()
+        small = f"size=50m,{disk.option}"
+        if not is_possible("mount", "-t", "tmpfs", "-o", small, "tmpfs", str(runs_dir)):
+            pytest.skip("mounting a small file system is not permitted here")
+        try:
             first = ended(start(*TYPED, disk.epochs, cwd=folder), folder)
+            if disk.name == "report.html":
+                assert first.status == 0 and "report.html was not written" in first.stdout
+            else:
+                assert_one_line(first, "No space left on device", "runs")
+                assert first.status == (1 if any(runs_dir.iterdir()) else 2)
+            if disk.name in NAMED:
+                assert f"{disk.name}: cannot be written" in first.stderr, (
+                    "another file was without room first"
+                )
             more = ["mount", "-o", "remount,size=50m,nr_inodes=1000", str(runs_dir)]
-            return after(start, folder, first, lambda: subprocess.run(more, check=True))
+            return resumed(start, folder, lambda: subprocess.run(more, check=True))
+        finally:
+            subprocess.run(["umount", str(runs_dir)], check=True)
 
     scenario.__name__ = "filled"
     return scenario
@@ -168,29 +153,33 @@ def begun(start: Start, folder: Path, *before: str) -> tuple["subprocess.Popen[s
     return process, run
 
 
-def going_on(process: "subprocess.Popen[str]", folder: Path) -> Ended:
+def assert_fails(process: "subprocess.Popen[str]", run: Path, words: str) -> None:
+    """Lets a held run go on, to its end by the fault."""
     process.send_signal(signal.SIGCONT)
-    return ended(process, folder)
+    first = ended(process, run.parents[1])
+    assert first.status == 1
+    assert_one_line(first, words, f"runs/{run.name}")
 
 
-def folder_becomes_read_only(start: Start, folder: Path) -> Mended:
+def folder_becomes_read_only(start: Start, folder: Path) -> Path | None:
     process, run = begun(start, folder, *(PLAIN_USER if os.geteuid() == 0 else ()))
     places = [run, run / "checkpoints", run / "plots"]
     for place in places:
         place.chmod(0o555)
-    first = going_on(process, folder)
-    return after(start, folder, first, lambda: [place.chmod(0o755) for place in places])
+    assert_fails(process, run, "cannot be written: Permission denied. Make the folder writable")
+    return resumed(start, folder, lambda: [place.chmod(0o755) for place in places])
 
 
-def folder_in_a_files_place(start: Start, folder: Path) -> Mended:
+def folder_in_a_files_place(start: Start, folder: Path) -> Path | None:
     process, run = begun(start, folder)
-    (run / "metrics.jsonl").unlink()
-    (run / "metrics.jsonl" / "something").mkdir(parents=True)
-    first = going_on(process, folder)
-    return after(start, folder, first, lambda: shutil.rmtree(run / "metrics.jsonl"))
+    rows = run / "metrics.jsonl"
+    rows.unlink()
+    (rows / "something").mkdir(parents=True)
+    assert_fails(process, run, "metrics.jsonl: cannot be written: Is a directory")
+    return resumed(start, folder, lambda: shutil.rmtree(rows))
 
 
-def checkpoint_that_must_not_change(start: Start, folder: Path) -> Mended:
+def checkpoint_that_must_not_change(start: Start, folder: Path) -> Path | None:
     process, run = begun(start, folder)
     last = str(run / "checkpoints" / "last.keras")
     if not is_possible("chattr", "+i", last):
@@ -198,57 +187,34 @@ def checkpoint_that_must_not_change(start: Start, folder: Path) -> Mended:
         process.send_signal(signal.SIGCONT)
         pytest.skip("chattr +i is not possible here")
     try:
-        first = going_on(process, folder)
-        return after(start, folder, first, lambda: subprocess.run(["chattr", "-i", last], check=True))
+        assert_fails(process, run, "last.keras: cannot be written: Operation not permitted")
+        return resumed(start, folder, lambda: subprocess.run(["chattr", "-i", last], check=True))
     finally:
         is_possible("chattr", "-i", last)
 
 
-STOPPING = {folder_becomes_read_only: "cannot be written: Permission denied. Make the folder writable"}
+UNWRITABLE = [folder_becomes_read_only]
 if "MNIST_EXP_DISKS" in os.environ:
-    STOPPING[folder_in_a_files_place] = "metrics.jsonl: cannot be written: Is a directory"
-    STOPPING[checkpoint_that_must_not_change] = "last.keras: cannot be written: Operation not permitted"
+    UNWRITABLE += [folder_in_a_files_place, checkpoint_that_must_not_change]
 
 
 @pytest.fixture(scope="module")
 def outcome_of(start: Start, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcomes]:
-    scenarios = (undisturbed, *FILLED.values(), *STOPPING)
+    scenarios = (undisturbed, *FILLED.values(), *UNWRITABLE)
     yield from side_by_side(start, tmp_path_factory, scenarios)
-
-
-def assert_went_on(mended: Mended, whole: Path) -> None:
-    """Asserts that what was left was whole, and that the run came to the bits of an undisturbed one."""
-    assert mended.again is not None
-    assert_nothing_torn(mended.found)
-    assert (mended.again.status, mended.again.stderr) == (0, "")
-    assert read_json(mended.run / "manifest.json")["status"] == "completed"
-    assert result_of(mended.run) == result_of(whole)
-    assert (mended.run / "report.html").exists()
 
 
 @pytest.mark.parametrize("name", FILLED)
 def test_a_full_disk_is_one_line_and_with_more_room_the_run_ends_as_if_nothing_had_been(
     outcome_of: Outcomes, name: str
 ) -> None:
-    mended = outcome_of(FILLED[name])
-    if name == "report.html":
-        assert mended.first.status == 0 and "report.html was not written" in mended.first.stdout
-    else:
-        assert_one_line(mended)
-        assert "No space left on device" in mended.first.stderr and "runs" in mended.first.stderr
-        assert mended.first.status == (1 if mended.left else 2)
-    if name in NAMED:
-        assert f"{name}: cannot be written" in mended.first.stderr, "another file was the first without room"
-    if mended.left:
-        assert_went_on(mended, outcome_of(undisturbed)[DISKS[name].epochs])
+    run = outcome_of(FILLED[name])
+    if run is not None:
+        assert result_of(run) == result_of(outcome_of(undisturbed)[DISKS[name].epochs])
 
 
-@pytest.mark.parametrize("scenario", STOPPING, ids=lambda scenario: scenario.__name__)
+@pytest.mark.parametrize("scenario", UNWRITABLE, ids=lambda scenario: scenario.__name__)
 def test_what_cannot_be_written_is_named_and_the_run_can_go_on(
-    outcome_of: Outcomes, scenario: Callable
+    outcome_of: Outcomes, scenario: Scenario
 ) -> None:
-    mended = outcome_of(scenario)
-    assert mended.first.status == 1
-    assert_one_line(mended)
-    assert STOPPING[scenario] in mended.first.stderr and f"runs/{mended.left[0]}" in mended.first.stderr
-    assert_went_on(mended, outcome_of(undisturbed)[LONG])
+    assert result_of(outcome_of(scenario)) == result_of(outcome_of(undisturbed)[LONG])

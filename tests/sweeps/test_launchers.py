@@ -3,7 +3,6 @@
 import shutil
 import signal
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec.yaml
@@ -16,13 +15,11 @@ from tests.conftest import Run, Start
 from tests.sweeps.sweeping import (
     CONTROL,
     NOISE,
-    Ended,
     Outcomes,
     Scenario,
     ended,
     processes_in,
     read_json,
-    run_of,
     runs_of,
     side_by_side,
     statuses,
@@ -36,39 +33,35 @@ model.dropout: {type: float, min_value: 0.0, max_value: 0.2, step: 0.1}
 """
 
 
-def launched(start: Start, folder: Path, launcher: str, *settings: str) -> Ended:
-    """A sweep of two jobs on images at a relative path."""
+def assert_runs_by(start: Start, folder: Path, launcher: str, *settings: str) -> None:
+    """Sweeps over two jobs on images at a relative path; nothing is left but their runs."""
     shutil.copy(SAMPLE_PATH, folder / "digits.npz")
     typed = ("-m", *QUICK, "seed=0,1", "sweep=pair", f"hydra/launcher={launcher}", *settings)
-    return ended(start(*typed, cwd=folder), folder)
+    outcome = ended(start(*typed, cwd=folder), folder)
+    assert (outcome.status, outcome.stderr) == (0, "")
+    assert not CONTROL.search(outcome.stdout) and not NOISE.search(outcome.stdout)
+    assert "2 jobs, 2 at once" in outcome.stdout and "2 of 2 jobs completed" in outcome.stdout
+    sweep = outcome.sweep("pair")
+    assert statuses(sweep) == ["completed"] * 2
+    wait_for(lambda: not processes_in(folder), seconds=10)
+    assert sorted(path.name for path in folder.iterdir()) == ["digits.npz", "runs"]
+    for number, run in enumerate(runs_of(sweep)):
+        manifest = read_json(run / "manifest.json")
+        assert manifest["data"]["source"] == str(folder / "digits.npz"), "a path of the command's"
+        assert manifest["sweep"] == {"name": "pair", "job": number, "jobs_at_once": 2}
+        assert msgspec.yaml.decode((run / "config.yaml").read_bytes())["data"]["path"] == "digits.npz"
 
 
-def by_ray(start: Start, folder: Path) -> Ended:
-    return launched(start, folder, "ray", "+hydra.launcher.ray.init.num_cpus=2")
+def by_ray(start: Start, folder: Path) -> None:
+    assert_runs_by(start, folder, "ray", "+hydra.launcher.ray.init.num_cpus=2")
 
 
-def by_submitit(start: Start, folder: Path) -> Ended:
-    return launched(start, folder, "submitit_local")
+def by_submitit(start: Start, folder: Path) -> None:
+    assert_runs_by(start, folder, "submitit_local")
 
 
-@dataclass(frozen=True)
-class Searches:
-    """Two searches in one sweep, stopped and gone on with.
-
-    Attributes:
-        stopped: The command that was interrupted, through joblib.
-        statuses: Of both, then.
-        trials: What each had written of its trials, then.
-        resumed: The same command again.
-    """
-
-    stopped: Ended
-    statuses: list[str]
-    trials: list[str]
-    resumed: Ended
-
-
-def searches_gone_on_with(start: Start, folder: Path) -> Searches:
+def searches_by_joblib(start: Start, folder: Path) -> None:
+    """Two searches in one sweep are interrupted, and gone on with by the same command."""
     shutil.copy(SAMPLE_PATH, folder / "digits.npz")
     space = folder / "yaml" / "search_space" / "rates.yaml"
     space.parent.mkdir(parents=True)
@@ -82,8 +75,17 @@ def searches_gone_on_with(start: Start, folder: Path) -> Searches:
     wait_for(lambda: any((run / "trials.jsonl").exists() for run in runs_of(sweep)), process)
     process.send_signal(signal.SIGINT)
     stopped = ended(process, folder)
-    before, trials = statuses(sweep), [read_trials(run) for run in runs_of(sweep)]
-    return Searches(stopped, before, trials, ended(start(*typed, cwd=folder), folder))
+    assert stopped.status == 130 and "hydra/launcher=joblib" in stopped.stderr
+    assert "interrupted" in statuses(sweep) and set(statuses(sweep)) <= {"interrupted", "pending"}
+    trials = [read_trials(run) for run in runs_of(sweep)]
+    assert any(trials)
+    resumed = ended(start(*typed, cwd=folder), folder)
+    assert (resumed.status, resumed.stderr) == (0, "")
+    assert statuses(sweep) == ["completed"] * 2 and not (sweep / "earlier").exists()
+    for run, before in zip(runs_of(sweep), trials, strict=True):
+        assert read_trials(run).startswith(before)
+        assert read_trials(run).count("\n") == read_json(run / "summary.json")["num_trials"] == 3
+        assert read_json(run / "manifest.json")["mode"] == "tune"
 
 
 def read_trials(run: Path) -> str:
@@ -91,41 +93,18 @@ def read_trials(run: Path) -> str:
     return path.read_text() if path.exists() else ""
 
 
+SCENARIOS = (by_ray, searches_by_joblib, by_submitit)
+
+
 @pytest.fixture(scope="module")
 def outcome_of(start: Start, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcomes]:
-    yield from side_by_side(start, tmp_path_factory, (by_ray, searches_gone_on_with, by_submitit))
+    yield from side_by_side(start, tmp_path_factory, SCENARIOS)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("scenario", [by_ray, by_submitit])
-def test_a_launcher_runs_a_sweep_and_leaves_no_process(outcome_of: Outcomes, scenario: Scenario) -> None:
-    outcome = outcome_of(scenario)
-    assert (outcome.status, outcome.stderr) == (0, "")
-    assert not CONTROL.search(outcome.stdout) and not NOISE.search(outcome.stdout)
-    assert "2 jobs, 2 at once" in outcome.stdout and "2 of 2 jobs completed" in outcome.stdout
-    assert statuses(outcome.sweep("pair")) == ["completed"] * 2
-    wait_for(lambda: not processes_in(outcome.folder), seconds=10)
-    assert sorted(path.name for path in outcome.folder.iterdir()) == ["digits.npz", "runs"]
-    for number, run in enumerate(runs_of(outcome.sweep("pair"))):
-        manifest = read_json(run / "manifest.json")
-        assert manifest["data"]["source"] == str(outcome.folder / "digits.npz"), "a path of the command's"
-        assert manifest["sweep"] == {"name": "pair", "job": number, "jobs_at_once": 2}
-        assert msgspec.yaml.decode((run / "config.yaml").read_bytes())["data"]["path"] == "digits.npz"
-
-
-@pytest.mark.slow
-def test_interrupted_searches_of_a_sweep_are_gone_on_with_and_not_begun_again(outcome_of: Outcomes) -> None:
-    searches = outcome_of(searches_gone_on_with)
-    assert searches.stopped.status == 130 and "hydra/launcher=joblib" in searches.stopped.stderr
-    assert "interrupted" in searches.statuses and set(searches.statuses) <= {"interrupted", "pending"}
-    assert any(searches.trials)
-    assert (searches.resumed.status, searches.resumed.stderr) == (0, "")
-    sweep = searches.resumed.sweep("pair")
-    assert statuses(sweep) == ["completed"] * 2 and not (sweep / "earlier").exists()
-    for run, before in zip(runs_of(sweep), searches.trials, strict=True):
-        assert read_trials(run).startswith(before)
-        assert read_trials(run).count("\n") == read_json(run / "summary.json")["num_trials"] == 3
-    assert read_json(run_of(sweep, 1) / "manifest.json")["mode"] == "tune"
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
+def test_a_launcher_runs_a_sweep(outcome_of: Outcomes, scenario: Scenario) -> None:
+    outcome_of(scenario)
 
 
 @pytest.mark.parametrize(
