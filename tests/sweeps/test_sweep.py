@@ -5,8 +5,8 @@ import os
 import shlex
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec.yaml
 import pytest
@@ -18,6 +18,7 @@ from tests.sweeps.sweeping import (
     QUICK,
     Ended,
     Outcomes,
+    Scenario,
     ended,
     num_epochs,
     planned_jobs,
@@ -25,10 +26,10 @@ from tests.sweeps.sweeping import (
     read_json,
     result_of,
     run_in,
-    run_of,
     runs_of,
     side_by_side,
     snapshot,
+    status_of,
     statuses,
     wait_for,
 )
@@ -49,36 +50,8 @@ RANDOM = (
 Files = dict[str, tuple[int, int]]
 
 
-@dataclass(frozen=True)
-class Four:
-    """What became of a sweep of four jobs, one command after another.
-
-    Attributes:
-        first: The command that ran it.
-        beside: The same command, started at the same instant.
-        left: Processes that were left by both.
-        files: What was there before each of the commands below, and after the last.
-        again: The same command once more.
-        changed: The same with other values in the user's YAML.
-        failed_only: With `rerun=failed`, after job 1 was made to have failed and job 2 removed.
-        rest: `-m sweep=four`, after that and with a manifest of job 0 that cannot be read.
-    """
-
-    first: Ended
-    beside: Ended
-    left: dict[int, str]
-    files: list[Files]
-    again: Ended
-    changed: Ended
-    failed_only: Ended
-    rest: Ended
-
-    @property
-    def sweep(self) -> Path:
-        return self.first.sweep("four")
-
-
-def four(start: Start, folder: Path) -> Four:
+def four_jobs(start: Start, folder: Path) -> None:
+    """One sweep, command after command: whole, again, changed, and with jobs that failed or are gone."""
     yaml = folder / "yaml" / "experiment" / "short.yaml"
     yaml.parent.mkdir(parents=True)
     yaml.write_text(OWN_YAML)
@@ -89,198 +62,146 @@ def four(start: Start, folder: Path) -> Four:
     wait_for(lambda: len(list(sweep.glob("*/manifest.json"))) > 2)
     shutil.rmtree(folder / "yaml")
     beside, first = sorted((ended(process, folder) for process in both), key=lambda one: -one.status)
-    left, files = processes_in(folder), [snapshot(sweep)]
+    assert processes_in(folder) == {}
+    assert_one_line(beside, "runs/four", "another process")
+    assert_ran(first, sweep)
 
-    def then(*arguments: str) -> Ended:
-        outcome = ended(start(*arguments, cwd=folder), folder)
-        files.append(snapshot(sweep))
-        return outcome
+    def command(*arguments: str) -> tuple[Ended, Files, Files]:
+        """Gives what was there before it and after it, too."""
+        before = snapshot(sweep)
+        return ended(start(*arguments, cwd=folder), folder), before, snapshot(sweep)
 
     yaml.parent.mkdir(parents=True)
     yaml.write_text(OWN_YAML)
-    again = then(*FOUR)
+    again, before, after = command(*FOUR)
+    assert (again.status, again.stderr) == (0, "")
+    assert "4 already finished" in again.stdout and "4 of 4 jobs completed" in again.stdout
+    for name in ("sweep.json", *(run.name for run in runs_of(sweep))):
+        assert part_of(before, name) == part_of(after, name) != {}
+
     yaml.write_text(OTHER_YAML)
-    changed = then(*FOUR)
+    changed, before, after = command(*FOUR)
+    assert before == after
+    places = (
+        f"--config-dir={folder}/yaml hydra/launcher=joblib hydra.launcher.n_jobs=2 runs_dir={folder}/runs"
+    )
+    resuming = f"mnist-exp -m {places} sweep=four"
+    assert_one_line(changed, "mnist-exp: sweep: four ", "training.epochs: 2 → 1 in job 0", resuming)
+
     yaml.write_text(OWN_YAML)
-    manifest = run_of(sweep, 1) / "manifest.json"
+    torn, failed, removed, _ = runs_of(sweep)
+    manifest = failed / "manifest.json"
     manifest.write_text(manifest.read_text().replace('"status": "completed"', '"status": "failed"'))
-    shutil.rmtree(run_of(sweep, 2))
-    failed_only = then(*FOUR, "rerun=failed")
-    (run_of(sweep, 0) / "manifest.json").write_text('{"run_id": ')
-    rest = then("-m", "sweep=four")
-    return Four(first, beside, left, files, again, changed, failed_only, rest)
+    shutil.rmtree(removed)
+    failed_only, before, after = command(*FOUR, "rerun=failed")
+    assert (failed_only.status, failed_only.stderr) == (1, "")
+    assert "3 of 4 jobs completed" in failed_only.stdout and not (removed / "summary.json").exists()
+    assert [run for run in runs_of(sweep) if was_run(run, before, after)] == [failed]
+    assert status_of(failed) == "completed"
+    resumed = read_json(failed / "manifest.json")["resumed"]
+    assert [each["epoch"] for each in resumed] == [num_epochs(failed)], "it was begun again"
+
+    (torn / "manifest.json").write_text('{"run_id": ')
+    rest, before, after = command("-m", "sweep=four")
+    assert (rest.status, rest.stderr) == (0, "") and "4 jobs, 2 already finished" in rest.stdout
+    assert [run for run in runs_of(sweep) if was_run(run, before, after)] == [torn, removed]
+    assert statuses(sweep) == ["completed"] * 4
+    assert read_json(removed / "manifest.json")["argv"] == ["-m", "sweep=four"]
+    assert read_json(torn / "manifest.json")["resumed"] == []
+    put_aside = sweep / "earlier" / f"{torn.name}_1"
+    assert list(put_aside.parent.iterdir()) == [put_aside]
+    assert (put_aside / "checkpoints" / "last.keras").exists()
 
 
-def two_in_one_process(start: Start, folder: Path) -> list[Ended]:
-    """A sweep, and then all of it once more."""
-    sweep = ("-m", *RANDOM, "seed=0,1", "sweep=two")
-    return [ended(start(*sweep, *rerun, cwd=folder), folder) for rerun in ((), ("rerun=all",))]
+def part_of(files: Files, name: str) -> Files:
+    """Gives what is below a folder, or is of that name."""
+    return {path: seen for path, seen in files.items() if path.split("/")[0] == name}
 
 
-def second_alone(start: Start, folder: Path) -> Ended:
-    """The second of the two as a run of its own, in a process of its own."""
-    return ended(start(*RANDOM, "seed=1", cwd=folder), folder)
+def was_run(run: Path, before: Files, after: Files) -> bool:
+    name = f"{run.name}/summary.json"
+    return before.get(name) != after.get(name)
 
 
-@pytest.fixture(scope="module")
-def the_four(start: Start, tmp_path_factory: pytest.TempPathFactory) -> Four:
-    return four(start, tmp_path_factory.mktemp("four"))
+def assert_one_line(outcome: Ended, *words: str) -> None:
+    assert (outcome.status, outcome.stdout, outcome.stderr.count("\n")) == (2, "", 1)
+    assert [word for word in words if word not in outcome.stderr] == [], outcome.stderr
+
+
+def assert_ran(outcome: Ended, sweep: Path) -> None:
+    """Asserts that all four jobs left what the contract says, and were told of."""
+    assert (outcome.status, outcome.stderr) == (0, "")
+    assert not CONTROL.search(outcome.stdout) and not NOISE.search(outcome.stdout)
+    numbers = ("1/4", "2/4", "3/4", "4/4")
+    for words in (*numbers, "4 jobs, 2 at once", "4 runs in 2 groups", "verdict", "4 of 4 jobs completed in"):
+        assert words in outcome.stdout
+    names = [job["name"] for job in planned_jobs(sweep)]
+    kinds = [f"{model}_seed-{seed}" for model in ("ann", "bn_dnn") for seed in (0, 1)]
+    assert [name.rpartition("_")[0] for name in names] == kinds
+    assert [shlex.quote(name) for name in names] == names
+    own = {"sweep.json", "sweep.log", "results.csv", "comparison.json", "plots", "report.html"}
+    assert {path.name for path in sweep.iterdir()} == {*names} | own
+    assert [path.name for path in outcome.folder.iterdir()] == ["runs"]
+    assert list(sweep.parent.iterdir()) == [sweep]
+    for job in planned_jobs(sweep):
+        assert_run_of(job, sweep)
+    with (sweep / "results.csv").open(newline="") as file:
+        accuracies = {Path(row["run"]).name: float(row["test_accuracy"]) for row in csv.DictReader(file)}
+    summaries = {run.name: read_json(run / "summary.json") for run in runs_of(sweep)}
+    assert accuracies == {name: summary["test_accuracy"] for name, summary in summaries.items()}
+
+
+def assert_run_of(job: dict[str, Any], sweep: Path) -> None:
+    """Asserts that a job's directory is as the contract says, whatever became of the YAML meanwhile."""
+    run = sweep / job["name"]
+    files = {str(path.relative_to(run)) for path in run.rglob("*") if path.is_file()}
+    names = {"config.yaml", "overrides.yaml", "manifest.json", "metrics.jsonl", "metrics.csv", "summary.json"}
+    rest = {"predictions.npz", "train.log", "checkpoints/best.keras", "checkpoints/last.keras", "report.html"}
+    assert {name for name in files if not name.startswith("plots/")} == names | rest
+    assert {"plots/learning_curves.png", "plots/confusion_matrix.png"} <= files
+    manifest, config = (
+        read_json(run / "manifest.json"),
+        msgspec.yaml.decode((run / "config.yaml").read_bytes()),
+    )
+    assert manifest["sweep"] == {"name": "four", "job": job["number"], "jobs_at_once": 2}
+    share = max(len(os.sched_getaffinity(0)) // 2, 1)
+    assert (manifest["status"], manifest["threads"]) == ("completed", share)
+    assert manifest["argv"] == list(FOUR) and manifest["run_id"] == run.name
+    assert config == job["config"]
+    assert (config["training"]["epochs"], config["training"]["label_smoothing"]) == (2, 0.05)
+    assert read_json(run / "summary.json")["epochs"] == 2
+    # What would be typed to run it alone.
+    assert msgspec.yaml.decode((run / "overrides.yaml").read_bytes()) == job["overrides"]
+    assert not [word for word in job["overrides"] if word.startswith(("sweep=", "hydra"))]
+
+
+def two_jobs_in_one_process(start: Start, folder: Path) -> None:
+    """The second comes to the bits of the same run alone, and both to theirs once more by rerun=all."""
+    sweep = folder / "runs" / "two"
+    typed = ("-m", *RANDOM, "seed=0,1", "sweep=two")
+    (folder / "alone").mkdir()
+    outcomes = [ended(start(*RANDOM, "seed=1", cwd=folder / "alone"), folder)]
+    outcomes += [ended(start(*typed, *rerun, cwd=folder), folder) for rerun in ((), ("rerun=all",))]
+    assert [(outcome.status, outcome.stderr) for outcome in outcomes] == [(0, "")] * 3
+    first, second = (result_of(run) for run in runs_of(sweep))
+    earlier = [result_of(sweep / "earlier" / f"{run.name}_1") for run in runs_of(sweep)]
+    assert second == result_of(run_in(folder / "alone"))
+    assert earlier == [first, second] and statuses(sweep) == ["completed"] * 2
+    assert first["best"].keys() == second["best"].keys() and len(first["best"]) > 20
+    assert [name for name in first if first[name] == second[name]] == [], "another seed, other bits"
+
+
+SCENARIOS = (four_jobs, two_jobs_in_one_process)
 
 
 @pytest.fixture(scope="module")
 def outcome_of(start: Start, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcomes]:
-    yield from side_by_side(start, tmp_path_factory, (two_in_one_process, second_alone))
+    yield from side_by_side(start, tmp_path_factory, SCENARIOS)
 
 
-def test_a_sweep_ends_with_a_table_and_a_verdict_and_nothing_on_stderr(the_four: Four) -> None:
-    first = the_four.first
-    assert (first.status, first.stderr) == (0, "")
-    assert not CONTROL.search(first.stdout) and not NOISE.search(first.stdout)
-    numbers = ("1/4", "2/4", "3/4", "4/4")
-    for words in (*numbers, "4 jobs, 2 at once", "4 runs in 2 groups", "verdict", "4 of 4 jobs completed in"):
-        assert words in first.stdout
-
-
-def test_a_sweeps_folder_holds_nothing_but_its_jobs_its_plan_and_what_came_of_it(the_four: Four) -> None:
-    names = {name.split("/")[0] for name in the_four.files[0]}
-    jobs = [job["name"] for job in planned_jobs(the_four.sweep)]
-    own = {"sweep.json", "sweep.log", "results.csv", "comparison.json", "plots", "report.html"}
-    assert names == {*jobs} | own
-    assert not list(the_four.sweep.glob(".launch_*"))
-    assert sorted(path.name for path in the_four.first.folder.iterdir()) == ["runs", "yaml"]
-    assert [path.name for path in (the_four.first.folder / "runs").iterdir()] == ["four"]
-    kinds = [f"{model}_seed-{seed}" for model in ("ann", "bn_dnn") for seed in (0, 1)]
-    assert [name.rpartition("_")[0] for name in jobs] == kinds
-    assert [shlex.quote(name) for name in jobs] == jobs
-
-
-def test_each_job_has_a_run_directory_as_the_contract_says(the_four: Four) -> None:
-    names = {"config.yaml", "overrides.yaml", "manifest.json", "metrics.jsonl", "metrics.csv", "summary.json"}
-    rest = {"predictions.npz", "train.log", "checkpoints/best.keras", "checkpoints/last.keras", "report.html"}
-    for job in planned_jobs(the_four.sweep):
-        start = f"{job['name']}/"
-        files = {name.removeprefix(start) for name in the_four.files[0] if name.startswith(start)}
-        assert {name for name in files if not name.startswith("plots/")} == names | rest
-        assert {"plots/learning_curves.png", "plots/confusion_matrix.png"} <= files
-
-
-def test_a_run_says_which_job_of_which_sweep_it_was_and_what_would_be_typed_to_run_it_alone(
-    the_four: Four,
-) -> None:
-    share = max(len(os.sched_getaffinity(0)) // 2, 1)
-    for job, run in zip(planned_jobs(the_four.sweep), runs_of(the_four.sweep), strict=True):
-        assert msgspec.yaml.decode((run / "config.yaml").read_bytes()) == job["config"]
-        assert msgspec.yaml.decode((run / "overrides.yaml").read_bytes()) == job["overrides"]
-        assert not [word for word in job["overrides"] if word.startswith(("sweep=", "hydra"))]
-    untouched = run_of(the_four.sweep, 3)  # of the others there is a later attempt
-    manifest = read_json(untouched / "manifest.json")
-    assert manifest["sweep"] == {"name": "four", "job": 3, "jobs_at_once": 2}
-    assert (manifest["status"], manifest["threads"]) == ("completed", share)
-    assert manifest["argv"] == list(FOUR) and manifest["run_id"] == untouched.name
-
-
-def test_results_have_a_row_a_job(the_four: Four) -> None:
-    with (the_four.sweep / "results.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert sorted(Path(row["run"]).name for row in rows) == sorted(
-        run.name for run in runs_of(the_four.sweep)
-    )
-    for row in rows:
-        summary = read_json(the_four.sweep / Path(row["run"]).name / "summary.json")
-        assert float(row["test_accuracy"]) == summary["test_accuracy"]
-
-
-def test_no_process_outlives_a_sweep(the_four: Four) -> None:
-    assert the_four.left == {}
-
-
-def test_of_two_sweeps_of_one_name_at_once_one_runs_and_the_other_is_refused(the_four: Four) -> None:
-    beside = the_four.beside
-    assert beside.status == 2 and "runs/four" in beside.stderr and "another process" in beside.stderr
-    assert beside.stderr.count("\n") == 1 and beside.stdout == ""
-
-
-def test_yaml_that_is_edited_broken_and_deleted_while_a_sweep_runs_changes_nothing_of_it(
-    the_four: Four,
-) -> None:
-    run = run_of(the_four.sweep, 3)
-    config = msgspec.yaml.decode((run / "config.yaml").read_bytes())
-    assert (config["training"]["epochs"], config["training"]["label_smoothing"]) == (2, 0.05)
-    assert read_json(run / "summary.json")["epochs"] == 2
-
-
-def test_the_same_command_again_touches_nothing_that_is_completed(the_four: Four) -> None:
-    again = the_four.again
-    assert (again.status, again.stderr) == (0, "")
-    assert "4 already finished" in again.stdout and "4 of 4 jobs completed" in again.stdout
-    kept = {"sweep.json"} | {run.name for run in runs_of(the_four.sweep)}
-    before, after = (
-        {name: seen for name, seen in files.items() if name.split("/")[0] in kept}
-        for files in the_four.files[:2]
-    )
-    assert before == after
-
-
-def test_a_changed_configuration_is_refused_and_what_changed_is_said(the_four: Four) -> None:
-    changed, folder = the_four.changed, the_four.changed.folder
-    assert changed.status == 2 and changed.stdout == ""
-    assert changed.stderr.startswith("mnist-exp: sweep: four ") and changed.stderr.count("\n") == 1
-    for words in (
-        "training.epochs: 2 → 1 in job 0",
-        f"mnist-exp -m --config-dir={folder}/yaml hydra/launcher=joblib hydra.launcher.n_jobs=2 "
-        f"runs_dir={folder}/runs sweep=four",
-    ):
-        assert words in changed.stderr
-    assert the_four.files[1] == the_four.files[2]
-
-
-def rewritten(the_four: Four, before: int) -> list[int]:
-    """Numbers the jobs that a command ran."""
-    files, later = the_four.files[before], the_four.files[before + 1]
-    names = [f"{job['name']}/summary.json" for job in planned_jobs(the_four.sweep)]
-    return [number for number, name in enumerate(names) if files.get(name) != later.get(name)]
-
-
-def test_rerun_failed_runs_what_failed_and_leaves_the_rest_pending(the_four: Four) -> None:
-    result, (_, failed, removed, _) = the_four.failed_only, runs_of(the_four.sweep)
-    assert (result.status, result.stderr) == (1, "") and "3 of 4 jobs completed" in result.stdout
-    assert f"{removed.name}/summary.json" not in the_four.files[3]
-    assert rewritten(the_four, 2) == [1, 2], "the second of these is gone"
-    manifest = read_json(failed / "manifest.json")
-    assert manifest["status"] == "completed"
-    assert [resumed["epoch"] for resumed in manifest["resumed"]] == [num_epochs(failed)], "nothing was left"
-
-
-def test_a_sweeps_name_alone_runs_what_is_not_completed_and_nothing_else(the_four: Four) -> None:
-    rest, sweep = the_four.rest, the_four.sweep
-    assert (rest.status, rest.stderr) == (0, "") and "4 jobs, 2 already finished" in rest.stdout
-    assert rewritten(the_four, 3) == [0, 2] and statuses(sweep) == ["completed"] * 4
-    assert read_json(run_of(sweep, 2) / "manifest.json")["argv"] == ["-m", "sweep=four"]
-
-
-def test_a_job_whose_manifest_cannot_be_read_is_put_aside_and_run_anew(the_four: Four) -> None:
-    run, earlier = run_of(the_four.sweep, 0), the_four.sweep / "earlier"
-    assert read_json(run / "manifest.json")["resumed"] == []
-    assert [path.name for path in earlier.iterdir()] == [f"{run.name}_1"]
-    assert (earlier / f"{run.name}_1" / "checkpoints" / "last.keras").exists()
-
-
-def test_a_job_after_another_comes_to_the_bits_of_the_same_run_alone(outcome_of: Outcomes) -> None:
-    once, again = outcome_of(two_in_one_process)
-    alone = outcome_of(second_alone)
-    for outcome in (once, again, alone):
-        assert (outcome.status, outcome.stderr) == (0, "")
-    assert result_of(run_of(once.sweep("two"), 1)) == result_of(run_in(alone.folder))
-
-
-def test_rerun_all_runs_everything_again_to_the_same_bits(outcome_of: Outcomes) -> None:
-    _, again = outcome_of(two_in_one_process)
-    sweep = again.sweep("two")
-    results = [result_of(run) for run in runs_of(sweep)]
-    assert results == [result_of(sweep / "earlier" / f"{run.name}_1") for run in runs_of(sweep)]
-    first, second = results
-    assert first["best"].keys() == second["best"].keys() and len(first["best"]) > 20
-    assert [name for name in first if first[name] == second[name]] == [], "another seed, other bits"
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
+def test_a_sweep_runs(outcome_of: Outcomes, scenario: Scenario) -> None:
+    outcome_of(scenario)
 
 
 @pytest.mark.parametrize(
