@@ -19,7 +19,7 @@ from mnist_exp.training.checkpoints import Checkpoint, read_checkpoint, restore,
 
 from . import trainings
 from .digits import sample_digits
-from .trainings import Stopped, built
+from .trainings import built
 
 DIGITS = LabelledImages(*sample_digits(150))
 HELD_OUT = LabelledImages(DIGITS.images[:50], DIGITS.labels[:50])
@@ -42,21 +42,16 @@ layers:
 
 
 def train(
-    config: Config, path: Path, stop_after: int = 0, earlier: Checkpoint | None = None
+    config: Config, folder: Path, earlier: Checkpoint | None = None
 ) -> tuple[list[EpochMetrics], list[np.ndarray]]:
-    """Trains as a process of its own would; gives its rows and all variables."""
+    """Trains as a process of its own would, with a checkpoint an epoch; gives its rows and all variables."""
     model = built(config, DIGITS)
     network = model.network
     best = BestWeights(network, config.training.monitor, config.training.direction)
     rows: list[EpochMetrics] = list(earlier.state.rows) if earlier else []
-
-    def check() -> None:
-        if len(rows) == stop_after:
-            raise Stopped
-
     fitting.fit(
-        *(config, model, DIGITS, HELD_OUT, best, lambda row, is_best: rows.append(row), check),
-        keep=lambda state: write_checkpoint(path, network, state),
+        *(config, model, DIGITS, HELD_OUT, best, lambda row, is_best: rows.append(row), lambda: None),
+        keep=lambda state: write_checkpoint(folder / f"{len(rows)}.keras", network, state),
         earlier=earlier,
     )
     return rows, [np.asarray(variable) for variable in (*network.weights, *model.optimizer.variables)]
@@ -66,16 +61,14 @@ def timeless(rows: list[EpochMetrics]) -> list[tuple[float | None, ...]]:
     return [(row.epoch, row.loss, row.accuracy, row.val_loss, row.learning_rate) for row in rows]
 
 
-def assert_goes_on(config: Config, folder: Path, stop_after: int) -> None:
-    """Makes sure that a training that is stopped and gone on with is, bit for bit, one that was not."""
-    whole = train(config, folder / "whole.keras")
-    with pytest.raises(Stopped):
-        train(config, folder / "last.keras", stop_after)
-    earlier = read_checkpoint(folder / "last.keras")
-    assert earlier is not None and len(earlier.state.rows) == stop_after
-    rows, variables = train(config, folder / "last.keras", earlier=earlier)
-    assert timeless(rows) == timeless(whole[0])
-    assert [one.tobytes() for one in variables] == [one.tobytes() for one in whole[1]]
+def assert_goes_on(config: Config, folder: Path) -> None:
+    """Makes sure that going on after the first epoch is, bit for bit, never to have stopped."""
+    whole_rows, whole_variables = train(config, folder)
+    earlier = read_checkpoint(folder / "1.keras")
+    assert earlier is not None and len(earlier.state.rows) == 1
+    rows, variables = train(config, folder, earlier)
+    assert timeless(rows) == timeless(whole_rows) and len(rows) == 2
+    assert [one.tobytes() for one in variables] == [one.tobytes() for one in whole_variables]
 
 
 @pytest.mark.slow
@@ -87,7 +80,7 @@ def test_every_optimizer_goes_on_bit_for_bit(optimizer: str, tmp_path: Path) -> 
         "training.epochs=2",
         "training.ema_momentum=0.9",
     )
-    assert_goes_on(config, tmp_path, stop_after=1)
+    assert_goes_on(config, tmp_path)
 
 
 @pytest.mark.parametrize("schedule", ["plateau", "constant"])
@@ -100,29 +93,24 @@ def test_what_watches_a_metric_goes_on_counting(schedule: str, tmp_path: Path) -
         "training.early_stopping.patience=4",
         "training.early_stopping.min_delta=0.05",
     )
-    whole, _ = train(config, tmp_path / "whole.keras")
+    whole, _ = train(config, tmp_path)
     assert 3 < len(whole) < 12, "it has to stop early for this test"
-    with pytest.raises(Stopped):
-        train(config, tmp_path / "last.keras", stop_after=len(whole) - 2)
-    rows, _ = train(config, tmp_path / "last.keras", earlier=read_checkpoint(tmp_path / "last.keras"))
+    stopped = read_checkpoint(tmp_path / f"{len(whole) - 2}.keras")
+    rows, _ = train(config, tmp_path, stopped)
     assert timeless(rows) == timeless(whole)
-    over = read_checkpoint(tmp_path / "last.keras")
+    over = read_checkpoint(tmp_path / f"{len(whole)}.keras")
     assert over is not None and over.state.has_ended
-    again, _ = train(config, tmp_path / "last.keras", earlier=over)
+    again, _ = train(config, tmp_path, over)
     assert timeless(again) == timeless(whole), "what stopped early must not be trained further"
 
 
-def test_layers_that_draw_by_themselves_go_on_bit_for_bit(tmp_path: Path) -> None:
+def test_layers_that_draw_by_themselves_and_gradients_that_wait_go_on_bit_for_bit(tmp_path: Path) -> None:
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "drawing.yaml").write_text(DRAWING_MODEL)
-    own = ("model=drawing", f"hydra.searchpath=[file://{tmp_path}]")
-    assert_goes_on(trainings.accepted(*QUICK, *own, "training.epochs=2"), tmp_path, stop_after=1)
-
-
-def test_gradients_that_wait_for_the_next_epoch_are_kept(tmp_path: Path) -> None:
-    # Of an epoch's three steps the third one's gradients wait.
-    config = accepted("+optimizer.gradient_accumulation_steps=2", "training.epochs=2")
-    assert_goes_on(config, tmp_path, stop_after=1)
+    own = ("model=drawing", f"hydra.searchpath=[file://{tmp_path}]", "training.epochs=2")
+    # Of an epoch's three steps the third one's gradients wait for the next epoch.
+    waiting = "+optimizer.gradient_accumulation_steps=2"
+    assert_goes_on(trainings.accepted(*QUICK, *own, waiting), tmp_path)
 
 
 def test_no_checkpoint_is_no_state_and_a_foreign_one_is_refused(tmp_path: Path) -> None:
@@ -143,9 +131,9 @@ def test_no_checkpoint_is_no_state_and_a_foreign_one_is_refused(tmp_path: Path) 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint after two epochs; read it only."""
-    path = tmp_path_factory.mktemp("trained") / "last.keras"
-    train(accepted("training.epochs=2"), path)
-    return path
+    folder = tmp_path_factory.mktemp("trained")
+    train(accepted("training.epochs=2"), folder)
+    return folder / "2.keras"
 
 
 @pytest.mark.parametrize("change", ["model.units=[9]", "training.ema_momentum=0.9", "optimizer=sgd"])

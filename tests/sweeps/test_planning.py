@@ -103,46 +103,48 @@ def test_the_parameters_of_networks_are_counted(checker: Checker, typed: str, nu
     assert planned.checked[0].data.num_train == 3500
 
 
-@pytest.mark.parametrize(
-    ("typed", "needed"),
-    [
-        (
-            ["model=ann,cnn", "optimizer.learning_rate=1e-3,-1"],
-            [
-                "job 2 of 4 (model=ann optimizer.learning_rate=-1): optimizer.learning_rate: got -1",
-                "1 more job ",
-            ],
-        ),
-        (["model=ann,bn_dn"], ["job 2 of 2 (model=bn_dn): model:", '"bn_dnn"']),
-        (["model=ann,cnn", "model.units=[3]"], ["job 2 of 2 (model=cnn): model.units:"]),
-        (["+model.unitz=1,2,3"], ["job 1 of 3 (+model.unitz=1): model.unitz:", "2 more jobs"]),
-        (["mode=train,tune", "data.validation=test"], ["job 2 of 2 (mode=tune): data.validation: got test"]),
-        (["sweep_plan.seeds=2", "seed=2147483647"], ["job 2 of 2 (seed=2147483648): seed:"]),
-        (["sweep_plan.seeds=2", "seed=x"], ["seed:", "whole number"]),
-        (["training.epochs=0"], ["training.epochs: got 0"]),  # one job is refused as a run is
-        # what only Keras knows
-        (
-            ["model=ann,cnn", "+optimizer.clipnorm=1", "+optimizer.clipvalue=1"],
-            ["job 1 of 2 (model=ann): optimizer:", "1 more job "],
-        ),
-        (
-            ["model=cnn", "model.layers.0.Reshape.target_shape=[28,28,1],[3,3,1]"],
-            ["job 2 of 2 (model.layers.0.Reshape.target_shape=[3,3,1]): model.layers: they do not fit"],
-        ),
-        # what only the disk knows
-        (
-            ["data=sample,fashion_mnist", "data.mirrors=[]", "data.places=[]"],
-            ["job 2 of 2 (data=fashion_mnist): fashion_mnist"],
-        ),
-        (["data.validation=500,4000"], ["job 2 of 2 (data.validation=4000): data.validation=4000 leaves"]),
-    ],
-)
+# What is typed, how the refusal begins, and what else it says.
+REFUSED = [
+    (
+        "model=ann,cnn optimizer.learning_rate=1e-3,-1",
+        "job 2 of 4 (model=ann optimizer.learning_rate=-1): optimizer.learning_rate: got -1",
+        "1 more job ",
+    ),
+    ("model=ann,bn_dn", "job 2 of 2 (model=bn_dn): model:", '"bn_dnn"'),
+    ("model=ann,cnn model.units=[3]", "job 2 of 2 (model=cnn): model.units:", ""),
+    ("+model.unitz=1,2,3", "job 1 of 3 (+model.unitz=1): model.unitz:", "2 more jobs"),
+    ("mode=train,tune data.validation=test", "job 2 of 2 (mode=tune): data.validation: got test", ""),
+    ("sweep_plan.seeds=2 seed=2147483647", "job 2 of 2 (seed=2147483648): seed:", ""),
+    ("sweep_plan.seeds=2 seed=x", "seed:", "whole number"),
+    ("training.epochs=0", "training.epochs: got 0", ""),  # one job is refused as a run is
+    # what only Keras knows
+    (
+        "model=ann,cnn +optimizer.clipnorm=1 +optimizer.clipvalue=1",
+        "job 1 of 2 (model=ann): optimizer:",
+        "1 more job ",
+    ),
+    (
+        "model=cnn model.layers.0.Reshape.target_shape=[28,28,1],[3,3,1]",
+        "job 2 of 2 (model.layers.0.Reshape.target_shape=[3,3,1]): model.layers: they do not fit",
+        "",
+    ),
+    # what only the disk knows
+    (
+        "data=sample,fashion_mnist data.mirrors=[] data.places=[]",
+        "job 2 of 2 (data=fashion_mnist): fashion_mnist",
+        "",
+    ),
+    ("data.validation=500,4000", "job 2 of 2 (data.validation=4000): data.validation=4000 leaves", ""),
+]
+
+
+@pytest.mark.parametrize(("typed", "beginning", "more"), REFUSED)
 def test_a_job_that_cannot_be_is_refused_before_any_begins(
-    checker: Checker, typed: list[str], needed: list[str], monkeypatch: pytest.MonkeyPatch
+    checker: Checker, typed: str, beginning: str, more: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("MNIST_EXP_FASHION_DATA", raising=False)
-    words = refusal(checker, *typed)
-    assert words.startswith(needed[0]) and all(part in words for part in needed), words
+    words = refusal(checker, *typed.split())
+    assert words.startswith(beginning) and more in words
 
 
 def test_jobs_that_would_do_the_same_are_done_once(checker: Checker) -> None:
