@@ -54,7 +54,8 @@ def one_fails_and_one_is_killed(start: Start, folder: Path) -> None:
     outcome = ended(process, folder)
     assert (outcome.status, outcome.stderr) == (1, "")
     assert statuses(sweep) == ["completed", "failed", "failed", "completed"]
-    assert not list(folder.rglob(".draft-*")) and processes_in(folder) == {}
+    assert not list(folder.rglob(".draft-*"))
+    wait_for(lambda: not processes_in(folder), seconds=10)
 
     for number, kind, message, hint in (
         (1, "RunError", "loss became nan in epoch 2.", "optimizer.learning_rate"),

@@ -62,7 +62,7 @@ def four_jobs(start: Start, folder: Path) -> None:
     wait_for(lambda: len(list(sweep.glob("*/manifest.json"))) > 2)
     shutil.rmtree(folder / "yaml")
     beside, first = sorted((ended(process, folder) for process in both), key=lambda one: -one.status)
-    assert processes_in(folder) == {}
+    wait_for(lambda: not processes_in(folder), seconds=10)
     assert_one_line(beside, "runs/four", "another process")
     assert_ran(first, sweep)
 
