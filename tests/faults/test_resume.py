@@ -36,8 +36,8 @@ NUM_KILLS = int(os.environ.get("MNIST_EXP_KILLS", "1"))
 AVERAGED = ("training.ema_momentum=0.95", "training.early_stopping.patience=40")
 KINDS = {
     "compiled": (
-        *("model=bn_dnn", "model.dropout=0.2", "model.input_dropout=0.1", "augmentation=shift"),
-        *("training.engine=compiled", "training.mixup=0.2", *AVERAGED),
+        *("model=bn_dnn", "model.units=[16]", "model.dropout=0.2", "model.input_dropout=0.1"),
+        *("augmentation=shift", "training.engine=compiled", "training.mixup=0.2", *AVERAGED),
     ),
     "graph": (
         *("model.units=[32]", "optimizer=sgd", "schedule=plateau", "schedule.patience=2"),
