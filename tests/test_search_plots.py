@@ -1,9 +1,5 @@
 """A search's pictures, on made-up trials."""
 
-import subprocess
-import sys
-
-import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from msgspec.structs import replace
@@ -18,10 +14,8 @@ from mnist_exp.report.figures.intervals import plot_confirmation
 from mnist_exp.report.figures.scales import Objective
 from mnist_exp.report.figures.style import figure_png
 from mnist_exp.report.figures.trials import plot_best_so_far, plot_search_curves
-from mnist_exp.runs.records import CandidateRecord
-from mnist_exp.statistics import mean_interval
 from tests.test_plots import assert_readable, texts
-from tests.trials import make_trial, study
+from tests.trials import make_candidate, make_trial, study
 
 ACCURACY = Objective("val_accuracy", "max")
 LOSS = Objective("val_loss", "min")
@@ -38,8 +32,7 @@ def every_plot(trials, objective=ACCURACY):
     ]
 
 
-@pytest.mark.parametrize("count", [1, 2, 30, pytest.param(500, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("objective", [ACCURACY, LOSS])
+@pytest.mark.parametrize(("count", "objective"), [(1, ACCURACY), (2, LOSS), (30, ACCURACY), (30, LOSS)])
 def test_every_picture_takes_any_number_of_trials(count, objective):
     for figure in every_plot(study(count), objective):
         assert_readable(figure)
@@ -59,10 +52,9 @@ def test_trials_without_values_or_with_odd_ones_can_be_drawn():
         assert figure_png(figure)
 
 
-def test_equal_scores_and_scores_of_zero_can_be_drawn():
-    for score in (0.98, 0.0):
-        for figure in every_plot([make_trial(number, score, {"width": number}) for number in range(12)]):
-            assert_readable(figure)
+def test_equal_scores_of_zero_can_be_drawn():
+    for figure in every_plot([make_trial(number, 0.0, {"width": number}) for number in range(12)]):
+        assert_readable(figure)
 
 
 def line_data(axes, label):
@@ -130,68 +122,43 @@ def test_curves_of_one_epoch_and_without_validation_can_be_drawn():
     assert "No trial finished an epoch." in texts(plot_search_curves([blind], ACCURACY, 0))
 
 
-def candidate(name, search_score, scores):
-    return CandidateRecord(
-        candidate=name, values={}, num_params=1000, search_score=search_score, search_interval=None,
-        confirmed_scores=scores, confirmed_score=float(np.mean(scores)) if scores else None,
-        confirmed_interval=mean_interval(scores), train_s=1.0,
-    )  # fmt: skip
-
-
 CANDIDATES = [
-    candidate("trial_17", 0.9862, [0.9851, 0.9856, 0.9848]),
-    candidate("default", None, [0.9840, 0.9846, 0.9838]),
-    candidate("trial_4", 0.9859, [0.9839]),
-    candidate("trial_9", 0.9855, []),
+    make_candidate("trial_17", 0.9862, [0.9851, 0.9856, 0.9848]),
+    make_candidate("default", None, [0.9840, 0.9846, 0.9838]),
+    make_candidate("trial_4", 0.9859, [0.9839]),
+    make_candidate("trial_9", 0.9855, []),
 ]
 
 
 def test_the_confirmation_shows_search_score_seeds_and_mean_of_each_candidate():
     figure = plot_confirmation(CANDIDATES, ACCURACY)
-    expected = {
-        "98.52%  (98.42 to 98.62)",
-        "98.39%  (one seed)",
-        "every training failed",
-        "trial 17",
-        "default",
-    }
-    assert expected <= set(texts(figure))
+    expected = {"98.52%  (98.42 to 98.62)", "98.39%  (one seed)", "every training failed", "trial 17"}
+    assert expected | {"default"} <= set(texts(figure))
     drawn = [line.get_xdata() for line in figure.axes[0].lines]
     assert any(list(x) == [0.9851, 0.9856, 0.9848] for x in drawn)
-    hollow = [
-        line
-        for line in figure.axes[0].lines
-        if line.get_markerfacecolor() == "none" and len(line.get_xdata())
-    ]
-    assert [line.get_xdata()[0] for line in hollow] == [0.9862, 0.9859, 0.9855]
+    hollow = [line for line in figure.axes[0].lines if line.get_markerfacecolor() == "none"]
+    assert [line.get_xdata()[0] for line in hollow if len(line.get_xdata())] == [0.9862, 0.9859, 0.9855]
     assert len(figure.axes[0].patches) == 1, "the default's row is shaded"
     assert_readable(figure)
 
 
 def test_a_huge_interval_does_not_press_the_scores_together():
-    wide = candidate("trial_1", 0.99, [0.95, 0.98])
+    wide = make_candidate("trial_1", 0.99, [0.95, 0.98])
     axes = plot_confirmation([wide, *CANDIDATES], ACCURACY).axes[0]
     assert wide.confirmed_interval[1] > 1.1 > axes.get_xlim()[1]
     assert {"<", ">"} <= {line.get_marker() for line in axes.lines}
     assert_readable(axes.figure)
 
 
-@pytest.mark.parametrize("candidates", [[], [candidate("default", None, [])]])
+@pytest.mark.parametrize("candidates", [[], [make_candidate("default", None, [])]])
 def test_a_confirmation_without_scores_is_said_in_words(candidates):
     assert "No candidate was trained again." in texts(plot_confirmation(candidates, ACCURACY))
 
 
 def test_one_candidate_can_be_drawn_for_a_loss():
-    figure = plot_confirmation([candidate("default", None, [0.05, 0.05])], LOSS)
+    figure = plot_confirmation([make_candidate("default", None, [0.05, 0.05])], LOSS)
     assert "0.0500  (0.0500 to 0.0500)" in texts(figure)
     assert_readable(figure)
-
-
-def test_neither_tensorflow_nor_scipy_is_loaded_with_the_plots():
-    modules = "hyperparameters, intervals, trials"
-    loaded = "{'tensorflow', 'scipy'} & {*sys.modules}"
-    code = f"import sys; from mnist_exp.report.figures import {modules}; sys.exit(bool({loaded}))"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_pictures_are_reproducible():
