@@ -35,11 +35,11 @@ def runs(run_command: Run, tmp_path_factory: pytest.TempPathFactory) -> list[Pat
     """Two trainings with validation images, then one whose best epoch test images chose; read them only."""
     folder = tmp_path_factory.mktemp("ensemble")
     options = ("data=sample", "training.epochs=1", "model.units=[16]", "training.engine=graph")
-    for extra in (("-m", "seed=1,2", "sweep=own"), ("seed=3", "sweep=own", "data.validation=test")):
-        result = run_command(*extra, *options, cwd=folder)
+    for number, extra in enumerate(((), (), ("data.validation=test",))):
+        own = (f"seed={number}", f"hydra.run.dir=runs/member_{number}")
+        result = run_command(*own, *extra, *options, cwd=folder)
         assert result.returncode == 0, result.stderr
-    found = {path.parent for path in folder.glob("runs/own/**/summary.json")}
-    return sorted(found, key=lambda path: json.loads((path / "manifest.json").read_text())["seed"])
+    return sorted((folder / "runs").iterdir())
 
 
 def listed(paths: list[Path]) -> list[str]:
@@ -117,17 +117,12 @@ def test_what_members_were_trained_on_is_said(runs: list[Path], tmp_path: Path) 
 
 
 def other_classes(run: Path, folder: Path) -> Path:
-    def change(tree: dict[str, Any]) -> None:
-        tree["data"]["class_names"] = list("abcdefghij")
-
-    return edited(run, folder, "config.yaml", change)
+    names = list("abcdefghij")
+    return edited(run, folder, "config.yaml", lambda tree: tree["data"].update(class_names=names))
 
 
 def other_images(run: Path, folder: Path) -> Path:
-    def change(tree: dict[str, Any]) -> None:
-        tree["data"]["test_sha256"] = "0" * 64
-
-    return edited(run, folder, "manifest.json", change)
+    return edited(run, folder, "manifest.json", lambda tree: tree["data"].update(test_sha256="0" * 64))
 
 
 def repetition(run: Path, folder: Path) -> Path:
@@ -154,22 +149,15 @@ def test_what_cannot_be_averaged_is_refused(words: str, runs: list[Path], tmp_pa
     assert "\n" not in str(caught.value) and not (tmp_path / "out").exists()
 
 
-def test_data_of_ones_own_need_not_be_the_members(runs: list[Path], tmp_path: Path) -> None:
-    other = other_images(runs[1], tmp_path)
-    sample = data_node("sample")
-    _, _, record = evaluate_runs(listed([runs[0], other]), tmp_path, "data=sample", data=sample)
-    assert record.same_as_run.is_identical is None and record.num_images == 1000
-
-
 def test_a_member_whose_result_does_not_come_out_again_is_named_before_one_that_cannot_tell(
     runs: list[Path], tmp_path: Path
 ) -> None:
-    folders = [tmp_path / name for name in ("one", "two")]
-    untold = other_images(runs[0], folders[0])
-    changed = edited(runs[1], folders[1], "summary.json", lambda tree: tree.update(test_loss=0.1))
-    _, _, record = evaluate_runs(
-        listed([untold, changed]), tmp_path / "out", "data=sample", data=data_node("sample")
-    )
+    untold = other_images(runs[0], tmp_path / "one")
+    changed = edited(runs[1], tmp_path / "two", "summary.json", lambda tree: tree.update(test_loss=0.1))
+    own = {"data": data_node("sample")}
+    _, _, record = evaluate_runs(listed([untold, runs[1]]), tmp_path / "out", "data=sample", **own)
+    assert record.same_as_run.is_identical is None and record.num_images == 1000
+    _, _, record = evaluate_runs(listed([untold, changed]), tmp_path / "out", "data=sample", **own)
     assert [each.same_as_run.is_identical for each in record.members] == [None, False]
     assert record.same_as_run.is_identical is False
     assert record.same_as_run.sentence.startswith(f"{runs[1].name}: ")
@@ -179,7 +167,7 @@ def test_the_command_takes_lists_and_says_what_is_wrong_in_one_line(
     runs: list[Path], run_command: Run, tmp_path: Path
 ) -> None:
     for named in (f"[{runs[0]},{runs[0]}]", f"{tmp_path}/none*", "[]"):
-        result = run_command("mode=evaluate", f"run={named}", cwd=tmp_path)
+        result = run_command("mode=evaluate", f"run={named}", cwd=tmp_path, kind="light")
         assert result.returncode == 2 and result.stderr.startswith("mnist-exp: run: ")
         assert result.stderr.count("\n") == 1
     assert not list(tmp_path.iterdir())
