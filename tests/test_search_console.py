@@ -189,8 +189,9 @@ def test_a_trials_line_says_how_it_ended(record, options, pattern):
 
 
 def test_many_values_are_cropped_and_never_wrap():
-    for record in (replace(TRIAL, values=MANY_VALUES), replace(FAILED, values=MANY_VALUES)):
-        assert len(line(record)) == 100 and line(record).endswith("…")
+    for record in (TRIAL, FAILED):
+        cropped = line(replace(record, values=MANY_VALUES))
+        assert len(cropped) == 100 and cropped.endswith("…")
     assert line(replace(TRIAL, trial=1234, duration_s=123_456.0, num_params=98_765_432), max_trials=9999)
 
 
@@ -230,23 +231,17 @@ def test_a_confirmation_states_candidate_seed_and_score():
 
 def test_the_status_says_what_is_done_and_what_is_running():
     text = shown(render_search_status(STATUS, "val_accuracy"))
-    assert (
-        "12 of 30 trials done, 1 failed, best 98.42% (trial 7), 3 min 05 s elapsed, about 4 min 05 s left"
-        in text
-    )
+    for part in ("12 of 30 trials done, 1 failed, best 98.42% (trial 7)", "about 4 min 05 s left"):
+        assert part in text
     assert re.search(r"trial 12 +worker 0 +━+ +epoch 5/10 +97\.81%  units 256-128", text)
     assert re.search(r"untuned default, seed 5 +worker 0 +preparing +–  units", text)
     assert max(map(len, text.splitlines())) <= 100
 
 
-def test_the_status_of_a_search_that_has_just_begun_claims_nothing():
-    status = changed(
-        STATUS, num_finished=0, num_failed=0, max_trials=None, left_s=None, best=None, running=[]
-    )
-    assert shown(render_search_status(status, "val_loss")).strip() == "0 trials done, 3 min 05 s elapsed"
-
-
-def test_many_workers_leave_room_on_the_screen():
+def test_a_status_claims_nothing_early_and_leaves_room_on_the_screen():
+    nothing = {"num_finished": 0, "num_failed": 0, "max_trials": None, "left_s": None, "best": None}
+    text = shown(render_search_status(changed(STATUS, running=[], **nothing), "val_loss"))
+    assert text.strip() == "0 trials done, 3 min 05 s elapsed"
     text = shown(render_search_status(changed(STATUS, running=[RUNNING] * 40), "val_accuracy"))
     assert text.count("worker 0") == 16 and "and 24 more" in text
 
@@ -269,47 +264,37 @@ def test_the_report_sets_search_and_confirmed_scores_side_by_side():
     assert "\n  mnist-exp experiment=best_experiment\n" in text and "optimistic" not in text
 
 
-def test_without_a_confirmation_its_columns_fall_away():
-    nothing = {"confirmed_scores": [], "confirmed_score": None, "confirmed_interval": None}
-    candidates = [replace(row, **nothing) for row in SUMMARY.candidates]
-    summary = replace(SUMMARY, candidates=candidates, winner_test_accuracies=[])
-    text = shown(render_search_summary(summary, "runs/x", []))
-    assert "onfirmed" not in text and "seeds" not in text and "kept network" not in text
-    assert "test accuracy  98.37%, 95% interval 98.10 to 98.60%" in text and "Candidates on" not in text
+UNKNOWN = {"confirmed_scores": [], "confirmed_score": None, "confirmed_interval": None}
+NO_SEED = replace(DEFAULT, **UNKNOWN)
+ONE_SEED = replace(WINNER, confirmed_scores=[0.984], confirmed_score=0.984, confirmed_interval=None)
+LOSSES = replace(
+    WINNER, search_score=0.0543, search_interval=None, confirmed_scores=[0.055, 0.056],
+    confirmed_score=0.0555, confirmed_interval=(0.0525, 0.0585),
+)  # fmt: skip
+NO_TRIAL = replace(
+    SUMMARY, num_trials=3, num_completed=0, winner="default", difference=None, difference_interval=None,
+    verdict="No trial completed: the untuned default is what there is.",
+)  # fmt: skip
+# What is not as in SUMMARY, what the report says then, and what it does not.
+REPORTS = [
+    (replace(SUMMARY, candidates=[replace(WINNER, **UNKNOWN), NO_SEED], winner_test_accuracies=[]),
+     ("test accuracy 98.37%, 95% interval 98.10 to 98.60%",),
+     ("onfirmed", "seeds", "kept network", "Candidates on")),
+    (replace(SUMMARY, candidates=[ONE_SEED, NO_SEED], winner_test_accuracies=[0.9837]),
+     ("98.40% 235,146", "untuned default – failed 101,770"), ()),
+    (replace(SUMMARY, candidates=[ONE_SEED, DEFAULT]), ("98.40%, 1 of 3 seeds 235,146",), ()),
+    (replace(SUMMARY, objective="val_loss", candidates=[LOSSES], data_notice="5,000 bundled digits"),
+     ("0.0543 0.0555 (0.0525 to 0.0585)", "Scores are validation loss.", "5,000 bundled digits"), ()),
+    (replace(NO_TRIAL, candidates=[]), ("3 trials, 0 completed", "No trial completed"), ("luck",)),
+    (replace(NO_TRIAL, candidates=[DEFAULT]), ("3 trials, 0 completed", "No trial completed"), ("luck",)),
+]  # fmt: skip
 
 
-def test_a_candidate_without_a_confirmed_score_failed_and_one_seed_has_no_interval():
-    one = replace(WINNER, confirmed_scores=[0.984], confirmed_score=0.984, confirmed_interval=None)
-    failed = replace(DEFAULT, confirmed_scores=[], confirmed_score=None, confirmed_interval=None)
-    summary = replace(SUMMARY, candidates=[one, failed], winner_test_accuracies=[0.9837])
+@pytest.mark.parametrize(("summary", "there", "missing"), REPORTS)
+def test_a_report_says_only_what_there_is(summary, there, missing):
     text = words(shown(render_search_summary(summary, "runs/x", [])))
-    assert "98.40% 235,146" in text and "untuned default – failed 101,770" in text
-    text = words(shown(render_search_summary(replace(SUMMARY, candidates=[one, DEFAULT]), "runs/x", [])))
-    assert f"98.40%, 1 of {len(DEFAULT.confirmed_scores)} seeds 235,146" in text
-
-
-def test_losses_are_reported_without_points_and_brackets():
-    row = replace(
-        WINNER, search_score=0.0543, search_interval=None, confirmed_scores=[0.055, 0.056],
-        confirmed_score=0.0555, confirmed_interval=(0.0525, 0.0585),
-    )  # fmt: skip
-    summary = replace(SUMMARY, objective="val_loss", candidates=[row], data_notice="5,000 bundled digits")
-    text = words(shown(render_search_summary(summary, "runs/x", [])))
-    assert (
-        "5,000 bundled digits" in text
-        and "0.0543 0.0555 (0.0525 to 0.0585)" in text
-        and "Scores are validation loss." in text
-    )
-
-
-def test_a_search_without_a_completed_trial_still_reports():
-    for candidates in ([], [DEFAULT]):
-        summary = replace(
-            SUMMARY, num_trials=3, num_completed=0, candidates=candidates, winner="default", difference=None,
-            difference_interval=None, verdict="No trial completed: the untuned default is what there is.",
-        )  # fmt: skip
-        text = shown(render_search_summary(summary, "runs/x", []))
-        assert "3 trials, 0 completed" in text and "No trial completed" in text and "luck" not in text
+    assert [part for part in there if part not in text] == []
+    assert [part for part in missing if part in text] == []
 
 
 def test_text_of_users_is_never_markup():
@@ -399,6 +384,4 @@ def test_everything_shown_off_a_terminal_is_plain_and_100_wide():
         render_search_summary(summary, "runs/x", []),
     )  # fmt: skip
     assert not control_characters(text) and max(map(len, text.splitlines())) <= 100
-    assert "layer 39.rate 0.39" in words(text) or "layer 39 rate 0.39" in words(text), (
-        "the report crops nothing"
-    )
+    assert re.search("layer 39[. ]rate 0.39", words(text)), "the report crops nothing"

@@ -50,9 +50,7 @@ def test_groups_of_seeds_that_differ_have_a_verdict_with_its_evidence(tmp_path: 
     expected = ttest_rel(gaps, np.zeros(5))
     assert pair.method == "paired t" and pair.p_value == pytest.approx(expected.pvalue)
     assert pair.difference == pytest.approx(0.008)
-    assert found.verdict == (
-        "bn_dnn is better than ann by 0.80 points (95% 0.60 to 1.00, p = 0.0003, 5 seeds)"
-    )
+    assert found.verdict == "bn_dnn is better than ann by 0.80 points (95% 0.60 to 1.00, p = 0.0003, 5 seeds)"
     assert found.leader == "bn_dnn"
 
 
@@ -61,10 +59,11 @@ def test_groups_that_cannot_be_told_apart_say_what_it_would_take(tmp_path: Path)
     (pair,) = found.pairs
     assert not pair.is_decided and pair.more_seeds
     assert found.verdict.startswith(
-        "cannot tell bn_dnn from ann: difference 0.10 points (95% −0.10 to 0.30, p = "
+        "cannot tell bn_dnn from ann: difference 0.10 points (95% −0.10 to 0.30, p ="
     )
-    more = f"; about {pair.more_seeds} more seeds would be needed to detect 0.1 points"
-    assert found.verdict.endswith(more)
+    assert found.verdict.endswith(
+        f"; about {pair.more_seeds} more seeds would be needed to detect 0.1 points"
+    )
 
 
 def test_a_single_run_against_a_single_run_is_mcnemars_exact_test(tmp_path: Path) -> None:
@@ -93,9 +92,8 @@ def test_seeds_of_their_own_are_compared_by_welch_and_one_against_many_by_the_po
 ) -> None:
     for seed in range(4):
         make_run(tmp_path, f"ann_{seed}", seed=seed, correct=right(40 + seed))
-        make_run(
-            tmp_path, f"bn_{seed}", seed=seed + 2, config=BN_DNN, correct=right(30 + seed), val_accuracy=0.99
-        )
+        other = {"seed": seed + 2, "config": BN_DNN, "val_accuracy": 0.99}
+        make_run(tmp_path, f"bn_{seed}", correct=right(30 + seed), **other)
     make_run(tmp_path, "wide", config={"model.units": [512]}, correct=right(35), val_accuracy=0.95)
     (found,) = compare([tmp_path]).sets
     assert {pair.second: pair.method for pair in found.pairs} == {
@@ -119,10 +117,8 @@ def test_what_holds_on_these_images_alone_is_said(tmp_path: Path) -> None:
 
 def test_many_pairs_are_corrected_and_the_verdict_names_them(tmp_path: Path) -> None:
     for number, wrong in enumerate((10, 12, 60, 80)):
-        make_run(
-            tmp_path, f"run_{number}", config={"optimizer.learning_rate": 0.001 * (number + 1)},
-            correct=right(wrong), val_accuracy=0.99 - 0.01 * number,
-        )  # fmt: skip
+        config, val_accuracy = {"optimizer.learning_rate": 0.001 * (number + 1)}, 0.99 - 0.01 * number
+        make_run(tmp_path, f"r{number}", config=config, correct=right(wrong), val_accuracy=val_accuracy)
     (found,) = compare([tmp_path]).sets
     assert [pair.corrected_p_value >= pair.p_value for pair in found.pairs] == [True] * 3
     assert found.verdict == (
@@ -133,12 +129,9 @@ def test_many_pairs_are_corrected_and_the_verdict_names_them(tmp_path: Path) -> 
 
 
 def test_without_validation_images_test_accuracy_sorts_and_p_values_allow_for_that(tmp_path: Path) -> None:
-    record = {"data": data_record(split=None)}
+    made = {"manifest": {"data": data_record(split=None)}, "val_accuracy": None}
     for units, wrong in ((16, 90), (32, 10), (64, 50)):
-        make_run(
-            tmp_path, f"run_{units}", manifest=record, config={"model.units": [units]}, correct=right(wrong),
-            val_accuracy=None,
-        )  # fmt: skip
+        make_run(tmp_path, f"{units}", config={"model.units": [units]}, correct=right(wrong), **made)
     (found,) = compare([tmp_path]).sets
     assert [row.settings["model.units"] for row in found.groups] == [[32], [64], [16]]
     # Of three groups, any of three pairs could have been tested, and two were.
@@ -159,9 +152,7 @@ def test_the_leader_is_chosen_on_validation_images_even_where_it_loses(tmp_path:
 def test_choosing_on_test_images_never_leads(tmp_path: Path) -> None:
     record = {"data": data_record(split=None)}
     make_run(tmp_path, "honest", manifest=record, correct=right(50), val_accuracy=None)
-    make_run(
-        tmp_path, "chosen", manifest=record, correct=right(5), summary={"selected_on_test": True}
-    )  # fmt: skip
+    make_run(tmp_path, "chosen", manifest=record, correct=right(5), summary={"selected_on_test": True})
     for sort in ("val_accuracy", "test_accuracy", "num_params"):
         (found,) = compare([tmp_path], CompareOptions(sort=sort)).sets
         assert [row.is_optimistic for row in found.groups] == [False, True]

@@ -77,11 +77,10 @@ def test_runs_that_differ_by_seed_and_place_are_one_group(tmp_path: Path) -> Non
 
 
 def test_the_latest_of_two_runs_of_a_seed_counts(tmp_path: Path) -> None:
-    times = [f"2026-11-22T10:00:0{second}.000Z" for second in (3, 9, 5)]
-    paths = [
-        make_run(tmp_path, f"run_{number}", seed=1, manifest={"started_at": time})
-        for number, time in enumerate(times)
-    ]
+    paths = []
+    for number, second in enumerate((3, 9, 5)):
+        started = {"started_at": f"2026-11-22T10:00:0{second}.000Z"}
+        paths.append(make_run(tmp_path, f"run_{number}", seed=1, manifest=started))
     (found,) = comparable_sets(read(*paths))
     (group,) = found.groups
     assert [run.path.name for run in group.runs] == ["run_1"]
