@@ -162,6 +162,6 @@ def test_one_candidate_can_be_drawn_for_a_loss():
 
 
 def test_pictures_are_reproducible():
-    for one, two in zip(every_plot(study(12)), every_plot(study(12)), strict=True):
+    for one, two in zip(every_plot(study(4)), every_plot(study(4)), strict=True):
         FigureCanvasAgg(one).draw()
         assert figure_png(one) == figure_png(two)

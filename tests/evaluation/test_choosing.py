@@ -31,16 +31,17 @@ def test_best_is_chosen_among_runs_on_the_images_of_the_latest(tmp_path: Path) -
     assert choose_run("best", tmp_path) == best
 
 
-def test_a_run_is_named_by_its_path_or_by_its_name_in_runs_dir(tmp_path: Path) -> None:
+def test_a_run_is_named_by_its_path_by_its_name_in_runs_dir_or_by_a_folder_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run = make_run(tmp_path / "runs", "a")
+    assert choose_run(str(tmp_path / "runs"), tmp_path) == run
     make_run(tmp_path / "runs", "b")
     assert choose_run(str(run), tmp_path) == run
     assert choose_run("a", tmp_path / "runs") == run
-
-
-def test_a_folder_with_one_run_means_that_run(tmp_path: Path) -> None:
-    run = make_run(tmp_path / "only", "a")
-    assert choose_run(str(tmp_path / "only"), tmp_path) == run
+    monkeypatch.chdir(run)
+    with pytest.raises(ConfigError, match="got an empty name"):
+        choose_run("", tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -66,36 +67,22 @@ def test_what_is_no_run_is_refused_with_the_nearest(tmp_path: Path, text: str, w
     assert words.format(folder=tmp_path) in str(refused.value)
 
 
-def test_no_name_is_not_the_run_that_is_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    run = make_run(tmp_path, "only")
-    monkeypatch.chdir(run)
-    with pytest.raises(ConfigError, match="got an empty name"):
-        choose_run("", tmp_path)
-
-
 @pytest.mark.parametrize("text", ["latest", "best"])
 def test_without_a_completed_training_there_is_nothing_to_choose(tmp_path: Path, text: str) -> None:
     make_unfinished(tmp_path, "failed", "failed")
-    with pytest.raises(ConfigError, match="holds no completed training"):
-        choose_run(text, tmp_path)
-    with pytest.raises(ConfigError, match="holds no completed training"):
-        choose_run(text, tmp_path / "nowhere")
+    for folder in (tmp_path, tmp_path / "nowhere"):
+        with pytest.raises(ConfigError, match="holds no completed training"):
+            choose_run(text, folder)
 
 
-def test_damaged_runs_are_passed_over_and_refused_by_name(tmp_path: Path) -> None:
+def test_damaged_and_unfinished_runs_are_passed_over_and_refused_by_name(tmp_path: Path) -> None:
     good, bad = make_run(tmp_path, "good", seed=1), make_run(tmp_path, "bad", seed=2)
     (bad / "summary.json").write_text("{}")
     assert choose_run("latest", tmp_path) == good
-    with pytest.raises(ConfigError, match=r"summary\.json"):
-        read_finished(bad)
-
-
-def test_an_unfinished_run_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="is interrupted"):
-        read_finished(make_unfinished(tmp_path, "a", "interrupted"))
-
-
-def test_a_configuration_that_is_no_longer_accepted_names_its_file(tmp_path: Path) -> None:
-    run = make_run(tmp_path, "a", config={"training.epochs": 0})
-    with pytest.raises(ConfigError, match=r"config\.yaml: training\.epochs"):
-        read_finished(run)
+    for run, words in (
+        (bad, r"summary\.json"),
+        (make_unfinished(tmp_path, "a", "interrupted"), "is interrupted"),
+        (make_run(tmp_path, "b", config={"training.epochs": 0}), r"config\.yaml: training\.epochs"),
+    ):
+        with pytest.raises(ConfigError, match=words):
+            read_finished(run)
