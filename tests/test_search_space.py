@@ -164,55 +164,32 @@ REFUSED_FIELDS: list[tuple[Any, ...]] = [
 # The same of whole spaces.
 REFUSED_SPACES: list[tuple[Any, ...]] = [
     ({}, "search_space:", "empty"),
-    (
-        RATES | {"optimizer": OPTIMIZER["optimizer"]} | {"a.b": [RATE, RATE], "a": {"b": RATE}},
-        "a.b:",
-        "alternatives",
-    ),
+    (RATES | {"optimizer": OPTIMIZER["optimizer"]} | {"a.b": [RATE, RATE], "a": {"b": RATE}}, "a.b:",
+     "alternatives"),
     (BATCH | {"a.b": rate_when({"training.batchsize": 64})}, "a.b.when:", '"training.batch_size"'),
     (BATCH | {"a.b": rate_when({"training.batch_size": 65})}, "a.b.when:", "never 65", "128, 256, 64"),
     (BATCH | {"a.b": rate_when({"training.batch_size": []})}, "a.b.when:", "at least one"),
     (BATCH | {"a.b": RATE | {"when": 64}}, "a.b.when:", "mapping"),
     ({"a.b": RATE, "a.c": rate_when({"a.b": 0.001})}, "a.c.when:", "range of numbers"),
     (RATES | {"a.c": rate_when({"optimizer.learning_rate": 0.01})}, "a.c.when:", "alternatives"),
-    (
-        {"a": FLAG | {"when": {"b": True}}, "b": FLAG | {"when": {"a": True}}},
-        "a.when:",
-        "a -> b -> a",
-    ),
-    (
-        {
-            "a": FLAG,
-            "b": FLAG | {"when": {"a": True}},
-            "c": rate_when({"a": False, "b": True}),
-        },
-        "c.when:",
-        "never hold",
-    ),
-    (
-        OPTIMIZER | {"a.b": [RATE, rate_when({"optimizer": "sgd"})]},
-        "a.b:",
-        "at once: always; optimizer is sgd",
-    ),
-    (
-        RATES | {"a.b": [rate_when({"optimizer": ["adam", "sgd"]}), rate_when({"optimizer": "sgd"})]},
-        "a.b:",
-        "at once: optimizer is adam or sgd; optimizer is sgd",
-    ),
+    ({"a": FLAG | {"when": {"b": True}}, "b": FLAG | {"when": {"a": True}}}, "a.when:", "a -> b -> a"),
+    ({"a": FLAG, "b": FLAG | {"when": {"a": True}}, "c": rate_when({"a": False, "b": True})}, "c.when:",
+     "never hold"),
+    (OPTIMIZER | {"a.b": [RATE, rate_when({"optimizer": "sgd"})]}, "a.b:",
+     "at once: always; optimizer is sgd"),
+    (RATES | {"a.b": [rate_when({"optimizer": ["adam", "sgd"]}), rate_when({"optimizer": "sgd"})]},
+     "a.b:", "at once: optimizer is adam or sgd; optimizer is sgd"),
     ({"model.units.each": UNITS["model.units.each"]}, "model.units.each:", "no length"),
     (LENGTH, "model.units.length:", "entry 0", '"model.units.each"'),
-    (
-        UNITS | {"model.activation.each": ACTIVATION | {"as_many_as": "model.unit"}},
-        "model.unit ",
-        '"model.units"',
-    ),
+    (UNITS | {"model.activation.each": ACTIVATION | {"as_many_as": "model.unit"}},
+     "model.unit ", '"model.units"'),
     ({"model.activation.each": ACTIVATION}, "as_many_as:", '"model.units.length"'),
     (UNITS | {"model.activation": ACTIVATION}, "as_many_as:", '"model.activation.each"'),
     (UNITS | {"model.units.length": RATE}, "model.units.length:", "whole number"),
     (UNITS | {"model.units.length": LENGTH["model.units.length"] | {"max_value": 101}}, "101"),
     (UNITS | {"model.units.length": LENGTH["model.units.length"] | {"max_value": 10**9}}, "length:", "100"),
     (UNITS | {"model.units.5": choice([1])}, "model.units.5:", "never hold"),
-]
+]  # fmt: skip
 REFUSED = [({"a.b": case[0]}, case[1:]) for case in REFUSED_FIELDS]
 REFUSED += [(case[0], case[1:]) for case in REFUSED_SPACES]
 

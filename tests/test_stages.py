@@ -246,18 +246,15 @@ def test_trials_that_a_budget_cut_short_stay_while_no_time_is_left(files: Search
         assert [trial.status for trial in trials] == ["stopped"]
 
 
-@pytest.mark.parametrize(
-    ("overrides", "is_extended"),
-    [
+def test_only_a_budget_extends_a_search(tmp_path: Path) -> None:
+    for typed, is_extended in (
         ([], False),
         (["tuner.workers=1"], False),
         (["tuner.max_trials=9"], True),
         (["tuner.workers=1", "++tuner.max_minutes=2"], True),
-    ],
-)
-def test_only_a_budget_extends_a_search(overrides: list[str], is_extended: bool, tmp_path: Path) -> None:
-    job = Job(config=planned().config, tree={}, overrides=overrides, argv=overrides, folder=tmp_path)
-    assert job.is_extended == is_extended
+    ):
+        job = Job(config=planned().config, tree={}, overrides=typed, argv=typed, folder=tmp_path)
+        assert job.is_extended == is_extended
 
 
 def through(search: Search, files: SearchFiles) -> SearchStage:

@@ -7,7 +7,8 @@ import pytest
 
 from mnist_exp.evaluation.framing import BlankImage, frame
 from mnist_exp.evaluation.pictures import find_images, find_passed_over, read_grey
-from tests.evaluation.drawings import bundled_digits, distance
+from mnist_exp.evaluation.side_by_side import shows_several
+from tests.evaluation.drawings import bundled_digits, distance, enlarged
 from tests.evaluation.scenes import BARE, FORMATS, SURROUNDED, blank_pages, page
 
 COUNT = 3
@@ -57,3 +58,19 @@ def test_every_format_is_read_as_the_plain_page(tmp_path: Path, name: str) -> No
     assert find_images([str(tmp_path)]) == [path]
     assert [each.name for each in find_passed_over([str(tmp_path)])] == ["digit.heic"]
     assert distance(frame(read_grey(path)).image, frame(grey).image) < MOST_APART
+
+
+@pytest.mark.parametrize("count", [2, 3, 4])
+def test_rows_of_digits_show_several(count: int) -> None:
+    images, _ = bundled_digits(20 * count)
+    rows = [
+        np.concatenate([1 - enlarged(image, 3) for image in images[start : start + count]], axis=1)
+        for start in range(0, len(images), count)
+    ]
+    assert np.mean([shows_several(frame(row).image) for row in rows]) >= 0.9
+
+
+def test_single_digits_and_empty_images_do_not() -> None:
+    images, _ = bundled_digits(1000)
+    assert sum(shows_several(image) for image in images) <= 5
+    assert not shows_several(np.zeros((28, 28), np.uint8))

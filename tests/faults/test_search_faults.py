@@ -184,7 +184,9 @@ def outcome_of(start: Start, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 @pytest.mark.parametrize("scenario", [by_ray, by_submitit])
-def test_a_search_finds_the_same_wherever_its_trials_run(outcome_of: Outcomes, scenario: Any) -> None:
+def test_a_search_finds_the_same_wherever_its_trials_run_and_leaves_no_process(
+    outcome_of: Outcomes, scenario: Any
+) -> None:
     outcome, local = outcome_of(scenario), outcome_of(by_one_worker)
     assert (outcome.status, outcome.stderr) == (0, "")
     assert not CONTROL.search(outcome.stdout) and not NOISE.search(outcome.stdout)
@@ -192,12 +194,7 @@ def test_a_search_finds_the_same_wherever_its_trials_run(outcome_of: Outcomes, s
     assert results_of(run) == results_of(other) and len(results_of(run)) == 4
     assert winner_of(run) == winner_of(other)
     assert {trial["worker"] for trial in trials_of(run)}.isdisjoint({"local1", "local2"})
-
-
-@pytest.mark.parametrize("scenario", [by_ray, by_submitit])
-def test_a_search_leaves_no_place_and_no_process(outcome_of: Outcomes, scenario: Any) -> None:
-    outcome = outcome_of(scenario)
-    assert not (run_in(outcome.folder) / "places").exists()
+    assert not (run / "places").exists()
     wait_for(lambda: not processes_in(outcome.folder), seconds=20)
 
 
@@ -226,16 +223,12 @@ def test_a_killed_worker_costs_the_trial_it_was_at(
     record_property("provoked", 2)
 
 
-def test_a_place_that_dies_costs_its_trial_and_one_that_comes_late_works(outcome_of: Outcomes) -> None:
+def test_a_place_that_dies_costs_its_trial_and_the_search_is_resumed_elsewhere(outcome_of: Outcomes) -> None:
     search = outcome_of(disturbed)
     assert search.stopped.status == 130
     (lost,) = [trial for trial in trials_of(run_in(search.stopped.folder)) if trial["status"] == "failed"]
     assert lost["error"]["message"] == LOST
     assert search.left == {}
-
-
-def test_a_search_is_resumed_elsewhere(outcome_of: Outcomes) -> None:
-    search = outcome_of(disturbed)
     assert search.resumed.status == 1 and "no trial was completed" in search.resumed.stderr
     assert results_of(run_in(search.resumed.folder)).items() >= search.before.items()
 

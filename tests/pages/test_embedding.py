@@ -56,13 +56,9 @@ def every_figure() -> list[Figure]:
     ]
 
 
-def test_a_page_s_figures_can_be_read() -> None:
+def test_it_is_readable_text_in_the_page_s_colours_without_identifiers_and_styles() -> None:
     for figure in every_figure():
         assert_readable(figure)
-
-
-def test_it_is_text_in_the_page_s_colours_without_identifiers_and_styles() -> None:
-    for figure in every_figure():
         page = Page(figure_svg(figure, "words"))
         for element in page.elements:
             assert element.name in ("svg", "path", "text")

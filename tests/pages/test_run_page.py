@@ -142,16 +142,14 @@ def test_the_same_files_make_the_same_page_in_less_than_a_third_of_a_second(
     assert list(path.glob(".draft-*")) == []
 
 
-@pytest.mark.parametrize("mode", ["train", "tune"])
-def test_hostile_texts_stay_texts(tmp_path: Path, mode: str) -> None:
-    path = make_search(tmp_path, text=HOSTILE) if mode == "tune" else make_hostile_run(tmp_path)
-    page = page_of(path)
+@pytest.mark.parametrize("make", [make_hostile_run, partial(make_search, text=HOSTILE)])
+def test_hostile_texts_stay_texts(tmp_path: Path, make: Callable[[Path], Path]) -> None:
+    page = page_of(make(tmp_path))
     assert not set(UNSEEN) & set(page.source)
     assert "{{ 7 * 7 }}" in page.text and "<script>alert(1)</script>" in page.text
     assert "\\u202egnp.exe" in page.text
-    assert {each.attributes["src"][:22] for each in page.named("img") if "src" in each.attributes} <= {
-        "data:image/png;base64,"
-    }
+    for image in page.named("img"):
+        assert image.attributes.get("src", "data:image/png;base64,").startswith("data:image/png;base64,")
 
 
 def test_a_hostile_failure_stays_text(tmp_path: Path) -> None:
