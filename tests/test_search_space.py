@@ -75,8 +75,13 @@ def one(**fields: Any) -> Dimension:
     return dimension
 
 
-def composed(*overrides: str) -> DictConfig:
+@cache
+def composed_once(*overrides: str) -> DictConfig:
     return compose("config", list(overrides))
+
+
+def composed(*overrides: str) -> DictConfig:
+    return composed_once(*overrides).copy()
 
 
 def frozen(space: SearchSpace, *overrides: str) -> Blueprint:
