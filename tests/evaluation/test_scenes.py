@@ -1,5 +1,6 @@
 """Digits in scenes: what the network is shown of them, or a word that something else is there."""
 
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ FOUND |= {"dark corners, strong", "sheet on a table"}
 
 @pytest.mark.parametrize("name", SURROUNDED)
 def test_what_is_no_digit_is_left_out_or_said(name: str) -> None:
+    assert SURROUNDED.keys() >= FOUND
     generator = np.random.default_rng(3)
     images = bundled_digits(COUNT)[0]
     framed = [frame(SURROUNDED[name](image, generator)) for image in images]
@@ -42,10 +44,13 @@ def test_an_ordinary_page_is_not_called_anything_else() -> None:
     assert not any(frame(page(image, np.random.default_rng(3))).has_surroundings for image in images)
 
 
-@pytest.mark.parametrize("name", blank_pages(np.random.default_rng(3)))
-def test_an_empty_page_is_blank_in_any_light(name: str) -> None:
-    with pytest.raises(BlankImage):
-        frame(np.rint(255 * blank_pages(np.random.default_rng(3))[name]).astype(np.float32) / 255)
+def test_an_empty_page_is_blank_in_any_light() -> None:
+    not_blank = []
+    for name, grey in blank_pages(np.random.default_rng(3)).items():
+        with suppress(BlankImage):
+            frame(np.rint(255 * grey).astype(np.float32) / 255)
+            not_blank.append(name)
+    assert not_blank == []
 
 
 @pytest.mark.parametrize("name", FORMATS)
