@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from mnist_exp.comparison.decisions import Decisions
 from mnist_exp.comparison.grouping import ComparableSet, SeedGroup
 from mnist_exp.comparison.measures import Spread
 from mnist_exp.comparison.pairs import Pair
@@ -40,15 +41,26 @@ def _name_some(labels: Sequence[str]) -> str:
     return f"{named} and {rest:,} more" if rest > 0 else named
 
 
-def notes(found: ComparableSet, sort: str) -> list[str]:
+def notes(found: ComparableSet, decisions: Decisions | None, sort: str) -> list[str]:
     """Says what a reader of a set's table must know."""
     runs = [run for group in found.groups for run in group.runs]
     notices = dict.fromkeys(one_line(run.result.data_notice) for run in runs if run.result.data_notice)
     sentences = list(notices)[:_MOST_NAMED]  # runs on the same images say much the same
+    sentences += _word_until(decisions) if decisions else []
     sentences += _word_choice(found.groups, runs, sort)
     sentences += _word_duplicates(found.groups)
     sentences += _word_surroundings(runs)
     return sentences
+
+
+def _word_until(decisions: Decisions) -> list[str]:
+    """Says what decided how many seeds there are, and which of them count for nobody."""
+    found = ["Intervals of single groups take their number of seeds as fixed beforehand."]
+    if decisions.until.by == "test_accuracy":
+        found.append("Test images decided how many seeds were trained: test accuracy chose, and is no check.")
+    if decisions.failed:
+        found.append(f"Without a result, counted for nobody: {_name_some(decisions.failed)}.")
+    return found
 
 
 def _word_choice(groups: Sequence[SeedGroup], runs: Sequence[Run], sort: str) -> list[str]:
@@ -172,6 +184,7 @@ class SetReport:
         verdict: Whether it is better, in a sentence; empty with a single group.
         pairs: The leader against each other group, best on validation first.
         notes: What a reader must know, a sentence each.
+        decisions: Where seeds were trained until pairs are decided, of these pairs, instead of `pairs`.
     """
 
     title: str
@@ -185,6 +198,7 @@ class SetReport:
     verdict: str
     pairs: list[Pair]
     notes: list[str]
+    decisions: Decisions | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ from mnist_exp.config.checks import check
 from mnist_exp.config.commands import LAUNCHER, command, with_runs_dir
 from mnist_exp.config.overrides import plain_key
 from mnist_exp.config.refusals import as_typed, explain_rejection
-from mnist_exp.config.schema import Config, SweepPlanConfig, SweepRequest
+from mnist_exp.config.schema import Config, NoUntilConfig, SweepPlanConfig, SweepRequest
 from mnist_exp.config.trees import find_odd, without_teacher
 from mnist_exp.errors import ConfigError
 from mnist_exp.words import shortened
@@ -23,7 +23,9 @@ Request = TypeVar("Request", bound=Struct)
 SWEEP_KEYS = SweepRequest.__struct_fields__
 """Root keys that speak of a whole sweep, and are no part of any job's configuration."""
 
-NO_SWEEP = SweepRequest(plan=False, rerun="unfinished", on_fail="continue", sweep_plan=SweepPlanConfig())
+NO_SWEEP = SweepRequest(
+    plan=False, rerun="unfinished", on_fail="continue", sweep_plan=SweepPlanConfig(), until=NoUntilConfig()
+)
 """The keys of a single run."""
 
 

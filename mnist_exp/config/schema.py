@@ -345,6 +345,28 @@ class SweepPlanConfig(Node, frozen=True):
     seeds: Annotated[int, Meta(ge=1, le=100_000)] | None = None
 
 
+class NoUntilConfig(Node, frozen=True, tag="none", tag_field="name"):
+    """All seeds that were asked for, and no more."""
+
+
+class DecidedConfig(Node, frozen=True, tag="decided", tag_field="name"):
+    """More seeds, one at a time, until each pair of configurations is decided.
+
+    Attributes:
+        by: What is compared; `test_accuracy` lets test images decide how many seeds there are.
+        level: Chance of any wrong decision, over all pairs and looks.
+        precision: A difference that is certainly smaller counts as none; percentage points.
+        first_seeds: Number of seeds of each configuration before the first look.
+        most_seeds: Number of seeds after which a pair stays open.
+    """
+
+    by: Literal["val_accuracy", "test_accuracy"]
+    level: Annotated[float, Meta(gt=0, le=0.5)]
+    precision: Annotated[float, Meta(gt=0, le=100)]
+    first_seeds: Annotated[int, Meta(ge=2, le=1000)]
+    most_seeds: Annotated[int, Meta(ge=2, le=1000)]
+
+
 class SweepRequest(Node, frozen=True):
     """The keys of a whole sweep (`-m`), which are no part of any job's configuration.
 
@@ -353,12 +375,14 @@ class SweepRequest(Node, frozen=True):
         rerun: Of a sweep that was begun: `unfinished` runs what is not completed, `failed` only what
             failed, `all` everything again.
         on_fail: `stop` starts no more jobs after one has failed.
+        until: How many seeds each configuration is trained on, where that is not said beforehand.
     """
 
     plan: bool
     rerun: Literal["unfinished", "failed", "all"]
     on_fail: Literal["continue", "stop"]
     sweep_plan: SweepPlanConfig
+    until: NoUntilConfig | DecidedConfig
 
 
 class Config(Node, frozen=True):

@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 
 from mnist_exp.comparison.columns import GROUP, USUAL_COLUMNS, cell, heading, is_words, run_value
+from mnist_exp.comparison.decisions import Decisions
 from mnist_exp.comparison.measures import MEASURES
 from mnist_exp.comparison.pairs import DIFFERENCE_TO_SEE, MOST_SEEDS_WORTH_SAYING, Pair, p_value_text, points
 from mnist_exp.comparison.report import Comparison, GroupRow, RunRow, SearchRow, SetReport
+from mnist_exp.comparison.sequential import Decision
 from mnist_exp.report.document import (
     Cell,
     Column,
@@ -136,6 +138,8 @@ def _set_parts(
     parts += drawn
     if report.keys:
         parts += _settings(report)
+    if report.decisions:
+        parts += _decisions(report.decisions)
     if len(report.pairs) > 1:
         parts += _pairs(report, COMPARISON if is_written else "compare.format=json")
     if report.verdict:
@@ -225,6 +229,44 @@ def _pairs(report: SetReport, source: str) -> list[Part]:
         Table("Pairs", columns, rows, len(report.pairs), source, most=_MOST_PAIRS, on="both"),
         Words(hint, "quiet", on="both"),
     ]
+
+
+def _decisions(decisions: Decisions) -> list[Part]:
+    """Says of each pair of configurations what is decided, after how many seeds."""
+    until = decisions.until
+    columns = [
+        Column("pair", "words"),
+        Column("decision", "words"),
+        Column("points"),
+        Column("repeated interval"),
+        Column("seeds"),
+        Column("fixed number"),
+    ]
+    what = "validation" if until.by == "val_accuracy" else "test"
+    hint = (
+        f"Differences of {what} accuracy in points, paired by seed. However often one looks, the chance of "
+        f"any wrong decision is {100 * until.level:g}%. As good: they differ by less than "
+        f"{until.precision:g} points. Dropped: one of them is worse than a third. Fixed number: about how "
+        "many seeds of each it takes when their number is fixed beforehand."
+    )
+    rows = [_decision_row(pair) for pair in decisions.pairs[:_MOST_ROWS]]
+    return [
+        Heading("Decided seed by seed", 3, on="both"),
+        Table("Decisions", columns, rows, len(decisions.pairs), COMPARISON, most=_MOST_PAIRS, on="both"),
+        Words(hint, "quiet", on="both"),
+    ]
+
+
+def _decision_row(pair: Decision) -> Row:
+    labels = " against ".join(pair.labels)
+    decision = f"{pair.labels[0]} is better" if pair.outcome == "better" else pair.outcome
+    if not pair.looks:
+        return row(labels, decision, "–", "–", "–", "–")
+    look = pair.looks[-1]
+    low, high = sorted(bound if look.difference > 0 else -bound for bound in look.interval)
+    interval = f"{points(low)} to {points(high)}"
+    cells = [labels, decision, points(abs(look.difference)), interval, f"{look.num_seeds}"]
+    return row(*cells, f"{pair.fixed_seeds:,}" if pair.fixed_seeds else "–")
 
 
 def _pair_row(pair: Pair) -> Row:

@@ -17,6 +17,7 @@ from mnist_exp.data.fingerprints import load_test_images
 from mnist_exp.report.figures.classes import ClassDifference, plot_class_differences
 from mnist_exp.report.figures.costs import CostPoint, plot_costs
 from mnist_exp.report.figures.curves import GroupCurves, plot_group_curves
+from mnist_exp.report.figures.decisions import plot_decisions
 from mnist_exp.report.figures.images import AtlasSection, AtlasTile, plot_atlas
 from mnist_exp.report.figures.intervals import ForestRow, plot_forest
 from mnist_exp.report.figures.style import MOST_COLOURS, Plot, shorten
@@ -46,6 +47,9 @@ def comparison_plots(examined: Examined) -> tuple[dict[str, Plot], list[str]]:
         "forest": partial(_draw_forest, found, report),
         "cost": partial(_draw_costs, found),
     }
+    decided = [pair for pair in report.decisions.pairs if pair.looks] if report.decisions else []
+    if report.decisions and decided:
+        figures["decisions"] = partial(plot_decisions, decided, report.decisions.until.precision)
     if len(found.groups) < 2:
         return figures, []
     first, second = found.groups[:2]

@@ -12,11 +12,11 @@ from mnist_exp.config.commands import resume_command
 from mnist_exp.config.schema import Config
 from mnist_exp.errors import ConfigError, nearest
 from mnist_exp.runs.files import is_new_folder
-from mnist_exp.runs.folder import MANIFEST
+from mnist_exp.runs.folder import MANIFEST, SWEEP
 from mnist_exp.runs.run import DamagedRun, Run, parse_config, read_run, read_tree, refused
 from mnist_exp.words import shortened
 
-_SWEEP, _EARLIER = "sweep.json", "earlier"
+_EARLIER = "earlier"
 # A run lies in its sweep's folder, or in an experiment's in there; `runs` holds sweeps.
 _DEPTH = 3
 _ANY_DEPTH = "**"
@@ -84,7 +84,7 @@ def _runs_matched(path: Path) -> Iterator[Path]:
         matched = Path(name)
         if _is_run(matched):
             yield matched
-        elif os.path.lexists(matched / _SWEEP):
+        elif os.path.lexists(matched / SWEEP):
             yield from _runs_below(matched, _DEPTH)
 
 
@@ -95,7 +95,7 @@ def _runs_below(folder: Path, depth: int | None) -> Iterator[Path]:
             folders.clear()
             yield Path(place)
             continue
-        if _SWEEP in files and _EARLIER in folders:
+        if SWEEP in files and _EARLIER in folders:
             # Attempts that a sweep has put aside: the runs that count have taken their place.
             folders.remove(_EARLIER)
         if depth is not None and len(Path(place).relative_to(folder).parts) >= depth:

@@ -9,6 +9,8 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
+from mnist_exp.config.schema import DecidedConfig
+
 Status = Literal["running", "completed", "failed", "interrupted"]
 Background = Literal["dark", "light"]
 TrialStatus = Literal["completed", "failed", "stopped"]
@@ -343,6 +345,8 @@ class SweepRecord(Struct, frozen=True, kw_only=True):
         working_dir: The folder that relative paths of the configuration start from.
         cores_per_job: How many cores each job may use, so that the bits do not depend on what runs
             beside it; 0 for all of a machine's.
+        until: When its pairs of configurations are decided; null for a sweep that runs all its jobs.
+        boundaries: Of its looks; see `comparison.sequential`.
     """
 
     name: str
@@ -353,3 +357,5 @@ class SweepRecord(Struct, frozen=True, kw_only=True):
     working_dir: str
     cores_per_job: int
     jobs: list[SweepJob]
+    until: DecidedConfig | None = None
+    boundaries: list[float] = []

@@ -18,13 +18,12 @@ from mnist_exp.config.refusals import explain_rejection
 from mnist_exp.config.schema import Name
 from mnist_exp.errors import ConfigError, nearest
 from mnist_exp.runs import files, writer
-from mnist_exp.runs.folder import METRICS
+from mnist_exp.runs.folder import METRICS, SWEEP
 from mnist_exp.runs.records import EpochMetrics, Manifest, Summary, SweepJob, SweepRecord
 from mnist_exp.runs.run import DamagedRun, Run
 from mnist_exp.words import plural
 
 JobStatus = Literal["pending", "running", "completed", "failed", "interrupted"]
-_NAME = "sweep.json"
 _LOG = "sweep.log"
 _EARLIER = "earlier"
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.-]+")
@@ -73,7 +72,7 @@ class SweepDirectory:
 
     def freeze(self) -> None:
         """Writes the plan to `sweep.json`."""
-        files.write_bytes(self.path / _NAME, msgspec.json.format(msgspec.json.encode(self.record), indent=1))
+        files.write_bytes(self.path / SWEEP, msgspec.json.format(msgspec.json.encode(self.record), indent=1))
 
     def run_path(self, job: SweepJob) -> Path:
         """Says where a job's run is, or will be."""
@@ -140,14 +139,14 @@ def read_sweep(path: Path) -> SweepRecord | None:
         ConfigError: The file is damaged.
     """
     try:
-        return msgspec.json.decode((path / _NAME).read_bytes(), type=SweepRecord)
+        return msgspec.json.decode((path / SWEEP).read_bytes(), type=SweepRecord)
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise ConfigError(f"sweep: {path / _NAME}: {error.strerror}.") from error
+        raise ConfigError(f"sweep: {path / SWEEP}: {error.strerror}.") from error
     except msgspec.DecodeError as error:
         raise ConfigError(
-            f"sweep: {path / _NAME} is damaged: {error}.", "Choose another name for the sweep."
+            f"sweep: {path / SWEEP} is damaged: {error}.", "Choose another name for the sweep."
         ) from error
 
 
@@ -209,7 +208,7 @@ class Target:
 
     def missing(self) -> ConfigError:
         """Says that there is no such sweep, and which comes nearest."""
-        siblings = [path.parent.name for path in self.path.parent.glob("*/sweep.json")]
+        siblings = [path.parent.name for path in self.path.parent.glob(f"*/{SWEEP}")]
         hint = nearest(self.path.name, siblings) if siblings else ""
         return ConfigError(
             f"sweep: there is no sweep in {self.path} to resume.",

@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from mnist_exp.config.overrides import override_value
 from mnist_exp.config.trees import leaves, without_teacher
 from mnist_exp.runs.records import SweepJob, SweepRecord
@@ -155,7 +157,10 @@ def _safe(text: str) -> str:
 
 
 def first_difference(old: SweepRecord, new: SweepRecord) -> str | None:
-    """Says in a line where the jobs of two plans differ first; None where they are the same."""
+    """Says in a line where two plans differ first; None where they are the same."""
+    if old.until != new.until:
+        was, now = (dict(leaves(msgspec.to_builtins(plan.until) or {})) for plan in (old, new))
+        return _word_change("until", was, now)
     gone, added = _others(old.jobs, new.jobs), _others(new.jobs, old.jobs)
     if not gone and not added:
         return None
@@ -165,12 +170,17 @@ def first_difference(old: SweepRecord, new: SweepRecord) -> str | None:
         counts = f"{plural(len(old.jobs), 'job')} then, {len(new.jobs):,} now"
         return f"{counts} ({label(job.varied) or job.name} is {what})"
     was, now = (dict(leaves(_kept(job.config, job.search))) for job in (gone[0], added[0]))
+    return f"{_word_change('', was, now)} in job {added[0].number}"
+
+
+def _word_change(root: str, was: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """Words the first key whose value is another one: `model.dropout: 0.1 → 0.2`."""
     for key in [*was, *now]:
         then, later = was.get(key, _ABSENT), now.get(key, _ABSENT)
         if _bytes(then) != _bytes(later):
             break
     words = ("not there" if value is _ABSENT else value_words(value) for value in (then, later))
-    return f"{one_line(key)}: {' → '.join(words)} in job {added[0].number}"
+    return f"{f'{root}.' if root else ''}{one_line(key)}: {' → '.join(words)}"
 
 
 def _others(jobs: Sequence[SweepJob], known: Sequence[SweepJob]) -> list[SweepJob]:

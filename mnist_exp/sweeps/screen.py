@@ -46,7 +46,8 @@ def render_plan(
         jobs_at_once: How many jobs would run at the same time.
     """
     record = planned.record
-    title = Text.assemble((f"sweep {one_line(record.name)}", "bold"), f"  {plural(len(record.jobs), 'job')}")
+    num_jobs = f"  {'at most ' if record.until else ''}{plural(len(record.jobs), 'job')}"
+    title = Text.assemble((f"sweep {one_line(record.name)}", "bold"), num_jobs)
     folder = Path(record.working_dir)
     config = record.jobs[0].config
     typed = with_runs_dir(portable(without(record.argv, ["plan"]), folder), config, folder)
@@ -152,7 +153,14 @@ def _add_gap(table: Table, count: int, num_words: int) -> None:
 def _costs(record: SweepRecord, estimates: Estimates, request: SweepRequest, jobs_at_once: int) -> Facts:
     known = [estimate for estimate in estimates if estimate is not None]
     about = "about" if len(known) == len(estimates) else "at least"
+    about = "at most about" if record.until else about
     facts: Facts = [("at once", plural(jobs_at_once, "job"))]
+    if until := record.until:
+        num_least = len(record.jobs) // until.most_seeds * until.first_seeds
+        least = [estimate for estimate in estimates[:num_least] if estimate is not None]
+        seconds = f", about {duration(total_seconds(least, jobs_at_once))}" if least else ""
+        seeds = f"{until.first_seeds} to {until.most_seeds} seeds of each configuration"
+        facts.append(("until decided", f"{seeds}; at least {plural(num_least, 'job')}{seconds}"))
     if known:
         facts.append(("time", f"{about} {duration(total_seconds(known, jobs_at_once))}, from earlier runs"))
         facts.append(("disk", f"{about} {size(sum(estimate.num_bytes for estimate in known))}"))
@@ -172,6 +180,7 @@ class SweepStatus:
     Attributes:
         running: Jobs that are running, each with its last row of metrics; None before the first.
         left_s: Seconds that it may still take; None when unknown.
+        question: What its jobs are to decide; empty for nothing.
     """
 
     num_jobs: int
@@ -179,6 +188,7 @@ class SweepStatus:
     running: Sequence[tuple[SweepJob, EpochMetrics | None]]
     elapsed_s: float
     left_s: float | None
+    question: str
 
 
 def render_status(status: SweepStatus) -> RenderableType:
@@ -198,8 +208,9 @@ def _words(status: SweepStatus) -> str:
     }
     parts = [f"{count:,} {name}" for name, count in counts.items() if count or name in ("pending", "done")]
     parts.append(f"{duration(status.elapsed_s)} elapsed")
-    if status.left_s is not None:
+    if status.left_s is not None and not status.question:
         parts.append(f"about {duration(status.left_s)} left")
+    parts += [one_line(status.question)] if status.question else []
     return f"{plural(status.num_jobs, 'job')}: {', '.join(parts)}"
 
 
