@@ -68,6 +68,8 @@ def decide(sweep_path: Path, record: SweepRecord, again: Collection[int] = ()) -
     step = max((_step(run, until.by) for run in runs.values()), default=0.0)
     rule = Rule(until.level / num_pairs, until.first_seeds, record.boundaries, until.precision / 100, step)
     pairs, wanted = follow(scores, rule)
+    for pair in pairs:
+        pair.count_fixed_seeds(rule)
     numbers = dict(zip(labels, groups, strict=True))
     return Decisions(
         until=until,

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from math import isfinite
-from statistics import mean, variance
+from statistics import fmean
 from typing import Literal
 
 import numpy as np
@@ -63,10 +63,11 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """The mean score of the first minus that of the second over so many seeds, and its repeated interval."""
+    """The first's scores minus the second's over so many seeds, and the mean's repeated interval."""
 
     num_seeds: int
     difference: float
+    sd: float
     interval: tuple[float, float]
 
 
@@ -100,16 +101,25 @@ class Decision:
         num_seeds = len(differences)
         if num_seeds < rule.first_seeds or (self.looks and num_seeds == self.looks[-1].num_seeds):
             return
-        difference, square = mean(differences), max(variance(differences), rule.step**2 / 6)
+        difference = fmean(differences)
+        square = sum((each - difference) ** 2 for each in differences) / (num_seeds - 1)
+        square = max(square, rule.step**2 / 6)
         margin = rule.boundaries[num_seeds - rule.first_seeds] * (square / num_seeds) ** 0.5
-        self.looks.append(Look(num_seeds, difference, (difference - margin, difference + margin)))
-        size, power = rule.precision, (1 + _POWER) / 2
+        interval = (difference - margin, difference + margin)
+        self.looks.append(Look(num_seeds, difference, square**0.5, interval))
         if abs(difference) > margin:
             self.outcome = "better"
-            size, power = abs(difference), _POWER
         elif abs(difference) + margin < rule.precision:
             self.outcome = "as good"
-        self.fixed_seeds = seeds_to_see(size, square**0.5, paired=True, power=power, level=1 - rule.level)
+
+    def count_fixed_seeds(self, rule: Rule) -> None:
+        """Computes `fixed_seeds`, from the last look."""
+        if not self.looks or self.outcome == "dropped":
+            return
+        look, size, power = self.looks[-1], rule.precision, (1 + _POWER) / 2
+        if self.outcome == "better":
+            size, power = abs(look.difference), _POWER
+        self.fixed_seeds = seeds_to_see(size, look.sd, paired=True, power=power, level=1 - rule.level)
 
 
 def follow(
@@ -137,7 +147,7 @@ def follow(
         worse = {pair.labels[1] for pair in pairs if pair.outcome == "better"}
         for pair in asked:
             if pair.outcome == "in question" and not worse.isdisjoint(pair.labels):
-                pair.outcome, pair.fixed_seeds = "dropped", None
+                pair.outcome = "dropped"
     for pair in pairs:
         pair.outcome = "open" if pair.outcome == "in question" else pair.outcome
     return pairs, []
