@@ -8,7 +8,7 @@ from mnist_exp.comparison.labels import value_text
 from mnist_exp.comparison.measures import MEASURES, spread_of
 from mnist_exp.comparison.pairs import points
 from mnist_exp.comparison.report import GroupRow, RunRow
-from mnist_exp.config.schema import CompareOptions
+from mnist_exp.config.requests import CompareOptions
 from mnist_exp.errors import ConfigError, nearest
 
 GROUP, SEEDS, INTERVAL = "group", "seeds", "test_interval"

@@ -18,7 +18,7 @@ from mnist_exp.comparison.grouping import (
 from mnist_exp.comparison.measures import MEASURES, group_interval, run_interval, spread_of
 from mnist_exp.comparison.pairs import compare_with_leader
 from mnist_exp.comparison.report import Comparison, GroupRow, RunRow, SearchRow, SetReport
-from mnist_exp.config.schema import CompareOptions
+from mnist_exp.config.requests import CompareOptions
 from mnist_exp.runs.finding import find_runs
 from mnist_exp.runs.records import SearchSummary
 from mnist_exp.runs.run import DamagedRun, Run, read_run

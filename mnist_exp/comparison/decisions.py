@@ -12,7 +12,7 @@ from mnist_exp.comparison.labels import fingerprint, label_recipes, recipe
 from mnist_exp.comparison.measures import MEASURES
 from mnist_exp.comparison.pairs import points
 from mnist_exp.comparison.sequential import Decision, Rule, follow
-from mnist_exp.config.schema import DecidedConfig
+from mnist_exp.config.requests import DecidedConfig
 from mnist_exp.runs.folder import SWEEP, RunFolder
 from mnist_exp.runs.records import SweepRecord
 from mnist_exp.runs.run import DamagedRun, Run

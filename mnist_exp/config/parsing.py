@@ -14,7 +14,8 @@ from mnist_exp.config.checks import check
 from mnist_exp.config.commands import LAUNCHER, command, with_runs_dir
 from mnist_exp.config.overrides import plain_key
 from mnist_exp.config.refusals import as_typed, explain_rejection
-from mnist_exp.config.schema import Config, NoUntilConfig, SweepPlanConfig, SweepRequest
+from mnist_exp.config.requests import NoUntilConfig, SweepPlanConfig, SweepRequest
+from mnist_exp.config.schema import Config
 from mnist_exp.config.trees import find_odd, without_teacher
 from mnist_exp.errors import ConfigError
 from mnist_exp.words import shortened

@@ -27,7 +27,8 @@ from mnist_exp.config.hints import (
 from mnist_exp.config.keys import FREE_NODES, MODE_KEYS, fields_of, known_keys, options_of, shipped_keys
 from mnist_exp.config.letters import describe_twins
 from mnist_exp.config.overrides import override_value, plain_key
-from mnist_exp.config.schema import Config, Count, SweepRequest
+from mnist_exp.config.requests import SweepRequest
+from mnist_exp.config.schema import Config, Count
 from mnist_exp.config.trees import node_at
 from mnist_exp.errors import ConfigError, nearest
 from mnist_exp.words import shortened

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from mnist_exp.config.schema import EvaluateOptions
+from mnist_exp.config.requests import EvaluateOptions
 from mnist_exp.data.dataset import LabelledImages
 from mnist_exp.data.overlap import TrainedOn
 from mnist_exp.errors import ConfigError

@@ -12,7 +12,8 @@ from mnist_exp.comparison.comparison import examine
 from mnist_exp.config.commands import kept, portable, setting, with_runs_dir
 from mnist_exp.config.keys import MODE_KEYS
 from mnist_exp.config.parsing import none_given, read_request, refuse_unused
-from mnist_exp.config.schema import CompareOptions, Text
+from mnist_exp.config.requests import CompareOptions
+from mnist_exp.config.schema import Text
 from mnist_exp.errors import ConfigError
 from mnist_exp.report.comparison import present_comparison
 from mnist_exp.report.terminal import Terminal

@@ -23,7 +23,8 @@ from mnist_exp.config.commands import (
 )
 from mnist_exp.config.keys import MODE_KEYS
 from mnist_exp.config.parsing import none_given, read_request, refuse_unused
-from mnist_exp.config.schema import EvaluateOptions, SplitName, Text
+from mnist_exp.config.requests import EvaluateOptions
+from mnist_exp.config.schema import SplitName, Text
 from mnist_exp.errors import ConfigError
 from mnist_exp.evaluation.results import EnsembleEvaluation
 from mnist_exp.evaluation.splits import choose_data, load_split

@@ -12,7 +12,7 @@ from mnist_exp.comparison.columns import USUAL_COLUMNS, run_columns, run_value
 from mnist_exp.comparison.comparison import Examined, examine
 from mnist_exp.comparison.report import Comparison
 from mnist_exp.config.commands import command, setting, with_runs_dir
-from mnist_exp.config.schema import CompareOptions
+from mnist_exp.config.requests import CompareOptions
 from mnist_exp.errors import RunError
 from mnist_exp.report.comparison_document import (
     COMPARISON,

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-from mnist_exp.config.schema import DecidedConfig
+from mnist_exp.config.requests import DecidedConfig
 
 Status = Literal["running", "completed", "failed", "interrupted"]
 Background = Literal["dark", "light"]

@@ -16,7 +16,7 @@ from hydra.errors import HydraException
 from mnist_exp.config.overrides import override_value, plain_key, same_value, to_override
 from mnist_exp.config.parsing import SWEEP_KEYS
 from mnist_exp.config.refusals import explain_hydra
-from mnist_exp.config.schema import SweepPlanConfig
+from mnist_exp.config.requests import SweepPlanConfig
 from mnist_exp.errors import ConfigError
 from mnist_exp.words import one_line
 

@@ -11,7 +11,8 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from mnist_exp.config.composing import Composed, Composer, hydra_settings
 from mnist_exp.config.parsing import SWEEP_KEYS, Composition, parse_tree, resolve
 from mnist_exp.config.refusals import as_typed, explain_hydra
-from mnist_exp.config.schema import Config, DecidedConfig, SweepPlanConfig, SweepRequest
+from mnist_exp.config.requests import DecidedConfig, SweepPlanConfig, SweepRequest
+from mnist_exp.config.schema import Config
 from mnist_exp.config.trees import leaves
 from mnist_exp.config.unused import refuse_unused_values
 from mnist_exp.errors import ConfigError

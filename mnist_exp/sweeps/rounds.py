@@ -6,7 +6,8 @@ import msgspec
 
 from mnist_exp.comparison.decisions import Decisions, configurations, decide
 from mnist_exp.comparison.sequential import simulate_boundaries
-from mnist_exp.config.schema import Config, DecidedConfig
+from mnist_exp.config.requests import DecidedConfig
+from mnist_exp.config.schema import Config
 from mnist_exp.errors import ConfigError
 from mnist_exp.runs.records import SweepJob
 from mnist_exp.sweeps.directory import SweepDirectory, find_unfinished

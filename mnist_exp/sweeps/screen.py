@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mnist_exp.config.commands import command, portable, relative_paths, setting, with_runs_dir, without
-from mnist_exp.config.schema import SweepRequest
+from mnist_exp.config.requests import SweepRequest
 from mnist_exp.report.console import columns, cropped, render_facts, render_next
 from mnist_exp.runs.records import EpochMetrics, Manifest, Summary, SweepJob, SweepRecord
 from mnist_exp.sweeps.estimate import JobEstimate, total_seconds

@@ -14,7 +14,7 @@ from rich.text import Text
 from mnist_exp.config.commands import command, portable, sweep_place, variables_of
 from mnist_exp.config.overrides import plain_key
 from mnist_exp.config.parsing import SWEEP_KEYS, parse_sweep_request
-from mnist_exp.config.schema import CompareOptions, SweepRequest
+from mnist_exp.config.requests import CompareOptions, SweepRequest
 from mnist_exp.errors import ConfigError
 from mnist_exp.processes.launchers import count_at_once, is_local
 from mnist_exp.report.comparison import compare_runs

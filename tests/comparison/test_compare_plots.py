@@ -10,7 +10,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from mnist_exp.comparison.comparison import Examined, examine
-from mnist_exp.config.schema import CompareOptions
+from mnist_exp.config.requests import CompareOptions
 from mnist_exp.data.dataset import SAMPLE_PATH
 from mnist_exp.data.formats import open_arrays
 from mnist_exp.report.comparison_plots import comparison_plots
