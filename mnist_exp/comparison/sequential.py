@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from math import isfinite
 from statistics import fmean
-from typing import Literal
+from typing import Literal, TypeGuard
 
 import numpy as np
 
@@ -76,7 +76,8 @@ class Decision:
     """What is known of two configurations.
 
     Attributes:
-        outcome: `dropped` if one of them is worse than a third; `open` if there were no seeds left.
+        outcome: `dropped` if one of them is worse than a third, or has no score at all; `open` if there
+            were no seeds left.
         fixed_seeds: About how many seeds it takes with their number fixed beforehand to see this
             difference, or that there is none, with a chance of 90%; null where nothing is asked.
     """
@@ -96,8 +97,7 @@ class Decision:
     def look(self, scores: Sequence[float | None], others: Sequence[float | None], rule: Rule) -> None:
         """Looks at the seeds on which both have a score, if these have become more, and decides if it can."""
         sides = zip(scores, others, strict=True)
-        both = [(one, other) for one, other in sides if one is not None and other is not None]
-        differences = [one - other for one, other in both if isfinite(one - other)]
+        differences = [one - other for one, other in sides if _is_score(one) and _is_score(other)]
         num_seeds = len(differences)
         if num_seeds < rule.first_seeds or (self.looks and num_seeds == self.looks[-1].num_seeds):
             return
@@ -144,10 +144,15 @@ def follow(
             return pairs, wanted
         for pair in asked:
             pair.look(scores[pair.first][:num_seeds], scores[pair.second][:num_seeds], rule)
-        worse = {pair.labels[1] for pair in pairs if pair.outcome == "better"}
+        beaten = {pair.labels[1] for pair in pairs if pair.outcome == "better"}
+        beaten |= {label for label in needed if not any(map(_is_score, scores[label][:num_seeds]))}
         for pair in asked:
-            if pair.outcome == "in question" and not worse.isdisjoint(pair.labels):
+            if pair.outcome == "in question" and not beaten.isdisjoint(pair.labels):
                 pair.outcome = "dropped"
     for pair in pairs:
         pair.outcome = "open" if pair.outcome == "in question" else pair.outcome
     return pairs, []
+
+
+def _is_score(score: float | None) -> TypeGuard[float]:
+    return score is not None and isfinite(score)

@@ -246,8 +246,8 @@ def _decisions(decisions: Decisions) -> list[Part]:
     hint = (
         f"Differences of {what} accuracy in points, paired by seed. However often one looks, the chance of "
         f"any wrong decision is {100 * until.level:g}%. As good: they differ by less than "
-        f"{until.precision:g} points. Dropped: one of them is worse than a third. Fixed number: about how "
-        "many seeds of each it takes when their number is fixed beforehand."
+        f"{until.precision:g} points. Dropped: one of them is worse than a third, or has no result. Fixed "
+        "number: about how many seeds of each it takes when their number is fixed beforehand."
     )
     rows = [_decision_row(pair) for pair in decisions.pairs[:_MOST_ROWS]]
     return [

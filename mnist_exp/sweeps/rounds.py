@@ -9,7 +9,7 @@ from mnist_exp.comparison.sequential import simulate_boundaries
 from mnist_exp.config.requests import DecidedConfig
 from mnist_exp.config.schema import Config
 from mnist_exp.errors import ConfigError
-from mnist_exp.runs.records import SweepJob
+from mnist_exp.runs.records import SweepJob, SweepRecord
 from mnist_exp.sweeps.directory import SweepDirectory, find_unfinished
 
 _MOST_PAIRS = 500
@@ -45,6 +45,12 @@ class Rounds:
             jobs = [job for job in jobs if job.number in self.decisions.wanted]
         self._begun |= {job.number for job in jobs}
         return jobs
+
+
+def largest_round(record: SweepRecord) -> int:
+    """Counts the jobs of a sweep's largest round, its first."""
+    until, num_jobs = record.until, len(record.jobs)
+    return num_jobs if until is None else num_jobs // until.most_seeds * until.first_seeds
 
 
 def boundaries_of(until: DecidedConfig, jobs: Sequence[SweepJob]) -> list[float]:

@@ -20,6 +20,7 @@ from mnist_exp.runs.records import EpochMetrics, Manifest, Summary, SweepJob, Sw
 from mnist_exp.sweeps.estimate import JobEstimate, total_seconds
 from mnist_exp.sweeps.names import short_keys, value_words
 from mnist_exp.sweeps.planning import PlannedSweep
+from mnist_exp.sweeps.rounds import largest_round
 from mnist_exp.tuning.screen import epoch_cells, render_running
 from mnist_exp.words import describe_values, duration, one_line, percent, plural, size
 
@@ -156,7 +157,7 @@ def _costs(record: SweepRecord, estimates: Estimates, request: SweepRequest, job
     about = "at most about" if record.until else about
     facts: Facts = [("at once", plural(jobs_at_once, "job"))]
     if until := record.until:
-        num_least = len(record.jobs) // until.most_seeds * until.first_seeds
+        num_least = largest_round(record)
         least = [estimate for estimate in estimates[:num_least] if estimate is not None]
         seconds = f", about {duration(total_seconds(least, jobs_at_once))}" if least else ""
         seeds = f"{until.first_seeds} to {until.most_seeds} seeds of each configuration"

@@ -34,7 +34,7 @@ from mnist_exp.sweeps.estimate import estimate_jobs
 from mnist_exp.sweeps.launching import held, new_request, run_jobs
 from mnist_exp.sweeps.names import first_difference
 from mnist_exp.sweeps.planning import PlannedSweep, plan_again, plan_sweep
-from mnist_exp.sweeps.rounds import Rounds, boundaries_of, needed_jobs
+from mnist_exp.sweeps.rounds import Rounds, boundaries_of, largest_round, needed_jobs
 from mnist_exp.sweeps.screen import render_plan
 from mnist_exp.words import describe_values, one_line, plural
 
@@ -158,7 +158,7 @@ def _create(
 ) -> int:
     """Freezes a new sweep and runs it."""
     path = target.path
-    at_once = count_at_once(config, len(planned.record.jobs))
+    at_once = count_at_once(config, largest_round(planned.record))
     record = replace(planned.record, cores_per_job=task.cores_per_job(at_once))
     if record.until is not None:
         record = replace(record, boundaries=boundaries_of(record.until, record.jobs))
@@ -173,7 +173,7 @@ def _create(
 
 
 def _show(planned: PlannedSweep, config: DictConfig, request: SweepRequest, terminal: Terminal) -> None:
-    at_once = count_at_once(config, len(planned.record.jobs))
+    at_once = count_at_once(config, largest_round(planned.record))
     terminal.print(render_plan(planned, estimate_jobs(planned), request, at_once))
 
 
@@ -188,9 +188,9 @@ def _tell(planned: PlannedSweep, terminal: Terminal) -> None:
 def _run(sweep: SweepDirectory, config: DictConfig, request: SweepRequest, terminal: Terminal) -> int:
     terminal.attach_log(sweep.log_path)
     rounds = Rounds(sweep, request.rerun)
-    jobs, num_jobs = rounds.next(), len(sweep.record.jobs)
+    jobs = rounds.next()
     check_same_images(sweep, jobs)
-    at_once = count_at_once(config, num_jobs)
+    at_once = count_at_once(config, largest_round(sweep.record))
     words = f"{_word_jobs(sweep, jobs)}, {at_once:,} at once, in "
     terminal.print(Text.assemble(words, (str(sweep.path), "cyan")), Text())
     resume, reason = _resume_command(sweep, config), ""

@@ -121,6 +121,13 @@ def test_a_seed_without_a_score_counts_for_nobody() -> None:
         assert look.difference == pytest.approx((kept[0] - kept[1])[: look.num_seeds].mean())
 
 
+def test_one_that_always_fails_is_asked_no_more() -> None:
+    scores = {"a": [0.98, 0.981, 0.979, None], "b": [0.98, 0.98, 0.98, None], "broken": [nan, nan, nan, None]}
+    pairs, wanted = follow(scores, Rule(0.05, 3, [14.0, 9.5], NO_PRECISION, 0.0))
+    assert [pair.outcome for pair in pairs] == ["in question", "dropped", "dropped"]
+    assert wanted == [("a", 3), ("b", 3)]
+
+
 def test_scores_that_are_equal_for_being_rounded_are_not_free_of_error() -> None:
     scores = np.full((2, MOST), 0.98)
     scores[0] += 1 / 500

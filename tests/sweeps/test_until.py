@@ -4,6 +4,7 @@ import json
 import os
 import random
 import re
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -44,6 +45,7 @@ def seeds_that_ran(sweep: Path) -> dict[int, list[int]]:
     return found
 
 
+@pytest.mark.slow
 def test_seeds_stop_where_the_answer_is_known(sweep: Path) -> None:
     decisions = decisions_of(sweep)
     outcomes = {(pair["first"], pair["second"]): pair["outcome"] for pair in decisions["pairs"]}
@@ -61,6 +63,7 @@ def test_seeds_stop_where_the_answer_is_known(sweep: Path) -> None:
         assert low < high < 0
 
 
+@pytest.mark.slow
 def test_console_and_page_say_what_is_decided(sweep: Path) -> None:
     told = (sweep.parents[1] / "stdout").read_text()
     assert "at most 15 jobs, 3 to 5 seeds of each configuration" in told
@@ -81,6 +84,7 @@ def test_console_and_page_say_what_is_decided(sweep: Path) -> None:
     assert (sweep / "plots" / "decisions.png").stat().st_size > 5000
 
 
+@pytest.mark.slow
 def test_comparing_later_says_the_same_and_other_runs_are_compared_as_ever(
     sweep: Path, run_command: Run
 ) -> None:
@@ -94,6 +98,7 @@ def test_comparing_later_says_the_same_and_other_runs_are_compared_as_ever(
     assert pair["outcome"] == "better"
 
 
+@pytest.mark.slow
 def test_nothing_runs_again_and_a_failed_seed_counts_for_nobody(
     sweep: Path, tmp_path: Path, run_command: Run
 ) -> None:
@@ -101,8 +106,7 @@ def test_nothing_runs_again_and_a_failed_seed_counts_for_nobody(
     assert again.returncode == 0
     assert "already finished" in again.stdout
     copy = tmp_path / "runs" / "s"
-    copy.parent.mkdir()
-    os.system(f"cp -r '{sweep}' '{copy}'")
+    shutil.copytree(sweep, copy)
     run = run_of(copy, 4)
     manifest = read_json(run / "manifest.json")
     manifest |= {"status": "failed", "error": {"type": "RunError", "message": "out of memory", "hint": ""}}
@@ -116,6 +120,58 @@ def test_nothing_runs_again_and_a_failed_seed_counts_for_nobody(
     resumed = run_command("-m", "sweep=s", cwd=tmp_path)
     assert resumed.returncode == 0, resumed.stdout
     assert decisions_of(copy)["pairs"] == decisions_of(sweep)["pairs"]
+
+
+REFUSALS = [
+    ("-m model=ann until=decided", "until: this sweep has one configuration"),
+    ("-m model=ann,bn_dnn seed=1,2 until=decided", "seed: it is swept over, and until=decided says"),
+    ("-m model=ann,bn_dnn data.validation=50,100 until=decided", "data.validation: until=decided compares"),
+    (
+        "-m model=ann,bn_dnn data.validation=0 until=decided",
+        "until.by: got val_accuracy, and data.validation=0",
+    ),
+    ("-m model=ann,bn_dnn mode=tune until=decided", "until: mode=tune confirms its winner"),
+    ("-m model=ann,bn_dnn until=decided until.first_seeds=31", "until.first_seeds: got 31, more than"),
+    (
+        "-m model=ann,bn_dnn training.threads=1,2 until=decided",
+        "until: each configuration needs the same seeds",
+    ),
+    ("-m model=ann,bn_dnn until=decided until.level=0", "until.level: got 0; expected a number > 0"),
+    ("-m model=ann,bn_dnn until.level=0.1", "until.level: the chosen until has no such key"),
+    ("until=decided", "until: it belongs to a sweep. Add -m."),
+]
+
+
+@pytest.mark.parametrize(("typed", "answer"), REFUSALS)
+def test_what_cannot_be_decided_is_refused(typed: str, answer: str, tmp_path: Path, run_command: Run) -> None:
+    refused = run_command(*typed.split(), "data=sample", cwd=tmp_path, kind="light")
+    assert refused.returncode == 2
+    assert refused.stderr.startswith(f"mnist-exp: {answer}")
+    assert refused.stderr.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_a_plan_says_the_least_and_the_most_and_another_rule_is_another_sweep(
+    sweep: Path, tmp_path: Path, run_command: Run
+) -> None:
+    plan = [
+        "-m",
+        "model=ann,bn_dnn",
+        "sweep_plan=study",
+        "seed=7",
+        "until=decided",
+        "data=sample",
+        "plan=true",
+    ]
+    told = run_command(*plan, cwd=tmp_path, kind="light").stdout
+    assert "at most 60 jobs" in told
+    assert "3 to 30 seeds of each configuration; at least 6 jobs" in told
+    assert "until=decided counts seeds, not sweep_plan.seeds=5" in told
+    assert "seed   7 to 36" in told
+    other = run_command("-m", *NETWORKS, *SETTINGS, "until.precision=0.2", cwd=sweep.parents[1], kind="light")
+    assert other.returncode == 2
+    assert "until.precision: 0.1 → 0.2" in other.stderr
 
 
 @pytest.mark.slow
