@@ -136,10 +136,10 @@ def word_decision(pair: Decision, until: DecidedConfig) -> str:
     if not pair.looks:
         return f"{better} and {worse} have not been compared yet"
     look = pair.looks[-1]
-    low, high = sorted(bound if look.difference > 0 else -bound for bound in look.interval)
+    difference, low, high = pair.ahead(look)
     what = "validation" if until.by == "val_accuracy" else "test"
     interval = f"repeated interval {points(low)} to {points(high)}, {plural(look.num_seeds, 'seed')}"
-    size = f"{points(abs(look.difference))} points of {what} accuracy ({interval})"
+    size = f"{points(difference)} points of {what} accuracy ({interval})"
     if pair.outcome == "better":
         return f"{better} is better than {worse} by {size}"
     if pair.outcome == "as good":

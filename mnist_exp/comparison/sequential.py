@@ -94,6 +94,12 @@ class Decision:
         is_swapped = bool(self.looks) and self.looks[-1].difference < 0
         return (self.second, self.first) if is_swapped else (self.first, self.second)
 
+    def ahead(self, look: Look) -> tuple[float, float, float]:
+        """Gives a look's difference and the bounds of its interval, as of the better one minus the worse."""
+        low, high = look.interval
+        is_swapped = self.labels[0] != self.first
+        return (-look.difference, -high, -low) if is_swapped else (look.difference, low, high)
+
     def look(self, scores: Sequence[float | None], others: Sequence[float | None], rule: Rule) -> None:
         """Looks at the seeds on which both have a score, if these have become more, and decides if it can."""
         sides = zip(scores, others, strict=True)

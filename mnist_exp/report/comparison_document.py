@@ -263,9 +263,9 @@ def _decision_row(pair: Decision) -> Row:
     if not pair.looks:
         return row(labels, decision, "–", "–", "–", "–")
     look = pair.looks[-1]
-    low, high = sorted(bound if look.difference > 0 else -bound for bound in look.interval)
+    difference, low, high = pair.ahead(look)
     interval = f"{points(low)} to {points(high)}"
-    cells = [labels, decision, points(abs(look.difference)), interval, f"{look.num_seeds}"]
+    cells = [labels, decision, points(difference), interval, f"{look.num_seeds}"]
     return row(*cells, f"{pair.fixed_seeds:,}" if pair.fixed_seeds else "–")
 
 

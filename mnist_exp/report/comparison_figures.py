@@ -85,7 +85,7 @@ def _course_of_decisions(report: SetReport) -> list[Part]:
     precision = decisions.until.precision
     drawings = [
         Drawing(
-            f"{visible(pair.first, _LONGEST_LABEL)} minus {visible(pair.second, _LONGEST_LABEL)}, in points",
+            " minus ".join(visible(label, _LONGEST_LABEL) for label in pair.labels) + ", in points",
             partial(plot_page_decision, pair, precision, PAGE_INCHES),
             describe_decision(pair),
         )

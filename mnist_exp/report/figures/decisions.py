@@ -45,9 +45,8 @@ def plot_decisions(pairs: Sequence[Decision], precision: float) -> Figure:
     for place, pair in enumerate(shown, 1):
         axes = figure.add_subplot(rows, columns, place)
         draw_decision(axes, pair, precision)
-        style_axes(axes, "seeds" if place > len(shown) - columns else "", "points")
-        names = [shorten(label, _LONGEST_LABEL) for label in (pair.first, pair.second)]
-        axes.set_title("\nminus ".join(names), size=9.5, color=INK, loc="left")
+        style_axes(axes, "seeds" if place > len(shown) - columns else "", "points ahead")
+        axes.set_title(_title(pair), size=9.5, color=INK, loc="left")
     hidden = f"the first {len(shown)} of {len(pairs):,} pairs; " if len(shown) < len(pairs) else ""
     add_title(figure, "Differences by number of seeds", f"{hidden}bands: repeated intervals")
     return figure
@@ -63,10 +62,9 @@ def plot_page_decision(pair: Decision, precision: float, width_inches: float) ->
 
 
 def draw_decision(axes: Axes, pair: Decision, precision: float) -> None:
-    """Draws a pair's course; the axis reaches as far as the later half of its looks."""
+    """Draws how far the better one is ahead; the axis reaches as far as the later half of its looks."""
     seeds = np.array([look.num_seeds for look in pair.looks])
-    difference = 100 * np.array([look.difference for look in pair.looks])
-    low, high = 100 * np.array([look.interval for look in pair.looks]).T
+    difference, low, high = 100 * np.array([pair.ahead(look) for look in pair.looks]).T
     colour = BLUE if pair.outcome in ("better", "as good") else VERMILION
     axes.axhline(0, color=INK, linewidth=1)
     for line in (-precision, precision):
@@ -81,10 +79,18 @@ def draw_decision(axes: Axes, pair: Decision, precision: float) -> None:
     axes.yaxis.set_major_locator(MaxNLocator(6))
 
 
+def _title(pair: Decision) -> str:
+    names = [shorten(label, _LONGEST_LABEL) for label in pair.labels]
+    line = " minus ".join(names)
+    return line if len(line) <= _LONGEST_LABEL else "\nminus ".join(names)
+
+
 def describe_decision(pair: Decision) -> str:
     """Says in words where a course begins and ends."""
     words = []
     for look in (pair.looks[0], pair.looks[-1]):
-        interval = " to ".join(map(points, look.interval))
-        words.append(f"{points(look.difference)} ({interval}) after {plural(look.num_seeds, 'seed')}")
+        difference, low, high = pair.ahead(look)
+        words.append(
+            f"{points(difference)} ({points(low)} to {points(high)}) after {plural(look.num_seeds, 'seed')}"
+        )
     return f"from {words[0]} to {words[1]}: {pair.outcome}"
