@@ -28,9 +28,11 @@ Draw = Callable[[np.random.Generator, tuple[int, int, int]], Scores]
 
 
 def normal(generator: np.random.Generator, shape: tuple[int, int, int], shared: float = 0.0) -> Scores:
-    """Draws scores of which a share is the seed's, the same for all configurations."""
-    own = generator.normal(0, SPREAD * (1 - shared) ** 0.5, shape)
-    return ACCURACY + own + generator.normal(0, SPREAD * shared**0.5, (shape[0], 1, shape[2]))
+    """Draws scores; all but the first configuration share so much of their variance, seed by seed."""
+    own = generator.normal(0, SPREAD, shape)
+    common = generator.normal(0, SPREAD, (shape[0], 1, shape[2]))
+    own[:, 1:] = (1 - shared) ** 0.5 * own[:, 1:] + shared**0.5 * common
+    return ACCURACY + own
 
 
 def binomial(generator: np.random.Generator, shape: tuple[int, int, int]) -> Scores:
@@ -40,7 +42,7 @@ def binomial(generator: np.random.Generator, shape: tuple[int, int, int]) -> Sco
 
 KINDS: dict[str, tuple[Draw, float]] = {
     "normal": (normal, 0.0),
-    "normal, correlated 0.8 by seed": (partial(normal, shared=0.8), 0.0),
+    "normal, all but the first correlated 0.8": (partial(normal, shared=0.8), 0.0),
     "binomial, 5,000 images": (binomial, 1 / NUM_IMAGES),
 }
 """Each with what its scores are rounded to."""
