@@ -66,8 +66,7 @@ def welch_interval(
     Welch's interval with Satterthwaite's degrees of freedom (Welch 1947, "The generalization of
     Student's problem when several different population variances are involved"; Satterthwaite 1946).
 
-    Returns:
-        The same number twice where neither side varies; None where a side has fewer than two values.
+    The same number twice where neither side varies; None where a side has fewer than two values.
     """
     if min(len(first), len(second)) < 2:
         return None
@@ -193,11 +192,7 @@ def paired_t_test(
 def welch_t_test(
     first: Sequence[float], second: Sequence[float], step: float = 0.0, level: float = 0.95
 ) -> MeanTest:
-    """Tests whether the mean differs, from two scores or more on seeds of their own; see `paired_t_test`.
-
-    Welch's t test with Satterthwaite's degrees of freedom (Welch 1947, "The generalization of
-    Student's problem when several different population variances are involved"; Satterthwaite 1946).
-    """
+    """Tests whether the mean differs, on seeds of their own; see `welch_interval`, `paired_t_test`."""
     squares = [max(variance(scores), step**2 / 12) / len(scores) for scores in (first, second)]
     freedom = satterthwaite(squares, [len(first) - 1, len(second) - 1])
     return _t_test(mean(first) - mean(second), sum(squares), freedom, level)
@@ -206,10 +201,9 @@ def welch_t_test(
 def pooled_t_test(
     first: Sequence[float], second: Sequence[float], step: float = 0.0, level: float = 0.95
 ) -> MeanTest:
-    """Tests whether the mean differs where one side has a single score, of three in all; see `paired_t_test`.
+    """Student's t test where one side has a single score, of three in all; see `paired_t_test`.
 
-    Student's t test for two samples, which takes both sides to vary alike over seeds: a single
-    score says nothing of that.
+    Both sides are taken to vary alike over seeds: a single score says nothing of that.
     """
     freedom = len(first) + len(second) - 2
     spread = max(pooled_variance([first, second]) or 0.0, step**2 / 12)

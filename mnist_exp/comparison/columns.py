@@ -26,11 +26,7 @@ def run_columns(keys: Sequence[str]) -> list[str]:
 
 
 def check_columns(options: CompareOptions, sets: Sequence[ComparableSet]) -> None:
-    """Makes sure that what is asked for is there.
-
-    Raises:
-        ConfigError: There is no such column; says which come nearest.
-    """
+    """Raises ConfigError for a column that is not there, with the nearest names."""
     keys = sorted({key for found in sets for key in found.keys})
     _check("compare.sort", options.sort, [name for name in _GROUP_COLUMNS if name != INTERVAL] + keys)
     is_by_run = options.format == "csv"

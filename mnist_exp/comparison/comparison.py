@@ -36,11 +36,7 @@ class Examined:
 
 
 def compare(paths: Sequence[str | Path], options: CompareOptions | None = None) -> Comparison:
-    """Compares runs, from their files alone.
-
-    Raises:
-        ConfigError: A path is not there, or there is no such column.
-    """
+    """Compares runs, from their files alone; raises ConfigError for a path or column that is not there."""
     return examine(paths, options or CompareOptions()).comparison
 
 

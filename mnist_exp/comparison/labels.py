@@ -121,10 +121,7 @@ def _is_name(key: str) -> bool:
 def _told_keys(
     keys: Sequence[str], names: Sequence[str], recipes: Sequence[Settings], is_brief: bool
 ) -> list[list[str]]:
-    """Lists, for each recipe, the keys that its label has to tell: what its groups' names leave open.
-
-    A brief label leaves out what most recipes have.
-    """
+    """Lists each recipe's keys that its groups' names leave open; if brief, not what most recipes have."""
     told: list[list[str]] = [[] for _ in recipes]
     for key in keys:
         name = f"{key.partition('.')[0]}.{_NAME}"

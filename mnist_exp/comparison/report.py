@@ -54,7 +54,6 @@ def notes(found: ComparableSet, decisions: Decisions | None, sort: str) -> list[
 
 
 def _word_until(decisions: Decisions) -> list[str]:
-    """Says what decided how many seeds there are, and which of them count for nobody."""
     found = ["Intervals of single groups take their number of seeds as fixed beforehand."]
     if decisions.until.by == "test_accuracy":
         found.append("Test images decided how many seeds were trained: test accuracy chose, and is no check.")
@@ -90,13 +89,11 @@ def _word_duplicates(groups: Sequence[SeedGroup]) -> list[str]:
 
 
 def _word_values(what: str, values: Sequence[str]) -> str:
-    """Names what differs and its values, where they are few and short."""
     words = " or ".join(values)
     return one_line(f"{what} ({words})" if len(words) <= _LONGEST_VALUES else what)
 
 
 def _word_surroundings(runs: Sequence[Run]) -> list[str]:
-    """Says where seconds, code or test results were not got alike."""
     found = []
     beside = sum(1 for run in runs if run.manifest.sweep and run.manifest.sweep.jobs_at_once > 1)
     if beside:
@@ -119,8 +116,7 @@ class RunRow:
 
     Attributes:
         mode: What it did; empty where its manifest is damaged.
-        set: Number of its comparable set, 1 for the first; null outside of any.
-        group: Label of its group; empty outside of any.
+        set: Number of its comparable set, 1 for the first; null outside of any, its `group` then empty.
         settings: Value of each key that differs between groups of its set.
         seed: Its seed; null where its manifest is damaged.
         is_counted: Whether statistics count it: false for an earlier run of the same seed.
@@ -173,14 +169,11 @@ class SetReport:
 
     Attributes:
         reason: Why it is not ranked with the first set; empty for the first.
-        data: The images, as of one run.
         keys: What differs between its groups, dotted.
-        groups: As the table has them.
         sort: The column that sorts them: that of test accuracy where validation was asked for and
             nothing was set apart for it.
         leader: Label of the group with the best validation accuracy, which was tested against the
             others; null with a single group.
-        is_chosen_on_test: Whether test images chose the leader.
         verdict: Whether it is better, in a sentence; empty with a single group.
         pairs: The leader against each other group, best on validation first.
         notes: What a reader must know, a sentence each.
@@ -203,10 +196,7 @@ class SetReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchRow:
-    """A search (`mode=tune`), which is listed apart: its accuracy is that of the best of many.
-
-    Accuracies are the winner's, on the test images one for each fresh seed.
-    """
+    """A search (`mode=tune`), listed apart as the best of many; its winner's accuracies, one a fresh seed."""
 
     run: str
     winner: str

@@ -22,7 +22,6 @@ MODE_KEYS = {
     "verify": ("run",),
     "compare": ("runs", "compare"),
 }
-"""Root keys that only some modes have."""
 
 FREE_NODES = (".arguments", ".numbers")
 

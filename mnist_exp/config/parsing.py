@@ -31,11 +31,7 @@ NO_SWEEP = SweepRequest(
 
 
 def refuse_unused(typed: Sequence[str], used: Collection[str], refusal: Callable[[str], ConfigError]) -> None:
-    """Makes sure that nothing was asked for that would not count.
-
-    Raises:
-        ConfigError: `refusal`'s.
-    """
+    """Raises `refusal`'s ConfigError where something was typed that would not count."""
     for override in typed:
         key = plain_key(override)
         if key.partition(".")[0] not in used:
@@ -49,11 +45,7 @@ def none_given(key: str, runs_dir: str, *example: str) -> ConfigError:
 
 
 def read_request(tree: dict[str, Any], shape: type[Request]) -> Request:
-    """Gives a resolved configuration the types of a request; keys that it has no field for are left out.
-
-    Raises:
-        ConfigError: A value is not accepted.
-    """
+    """Gives a resolved configuration a request's types, leaving other keys out; raises ConfigError."""
     try:
         return msgspec.convert(tree, shape)
     except msgspec.ValidationError as error:
@@ -81,22 +73,14 @@ def parse(composed: DictConfig) -> Config:
 
 
 def parse_sweep_request(composed: DictConfig) -> SweepRequest:
-    """Reads the keys of a whole sweep, with or without Hydra's own node.
-
-    Raises:
-        ConfigError: A key is unknown or a value is not accepted.
-    """
+    """Reads a whole sweep's keys, with or without Hydra's node; raises ConfigError for a wrong one."""
     tree = _to_tree(OmegaConf.masked_copy(composed, list(SWEEP_KEYS)))
     _refuse_odd(tree)
     return read_request(tree, SweepRequest)
 
 
 def refuse_sweep_keys(composed: DictConfig) -> None:
-    """Makes sure that a single run is asked for nothing that only a sweep can do.
-
-    Raises:
-        ConfigError: A key belongs to a sweep.
-    """
+    """Refuses, by a ConfigError, a single run that is asked for what only a sweep can do."""
     requested = msgspec.structs.asdict(parse_sweep_request(composed))
     for key, value in requested.items():
         if value != msgspec.structs.asdict(NO_SWEEP)[key]:
@@ -104,11 +88,7 @@ def refuse_sweep_keys(composed: DictConfig) -> None:
 
 
 def refuse_launcher(composed: DictConfig) -> None:
-    """Makes sure that a run on its own, composed with Hydra's node, is not to be launched elsewhere.
-
-    Raises:
-        ConfigError: A launcher is chosen or set.
-    """
+    """Refuses, by a ConfigError, a launcher for a run on its own, composed with Hydra's node."""
     is_single = composed.get("mode") != "tune" and composed.get("resume") is None
     launching = [word for word in composed.hydra.overrides.hydra if word.startswith(LAUNCHER)]
     if is_single and launching:
@@ -119,22 +99,14 @@ def refuse_launcher(composed: DictConfig) -> None:
 
 
 def refuse_no_folder(composed: DictConfig, key: str) -> None:
-    """Makes sure that `hydra.run.dir` or `hydra.sweep.dir` has a name: "" would be the current folder.
-
-    Raises:
-        ConfigError: It has none.
-    """
+    """Refuses, by a ConfigError, an empty `hydra.run.dir` or `hydra.sweep.dir`: the current folder."""
     value = OmegaConf.select(composed, key)
     if not value:
         raise ConfigError(f"{key}: got {as_typed(value)}; a folder is needed.", "Leave it out for a new one.")
 
 
 def refuse_outside_options(composed: DictConfig) -> None:
-    """Makes sure that options are files of their groups: a run's directory may be named after one.
-
-    Raises:
-        ConfigError: An option's name leads out of its group's folder.
-    """
+    """Refuses, by a ConfigError, options outside of their group's folder: a run may be named after one."""
     for group, option in composed.hydra.runtime.choices.items():
         if ".." in str(option).split("/"):
             raise ConfigError(f"{group}: got {option}; a name without .. is needed.")
@@ -149,10 +121,7 @@ def parse_tree(tree: dict[str, Any], *, is_trained: bool = False) -> Config:
 
 
 def resolve(composed: DictConfig) -> dict[str, Any]:
-    """Replaces every interpolation by its value; the result is what `config.yaml` holds.
-
-    The keys of a whole sweep and Hydra's own node are left out.
-    """
+    """Replaces interpolations by values, as in `config.yaml`, without keys of whole sweeps and of Hydra."""
     left_out = (*SWEEP_KEYS, "hydra")
     tree = _to_tree(
         composed if "hydra" not in composed else OmegaConf.masked_copy(composed, own_keys(composed))

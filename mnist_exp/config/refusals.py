@@ -323,7 +323,6 @@ def _is_swept(group: str, typed: Sequence[str]) -> bool:
 
 
 def _explain_absent(key: str, cause: str) -> ConfigError:
-    """Explains a key that some option of its group has, but not the chosen one."""
     group = key.partition(".")[0]
     if options := options_with(key):
         choices = " or ".join(f"{group}={option}" for option in options)
@@ -338,13 +337,11 @@ def _types_of(key: str, shape: type[msgspec.Struct]) -> list[Any]:
 
 
 def _is_or_number(key: str, shape: type[msgspec.Struct]) -> bool:
-    """Says whether a key takes whole numbers beside certain words."""
     members = [member for annotation in _types_of(key, shape) for member in typing.get_args(annotation)]
     return Count in members and any(typing.get_origin(member) is Literal for member in members)
 
 
 def _accepted_values(key: str, shape: type[msgspec.Struct]) -> set[str]:
-    """Lists the words that a key takes, where it takes certain words only."""
     return {word for annotation in _types_of(key, shape) for word in _words(annotation)}
 
 

@@ -13,12 +13,10 @@ class SweepPlanConfig(Node, frozen=True):
     """Which jobs a sweep has, beyond what the command line sweeps over.
 
     A job takes one combination of `grid`, one row of `zip` and one entry of `list`. Keys are dotted
-    paths, or groups, whose values are names of their files. What is not given is empty.
+    paths, or groups, whose values are names of their files; what is not given is empty.
 
     Attributes:
-        grid: Every combination of these values.
         zip: The first values together, the second ones together, and so on: lists of one length.
-        list: Each entry a mapping of keys to values.
         exclude: Jobs that have all values of one of these entries are left out.
         seeds: Number of seeds of each job, counted from `seed`; null for `seed` alone.
     """
@@ -77,7 +75,6 @@ class CompareOptions(Node, frozen=True):
         sort: The column that sorts the table, best first: a column of `results.csv`, or a key that
             differs between the runs, such as `optimizer.learning_rate`.
         columns: The columns to show; null for those that say most.
-        format: `table` for people, `markdown`, or `csv` and `json` for programs.
     """
 
     sort: str = "val_accuracy"

@@ -31,7 +31,6 @@ class DataConfig(Node, frozen=True):
     """Which images, where they come from, and how the validation images are set apart.
 
     Attributes:
-        name: The data set's name in manifests and messages.
         path: An `.npz` file with Keras' keys or a folder with the four IDX files;
             null looks at the environment variable `path_variable`, then at `places`.
         path_variable: Environment variable that stands in for `path`; null for none.
@@ -88,11 +87,9 @@ class MlpConfig(Node, frozen=True, tag="mlp", tag_field="family"):
 
 
 class SequentialConfig(Node, frozen=True, tag="sequential", tag_field="family"):
-    """Any stack of Keras layers, named in YAML.
+    """Any stack of Keras layers, named in YAML: each a name, or a mapping of one name to its arguments.
 
-    Attributes:
-        layers: Each a layer's name, or a mapping of one layer's name to its arguments.
-        numbers: The file's own keys, for `layers` to refer to by interpolation.
+    `numbers` are the file's own keys, for `layers` to refer to by interpolation.
     """
 
     name: Name
@@ -104,12 +101,9 @@ ModelConfig = MlpConfig | SequentialConfig
 
 
 class OptimizerConfig(Node, frozen=True):
-    """A Keras optimizer.
+    """Any optimizer that Keras registers, such as `adamw`; `arguments` as Keras names them.
 
-    Attributes:
-        name: Any optimizer that Keras registers, such as `adamw`.
-        learning_rate: The rate that the schedule starts from or rises to.
-        arguments: Everything else in the YAML file, as Keras names it.
+    `learning_rate` is what the schedule starts from or rises to.
     """
 
     name: str
@@ -141,13 +135,7 @@ class StepScheduleConfig(Node, frozen=True, tag="step", tag_field="name"):
 
 
 class PlateauScheduleConfig(Node, frozen=True, tag="plateau", tag_field="name"):
-    """The learning rate times `factor` when `training.monitor` stops improving.
-
-    Attributes:
-        patience: Number of epochs without improvement that are borne.
-        factor: What the learning rate is multiplied by.
-        min_learning_rate: The rate never falls below this.
-    """
+    """The learning rate times `factor` after `patience` epochs without improvement of `training.monitor`."""
 
     patience: PositiveCount
     factor: Annotated[float, Meta(gt=0, lt=1)]
@@ -181,13 +169,9 @@ class ShiftConfig(_AugmentationConfig, frozen=True, tag="shift", tag_field="name
 
 
 class AffineConfig(_AugmentationConfig, frozen=True, tag="affine", tag_field="name"):
-    """Each training image rotated, scaled, sheared and moved at random.
+    """Each training image rotated, scaled, sheared and moved at random, at most so far either way.
 
-    Attributes:
-        rotation_degrees: The largest rotation either way.
-        scale_fraction: The largest change in size, as a share of the image, each axis apart.
-        shear_degrees: The largest shear either way.
-        translation_pixels: The farthest move in each direction.
+    `scale_fraction` is a share of the image, each axis apart.
     """
 
     rotation_degrees: Annotated[float, Meta(ge=0, le=180)]
@@ -221,12 +205,7 @@ class Engine(StrEnum):
 
 
 class EarlyStoppingConfig(Node, frozen=True):
-    """When to stop before the last epoch.
-
-    Attributes:
-        patience: Number of epochs without improvement that are borne; 0 never stops early.
-        min_delta: The smallest change of `training.monitor` that counts as improvement.
-    """
+    """Ends after `patience` epochs without an improvement by `min_delta`; patience 0 never stops early."""
 
     patience: Count
     min_delta: Annotated[float, Meta(ge=0, le=1000)]
@@ -295,11 +274,9 @@ class GridTunerConfig(_TunerConfig, frozen=True, tag="grid", tag_field="name"):
 
 
 class HyperbandTunerConfig(_TunerConfig, frozen=True, tag="hyperband", tag_field="name"):
-    """Many short trials, the best of them again with more epochs (Li et al. 2018).
+    """Many short trials, the best one in `factor` again with `factor` times the epochs (Li et al. 2018).
 
-    Attributes:
-        factor: Of each round, one in `factor` is trained on, with `factor` times the epochs.
-        iterations: How often the whole procedure is run.
+    `iterations` is how often the whole procedure is run.
     """
 
     factor: Annotated[int, Meta(ge=2, le=100)]

@@ -28,7 +28,6 @@ SWEEP = "sweep.json"
 """What is in a sweep's folder."""
 
 MAX_CONFIG_BYTES, MAX_MANIFEST_BYTES = 5_000_000, 1_000_000
-"""How large a run's `config.yaml` and `manifest.json` may be."""
 
 _MOST_EVENTS = 3 * MOST_NODES
 _PIECE_BYTES = 2**22
