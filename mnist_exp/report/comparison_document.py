@@ -49,14 +49,9 @@ def comparison_document(
     written_to: str = "",
     again: str = "",
 ) -> Document:
-    """Tells a comparison.
+    """Tells a comparison, with the drawn intervals of each set, and figure sections on the first set.
 
-    Args:
-        comparison: As read.
-        intervals: Drawn, of each set.
-        figures: Sections on the first set.
-        written_to: The folder of its files, as the user would type it; empty for none.
-        again: The command that compares the same runs again; may be empty.
+    `written_to`, as the user would type it, and `again`, the command, may be empty.
     """
     document = Document(
         title=_title(comparison),
@@ -90,13 +85,11 @@ def comparison_document(
 
 
 def _title(comparison: Comparison) -> str:
-    """Names the page in a browser's tab."""
     labels = [visible(each.label, 40) for each in comparison.sets[0].groups[:2]] if comparison.sets else []
     return " against ".join(labels) if len(labels) == 2 else "A comparison of runs"
 
 
 def _headline(comparison: Comparison) -> str:
-    """Says the result in a sentence."""
     if not comparison.sets:
         return "No completed training is among these runs, so nothing is compared."
     report = comparison.sets[0]
@@ -118,7 +111,6 @@ def _sentence(verdict: str) -> str:
 def _set_parts(
     report: SetReport, comparison: Comparison, drawn: Sequence[Part], is_first: bool, is_written: bool
 ) -> list[Part]:
-    """Tells of one set: which images, its groups, its verdict, and what that rests on."""
     num_runs = sum(len(each.seeds) for each in report.groups)
     counts = f"{plural(num_runs, 'run')} in {plural(len(report.groups), 'group')}"
     evidence = _evidence(report)
@@ -195,7 +187,6 @@ def _explain(report: SetReport, columns: Sequence[str]) -> str:
 
 
 def _settings(report: SetReport) -> list[Part]:
-    """Lists what differs between a set's groups, and says what is the same everywhere."""
     columns = [GROUP, *report.keys[:_MOST_KEYS]]
     rows = [row(*(cell(group, column) for column in columns)) for group in report.groups[:_MOST_ROWS]]
     more = len(report.keys) - _MOST_KEYS
@@ -232,7 +223,6 @@ def _pairs(report: SetReport, source: str) -> list[Part]:
 
 
 def _decisions(decisions: Decisions) -> list[Part]:
-    """Says of each pair of configurations what is decided, after how many seeds."""
     until = decisions.until
     columns = [
         Column("pair", "words"),
@@ -321,7 +311,6 @@ def _tells_of_images(pair: Pair) -> bool:
 
 
 def _searches(searches: Sequence[SearchRow]) -> list[Part]:
-    """Lists searches."""
     if not searches:
         return []
     facts = [Fact("search", _word_search(each)) for each in searches[:_MOST_LISTED]]
@@ -341,7 +330,6 @@ def _word_search(search: SearchRow) -> str:
 
 
 def _left_out(runs: Sequence[RunRow]) -> list[Part]:
-    """Names the runs that are not compared, by their status."""
     by_status: dict[str, list[Fact]] = {}
     for run in runs:
         status = "other mode" if run.status == "completed" else run.status
@@ -358,7 +346,6 @@ def _left_out(runs: Sequence[RunRow]) -> list[Part]:
 
 
 def _run_table(runs: Sequence[RunRow]) -> Table:
-    """Lists every run that was named."""
     columns = [
         Column(heading(name), "words" if name in ("run", "group", "status") else "number")
         for name in _RUN_COLUMNS

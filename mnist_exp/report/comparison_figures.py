@@ -77,7 +77,6 @@ def figure_parts(examined: Examined) -> list[Part]:
 
 
 def _course_of_decisions(report: SetReport) -> list[Part]:
-    """Draws how pairs became decided, seed by seed."""
     decisions = report.decisions
     pairs = [pair for pair in decisions.pairs if pair.looks][:MOST_PAIRS] if decisions else []
     if decisions is None or not pairs:
@@ -99,7 +98,6 @@ def _course_of_decisions(report: SetReport) -> list[Part]:
 
 
 def _first_against_second(found: ComparableSet, first: str, second: str) -> list[Part]:
-    """Tells the first two groups apart, class by class and digit by digit."""
     one, other = map(comparison_plots.correct_predictions, found.groups[:2])
     title = Heading("Class by class")
     if one is None or other is None:

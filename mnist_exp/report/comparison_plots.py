@@ -33,13 +33,9 @@ _COSTS = ("num_params", "train_s", "ms_per_image")
 
 
 def comparison_plots(examined: Examined) -> tuple[dict[str, Plot], list[str]]:
-    """Names the pictures of what the runs of the largest set have in common and what not.
+    """Maps the names of pictures of the largest set to what draws each; there is one set at least.
 
-    Args:
-        examined: With at least one set.
-
-    Returns:
-        What draws each picture by its name, and a sentence where images or predictions are not at hand.
+    Also returns a sentence where images or predictions are not at hand.
     """
     found, report = examined.sets[0], examined.comparison.sets[0]
     figures: dict[str, Plot] = {
@@ -210,7 +206,6 @@ def _choices(runs: Sequence[Run], index: int) -> list[tuple[int, int]]:
 
 
 def _word_share(count: int, num_runs: int) -> str:
-    """Says how many of several runs agree."""
     if num_runs == 1:
         return ""
     return f" (all {num_runs})" if count == num_runs else f" ({count} of {num_runs})"

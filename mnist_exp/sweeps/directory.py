@@ -32,23 +32,14 @@ _LONGEST_NAME = 64
 
 @dataclass(frozen=True, slots=True)
 class JobState:
-    """Where a job stands.
-
-    Attributes:
-        status: `interrupted` also for one whose process is gone.
-        manifest: Of its run; None before there is one.
-    """
+    """Where a job stands, `interrupted` also if its process is gone; `manifest` is None before the run."""
 
     status: JobStatus
     manifest: Manifest | None
 
 
 class SweepDirectory:
-    """One sweep's folder.
-
-    Args:
-        path: Exists.
-    """
+    """One sweep's folder, which exists."""
 
     def __init__(self, path: Path, record: SweepRecord) -> None:
         self.path = path
@@ -56,11 +47,7 @@ class SweepDirectory:
         self.log_path = path / _LOG
 
     def create(self) -> None:
-        """Makes the folder where it is missing.
-
-        Raises:
-            ConfigError: It cannot be made.
-        """
+        """Makes the folder where it is missing; raises ConfigError where it cannot be made."""
         files.note_new_folders(self.path)
         try:
             self.path.mkdir(parents=True, exist_ok=True)
@@ -103,11 +90,7 @@ class SweepDirectory:
             return None
 
     def put_aside(self, job: SweepJob) -> None:
-        """Moves what an earlier attempt at a job left to `earlier/`, out of the way of the next.
-
-        Raises:
-            ConfigError: A process is still at work there.
-        """
+        """Moves an earlier attempt at a job to `earlier/`; raises ConfigError if a process is at work."""
         path = self.run_path(job)
         if not path.exists():
             return
@@ -118,11 +101,7 @@ class SweepDirectory:
         path.rename(_free_place(kept, job.name))
 
     def reopen(self, job: SweepJob) -> None:
-        """Marks a job that is to be resumed as interrupted: one that failed has not ended after all.
-
-        Raises:
-            ConfigError: A process is still at work there.
-        """
+        """Marks a job to be resumed, also a failed one, as interrupted; raises ConfigError if it runs."""
         manifest = self.state(job).manifest
         if manifest is not None and manifest.status != "interrupted":
             with contextlib.closing(writer.open_run(self.run_path(job))) as run:
@@ -130,14 +109,7 @@ class SweepDirectory:
 
 
 def read_sweep(path: Path) -> SweepRecord | None:
-    """Reads a sweep's frozen plan.
-
-    Returns:
-        None where there is no sweep.
-
-    Raises:
-        ConfigError: The file is damaged.
-    """
+    """Reads a sweep's frozen plan, None where there is none; raises ConfigError where it is damaged."""
     try:
         return msgspec.json.decode((path / SWEEP).read_bytes(), type=SweepRecord)
     except FileNotFoundError:
@@ -163,10 +135,7 @@ def new_sweep_name() -> str:
 
 
 def find_unfinished(sweep: SweepDirectory, rerun: str) -> list[SweepJob]:
-    """Lists the jobs to run.
-
-    Args:
-        rerun: `unfinished`, `failed` or `all`.
+    """Lists the jobs to run: the `unfinished` or `failed` ones, or `all`.
 
     Raises:
         ConfigError: Jobs are running that this process has not begun.
@@ -195,12 +164,7 @@ class _Place(Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Target:
-    """Where a sweep is, or will be.
-
-    Attributes:
-        name: What its jobs call it.
-        is_named: Whether the user said which; a new name otherwise.
-    """
+    """Where a sweep is, or will be; `name` is what its jobs call it, `is_named` if the user said which."""
 
     path: Path
     name: str
@@ -217,10 +181,7 @@ class Target:
 
 
 def find_target(config: DictConfig) -> Target:
-    """Reads where a sweep goes; a sweep without a name gets a new one.
-
-    Args:
-        config: The sweep's configuration, with Hydra's own node.
+    """Reads where a sweep goes from a configuration with Hydra's node; one without a name gets a new one.
 
     Raises:
         ConfigError: The name or the folder is not accepted.

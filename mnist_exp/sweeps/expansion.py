@@ -93,7 +93,6 @@ def _root(key: str) -> str:
 
 
 def _check_may_differ(key: str, place: str) -> None:
-    """Refuses a key that must be the same for all jobs."""
     if _root(key) in _SAME_FOR_ALL:
         where = f"{place}.{one_line(key)}" if place else one_line(key)
         raise ConfigError(f"{where}: it is the same for all jobs of a sweep.", "Give it one value, typed.")
@@ -144,8 +143,6 @@ def _check_seeds(commanded: Mapping[str, Override], plan: SweepPlanConfig, is_de
 
 
 def _without(plan: SweepPlanConfig, given: set[str]) -> SweepPlanConfig:
-    """Takes what the command line sets out of a plan."""
-
     def rest(values: Mapping[str, Any]) -> dict[str, Any]:
         return {key: value for key, value in values.items() if plain_key(key) not in given}
 

@@ -47,12 +47,7 @@ class Watch:
         self.status = SweepStatus(0, [], [], 0.0, None, "")
 
     def expect(self, jobs: Sequence[SweepJob], question: str) -> None:
-        """Follows these jobs, too.
-
-        Args:
-            jobs: Not begun.
-            question: What they are to decide; empty for nothing.
-        """
+        """Follows these jobs, not begun yet, too; `question` is what they decide, empty for nothing."""
         self._before |= {job.name: _end_of(self._sweep.state(job).manifest) for job in jobs}
         self._waiting += jobs
         self._question = question
@@ -71,7 +66,6 @@ class Watch:
         self._look()
 
     def _look(self) -> None:
-        """Prints what has ended since the last look, and notes what is running."""
         running: list[tuple[SweepJob, EpochMetrics | None]] = []
         for job in list(self._waiting):
             state = self._sweep.state(job)
@@ -139,11 +133,9 @@ def run_jobs(
     """Runs jobs until each has ended, or someone asks to stop.
 
     Args:
-        sweep: Whose; held by this process.
         rounds: Gave `jobs`, and gives those that follow them.
         config: The sweep's configuration, with Hydra's own node.
-        request: What to tell all jobs.
-        resume: The command that resumes the sweep.
+        resume: The command that resumes the sweep, which this process holds.
 
     Returns:
         Why no more jobs were started; empty when all were.

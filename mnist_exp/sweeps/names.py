@@ -25,8 +25,7 @@ _ABSENT = object()
 def canonical(config: Mapping[str, Any], search: Mapping[str, Any] | None = None) -> bytes:
     """Gives what decides a job's result as bytes: equal exactly where two jobs would do the same.
 
-    Args:
-        config: Resolved; where its run is kept is left out.
+    `config` is resolved; where its run is kept is left out.
     """
     return _bytes(_kept(config, search))
 
@@ -74,10 +73,9 @@ def find_varied(
     choices: Sequence[Mapping[str, str]],
     trees: Sequence[Mapping[str, Any]],
 ) -> list[dict[str, Any]]:
-    """Finds what tells jobs from one another, among what was typed or planned.
+    """Finds what tells jobs from one another, among what was typed or planned; a group by its option.
 
-    Returns:
-        For each job key to value; a group's name to its option. What a job does not have is left out.
+    What a job does not have is left out.
     """
     keys = dict.fromkeys(override_value(text)[0] for job in overrides for text in job)
     values = [
@@ -89,7 +87,6 @@ def find_varied(
 
 
 def _value_at(choices: Mapping[str, str], tree: Mapping[str, Any], key: str) -> Any:
-    """Looks up what a job has at a key: a group's option, or the value at a dotted path."""
     if key in choices:
         return choices[key]
     node: Any = tree

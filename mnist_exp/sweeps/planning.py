@@ -35,7 +35,6 @@ class PlannedSweep:
 
     Attributes:
         num_duplicates: Number of jobs that would do the same as others, and are left out.
-        notes: Sentences that the user should read.
         checked: Of each job in the record: what its network and its images are; none where no job was.
     """
 
@@ -47,8 +46,6 @@ class PlannedSweep:
 
 @dataclass
 class _Draft:
-    """One job while it is planned."""
-
     overrides: list[str]
     label: str
     choices: dict[str, str] = field(init=False)
@@ -117,11 +114,7 @@ def plan_sweep(
 
 
 def plan_again(record: SweepRecord, check: Check) -> PlannedSweep:
-    """Checks the jobs of a frozen sweep once more.
-
-    Raises:
-        ConfigError: A job cannot be begun any more.
-    """
+    """Checks the jobs of a frozen sweep once more; raises ConfigError where one cannot be begun any more."""
     checked = []
     for result in check([parse_tree(job.config) for job in record.jobs]):
         if isinstance(result, ConfigError):
@@ -201,11 +194,7 @@ def _plan_search(draft: _Draft, own: DictConfig, composer: Composer) -> None:
 
 
 def _refuse_unaccepted(drafts: Sequence[_Draft]) -> None:
-    """Refuses a sweep with a job that is not accepted.
-
-    Raises:
-        ConfigError: The first job's, and how many more there are.
-    """
+    """Raises the ConfigError of the first job that is not accepted, with how many more there are."""
     refused = [(number, draft.error) for number, draft in enumerate(drafts) if draft.error is not None]
     if not refused:
         return
@@ -220,7 +209,6 @@ def _refuse_unaccepted(drafts: Sequence[_Draft]) -> None:
 
 
 def _without_duplicates(drafts: Sequence[_Draft]) -> list[_Draft]:
-    """Keeps the first of the jobs that would do the same."""
     kept: dict[bytes, _Draft] = {}
     for draft in drafts:
         kept.setdefault(draft.identity, draft)
@@ -251,6 +239,5 @@ def _jobs(kept: Sequence[_Draft], composer: Composer) -> list[SweepJob]:
 
 
 def _notes(drafts: Sequence[_Draft]) -> list[str]:
-    """Gathers what the user should read, each sentence once."""
     notices = [draft.checked.data.notice for draft in drafts if draft.checked and draft.checked.data.notice]
     return list(dict.fromkeys([*notices, *(text for draft in drafts for text in draft.sentences)]))

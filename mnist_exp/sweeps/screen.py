@@ -1,7 +1,4 @@
-"""A planned sweep as a rich renderable: what varies, its jobs, what they may take, where they would go.
-
-Nothing here prints; `mnist_exp.report.terminal.Terminal` does.
-"""
+"""A planned sweep as a rich renderable: what varies, its jobs, what they may take, where they would go."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -40,12 +37,7 @@ Facts = list[tuple[str, str | Text]]
 def render_plan(
     planned: PlannedSweep, estimates: Estimates, request: SweepRequest, jobs_at_once: int
 ) -> RenderableType:
-    """Shows what a sweep would do, without having done anything.
-
-    Args:
-        estimates: Of each job; None where nothing is known.
-        jobs_at_once: How many jobs would run at the same time.
-    """
+    """Shows what a sweep would do, without having done anything; an estimate is None if nothing is known."""
     record = planned.record
     num_jobs = f"  {'at most ' if record.until else ''}{plural(len(record.jobs), 'job')}"
     title = Text.assemble((f"sweep {one_line(record.name)}", "bold"), num_jobs)
@@ -142,7 +134,6 @@ def _cells(job: SweepJob, estimate: JobEstimate | None, keys: dict[str, str], fi
 
 
 def _epochs(job: SweepJob) -> str:
-    """Says how long a job trains, or that it searches."""
     return "a search" if job.search is not None else f"{job.config['training']['epochs']:,}"
 
 
@@ -234,12 +225,7 @@ def render_header() -> RenderableType:
 def render_ended(
     job: SweepJob, manifest: Manifest, summary: Summary | None, num_ended: int, num_jobs: int
 ) -> RenderableType:
-    """Shows a job that ended: its accuracies, or why there are none.
-
-    Args:
-        summary: Of its run; None unless it completed.
-        num_ended: Number of jobs that have ended, this one included.
-    """
+    """Shows a job that ended: its accuracies, or why there are none; no summary unless it completed."""
     val = percent(summary.val_accuracy) if summary and summary.val_accuracy is not None else "–"
     test = percent(summary.test_accuracy) if summary else manifest.status
     seconds = "–" if manifest.duration_s is None else f"{manifest.duration_s:.1f}"

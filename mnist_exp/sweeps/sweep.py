@@ -79,7 +79,6 @@ def _render_ending(sweep: SweepDirectory, num_completed: int, num_needed: int, r
 
 
 def _render_failures(unfinished: Sequence[tuple[SweepJob, JobState]]) -> RenderableType:
-    """Lists what did not complete, jobs with the same reason together."""
     reasons: dict[str, list[SweepJob]] = defaultdict(list)
     for job, state in unfinished:
         reasons[_reason(state)].append(job)
@@ -201,7 +200,6 @@ def _run(sweep: SweepDirectory, config: DictConfig, request: SweepRequest, termi
 
 
 def _word_jobs(sweep: SweepDirectory, jobs: Sequence[SweepJob]) -> str:
-    """Says how many jobs there are, and how many of them are finished."""
     until, num_jobs = sweep.record.until, len(sweep.record.jobs)
     num_finished = num_jobs - len(jobs)
     words = plural(num_jobs, "job")
@@ -212,7 +210,6 @@ def _word_jobs(sweep: SweepDirectory, jobs: Sequence[SweepJob]) -> str:
 
 
 def _resume_command(sweep: SweepDirectory, config: DictConfig) -> str:
-    """Makes the command that resumes a sweep, through the same launcher."""
     typed = set(config.hydra.overrides.task)
     kept = [
         word

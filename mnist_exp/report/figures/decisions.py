@@ -29,11 +29,9 @@ _LONGEST_LABEL = 44
 
 
 def plot_decisions(pairs: Sequence[Decision], precision: float) -> Figure:
-    """Draws the course of each pair's difference, its repeated interval as a band.
+    """Draws the course of the first pairs' differences, their repeated intervals as bands.
 
-    Args:
-        pairs: With a look each, the first of which are drawn.
-        precision: In percentage points; marked on both sides of zero.
+    Pairs have a look each; the precision, in percentage points, is marked on both sides of zero.
     """
     shown = pairs[:MOST_PAIRS]
     columns, rows = min(len(shown), 2), -(-len(shown) // 2)
