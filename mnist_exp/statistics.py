@@ -192,7 +192,11 @@ def paired_t_test(
 def welch_t_test(
     first: Sequence[float], second: Sequence[float], step: float = 0.0, level: float = 0.95
 ) -> MeanTest:
-    """Tests whether the mean differs, on seeds of their own; see `welch_interval`, `paired_t_test`."""
+    """Tests whether the mean differs, from two scores or more on seeds of their own; see `paired_t_test`.
+
+    Welch's t test with Satterthwaite's degrees of freedom (Welch 1947, "The generalization of
+    Student's problem when several different population variances are involved"; Satterthwaite 1946).
+    """
     squares = [max(variance(scores), step**2 / 12) / len(scores) for scores in (first, second)]
     freedom = satterthwaite(squares, [len(first) - 1, len(second) - 1])
     return _t_test(mean(first) - mean(second), sum(squares), freedom, level)

@@ -45,7 +45,11 @@ def none_given(key: str, runs_dir: str, *example: str) -> ConfigError:
 
 
 def read_request(tree: dict[str, Any], shape: type[Request]) -> Request:
-    """Gives a resolved configuration a request's types, leaving other keys out; raises ConfigError."""
+    """Gives a resolved configuration the types of a request; keys that it has no field for are left out.
+
+    Raises:
+        ConfigError: A value is not accepted.
+    """
     try:
         return msgspec.convert(tree, shape)
     except msgspec.ValidationError as error:
@@ -73,7 +77,11 @@ def parse(composed: DictConfig) -> Config:
 
 
 def parse_sweep_request(composed: DictConfig) -> SweepRequest:
-    """Reads a whole sweep's keys, with or without Hydra's node; raises ConfigError for a wrong one."""
+    """Reads the keys of a whole sweep, with or without Hydra's own node.
+
+    Raises:
+        ConfigError: A key is unknown or a value is not accepted.
+    """
     tree = _to_tree(OmegaConf.masked_copy(composed, list(SWEEP_KEYS)))
     _refuse_odd(tree)
     return read_request(tree, SweepRequest)

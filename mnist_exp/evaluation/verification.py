@@ -47,6 +47,7 @@ class Verification(Struct, frozen=True, kw_only=True):
     Attributes:
         of: The run's id.
         identical: Whether everything that could be compared is the same to the last bit.
+        first_difference: Null where there is none.
         num_arrays: Number of arrays of weights compared, the optimizer's among them.
         not_compared: Files that the run should have and has not.
         changed: What is known to be other than it was.

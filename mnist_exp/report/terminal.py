@@ -30,7 +30,7 @@ _OUTPUT_LOST = (*_NO_READER, errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class _Screen(Console):
-    """A console whose reader may go away; the run continues, its log whole, and `failure` says why."""
+    """A console whose reader may go away: the run continues, its log whole; `failure` is None until then."""
 
     failure: OSError | None = None
 

@@ -162,7 +162,11 @@ def _explain_scores(summary: SearchSummary, is_confirmed: bool) -> str:
 
 
 def search_parts(material: RunMaterial, progress: Sequence["EmbeddedFigure"]) -> list[Part]:
-    """Tells a search on its page: what was searched for, candidates, trials."""
+    """Tells a search on its page: what was searched for, candidates, trials.
+
+    Args:
+        progress: Scores and the best so far; none before the first score.
+    """
     summary = material.summary if isinstance(material.summary, SearchSummary) else None
     objective = material.objective
     parts: list[Part] = [Heading("The search")]

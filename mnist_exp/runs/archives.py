@@ -122,7 +122,11 @@ def open_array(archive: ZipFile, key: str) -> IO[bytes]:
 
 
 def parse_npy(head: bytes, kind: type[np.generic]) -> Header:
-    """Reads an `.npy` header from its first kilobyte at most; raises FormatError for another type."""
+    """Reads the header of an `.npy` file from its first bytes, a kilobyte at most.
+
+    Raises:
+        FormatError: It is not an `.npy` file's, or that of something of another type.
+    """
     stream, accepted = io.BytesIO(head), np.dtype(kind)
     try:
         readers = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}

@@ -197,7 +197,11 @@ class Moment:
 
 
 def as_begun(config: Config, manifest: Manifest) -> Config:
-    """Pins the engine and threads that a configuration leaves open; raises ConfigError for no engine."""
+    """Pins what a run's configuration leaves to the machine: the engine and the number of threads.
+
+    Raises:
+        ConfigError: It names an engine that there is not.
+    """
     training = config.training
     if manifest.engine is not None:
         training = replace(training, engine=_engine(manifest.engine.name))

@@ -129,7 +129,11 @@ class AveragedWeights(keras.callbacks.Callback):
             self._statistics, self.compile_s = _traced(model, data)
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Puts the raw weights and statistics back; raises ConfigError where they are another network's."""
+        """Puts the raw weights and their statistics back.
+
+        Raises:
+            ConfigError: `raw_statistics` came from a checkpoint, and are those of another network.
+        """
         self._epoch = epoch
         if self._is_in_model:
             self._swap()

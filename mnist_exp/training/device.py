@@ -7,7 +7,11 @@ from mnist_exp.errors import ConfigError
 
 
 def start_fresh(seed: int, threads: int) -> None:
-    """Sets threads (see `set_threads`) and random generators, and forgets earlier runs of this process."""
+    """Sets threads and every random generator, and forgets what an earlier run in this process left.
+
+    Raises:
+        ConfigError: TensorFlow runs already, with another number of threads.
+    """
     keras.utils.clear_session()
     keras.utils.set_random_seed(seed)
     set_threads(threads)

@@ -48,7 +48,11 @@ def pick_engine(config: Config, network: keras.Sequential, num_images: int) -> E
 def build_model(
     config: Config, network: keras.Sequential, engine: EngineRecord, num_images: int
 ) -> ExperimentModel:
-    """Builds what is trained around a network, which shares its weights; raises ConfigError."""
+    """Builds what is trained around a network, which shares its weights: augmentation, objective, optimizer.
+
+    Raises:
+        ConfigError: Keras refuses a value.
+    """
     training = config.training
     options: dict[str, Any] = {
         "seed": config.seed,

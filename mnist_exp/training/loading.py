@@ -36,7 +36,11 @@ def load_network(run: Run) -> keras.Model:
 
 
 def network_of(run_path: Path, content: bytes) -> keras.Model:
-    """Loads a network from the content of `best.keras`, as `load_network` does."""
+    """Loads a network from the content of `best.keras`; see `load_network`.
+
+    Raises:
+        ConfigError: It holds no network that Keras can load.
+    """
     try:
         with _copied(content) as path:
             network = keras.models.load_model(path, safe_mode=True)

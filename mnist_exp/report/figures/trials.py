@@ -37,7 +37,7 @@ def plot_best_so_far(
 ) -> Figure:
     """Draws each trial's score and the best so far, over trials and over time.
 
-    Those without a score are marked at the edge; `default_score` is the untuned confirmed mean.
+    Those without a score are marked at the edge; `default_score` is the untuned confirmed mean, or None.
     """
     scored, figure = scored_trials(trials), new_figure(4.3)
     counts = Counter(trial.status for trial in trials)
