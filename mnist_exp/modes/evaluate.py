@@ -19,6 +19,7 @@ from mnist_exp.config.commands import (
     with_runs_dir,
 )
 from mnist_exp.config.keys import MODE_KEYS
+from mnist_exp.config.overrides import plain_key
 from mnist_exp.config.parsing import none_given, read_request, refuse_unused
 from mnist_exp.config.requests import EvaluateOptions
 from mnist_exp.config.schema import SplitName, Text
@@ -60,7 +61,7 @@ class EvaluateRequest(Struct, frozen=True, kw_only=True):
 def accept(tree: dict[str, Any], typed: Sequence[str]) -> EvaluateRequest:
     """Checks a request; raises ConfigError for a key that is not accepted, of no use here, or missing."""
     refuse_unused(typed, _USED, _refusal)
-    if any(override.partition("=")[0].lstrip("+~") == _PREPROCESSING for override in typed):
+    if _PREPROCESSING in map(plain_key, typed):
         raise ConfigError(f"{_PREPROCESSING}: the run's network has its own in front.", "Leave it out.")
     request = read_request({**tree, "typed": list(typed)}, EvaluateRequest)
     if not request.run:

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from mnist_exp.config.keys import MODE_KEYS
+from mnist_exp.config.overrides import plain_key
 from mnist_exp.config.parsing import none_given, parse_tree, read_request, refuse_unused
 from mnist_exp.config.schema import Config, DataConfig, Text
 from mnist_exp.data.dataset import find_source, load_training_data
@@ -45,20 +46,16 @@ class VerifyRequest(Struct, frozen=True, kw_only=True):
     @property
     def names_images(self) -> bool:
         """Whether the command line says where the images are."""
-        return any(_key(override) == _DATA_PATH for override in self.typed)
+        return any(plain_key(override) == _DATA_PATH for override in self.typed)
 
 
 def accept(tree: dict[str, Any], typed: Sequence[str]) -> VerifyRequest:
     """Checks a request; raises ConfigError for a key that is not accepted, of no use here, or missing."""
-    refuse_unused([override for override in typed if _key(override) != _DATA_PATH], _USED, _refusal)
+    refuse_unused([override for override in typed if plain_key(override) != _DATA_PATH], _USED, _refusal)
     request = read_request({**tree, "typed": list(typed)}, VerifyRequest)
     if not request.run:
         raise none_given("run", request.runs_dir, "mode=verify", "run=latest")
     return request
-
-
-def _key(override: str) -> str:
-    return override.partition("=")[0].lstrip("+~")
 
 
 def _refusal(key: str) -> ConfigError:
