@@ -64,15 +64,8 @@ def train(
     batch_size: int = BATCH_SIZE,
 ) -> dict[str, list[float]]:
     feed = model.prepare(DIGITS, batch_size)
-    steps = feed.steps_per_epoch
-    history = model.fit(
-        feed.elements,
-        steps_per_epoch=steps,
-        shuffle=False,
-        epochs=epochs,
-        callbacks=list(callbacks),
-        verbose=0,
-    )
+    options = {"steps_per_epoch": feed.steps_per_epoch, "shuffle": False, "epochs": epochs, "verbose": 0}
+    history = model.fit(feed.elements, callbacks=list(callbacks), **options)
     return dict(history.history)
 
 
