@@ -7,10 +7,9 @@ import pytest
 
 from mnist_exp.config.schema import Engine
 from mnist_exp.data.dataset import LabelledImages
-from mnist_exp.training import fitting
-from mnist_exp.training.callbacks import BestWeights
 from mnist_exp.training.networks import build_network
 from tests.digits import CONF_DIR, sample_digits
+from tests.support.fitted import trained
 from tests.trainings import accepted, built
 
 FILES = sorted(CONF_DIR.rglob("*.yaml"))
@@ -97,11 +96,8 @@ def combinations() -> list[tuple[str, ...]]:
 def test_every_model_optimizer_schedule_and_augmentation_trains(combination: tuple[str, ...]) -> None:
     quick = ("data=sample", "training.epochs=1", "training.engine=graph", "training.batch_size=20")
     config = accepted(*quick, *combination)
-    model = built(config, DIGITS)
-    before = [weight.numpy() for weight in model.network.trainable_weights]
-    best = BestWeights(model.network, config.training.monitor, config.training.direction)
-    rows = []
-    fitting.fit(config, model, DIGITS, HELD_OUT, best, lambda row, is_best: rows.append(row), lambda: None)
+    before = [weight.numpy() for weight in built(config, DIGITS).network.trainable_weights]
+    rows, _, model = trained(config, DIGITS, HELD_OUT)
     for old, new in zip(before, model.network.trainable_weights, strict=True):
         assert np.abs(old - new.numpy()).max() > 0, "a weight was not trained"
     (row,) = rows
