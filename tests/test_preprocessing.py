@@ -177,7 +177,7 @@ def test_saved_networks_take_images_as_they_are_and_are_keras_own(deskewed: Path
     np.testing.assert_array_equal(predict_probabilities(bare, prepare_images("deskew", images)), expected)
     assert (predict_probabilities(bare, images) != expected).any()
     assert [is_front(layer) for layer in last.layers] == [True, False, False, False, False]
-    with ZipFile(checkpoints / "best.keras") as archive:
+    with ZipFile(deskewed / "checkpoints/best.keras") as archive:
         assert b"mnist_exp" not in archive.read("config.json")
 
 
