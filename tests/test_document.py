@@ -81,6 +81,8 @@ def test_facts_in_a_row_are_one_grid_and_a_name_is_said_once() -> None:
     ]
     text = page(score, facts).text
     assert text.count("note") == 1 and "three" in text and "95% interval 98.10 to 98.60%" in text
+    some = Facts([Fact("failed", "one"), Fact("failed", "two")], most=1, num_facts=130, on="both")
+    assert console(some).splitlines()[-1].strip() == "and 129 more"
 
 
 def test_no_number_is_cut_however_narrow_the_console() -> None:
@@ -93,11 +95,6 @@ def test_no_number_is_cut_however_narrow_the_console() -> None:
         )
         for digits in ("73.80%", "78.88)", "101,770"):
             assert digits in stream.getvalue(), (width, digits)
-
-
-def test_what_is_hidden_is_counted_among_all() -> None:
-    facts = Facts([Fact("failed", "one"), Fact("failed", "two")], most=1, num_facts=130, on="both")
-    assert console(facts).splitlines()[-1].strip() == "and 129 more"
 
 
 def test_commands_stay_whole_and_say_once_what_they_are_for() -> None:
