@@ -80,9 +80,8 @@ def test_every_engine_gives_the_same_average() -> None:
 
 
 # Trainings that are validated are killed in tests/faults/test_resume.py.
-@pytest.mark.parametrize("engine", ["graph", "keras"])
-def test_without_validation_it_goes_on_bit_for_bit(engine: str, tmp_path: Path) -> None:
-    config = accepted(f"training.engine={engine}", "augmentation=shift", "training.mixup=0.3")
+def test_without_validation_it_goes_on_bit_for_bit(tmp_path: Path) -> None:
+    config = accepted("training.engine=graph", "augmentation=shift", "training.mixup=0.3")
     whole = trained(config, DIGITS)
     earlier = stopped(config, DIGITS, None, tmp_path / "last.keras", epochs=2)
     again = trained(config, DIGITS, earlier=earlier)
@@ -112,8 +111,8 @@ def test_a_checkpoint_holds_the_averages_own_statistics_and_those_of_the_raw_wei
 
 
 def test_statistics_of_another_network_are_refused_and_none_are_taken_anew(tmp_path: Path) -> None:
-    config = accepted("training.engine=graph")
-    earlier = stopped(config, DIGITS, HELD_OUT, tmp_path / "last.keras", epochs=2)
+    config = accepted("training.engine=graph", "training.epochs=2")
+    earlier = stopped(config, DIGITS, HELD_OUT, tmp_path / "last.keras", epochs=1)
     watchers = earlier.state.watchers
     watchers["AveragedWeights"]["raw_statistics"] = [b"1234"]
     with pytest.raises(ConfigError, match="statistics of another network"):
@@ -122,4 +121,4 @@ def test_statistics_of_another_network_are_refused_and_none_are_taken_anew(tmp_p
     del watchers["AveragedWeights"]
     watchers["SwapEMAWeights"] = {"_ema_weights_in_model": True}
     rows = trained(config, DIGITS, HELD_OUT, earlier=earlier).rows
-    assert len(rows) == 4 and rows[-1].loss < rows[0].loss
+    assert len(rows) == 2 and rows[-1].loss < rows[0].loss

@@ -115,16 +115,6 @@ def test_sample_has_the_hashes_that_its_readme_and_yaml_state_and_is_small():
     assert train.sha256 == fingerprint(train.images, train.labels)
 
 
-@needs_full_mnist
-def test_sample_digits_are_exact_mnist_training_images():
-    with np.load(FULL_MNIST) as mnist:
-        pairs = zip(mnist["x_train"], mnist["y_train"], strict=True)
-        known = {image.tobytes(): label for image, label in pairs}
-    for split in load_both(offline("sample")):
-        for image, label in zip(split.images, split.labels, strict=True):
-            assert known[image.tobytes()] == label
-
-
 # Falling back, or not
 
 
@@ -235,27 +225,19 @@ def test_changed_content_is_named_and_still_usable(tmp_path):
     assert dataset.load_training_data(dataset.find_source(config)).notice == train.notice
 
 
-@needs_full_mnist
-def test_canonical_mnist_is_recognised_in_every_form(tmp_path):
-    with np.load(FULL_MNIST) as arrays:
-        folder = write_idx(tmp_path / "mnist", dict(arrays))
-    for path in (FULL_MNIST, folder):
-        config = load_config("mnist", path=str(path))
-        train, test = load_both(config)
-        assert (train.sha256, test.sha256) == (config.train_sha256, config.test_sha256)
-        assert train.notice is None and test.notice is None
-
-
 # The split
 
 
 @needs_full_mnist
-def test_mnist_split_is_the_same_5000_images_for_ever():
-    source = dataset.find_source(load_config("mnist", path=str(FULL_MNIST)))
-    parts = dataset.load_training_data(source)
+def test_canonical_mnist_is_recognised_and_its_split_is_the_same_5000_images_for_ever():
+    config = load_config("mnist", path=str(FULL_MNIST))
+    train, test = load_both(config)
+    assert (train.sha256, test.sha256) == (config.train_sha256, config.test_sha256)
+    assert train.notice is None and test.notice is None
+    parts = dataset.load_training_data(dataset.find_source(config))
     assert (len(parts.training), len(parts.validation)) == (55_000, 5_000)
     assert parts.split_sha256 == "a107832f29321a21570c9a86abf0445aeb125255dedb9555115af1980d082927"
-    shares = np.bincount(parts.validation.labels) / np.bincount(source.load("train").labels)
+    shares = np.bincount(parts.validation.labels) / np.bincount(train.labels)
     assert np.abs(shares * 60_000 - 5_000).max() < 15
 
 

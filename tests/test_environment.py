@@ -65,6 +65,7 @@ VARIABLES = {
     "MPLBACKEND": "module://matplotlib_inline.backend_inline",
     "MATPLOTLIBRC": "mpl",
     "XDG_CONFIG_HOME": "config",
+    "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
 }
 SURROUNDINGS = {
     "matplotlibrc alone": {},
@@ -123,6 +124,10 @@ def test_no_users_configuration_changes_a_run_in_whatever_process(run_command: R
     first = run_in(usual)
     second = next(path for path in (other / "runs/two").iterdir() if path.name.startswith("seed-0"))
     assert read_json(second / "summary.json")["num_params"] == NUM_PARAMS
+    noted, expected = (
+        read_json(run / "manifest.json")["environment"]["variables"] for run in (second, first)
+    )
+    assert noted == expected | {"CUBLAS_WORKSPACE_CONFIG": ":4096:8"}, "it may decide bits"
     with np.load(first / "predictions.npz") as one, np.load(second / "predictions.npz") as two:
         assert one["probabilities"].tobytes() == two["probabilities"].tobytes()
     for name in ("confusion_matrix.png", "mistakes.png"):

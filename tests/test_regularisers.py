@@ -83,6 +83,7 @@ def test_a_limited_and_noisy_network_is_saved_as_one_of_keras_own(tmp_path: Path
 
 def test_noise_is_on_the_pixels_and_in_training_only() -> None:
     model = built(parse_tree(composed_tree("model.input_noise=0.3", "training.engine=graph")), DIGITS)
+    model.prepare(DIGITS, 64)
     images = tf.constant(DIGITS.images[:64])
     assert np.array_equal(model(images), model(images))
     noisy = model(images, training=True).numpy()

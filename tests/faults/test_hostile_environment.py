@@ -6,7 +6,6 @@ combination.
 """
 
 import itertools
-import json
 import os
 import re
 import signal
@@ -88,7 +87,7 @@ REQUESTS: dict[str, tuple[str, ...]] = {
     "refusal": ("model.name={a:1}",),
     "comparison": ("mode=compare", "runs=nowhere"),
 }
-TRAINING = ("data=sample", "training.epochs=1", "seed=7", "training.threads=1", "model=cnn")
+TRAINING = ("data=sample", "training.epochs=1", "seed=7", "training.threads=1")
 Ended = subprocess.CompletedProcess[bytes]
 
 
@@ -167,7 +166,7 @@ def test_a_training_gives_the_same_bits(tmp_path: Path, trained: Path, setting: 
 
 def assert_same_training(run: Path, trained: Path) -> None:
     summary, expected = (read_json(path / "summary.json") for path in (run, trained))
-    assert summary["num_params"] == expected["num_params"] == 24_394
+    assert summary["num_params"] == expected["num_params"] == 101_770
     assert summary["test_loss"] == expected["test_loss"]
     best = "checkpoints/best.keras"
     assert weights_of(run / best) == weights_of(trained / best)
@@ -186,7 +185,7 @@ def test_a_deleted_working_folder_is_called_so(tmp_path: Path) -> None:
 
 
 UNKNOWN_FLAG = {"XLA_FLAGS": "--nope"}
-COMPILED = (*TRAINING, "training.engine=compiled", "model=ann")
+COMPILED = (*TRAINING, "training.engine=compiled")
 
 
 @pytest.mark.parametrize(
@@ -235,39 +234,3 @@ def test_a_signal_that_ends_a_process_is_named(
     assert stderr.startswith("mnist-exp: ") and reason in stderr and stderr.count("\n") == 1
     assert read_json(run / "manifest.json")["status"] == status
     assert reason in (run / "train.log").read_text()
-
-
-def keras_json(**changes: str) -> Setting:
-    """Gives a user configuration of Keras's."""
-    usual = {"floatx": "float32", "epsilon": 1e-7, "backend": "tensorflow"}
-    usual["image_data_format"] = "channels_last"
-    return Setting({"KERAS_HOME": "k"}, {"k/keras.json": json.dumps(usual | changes)})
-
-
-TOOLS = {
-    "keras.json: channels first": keras_json(image_data_format="channels_first"),
-    "keras.json: float16": keras_json(floatx="float16"),
-    "keras.json: jax": keras_json(backend="jax"),
-    "KERAS_BACKEND": Setting({"KERAS_BACKEND": "jax"}),
-    "MPLBACKEND": Setting({"MPLBACKEND": "module://matplotlib_inline.backend_inline"}),
-    "matplotlibrc: usetex": Setting(files={"matplotlibrc": "text.usetex: True\n"}),
-    "files that nothing can read": Setting(
-        {"KERAS_HOME": "k", "CUBLAS_WORKSPACE_CONFIG": ":4096:8"},
-        {"k/keras.json": "{broken", "matplotlibrc": "figure.dpi: : many\nno such line\n"},
-    ),
-}
-
-
-# The others are tried together by test_environment.py.
-@pytest.mark.parametrize("name", [*TOOLS] if TRIES_ALL else [*TOOLS][-1:])
-def test_no_other_tools_configuration_decides_a_training(tmp_path: Path, trained: Path, name: str) -> None:
-    done = call(tmp_path, TOOLS[name], "open", TRAINING)
-    assert (done.returncode, done.stderr) == (0, b"")
-    run = run_in(tmp_path)
-    assert_same_training(run, trained)
-    drawn, expected = ({path.name for path in (one / "plots").iterdir()} for one in (run, trained))
-    assert drawn == expected
-    # What may decide bits is recorded, and only where it is set.
-    noted, usual = (read_json(one / "manifest.json")["environment"]["variables"] for one in (run, trained))
-    deciding = {"CUBLAS_WORKSPACE_CONFIG"} & TOOLS[name].variables.keys()
-    assert noted == usual | {variable: TOOLS[name].variables[variable] for variable in deciding}
