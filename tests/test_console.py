@@ -157,14 +157,6 @@ def test_no_color_keeps_colour_off_a_terminal_that_has_it(monkeypatch):
     assert not re.search(r"\x1b\[[0-9;]*[34][0-9]", received)
 
 
-def test_a_terminal_without_control_sequences_gets_none(monkeypatch):
-    monkeypatch.setenv("TERM", "dumb")
-    with screen() as tty:
-        with Terminal(stdout=tty.stream).training_progress(2) as progress:
-            progress.epoch(epoch(1), True)
-        assert control_characters(tty.read()) <= {"\r"}
-
-
 def test_the_log_is_written_at_once_and_goes_on_where_an_earlier_one_stopped(tmp_path):
     log = tmp_path / "train.log"
     for line in ("first", "second"):

@@ -28,7 +28,6 @@ from mnist_exp.report.document import (
     row,
 )
 from mnist_exp.report.html import render_page
-from mnist_exp.report.tables import to_markdown
 from mnist_exp.report.terminal import PLAIN_WIDTH, Terminal
 from tests.pages.page_makers import HOSTILE
 from tests.pages.page_reading import Page, assert_self_contained
@@ -131,11 +130,3 @@ def test_texts_of_strangers_stay_texts_wherever_they_stand() -> None:
     assert "\x07" not in text and "\x1b" not in text and "<script>alert(1)</script>" in text
     wide = [line for line in text.splitlines() if cell_len(line) > PLAIN_WIDTH]
     assert all(line.startswith("  ") for line in wide), "only commands may be wider than the screen"
-
-
-def test_markdown_has_a_column_each_and_aligns_numbers() -> None:
-    lines = to_markdown("a | b", runs(1), ["A verdict.", ""]).splitlines()
-    assert lines == [
-        "**a \\| b**", "", "| run | score | what it is |", "| --- | --: | --- |", "| run 0 | 0.5 | units 0 |",
-        "", "A verdict.",
-    ]  # fmt: skip

@@ -182,17 +182,6 @@ def test_a_network_partly_of_half_precision_trains() -> None:
     assert losses[-1] < losses[0]
 
 
-def test_keras_callbacks_and_schedules_work() -> None:
-    model = build("graph")
-    compile_with(model, keras.optimizers.SGD(keras.optimizers.schedules.CosineDecay(0.01, 16)))
-    feed = model.prepare(DIGITS, BATCH_SIZE)
-    options = {"steps_per_epoch": 1, "shuffle": False, "epochs": 9, "verbose": 0}
-    stopping = keras.callbacks.EarlyStopping(monitor="val_loss", patience=1, min_delta=100)
-    history = model.fit(feed.elements, validation_data=(IMAGES, LABELS), callbacks=[stopping], **options)
-    assert len(history.history["val_accuracy"]) == 2
-    assert float(model.optimizer.learning_rate) == pytest.approx(0.0)
-
-
 @pytest.mark.slow
 def test_validation_in_one_graph_gives_what_evaluate_gives() -> None:
     model = build("graph", label_smoothing=0.1)

@@ -18,7 +18,7 @@ from mnist_exp.report.figures import fonts as plot_fonts
 from mnist_exp.report.figures.confusion import plot_confusion_matrix
 from mnist_exp.report.figures.curves import plot_learning_curves
 from mnist_exp.report.figures.images import plot_first_layer_weights, plot_mistakes, plot_sample_predictions
-from mnist_exp.report.figures.style import DPI, WIDTH_INCHES, draw_plots, figure_png, new_figure, shorten
+from mnist_exp.report.figures.style import DPI, WIDTH_INCHES, figure_png, new_figure, shorten
 from mnist_exp.report.figures.tiles import Sheet, plan_grid
 from mnist_exp.report.png import png_bytes
 from mnist_exp.runs.records import EpochMetrics
@@ -390,15 +390,3 @@ def test_each_pixel_of_a_tile_is_in_its_square(columns, top):
     first, last = (np.array(grid.corner(index)) + [0, top] for index in (0, grid.capacity - 1))
     expected = DPI * np.array([first, last + grid.tile])
     np.testing.assert_allclose([dark[0, ::-1], dark[-1, ::-1] + 1], expected, atol=1)
-
-
-def test_a_figure_that_cannot_be_drawn_costs_the_others_nothing(tmp_path):
-    counts = np.zeros((2, 2), np.int64)
-    plots = {
-        "nameless": lambda: plot_confusion_matrix(counts, []),
-        "whole": lambda: plot_learning_curves(epochs(3), best_epoch=1),
-    }
-    (sentence,) = draw_plots(plots, tmp_path)
-    assert sentence.startswith("plots/nameless.png was not drawn: ValueError: ")
-    assert [path.name for path in tmp_path.iterdir()] == ["whole.png"]
-    assert (tmp_path / "whole.png").read_bytes() == figure_png(plots["whole"]())

@@ -33,13 +33,11 @@ REFUSED = [
     ("runs_dir=😀", "runs_dir: 😀 (character 10 of runs_dir=😀) needs quotes", """'runs_dir="😀"'"""),
     ("+data.path=a;b", "+data.path: ; (character 13", """'+data.path="a;b"'"""),
     ("data.class_names=[relu,a!b]", "data.class_names: !", "Put that text in quotes of its own"),
-    ("model.activation=it's", "model.activation: '", "needs quotes"),
     # where quotes would not help
     ("sweep=😀", 'sweep: got "😀"; letters, digits'),
     ("+model.name=a;b", 'model.name: got "a;b"; letters, digits'),
     ("-m sweep=x seed=0,😀", 'seed: got "0,😀"; expected a whole number'),
     ("model=a;b", 'model: got "a;b"', "Accepted: ann, bn_dnn"),
-    ("training.epochs=3)", 'training.epochs: got "3)"; expected a whole number.'),
     ('model.name="ann', 'model.name: "', "opens quotes that nothing closes"),
     ("mödel=ann", "mödel: ö (character 2 of mödel=ann) cannot be part of a key"),
     # misspelt keys, at every depth
@@ -56,7 +54,6 @@ REFUSED = [
     ("augmentation.max_pixels=1", "augmentation.max_pixels:", "augmentation=shift"),
     ("model=cnn model.units=[3]", "model.units:", "model"),
     ("+model.layers=[]", "model.layers: the chosen model has no such key. It belongs to model=cnn or"),
-    ("+schedule.factor=0.5", "the chosen schedule has no such key. It belongs to schedule=plateau or"),
     # options of another group, and optimizers without a file
     ("model=best_ann", 'model: there is no "best_ann". Write experiment=best_ann'),
     ("data=cosine", "Write schedule=cosine"),
@@ -91,7 +88,6 @@ REFUSED = [
     ("~foo", "~foo: there is nothing to delete. Accepted: augmentation,"),
     ("training.early_stopping=null", "training.early_stopping:", "null"),
     # wrong types
-    ("training.epochs=abc", "training.epochs:", '"abc"', "whole number"),
     ("training.epochs=1.5", "training.epochs:", "1.5", "whole number"),
     ("training.epochs=true", "training.epochs:", "whole number"),
     ("optimizer.learning_rate=fast", "optimizer.learning_rate:", '"fast"', "a number"),
@@ -130,12 +126,10 @@ REFUSED = [
     ("mode=compare run=study", "run: belongs to mode=evaluate, mode=predict or mode=verify", '"runs"'),
     ("mode=evaluate runs=study", "runs: belongs to mode=compare", 'Did you mean "run"'),
     ("mode=compare compare.srot=ann", "compare.srot: there is no such key", '"compare.sort"'),
-    ("mode=predict images.x=1", "images.x: there is no such key", "images"),
     ("mode=predict images=a/[0-9].png", "images=a/[0-9].png:", "in quotes of its own"),
     # words of which only some are accepted
     ("training.monitor=val_acc", "training.monitor:", '"val_acc"', '"val_accuracy"'),
     ("data.validation=tset", "data.validation:", '"tset"', '"test"'),
-    ("model.family=mpl", "model.family:", '"mpl"', '"mlp"'),
     # names that Keras does not know
     ("optimizer.name=adamm", "optimizer.name:", '"adamm"', '"adam"'),
     ("optimizer=sgd +optimizer.beta_1=0.9", "optimizer.beta_1:", '"sgd"', "momentum"),
@@ -167,7 +161,6 @@ REFUSED = [
     ("training.early_stopping={patience:0,min_delta:1}", "min_delta: nothing uses it"),
     ("data.validation=0 training.monitor=val_loss training.direction=min", "training.monitor: nothing uses"),
     ("data.validation=0 data.split_seed=3", "data.split_seed: nothing uses it while data.validation is 0"),
-    ("data.validation=test data.split_seed=3", "data.split_seed: nothing uses it", "validation is test"),
     ("optimizer=sgd optimizer.momentum=0 optimizer.nesterov=true", "nesterov: nothing uses it", "is 0"),
     ("optimizer=sgd ~optimizer.momentum optimizer.nesterov=true", "nesterov: nothing uses it", "is 0"),
     ("augmentation=elastic augmentation.elastic_pixels=0 augmentation.elastic_grid=7", "grid: nothing uses"),
@@ -175,10 +168,7 @@ REFUSED = [
     ("schedule=step schedule.factor=1 schedule.every_epochs=2", "schedule.every_epochs: nothing uses it"),
     ("model.units=[] model.activation=tanh", "model.activation: nothing uses it while model.units is []"),
     ("mode=tune tuner.confirm.seeds=0 tuner.confirm.top=2", "tuner.confirm.top: nothing uses it"),
-    (
-        "mode=tune tuner.objective=val_accuracy training.monitor=loss training.direction=min",
-        "nothing uses it",
-    ),
+    ("mode=tune tuner.objective=val_loss training.monitor=loss training.direction=min", "nothing uses it"),
     # interpolations that lead nowhere
     ("model.name=${model.name}", "model.name:", "ecursive"),
     ("seed=${oc.env:MNIST_EXP_NO_SUCH}", "seed:", "MNIST_EXP_NO_SUCH"),
@@ -195,7 +185,6 @@ REFUSED = [
 
 # Requests whose folders Hydra, or this package, has made by the time they are refused.
 REFUSED_LATE = [
-    ("mode=evaluate run=nowhere hydra.run.dir=x/y", "run:"),
     ("mode=verify run=nowhere hydra.run.dir=x/y runs_dir=a/b", "run:"),
     ("mode=predict run=nowhere images=x.png hydra.run.dir=x/y/z", "run:"),
     ("resume=nowhere hydra.run.dir=x", "resume:"),
@@ -218,16 +207,13 @@ MEANT = [
     ("--plan", "plan=true"),
     ("model=cnn\u200b", "zero width space", "Leave it out."),
     ("lr=0.01", 'Did you mean "optimizer.learning_rate"?'),
-    ("optimizer.lr=0.01", '"optimizer.learning_rate"'),
     ("model.learning_rate=1", '"optimizer.learning_rate"'),
-    ("dataset=mnist", 'Did you mean "data"?'),
     ("n_trials=3", '"tuner.max_trials"', "mode=tune"),
     ("name=x", '"hydra.run.dir" or "augmentation.name" or "data.name" or "model.name"'),
     ("early_stopping.patience=3", 'there is no such key. Did you mean "training.early_stopping.patience"?'),
     ("+training.teacher.weight=0.5", "training.teacher"),
     ("gpus=1", "CUDA_VISIBLE_DEVICES"),
     ("verbose=1", "train.log"),
-    ("patience=3", '"training.early_stopping.patience"'),
     # signs
     ("+experiment=best_ann", "Leave out the +: experiment=best_ann"),
     ("+seed=1", "Leave out the +: seed=1"),
@@ -239,7 +225,6 @@ MEANT = [
     ("-model=ann", "mnist-exp model=ann"),
     ("-V", "-V: there is no such flag. Write mnist-exp --version"),
     ("-v", "there is no such flag", "train.log"),
-    ("-s 3", "-s: there is no such flag"),
     ("--ex x", "no such flag"),
     ("--hlep", "no such flag", '"--help"'),
     ("--multi seed=0,1", '"--multirun"'),
@@ -255,10 +240,8 @@ MEANT = [
     ("train", "Write mode=train."),
     ("best_ann", "Write experiment=best_ann."),
     ("help", "Write --help."),
-    ("model ann", "Write model=ann."),
     ("model = ann", "no spaces around ="),
     ("model= ann", "no spaces around ="),
-    ("model =ann", "model"),
     ("model:ann", "Write model=ann."),
     ("seed", "Write seed=…"),
     ("gibberish", "key=value"),

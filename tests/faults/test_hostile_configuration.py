@@ -6,7 +6,6 @@ own `accept`, `refusals.explain_hydra` for what Hydra refuses.
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,6 @@ from hydra.core.global_hydra import GlobalHydra
 from hypothesis import example, given
 from hypothesis import strategies as st
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from mnist_exp import CONF_DIR
 from mnist_exp.config.composing import Composer
@@ -292,22 +290,6 @@ def test_names_that_would_be_paths_are_refused(folder: Path, composer: Composer,
     for name in PATHS:
         words = [f"{key}={typed(name)}"]
         assert check_reply(lambda words=words: composer.compose(words).config, words, folder) == "refused"
-
-
-@pytest.mark.slow
-@cases(200)
-@given(
-    st.sampled_from(["rerun", "on_fail", "plan", "sweep_plan.grid", "sweep_plan.list", "sweep_plan.seeds"]),
-    values(),
-)
-def test_what_is_asked_of_a_sweep_is_refused_in_a_line(composer: Composer, key: str, value: Any) -> None:
-    composed = composer.compose([]).config
-    with suppress(OmegaConfBaseException):  # what no configuration can hold
-        OmegaConf.update(composed, key, value, merge=False)
-    try:
-        refuse_sweep_keys(composed)
-    except ConfigError as error:
-        assert_one_clear_line(error)
 
 
 def test_yaml_is_as_it_was_when_it_is_read_back() -> None:
