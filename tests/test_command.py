@@ -272,7 +272,7 @@ def test_offline_the_sample_stands_in_and_says_so_everywhere(own: Ended) -> None
 
 LIGHT = {
     "help": (("--help",), "model: ann, bn_dnn, cnn"),
-    "configuration": (("seed=7", "--cfg", "job", "model=bn_dnn"), "\nseed: 7\n"),
+    "configuration": (("seed=7", "--cfg", "job", "model=bn_dnn"), "seed: 7\n"),
     "resolved configuration": (("--cfg", "job", "--resolve"), "runs_dir: runs"),
     "information": (("--info", "all"), "Config search path"),
     "completion": (("--shell-completion", "install=bash"), "complete"),
