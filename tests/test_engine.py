@@ -175,28 +175,6 @@ def test_a_random_layer_computes_in_the_type_that_keras_would(
         np.testing.assert_allclose(tf.cast(ours, tf.float32), expected, atol=0.02)
 
 
-def test_a_network_partly_of_half_precision_trains() -> None:
-    half = keras.layers.Dense(32, activation="relu", dtype="mixed_bfloat16", name="half")
-    dropout = keras.layers.Dropout(0.2, name="after_half")
-    losses = train(build("graph", random=True, extra=(half, dropout)), epochs=2)["loss"]
-    assert losses[-1] < losses[0]
-
-
-@pytest.mark.slow
-def test_validation_in_one_graph_gives_what_evaluate_gives() -> None:
-    model = build("graph", label_smoothing=0.1)
-    feed = model.prepare(DIGITS, BATCH_SIZE)
-    assert isinstance(model, EpochModel)
-    model.keep_validation(DIGITS)
-    data = (IMAGES, LABELS)
-    history = model.fit(
-        feed.elements, steps_per_epoch=1, shuffle=False, epochs=2, validation_data=data, verbose=0
-    ).history
-    loss, accuracy = model.evaluate(IMAGES.copy(), LABELS, verbose=0)
-    assert history["val_loss"][-1] == pytest.approx(loss, abs=1e-6)
-    assert history["val_accuracy"][-1] == pytest.approx(accuracy)
-
-
 def test_auto_compiles_long_trainings_of_dense_layers_and_leaves_convolutions_to_onednn() -> None:
     dense = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(2)])
     convolution = keras.Sequential([keras.layers.Input((8, 8, 1)), keras.layers.Conv2D(2, 3)])

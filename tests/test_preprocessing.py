@@ -3,7 +3,6 @@
 from fractions import Fraction
 from math import floor
 from pathlib import Path
-from typing import Any
 from zipfile import ZipFile
 
 import keras
@@ -210,20 +209,8 @@ def test_a_search_tries_its_trials_on_deskewed_images(run_command: Run, tmp_path
     np.testing.assert_array_equal(predict_probabilities(best, images_of(run)), probabilities_of(run))
 
 
-def configuration(*overrides: str) -> dict[str, Any]:
-    tree = composed(*overrides)
-    parse_tree(tree)
-    return tree
-
-
-def test_other_words_are_refused_with_those_that_are_accepted() -> None:
-    with pytest.raises(ConfigError, match=r'^data\.preprocessing: got "upright"\.') as caught:
-        configuration("data.preprocessing=upright")
-    assert "none" in caught.value.hint and "deskew" in caught.value.hint
-
-
 def test_runs_from_before_are_read_as_without() -> None:
-    now = configuration("data=sample")
+    now, deskewing = composed("data=sample"), composed("data=sample", "data.preprocessing=deskew")
     before = now | {"data": {key: value for key, value in now["data"].items() if key != "preprocessing"}}
     assert parse_tree(before) == parse_tree(now)
-    assert recipe(before) == recipe(now) != recipe(configuration("data=sample", "data.preprocessing=deskew"))
+    assert recipe(before) == recipe(now) != recipe(deskewing)

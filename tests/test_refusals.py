@@ -129,6 +129,7 @@ REFUSED = [
     ("mode=predict images=a/[0-9].png", "images=a/[0-9].png:", "in quotes of its own"),
     # words of which only some are accepted
     ("training.monitor=val_acc", "training.monitor:", '"val_acc"', '"val_accuracy"'),
+    ("data.preprocessing=upright", 'data.preprocessing: got "upright"', "none", "deskew"),
     ("data.validation=tset", "data.validation:", '"tset"', '"test"'),
     # names that Keras does not know
     ("optimizer.name=adamm", "optimizer.name:", '"adamm"', '"adam"'),
