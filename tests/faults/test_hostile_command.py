@@ -26,10 +26,7 @@ REQUESTS: list[tuple[str | bytes, ...]] = [
     ("x" * 100_000 + "=1",),
     ("resume=pipe",),
     ("resume=linked_log",),
-    ("resume=linked_manifest",),
-    ("resume=vast",),
     ("resume=stranger",),
-    ("mode=evaluate", "run=stranger"),
     ("--config-dir", "mine", "model=callable"),
     ("--config-dir", "mine", "model=lambda"),
     ("--config-dir", "mine", "model=tagged"),
@@ -58,16 +55,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (stranger / "train.log").touch()
     (folder / "victim").write_text("keep")
     (make_unfinished(folder, "linked_log", "interrupted") / "train.log").symlink_to("../victim")
-    linked, pipe, vast = (
-        make_unfinished(folder, name, "interrupted") / "manifest.json"
-        for name in ("linked_manifest", "pipe", "vast")
-    )
-    linked.rename(folder / "elsewhere.json")
-    linked.symlink_to("../elsewhere.json")
+    pipe = make_unfinished(folder, "pipe", "interrupted") / "manifest.json"
     pipe.unlink()
     os.mkfifo(pipe)
-    with vast.open("wb") as file:
-        file.truncate(2**30)
     return folder
 
 
