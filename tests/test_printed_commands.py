@@ -23,6 +23,8 @@ RUNS = "größe/r s"
 MODEL = "defaults: [ann]\nname: ours\nunits: [8]\n"
 DATA = "defaults: [sample]\nname: ours\npath: our digits/it's.npz\non_missing: error\n"
 OWN = ("--config-dir", "my yaml", "model=mine", "data=mine")
+FOUND = ("data.on_missing=error", "data.validation=500")
+NAMED = {"MNIST_EXP_DATA": "our digits/it's.npz"}
 
 TEXTS = [
     "runs/a", "größe/r s", "a=b", "a,b", "[x]", "{y}", "(z)", "$HOME", "a\\b", "a\\", "a\\,b", "~x", "",
@@ -71,6 +73,10 @@ class Shells:
     run_command: Run
     here: Path
     elsewhere: Path
+
+    def images(self) -> str:
+        """Names the images that `NAMED` leads to, as a printed command has to."""
+        return setting("data.path", str(self.here / NAMED["MNIST_EXP_DATA"]))
 
     def run(self, *words: str, **variables: str) -> "subprocess.CompletedProcess[str]":
         """Runs the command, its runs in a folder that only its own environment names."""
@@ -141,7 +147,8 @@ def test_what_a_run_prints_works_elsewhere(shells: Shells) -> None:
     commands += [on_page(report, ".*again")]
     failed = {}
     for text in commands:
-        done = shells.paste(text if "mode=" in text else f"{text} training.epochs=1")
+        less = "plan=true" if " -m " in text else "training.epochs=1"
+        done = shells.paste(text if "mode=" in text else f"{text} {less}")
         if done.returncode:
             failed[text] = done.stderr
     assert failed == {}
@@ -153,11 +160,10 @@ def test_what_a_run_prints_works_elsewhere(shells: Shells) -> None:
 @pytest.mark.slow
 def test_what_a_stopped_training_prints_completes_it_elsewhere(shells: Shells) -> None:
     before = set(shells.here.glob(f"{RUNS}/*/manifest.json"))
-    told = shells.stop(*OWN, "training.epochs=100").partition("resume with: ")[2].strip()
+    told = shells.stop(*OWN[:3], *FOUND, "training.epochs=100", **NAMED).partition("resume with: ")[2].strip()
     run = new_run(shells, before)
-    assert on_page(run, "Resumes this training") == told and shlex.split(told)[1] == setting(
-        "resume", str(run)
-    )
+    assert {setting("resume", str(run)), shells.images()} <= {*shlex.split(told)}
+    assert on_page(run, "Resumes this training") == told
     assert status_of(run) == "interrupted"
     done = shells.paste(told)
     assert (done.returncode, done.stderr, status_of(run)) == (0, "", "completed")
@@ -166,12 +172,9 @@ def test_what_a_stopped_training_prints_completes_it_elsewhere(shells: Shells) -
 
 @pytest.mark.slow
 def test_images_that_a_variable_named_are_found_elsewhere(shells: Shells) -> None:
-    images = setting("data.path", str(shells.here / "our digits" / "it's.npz"))
-    words = ("data.on_missing=error", "data.validation=500")
-    planned = shells.run("-m", *words, "seed=0,1", "plan=true", MNIST_EXP_DATA="our digits/it's.npz")
-    texts = suggested(planned.stdout)
+    texts = suggested(shells.run("-m", *FOUND, "seed=0,1", "plan=true", **NAMED).stdout)
     for text in texts:
-        assert {images, setting("runs_dir", str(shells.here / RUNS))} <= {*shlex.split(text)}, text
+        assert {shells.images(), setting("runs_dir", str(shells.here / RUNS))} <= {*shlex.split(text)}, text
     again = shells.paste(f"{texts[0]} plan=true")
     assert (again.returncode, again.stderr) == (0, "")
 
@@ -179,16 +182,14 @@ def test_images_that_a_variable_named_are_found_elsewhere(shells: Shells) -> Non
 @pytest.mark.slow
 def test_what_a_stopped_sweep_prints_completes_it_elsewhere(shells: Shells) -> None:
     """Its model is in a folder of its own, its images where a variable says."""
-    words = ("data.on_missing=error", "data.validation=500", "training.epochs=60", "seed=0,1", "sweep=both")
+    words = ("training.epochs=60", "seed=0,1", "sweep=both")
     launcher = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=1")
-    named = {"MNIST_EXP_DATA": "our digits/it's.npz"}
-    told = shells.stop("-m", *OWN[:3], *words, *launcher, **named).partition("resume with: ")[2]
+    told = shells.stop("-m", *OWN[:3], *FOUND, *words, *launcher, **NAMED).partition("resume with: ")[2]
     path = shlex.quote(str(shells.here / "our digits" / "it's.npz"))
     assert told.startswith(f"MNIST_EXP_DATA={path} mnist-exp -m --config-dir")
     sweep = shells.here / RUNS / "both"
     stopped = next(sweep.glob("*/manifest.json")).parent
-    images = setting("data.path", str(shells.here / "our digits" / "it's.npz"))
-    assert images in shlex.split(on_page(stopped, "Repeats this run"))
+    assert shells.images() in shlex.split(on_page(stopped, "Repeats this run"))
     assert "mnist-exp -m --config-dir" in on_page(stopped, "Resumes its sweep")
     done = shells.paste(told)
     assert (done.returncode, done.stderr) == (0, "")
