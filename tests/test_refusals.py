@@ -241,6 +241,7 @@ MEANT = [
     ("train", "Write mode=train."),
     ("best_ann", "Write experiment=best_ann."),
     ("help", "Write --help."),
+    ("model ann", "Write model=ann."),
     ("model = ann", "no spaces around ="),
     ("model= ann", "no spaces around ="),
     ("model:ann", "Write model=ann."),
