@@ -1,8 +1,8 @@
-"""What surrounds a process: variables, files of other tools, streams, shells. None of it decides a result.
+"""What surrounds a process: variables, streams, shells. None of it decides a result.
 
 Each request is made in a plain environment once, and has to come to the same in every other one. By default
 a sample is tried that holds each setting, each stream and each request; MNIST_EXP_ENVIRONMENTS=1 tries every
-combination.
+combination. Files of other tools are in tests/test_environment.py.
 """
 
 import itertools
@@ -38,13 +38,11 @@ class Setting:
 
     Attributes:
         variables: To set; None unsets.
-        files: To write into the working folder: name to text.
         shell: A shell's words around the command, which is `"$@"`.
         encoding: Of both outputs.
     """
 
     variables: dict[str, str | None] = field(default_factory=dict)
-    files: dict[str, str] = field(default_factory=dict)
     shell: str = '"$@"'
     encoding: str = "utf-8"
 
@@ -98,9 +96,6 @@ def call(folder: Path, setting: Setting, stream: str, words: tuple[str, ...]) ->
         environment.pop(name, None)
         if value is not None:
             environment[name] = value
-    for name, text in setting.files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text)
     script = STREAMS[stream].replace('"$@"', f"{{ {setting.shell}\n}}")
     return subprocess.run(
         ["/bin/bash", "-c", script, "bash", str(COMMAND), *words],
@@ -139,7 +134,7 @@ def test_a_request_comes_to_the_same(
     if stream in ("open", "stdin closed", "stdout closed"):
         assert done.stderr == expected.stderr.decode().encode(encoding, "replace")
     assert done.stderr.count(b"\n") <= 1 and b"Traceback" not in done.stderr
-    assert {path.name for path in tmp_path.iterdir()} == set(SETTINGS[setting].files)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.fixture(scope="module")
