@@ -124,7 +124,7 @@ def test_neither_the_batch_nor_the_engine_changes_a_bit(batch_size: int, way: st
 def deskewed(start: Start, run_command: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A training on deskewed digits that was killed and resumed; read it only."""
     folder = tmp_path_factory.mktemp("deskewed")
-    process = start(*DESKEWED, "model.dropout=0.2", "training.epochs=12", cwd=folder)
+    process = start(*DESKEWED, "model.dropout=0.2", "training.epochs=20", cwd=folder)
     run = wait_for(lambda: next(folder.glob("runs/*"), None), process)
     wait_for(lambda: num_epochs(run) >= 2, process)
     process.kill()
