@@ -262,3 +262,16 @@ def test_an_elastic_change_of_nothing_is_the_affine_one() -> None:
 
 def test_no_augmentation_costs_no_function() -> None:
     assert build_augmentation(NoAugmentationConfig()) is None
+
+
+def test_keras_callbacks_and_schedules_work() -> None:
+    model = build("graph")
+    compile_with(model, keras.optimizers.SGD(keras.optimizers.schedules.CosineDecay(0.01, 16)))
+    feed = model.prepare(DIGITS, BATCH_SIZE)
+    stopping = keras.callbacks.EarlyStopping(monitor="val_loss", patience=1, min_delta=100)
+    history = model.fit(
+        feed.elements, steps_per_epoch=1, shuffle=False, epochs=9, verbose=0,
+        validation_data=(IMAGES, LABELS), callbacks=[stopping],
+    )  # fmt: skip
+    assert len(history.history["val_accuracy"]) == 2
+    assert float(model.optimizer.learning_rate) == pytest.approx(0.0)
