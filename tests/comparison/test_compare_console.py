@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mnist_exp.comparison.comparison import compare
-from mnist_exp.config.schema import CompareOptions
+from mnist_exp.config.requests import CompareOptions
 from mnist_exp.report.comparison import render_comparison
 from mnist_exp.report.terminal import PLAIN_WIDTH, Terminal
 from tests.comparison.run_makers import BN_DNN, data_record, make_run, make_unfinished

@@ -13,7 +13,7 @@ from scipy.stats import binomtest, ttest_rel
 
 from mnist_exp.comparison.comparison import compare
 from mnist_exp.comparison.report import Comparison
-from mnist_exp.config.schema import CompareOptions
+from mnist_exp.config.requests import CompareOptions
 from mnist_exp.errors import ConfigError
 from mnist_exp.report.comparison import markdown_table, results_csv
 from mnist_exp.runs.records import SweepPlace

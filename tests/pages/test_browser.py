@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from mnist_exp.comparison.comparison import examine
-from mnist_exp.config.schema import CompareOptions
+from mnist_exp.config.requests import CompareOptions
 from mnist_exp.report.comparison import write_comparison_page
 from mnist_exp.report.run import write_run_page
 from tests.pages.page_makers import make_hostile_run, make_search

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mnist_exp.comparison.comparison import Examined, examine
-from mnist_exp.config.schema import CompareOptions
+from mnist_exp.config.requests import CompareOptions
 from mnist_exp.report.comparison import write_comparison_page
 from tests.comparison.run_makers import data_record, make_run, make_unfinished
 from tests.pages.page_makers import (
