@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mnist_exp.config.schema import CompareOptions
+from mnist_exp.config.requests import CompareOptions
 from mnist_exp.report.comparison import compare_runs
 from mnist_exp.report.terminal import Terminal
 from tests.conftest import FinishedRun, Run, clean_environment

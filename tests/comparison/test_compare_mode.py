@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from mnist_exp.config.commands import command
-from mnist_exp.config.schema import CompareOptions
+from mnist_exp.config.requests import CompareOptions
 from mnist_exp.report.comparison import compare_runs
 from mnist_exp.report.terminal import Terminal
 from tests.comparison.test_comparison import make_study

@@ -8,7 +8,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from mnist_exp.comparison.comparison import Examined, examine
-from mnist_exp.config.schema import CompareOptions
+from mnist_exp.config.requests import CompareOptions
 from mnist_exp.report.comparison_plots import comparison_plots
 from mnist_exp.report.figures.costs import pareto_front
 from mnist_exp.report.figures.style import figure_png
