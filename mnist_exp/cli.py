@@ -33,7 +33,6 @@ from mnist_exp.report.terminal import Terminal, tolerating_lost_output
 from mnist_exp.runs import files
 
 _READING = ("compare", "evaluate", "predict", "verify")
-"""Modes that read finished runs: modules of `mnist_exp.modes`."""
 _HYDRA_FILES = ("config.yaml", "hydra.yaml", "overrides.yaml")
 """What Hydra writes to `hydra.output_subdir` before a job begins."""
 _FULL_ERROR = "HYDRA_FULL_ERROR"
@@ -140,7 +139,6 @@ def _run_command_line() -> None:
 
 
 def _status_of(terminal: Terminal, action: Callable[[], int | None]) -> int:
-    """Does something and says with which status it ended; errors become one line."""
     try:
         return action() or 0
     except KeyboardInterrupt as error:

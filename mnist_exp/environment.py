@@ -21,10 +21,7 @@ _OWN = {
 
 
 def shield() -> None:
-    """Takes Keras', NumPy's and Matplotlib's user configuration out of this process and its children.
-
-    To be called before any of them is imported: that is when they read it.
-    """
+    """Takes Keras', NumPy's and Matplotlib's user configuration away; to be called before their import."""
     os.environ[_DATA_HOME] = keras_home()
     for name in [name for name in os.environ if name.startswith(_FOREIGN)]:
         del os.environ[name]
@@ -40,10 +37,7 @@ def keras_home() -> str:
 
 
 def _pass_over_styles() -> None:
-    """Has Matplotlib look for the user's style sheets in a folder that has none.
-
-    Where that can be, it is the one in which Matplotlib keeps its list of fonts: making that takes seconds.
-    """
+    """Uses the folder with Matplotlib's list of fonts, where that can be: making it takes seconds."""
     cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")  # noqa: PTH111 - never raises
     folder = Path(os.environ.get("MPLCONFIGDIR") or f"{cache}/matplotlib")
     if os.path.lexists(folder / "stylelib"):

@@ -21,7 +21,6 @@ class ExperimentError(Exception):
         self.hint = hint
 
     def __str__(self) -> str:
-        """Returns the message and the hint on one line."""
         return " ".join(f"{self.message} {self.hint}".split())
 
 
@@ -36,10 +35,7 @@ class RunError(ExperimentError):
 
 
 def words_of(error: Exception) -> str:
-    """Says in one line what an exception of Keras or TensorFlow says in many.
-
-    Of one from inside a layer: which layer that is, and what went wrong there.
-    """
+    """Says in one line what Keras or TensorFlow says in many; from inside a layer, which layer that is."""
     lines = [line.strip() for line in without_control(str(error)).splitlines() if line.strip()]
     is_wrapped = bool(lines) and lines[0].startswith(_KERAS_WRAPPER)
     return " ".join(lines[: 2 if is_wrapped else 1])

@@ -145,10 +145,7 @@ def describe_values(values: Mapping[str, Any]) -> str:
 
 
 def _join_lists(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Puts entries such as `units.0` and `units.1` together under `units`, in the order of `values`.
-
-    An entry alone stays so in a space without lengths: the rest of its list is not searched.
-    """
+    """Puts `units.0` and `units.1` under `units`; one alone stays: the rest of its list is not searched."""
     entries: dict[str, dict[int, Any]] = {}
     for name, value in values.items():
         if match := _ENTRY.fullmatch(name):

@@ -1,6 +1,5 @@
-"""A worker process: `python -m mnist_exp.worker`, started and told what to do by another process.
+"""A worker process, `python -m mnist_exp.worker`: does what its input says (`mnist_exp.processes.messages`).
 
-It does what the lines on its standard input ask for (`mnist_exp.processes.messages`), one after another.
 When its input ends, so does the process, at once, even while it imports TensorFlow: whoever started it
 is gone.
 """
@@ -78,7 +77,6 @@ def main() -> None:
 
 
 def _work(inbox: Inbox, replies: IO[bytes]) -> None:
-    """Imports TensorFlow, then does what comes, for ever."""
     from mnist_exp.modes.work import Work
 
     def reply(message: Reply) -> None:

@@ -1,14 +1,13 @@
-"""Images: found, downloaded, bundled, checked, split. No network: downloads come from loopback."""
+"""Images: found, downloaded, bundled, checked, split. No network: downloads come from loopback.
+
+Files that mean harm are in tests/faults/test_hostile_data.py.
+"""
 
 import gzip
 import hashlib
 import http.server
-import io
 import os
-import pickle
 import struct
-import subprocess
-import sys
 import threading
 import time
 import zipfile
@@ -22,6 +21,15 @@ from omegaconf import OmegaConf
 from mnist_exp.config.schema import DataConfig, MirrorConfig
 from mnist_exp.data import dataset, locating
 from mnist_exp.errors import ConfigError
+from tests.support.data_files import (
+    IDX_NAMES,
+    idx_bytes,
+    npy_bytes,
+    npz_bytes,
+    small_arrays,
+    write_idx,
+    zipped,
+)
 
 ROOT = Path(__file__).parents[1]
 FULL_MNIST = Path(os.environ.get("MNIST_EXP_TEST_DATA") or ROOT.parent / "shared" / "data" / "mnist.npz")
@@ -29,19 +37,13 @@ needs_full_mnist = pytest.mark.skipif(
     not FULL_MNIST.is_file(),
     reason=f"needs the 60,000 + 10,000 images of MNIST at {FULL_MNIST} (MNIST_EXP_TEST_DATA)",
 )
-IDX_NAMES = {
-    "x_train": "train-images-idx3-ubyte",
-    "y_train": "train-labels-idx1-ubyte",
-    "x_test": "t10k-images-idx3-ubyte",
-    "y_test": "t10k-labels-idx1-ubyte",
-}
+FOREIGN = ("KERAS_HOME", "MNIST_EXP_DATA", "MNIST_EXP_FASHION_DATA", "http_proxy", "HTTP_PROXY", "all_proxy")
+FORMS = ["npz", "idx", "gz"]
 
 
 def load_config(name, **changes):
-    node = msgspec.convert(
-        OmegaConf.to_container(OmegaConf.load(ROOT / f"conf/data/{name}.yaml")), DataConfig
-    )
-    return msgspec.structs.replace(node, **changes)
+    node = OmegaConf.to_container(OmegaConf.load(ROOT / f"conf/data/{name}.yaml"))
+    return msgspec.structs.replace(msgspec.convert(node, DataConfig), **changes)
 
 
 def offline(name="mnist", **changes):
@@ -49,34 +51,16 @@ def offline(name="mnist", **changes):
     return load_config(name, **{"places": [], "mirrors": []} | changes)
 
 
-def small_arrays(num_train=40, num_test=20, side=28):
-    rng = np.random.default_rng(7)
-    return {
-        "x_train": rng.integers(0, 256, (num_train, side, side), dtype=np.uint8),
-        "y_train": (np.arange(num_train) % 10).astype(np.uint8),
-        "x_test": rng.integers(0, 256, (num_test, side, side), dtype=np.uint8),
-        "y_test": (np.arange(num_test) % 10).astype(np.uint8),
-    }
-
-
-def write_npz(path, arrays):
-    np.savez_compressed(path, **arrays)
+def write_npz(path, **arrays):
+    path.write_bytes(npz_bytes(**arrays))
     return path
 
 
-def idx_bytes(array):
-    return bytes((0, 0, 8, array.ndim)) + struct.pack(f">{array.ndim}I", *array.shape) + array.tobytes()
-
-
-def write_idx(folder, arrays, gzipped=False):
-    folder.mkdir()
-    for key, name in IDX_NAMES.items():
-        content = idx_bytes(arrays[key])
-        if gzipped:
-            (folder / f"{name}.gz").write_bytes(gzip.compress(content, 1))
-        else:
-            (folder / name).write_bytes(content)
-    return folder
+def write_form(folder, form, arrays):
+    """Writes arrays in one of the three forms; gives the path that `data.path` would be."""
+    if form == "npz":
+        return write_npz(folder / "some.npz", **arrays)
+    return write_idx(folder / "folder", arrays, gzipped=form == "gz")
 
 
 def fingerprint(images, labels):
@@ -90,6 +74,7 @@ def load_both(config):
 
 def refused(config):
     with pytest.raises(ConfigError) as caught:
+        dataset.load_training_data(dataset.find_source(config))
         load_both(config)
     message = str(caught.value)
     assert "\n" not in message
@@ -101,15 +86,7 @@ def own_home(tmp_path_factory, monkeypatch):
     home = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("XDG_CACHE_HOME", str(home / "cache"))
-    for name in (
-        "KERAS_HOME",
-        "MNIST_EXP_DATA",
-        "MNIST_EXP_FASHION_DATA",
-        "http_proxy",
-        "HTTP_PROXY",
-        "all_proxy",
-        "ALL_PROXY",
-    ):
+    for name in (*FOREIGN, "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
     return home
 
@@ -123,65 +100,31 @@ def test_sample_is_4000_and_1000_digits_of_every_class_alike():
     assert np.bincount(train.labels).tolist() == [400] * 10
     assert np.bincount(test.labels).tolist() == [100] * 10
     assert train.notice is None and test.notice is None
+    with pytest.raises(ValueError, match="read-only"):
+        train.images[0, 0, 0] = 1
 
 
-def test_sample_has_the_hashes_that_its_readme_and_yaml_state():
+def test_sample_has_the_hashes_that_its_readme_and_yaml_state_and_is_small():
     readme = (ROOT / "mnist_exp/data/sample/README.md").read_text()
+    content = dataset.SAMPLE_PATH.read_bytes()
+    assert hashlib.sha256(content).hexdigest() in readme and len(content) < 1_100_000
     config = load_config("sample")
-    assert hashlib.sha256(dataset.SAMPLE_PATH.read_bytes()).hexdigest() in readme
     assert config.train_sha256 in readme and config.test_sha256 in readme
     train, test = load_both(config)
     assert (train.sha256, test.sha256) == (config.train_sha256, config.test_sha256)
     assert train.sha256 == fingerprint(train.images, train.labels)
 
 
-def test_sample_is_small_and_loads_at_once():
-    assert dataset.SAMPLE_PATH.stat().st_size < 1_100_000
-    source = dataset.find_source(offline("sample"))
-    started = time.perf_counter()
-    source.load("train")
-    assert time.perf_counter() - started < 0.1
-
-
-@needs_full_mnist
-def test_sample_digits_are_exact_mnist_training_images():
-    with np.load(FULL_MNIST) as mnist:
-        known = {
-            image.tobytes(): label for image, label in zip(mnist["x_train"], mnist["y_train"], strict=True)
-        }
-    for split in load_both(offline("sample")):
-        for image, label in zip(split.images, split.labels, strict=True):
-            assert known[image.tobytes()] == label
-
-
 # Falling back, or not
 
 
-def test_missing_mnist_falls_back_to_the_sample_with_a_notice():
-    source = dataset.find_source(offline(on_missing="sample"))
-    assert (source.name, source.validation) == ("sample", 333)
-    assert "mnist was not found" in source.notice
-    assert "5,000 bundled digits" in source.notice and "becomes 333" in source.notice
-    assert dataset.load_training_data(source).notice == source.notice
-
-
-@pytest.mark.parametrize(("asked", "scaled"), [(0, 0), (1, 1), (6000, 400), ("test", "test")])
-def test_fallback_scales_validation_in_proportion(asked, scaled):
-    source = dataset.find_source(offline(validation=asked))
-    assert source.validation == scaled
-    assert ("data.validation becomes" in source.notice) == (asked == 6000)
-
-
-def test_on_missing_error_refuses():
-    message = refused(offline(on_missing="error"))
-    assert message.startswith("mnist was not found (data.path and MNIST_EXP_DATA unset")
-    assert "Set data.path" in message
-
-
-def test_digits_never_stand_in_for_clothing(tmp_path):
-    path = write_npz(tmp_path / "a.npz", small_arrays())
-    message = refused(offline("fashion_mnist", on_missing="sample", path=str(path)))
-    assert "data.on_missing=sample" in message and "fashion_mnist" in message
+@pytest.mark.parametrize(("asked", "scaled"), [(5000, 333), (0, 0), (1, 1), ("test", "test")])
+def test_missing_mnist_falls_back_to_the_sample_with_a_notice(asked, scaled):
+    source = dataset.find_source(offline(on_missing="sample", validation=asked))
+    assert (source.name, source.validation) == ("sample", scaled)
+    assert "mnist was not found" in source.notice and "5,000 bundled digits" in source.notice
+    assert (f"data.validation becomes {scaled}" in source.notice) == (asked == 5000)
+    assert source.notice in dataset.load_training_data(source).notice
 
 
 def test_sample_asked_for_by_name_is_no_fallback():
@@ -190,18 +133,22 @@ def test_sample_asked_for_by_name_is_no_fallback():
     assert source.class_names == tuple("0123456789")
 
 
+def test_where_nothing_may_stand_in_it_is_refused():
+    message = refused(offline(on_missing="error"))
+    assert message.startswith("mnist was not found (data.path and MNIST_EXP_DATA unset")
+    assert "Set data.path" in message
+    message = refused(offline("fashion_mnist", on_missing="sample"))
+    assert "data.on_missing=sample" in message and "fashion_mnist" in message
+
+
 # Where it looks
 
 
-@pytest.mark.parametrize("form", ["npz", "idx", "gz"])
+@pytest.mark.parametrize("form", FORMS)
 def test_every_form_gives_the_same_arrays(tmp_path, form):
     arrays = small_arrays()
-    if form == "npz":
-        path = write_npz(tmp_path / "some.npz", arrays)
-    else:
-        path = write_idx(tmp_path / "folder", arrays, gzipped=form == "gz")
-    train, test = load_both(offline(path=str(path), validation=10))
-    for split, images in (("train", train), ("test", test)):
+    config = offline(path=str(write_form(tmp_path, form, arrays)), validation=10)
+    for split, images in zip(("train", "test"), load_both(config), strict=True):
         assert np.array_equal(images.images, arrays[f"x_{split}"])
         assert np.array_equal(images.labels, arrays[f"y_{split}"])
         assert images.sha256 == fingerprint(arrays[f"x_{split}"], arrays[f"y_{split}"])
@@ -218,19 +165,16 @@ def test_column_major_uncompressed_arrays_and_dotted_idx_names_are_read(tmp_path
         assert np.array_equal(train.images, arrays["x_train"])
 
 
-def test_arrays_are_read_only(tmp_path):
-    train, _ = load_both(offline("sample"))
-    with pytest.raises(ValueError, match="read-only"):
-        train.images[0, 0, 0] = 1
-
-
 def test_path_then_variable_then_keras_cache(tmp_path, monkeypatch, own_home):
-    paths = {}
-    for count, name in ((31, "path"), (32, "variable"), (33, "keras_home"), (34, "dot_keras")):
-        paths[name] = write_npz(tmp_path / f"{name}.npz", small_arrays(num_train=count))
-    for folder, name in ((own_home / ".keras", "dot_keras"), (tmp_path / "elsewhere", "keras_home")):
-        (folder / "datasets").mkdir(parents=True)
-        paths[name].rename(folder / "datasets" / "mnist.npz")
+    paths = {
+        "path": tmp_path / "path.npz",
+        "variable": tmp_path / "variable.npz",
+        "keras_home": tmp_path / "elsewhere/datasets/mnist.npz",
+        "dot_keras": own_home / ".keras/datasets/mnist.npz",
+    }
+    for number, path in enumerate(paths.values()):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_npz(path, **small_arrays(num_train=31 + number))
     config = load_config("mnist", mirrors=[], validation=5)
 
     def num_train(config):
@@ -245,43 +189,34 @@ def test_path_then_variable_then_keras_cache(tmp_path, monkeypatch, own_home):
     assert num_train(msgspec.structs.replace(config, path=str(paths["path"]))) == 31
 
 
-def test_fashion_is_found_in_a_folder_among_places(tmp_path):
-    folder = write_idx(tmp_path / "fashion", small_arrays(), gzipped=True)
-    config = load_config("fashion_mnist", places=[str(tmp_path / "none"), str(folder)], validation=5)
+def test_places_are_looked_through_and_incomplete_ones_passed_over(tmp_path):
+    half, folder = (write_idx(tmp_path / name, small_arrays(), gzipped=True) for name in ("half", "whole"))
+    (half / f"{IDX_NAMES['x_test']}.gz").unlink()
+    nowhere = [str(tmp_path / "none"), str(half), "x" * 5000, "~nobody-here/x"]
+    config = load_config("fashion_mnist", places=[*nowhere, str(folder)], validation=5)
     source = dataset.find_source(config)
     assert source.name == "fashion_mnist" and source.class_names[9] == "Ankle boot"
     assert source.load("train").notice.startswith("These are not the training images of fashion_mnist")
+    assert dataset.find_source(offline(places=nowhere)).name == "sample"
 
 
-def test_an_incomplete_folder_among_places_is_passed_over(tmp_path):
-    folder = write_idx(tmp_path / "half", small_arrays())
-    (folder / IDX_NAMES["x_test"]).unlink()
-    assert dataset.find_source(offline(places=[str(folder), "x" * 5000, "~nobody-here/x"])).name == "sample"
-
-
-def test_a_wrong_variable_is_named(monkeypatch):
-    monkeypatch.setenv("MNIST_EXP_DATA", "~/nowhere.npz")
-    message = refused(offline())
-    assert message.startswith(
-        "data.path (environment variable MNIST_EXP_DATA): ~/nowhere.npz: it does not exist."
-    )
-
-
-def test_a_broken_file_in_keras_cache_is_named_not_skipped(own_home):
+def test_what_a_variable_or_keras_cache_leads_to_is_named_not_skipped(monkeypatch, own_home):
     path = own_home / ".keras/datasets/mnist.npz"
     path.parent.mkdir(parents=True)
     path.write_bytes(b"half a download")
     message = refused(load_config("mnist", mirrors=[]))
     assert message.startswith("data.places: ~/.keras/datasets/mnist.npz: it is not a whole .npz file.")
     assert "Delete it" in message
+    monkeypatch.setenv("MNIST_EXP_DATA", "~/nowhere.npz")
+    named = "data.path (environment variable MNIST_EXP_DATA): ~/nowhere.npz: it does not exist."
+    assert refused(offline()).startswith(named)
 
 
 # Known by content
 
 
 def test_changed_content_is_named_and_still_usable(tmp_path):
-    arrays = small_arrays()
-    config = offline(path=str(write_npz(tmp_path / "a.npz", arrays)), validation=10)
+    config = offline(path=str(write_npz(tmp_path / "a.npz", **small_arrays())), validation=10)
     train, _ = load_both(config)
     assert train.notice.startswith("These are not the training images of mnist: the 40 in ")
     assert train.sha256 in train.notice and config.train_sha256 in train.notice
@@ -290,30 +225,20 @@ def test_changed_content_is_named_and_still_usable(tmp_path):
     assert dataset.load_training_data(dataset.find_source(config)).notice == train.notice
 
 
+# The split
+
+
 @needs_full_mnist
-@pytest.mark.parametrize("form", ["npz", "idx", "gz"])
-def test_canonical_mnist_is_recognised_in_every_form(tmp_path, form):
-    path = FULL_MNIST
-    if form != "npz":
-        with np.load(FULL_MNIST) as arrays:
-            path = write_idx(tmp_path / "mnist", arrays, gzipped=form == "gz")
-    config = load_config("mnist", path=str(path))
+def test_canonical_mnist_is_recognised_and_its_split_is_the_same_5000_images_for_ever():
+    config = load_config("mnist", path=str(FULL_MNIST))
     train, test = load_both(config)
     assert (train.sha256, test.sha256) == (config.train_sha256, config.test_sha256)
     assert train.notice is None and test.notice is None
-
-
-@needs_full_mnist
-def test_mnist_split_is_the_same_5000_images_for_ever():
-    source = dataset.find_source(load_config("mnist", path=str(FULL_MNIST)))
-    parts = dataset.load_training_data(source)
+    parts = dataset.load_training_data(dataset.find_source(config))
     assert (len(parts.training), len(parts.validation)) == (55_000, 5_000)
     assert parts.split_sha256 == "a107832f29321a21570c9a86abf0445aeb125255dedb9555115af1980d082927"
-    shares = np.bincount(parts.validation.labels) / np.bincount(source.load("train").labels)
+    shares = np.bincount(parts.validation.labels) / np.bincount(train.labels)
     assert np.abs(shares * 60_000 - 5_000).max() < 15
-
-
-# The split
 
 
 def test_split_is_exact_stratified_sorted_and_seeded():
@@ -324,9 +249,8 @@ def test_split_is_exact_stratified_sorted_and_seeded():
         exact = np.bincount(labels) * count / len(labels)
         assert (np.abs(np.bincount(labels[chosen], minlength=5) - exact) < 1).all()
         assert np.array_equal(chosen, dataset.choose_stratified(labels, count, seed=3))
-    assert not np.array_equal(
-        dataset.choose_stratified(labels, 57, seed=3), dataset.choose_stratified(labels, 57, seed=4)
-    )
+    chosen, other = (dataset.choose_stratified(labels, 57, seed=seed) for seed in (3, 4))
+    assert not np.array_equal(chosen, other)
 
 
 def test_training_and_validation_are_the_whole_apart():
@@ -341,25 +265,21 @@ def test_training_and_validation_are_the_whole_apart():
     assert parts.split_sha256 == hashlib.sha256(chosen.astype("<i8").tobytes()).hexdigest()
 
 
-def test_no_validation_trains_on_everything():
+def test_no_validation_images_and_those_of_the_test_leave_all_to_train_on():
     parts = dataset.load_training_data(dataset.find_source(offline("sample", validation=0)))
     assert len(parts.training) == 4000
     assert parts.validation is None and parts.split_sha256 is None
-
-
-def test_validation_on_test_says_so():
     source = dataset.find_source(offline("sample", validation="test"))
     parts = dataset.load_training_data(source)
     assert len(parts.training) == 4000 and parts.selected_on_test and parts.split_sha256 is None
     assert parts.validation.sha256 == source.load("test").sha256
 
 
-@pytest.mark.parametrize("count", [4000, 4001, 10_000_000])
+@pytest.mark.parametrize("count", [4000, 10_000_000])
 def test_too_many_validation_images_are_refused_before_reading(count):
     message = refused(offline("sample", validation=count))
-    assert (
-        message.startswith(f"data.validation={count} leaves nothing to train on") and "0 to 3,999" in message
-    )
+    assert message.startswith(f"data.validation={count} leaves nothing to train on")
+    assert "0 to 3,999" in message
 
 
 def test_training_never_reads_test_values(tmp_path):
@@ -372,162 +292,80 @@ def test_training_never_reads_test_values(tmp_path):
         source.load("test")
 
 
-# Broken and hostile files
+# Files that are wrong
 
 
-class Bomb:
-    """Creates a file when it is unpickled."""
-
-    def __init__(self, marker):
-        self.marker = marker
-
-    def __reduce__(self):
-        return Path.touch, (self.marker,)
+NPY = {key: npy_bytes(array) for key, array in small_arrays().items()}
 
 
-def objects(path):
-    array = np.empty(40, object)
-    array[:] = [Bomb(path.with_name("marker"))] * 40
-    return array
+def changed(**arrays):
+    return npz_bytes(**small_arrays() | arrays)
 
 
-def deflated_npz(path, members):
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for key, content in members.items():
-            archive.writestr(f"{key}.npy", content)
+def with_header(text):
+    """Small arrays, and another header without content for x_train."""
+    header = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text.encode()
+    return zipped(NPY | {"x_train": header})
 
 
-def npy_bytes(array):
-    stream = io.BytesIO()
-    np.save(stream, array)
-    return stream.getvalue()
+def with_shape(shape):
+    return with_header(f"{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}}}")
 
 
-def npy_header(text):
-    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text.encode()
+def zeros(*shape):
+    return np.zeros(shape, np.uint8)
 
 
-def with_header(text, content=b""):
-    """Small arrays with another header, and other content, for x_train."""
-    members = {key: npy_bytes(array) for key, array in small_arrays().items()}
-    return members | {"x_train": npy_header(text) + content}
-
-
-U1 = "{'descr': '|u1', 'fortran_order': False, 'shape': %s}"
+UNREADABLE = "x_train has no readable .npy header"
+# Bytes of an .npz file, and what the one line must contain.
 WRONG_NPZ = {
-    "float images": (
-        {"x_train": np.zeros((40, 28, 28), np.float32)},
-        "x_train holds float32; accepted: uint8",
+    "float images": (changed(x_train=zeros(40, 28, 28) * 1.0), "x_train holds float64; accepted: uint8"),
+    "int64 labels": (changed(y_train=np.zeros(40, np.int64)), "y_train holds int64; accepted: uint8"),
+    "flat images": (changed(x_train=zeros(40, 784)), "x_train has shape (40, 784)"),
+    "coloured images": (changed(x_test=zeros(20, 28, 28, 3)), "x_test has shape (20, 28, 28, 3)"),
+    "tiny images": (changed(x_train=zeros(40, 7, 28)), "sides of 8 to 256 pixels"),
+    "large images": (changed(x_train=zeros(40, 28, 257)), "sides of 8 to 256 pixels"),
+    "two sizes": (changed(x_test=zeros(20, 27, 28)), "x_test of (27, 28); accepted: the same"),
+    "no images": (changed(x_train=zeros(0, 28, 28)), "x_train is empty"),
+    "few labels": (changed(y_train=zeros(39)), "x_train holds 40 images, y_train 39 labels"),
+    "one-hot labels": (changed(y_test=zeros(20, 10)), "y_test has shape (20, 10)"),
+    "label 10": (changed(y_test=zeros(20) + 10), "y_test has labels up to 10, data.class_names has 10"),
+    "objects": (changed(y_train=np.array([{}] * 40)), "y_train holds pickled Python objects"),
+    "nothing": (b"", "it is not a whole .npz file"),
+    "npy file": (npy_bytes(np.zeros(3)), "it is not a whole .npz file"),
+    "missing keys": (
+        npz_bytes(x_train=zeros(4, 28, 28), y_train=zeros(4), extra=zeros(1)),
+        "it lacks x_test, y_test; it holds x_train, y_train, extra",
     ),
-    "int64 labels": ({"y_train": np.zeros(40, np.int64)}, "y_train holds int64; accepted: uint8"),
-    "flat images": ({"x_train": np.zeros((40, 784), np.uint8)}, "x_train has shape (40, 784)"),
-    "coloured images": ({"x_test": np.zeros((20, 28, 28, 3), np.uint8)}, "x_test has shape (20, 28, 28, 3)"),
-    "tiny images": ({"x_train": np.zeros((40, 7, 28), np.uint8)}, "sides of 8 to 256 pixels"),
-    "large images": ({"x_train": np.zeros((40, 28, 257), np.uint8)}, "sides of 8 to 256 pixels"),
-    "two sizes": ({"x_test": np.zeros((20, 27, 28), np.uint8)}, "x_test of (27, 28); accepted: the same"),
-    "no images": ({"x_train": np.zeros((0, 28, 28), np.uint8)}, "x_train is empty"),
-    "few labels": ({"y_train": np.zeros(39, np.uint8)}, "x_train holds 40 images, y_train 39 labels"),
-    "one-hot labels": ({"y_test": np.zeros((20, 10), np.uint8)}, "y_test has shape (20, 10)"),
-    "label 10": (
-        {"y_test": np.full(20, 10, np.uint8)},
-        "y_test has labels up to 10, data.class_names has 10",
-    ),
+    "lzma": (zipped(NPY, zipfile.ZIP_LZMA), "is compressed as numpy never does"),
+    "claims 2**40 images": (with_shape("(1099511627776, 28, 28)"), "claims 862,017,116,176,384 bytes"),
+    "claims 1 GiB": (with_shape("(1300000, 28, 28)"), "its header promises 1,019,200,"),
+    "negative": (with_shape("(-1, 28, 28)"), "x_train is empty"),
+    "no tuple": (with_shape("'many'"), UNREADABLE),
+    "call": (with_header("__import__('os').abort()"), UNREADABLE),
+    "nested": (with_header("(" * 800), UNREADABLE),
+    "minuses": (with_header("-" * 900 + "1"), UNREADABLE),
+    "cut": (with_header("{'descr': '|u1'"), UNREADABLE),
 }
-WRONG_BYTES = {
-    "empty": b"",
-    "text": b"hello\n" * 100,
-    "IDX file": idx_bytes(np.zeros((40, 28, 28), np.uint8)),
-    "npy file": npy_bytes(np.zeros(3, np.uint8)),
-}
-WRONG_HEADERS = {
-    "claims 2**40 images": (U1 % "(1099511627776, 28, 28)", "x_train claims 862,017,116,176,384 bytes"),
-    "claims 1 GiB": (U1 % "(1300000, 28, 28)", "its header promises 1,019,200,"),
-    "negative": (U1 % "(-1, 28, 28)", "x_train is empty"),
-    "no tuple": (U1 % "'many'", "x_train has no readable .npy header"),
-    "not a literal": ("__import__('os').system('touch marker')", "x_train has no readable .npy header"),
-    "nested": ("(" * 800, "x_train has no readable .npy header"),
-    "minuses": ("-" * 900 + "1", "x_train has no readable .npy header"),
-    "cut": ("{'descr': '|u1'", "x_train has no readable .npy header"),
-}
-
-
-@pytest.mark.parametrize("name", WRONG_NPZ)
-def test_wrong_arrays_are_refused_in_one_line(tmp_path, name):
-    changes, expected = WRONG_NPZ[name]
-    path = write_npz(tmp_path / "a.npz", small_arrays() | changes)
-    message = refused(offline(path=str(path), validation=5))
-    assert message.startswith(f"data.path: {path}: ") and expected in message
-
-
-@pytest.mark.parametrize("name", WRONG_BYTES)
-def test_what_is_no_npz_is_refused(tmp_path, name):
-    path = tmp_path / "a.npz"
-    path.write_bytes(WRONG_BYTES[name])
-    assert "it is not a whole .npz file" in refused(offline(path=str(path)))
-
-
-@pytest.mark.parametrize("name", WRONG_HEADERS)
-def test_lying_headers_are_refused(tmp_path, name):
-    header, expected = WRONG_HEADERS[name]
-    deflated_npz(tmp_path / "a.npz", with_header(header))
-    assert expected in refused(offline(path=str(tmp_path / "a.npz")))
-
-
-def test_missing_keys_are_named_with_what_is_there(tmp_path):
-    arrays = small_arrays()
-    del arrays["x_test"], arrays["y_test"]
-    path = write_npz(tmp_path / "a.npz", arrays | {"extra": np.zeros(1)})
-    assert "it lacks x_test, y_test; it holds x_train, y_train, extra" in refused(offline(path=str(path)))
-
-
-def test_pickles_are_never_loaded(tmp_path):
-    path = tmp_path / "a.npz"
-    write_npz(path, small_arrays() | {"y_train": objects(path)})
-    assert "y_train holds pickled Python objects" in refused(offline(path=str(path)))
-    path.write_bytes(pickle.dumps(Bomb(tmp_path / "marker")))
-    assert "it is not a whole .npz file" in refused(offline(path=str(path)))
-    with zipfile.ZipFile(path, "w") as archive:
-        for key in small_arrays():
-            archive.writestr(f"{key}.npy", pickle.dumps(Bomb(tmp_path / "marker")))
-    assert "x_train has no readable .npy header" in refused(offline(path=str(path)))
-    assert not (tmp_path / "marker").exists()
-
-
-@pytest.mark.parametrize("share", [0.0005, 0.1, 0.5, 0.9, 0.999])
-@pytest.mark.parametrize("form", ["npz", "idx", "gz"])
-def test_truncated_files_are_refused(tmp_path, form, share):
-    if form == "npz":
-        path = cut = write_npz(tmp_path / "a.npz", small_arrays())
-    else:
-        path = write_idx(tmp_path / "folder", small_arrays(), gzipped=form == "gz")
-        cut = path / (IDX_NAMES["x_train"] + (".gz" if form == "gz" else ""))
-    content = cut.read_bytes()
-    cut.write_bytes(content[: int(len(content) * share)])
-    assert refused(offline(path=str(path), validation=5)).startswith("data.path: ")
-
-
-@pytest.mark.parametrize("form", ["npz", "gz"])
-def test_a_flipped_byte_is_noticed(tmp_path, form):
-    if form == "npz":
-        path = changed = write_npz(tmp_path / "a.npz", small_arrays())
-    else:
-        path = write_idx(tmp_path / "folder", small_arrays(), gzipped=True)
-        changed = path / f"{IDX_NAMES['x_train']}.gz"
-    content = bytearray(changed.read_bytes())
-    content[3000] ^= 0xFF
-    changed.write_bytes(content)
-    assert "cannot be read" in refused(offline(path=str(path), validation=5))
-
-
+# Bytes of the IDX file of training images, and what the one line must contain.
 WRONG_IDX = {
-    "labels for images": (idx_bytes(np.zeros(40, np.uint8)), "accepted: [00 00 08 03]"),
+    "labels for images": (idx_bytes(zeros(40)), "accepted: [00 00 08 03]"),
     "32-bit": (b"\0\0\x0c\x03" + bytes(12), "starts with the bytes [00 00 0c 03]"),
     "no header": (b"\0\0\x08\x03\0", "ends within its header"),
     "empty": (b"", "starts with the bytes []"),
     "2**31 images": (b"\0\0\x08\x03" + struct.pack(">3I", 2**31, 28, 28), "claims 1,683,627,180,032 bytes"),
     "images that are not there": (b"\0\0\x08\x03" + struct.pack(">3I", 40, 28, 28), "its header promises"),
-    "too long": (idx_bytes(np.zeros((40, 28, 28), np.uint8)) + b"x", "promises"),
+    "too long": (idx_bytes(zeros(40, 28, 28)) + b"x", "promises"),
 }
+
+
+@pytest.mark.parametrize("name", WRONG_NPZ)
+def test_wrong_npz_files_are_refused_in_one_line(tmp_path, name):
+    content, expected = WRONG_NPZ[name]
+    path = tmp_path / "a.npz"
+    path.write_bytes(content)
+    message = refused(offline(path=str(path), validation=5))
+    assert message.startswith(f"data.path: {path}: ") and expected in message
 
 
 @pytest.mark.parametrize("gzipped", [False, True])
@@ -539,6 +377,22 @@ def test_wrong_idx_files_are_refused(tmp_path, name, gzipped):
     assert expected in refused(offline(path=str(folder), validation=5))
 
 
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("damage", ["cut", "flipped byte"])
+def test_damaged_files_are_refused(tmp_path, form, damage):
+    path = write_form(tmp_path, form, small_arrays())
+    damaged = path if form == "npz" else next(path.glob("train-images*"))
+    content = bytearray(damaged.read_bytes())
+    if damage == "cut":
+        content = content[: len(content) // 2]
+    elif form == "idx":
+        content[3] ^= 0xFF  # of its pixels nobody knows a sum
+    else:
+        content[3000] ^= 0xFF
+    damaged.write_bytes(content)
+    assert refused(offline(path=str(path), validation=5)).startswith("data.path: ")
+
+
 def test_a_folder_without_the_files_names_what_is_missing(tmp_path):
     folder = write_idx(tmp_path / "folder", small_arrays())
     (folder / IDX_NAMES["y_test"]).unlink()
@@ -546,79 +400,11 @@ def test_a_folder_without_the_files_names_what_is_missing(tmp_path):
     assert "the folder lacks t10k-labels-idx1-ubyte (with or without .gz)" in message
 
 
-@pytest.mark.parametrize("path", ["~/none.npz", "a\0b", "x" * 5000, "~nobody-here/x", "/dev/zero"])
-def test_paths_that_lead_nowhere_are_refused(path):
+@pytest.mark.parametrize("path", ["~/none.npz", "a\0b", "x" * 5000, "~nobody-here/x", "/dev/zero", "pipe"])
+def test_paths_that_lead_nowhere_are_refused_at_once(tmp_path, monkeypatch, path):
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo("pipe")
     assert refused(offline(path=path)).startswith("data.path: ")
-
-
-def test_a_pipe_is_refused_without_waiting_for_it(tmp_path):
-    os.mkfifo(tmp_path / "a.npz")
-    assert "neither a file nor a folder" in refused(offline(path=str(tmp_path / "a.npz")))
-
-
-def test_lzma_members_are_refused(tmp_path):
-    with zipfile.ZipFile(tmp_path / "a.npz", "w", zipfile.ZIP_LZMA) as archive:
-        for key, array in small_arrays().items():
-            archive.writestr(f"{key}.npy", npy_bytes(array))
-    assert "is compressed as numpy never does" in refused(offline(path=str(tmp_path / "a.npz")))
-
-
-BOMB_SCRIPT = """
-import resource, sys
-from mnist_exp.data import formats
-from pathlib import Path
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-try:
-    arrays = formats.open_arrays(Path(sys.argv[1]))
-    arrays["x_train"].read()
-except formats.FormatError as error:
-    print(error)
-print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024, file=sys.stderr)
-"""
-
-
-def zeros_npz(path, num_bytes):
-    """x_train unpacks to far more than its header says."""
-    header = npy_header(U1 % "(40, 28, 28)")
-    deflated_npz(path, with_header(U1 % "(40, 28, 28)", bytes(num_bytes - len(header))))
-    return path
-
-
-def lying_zip(path):
-    """As `zeros_npz`, and the archive's directory lies about the size as well."""
-    content = bytearray(zeros_npz(path, 300_000_000).read_bytes())
-    promised = len(npy_header(U1 % "(40, 28, 28)")) + 40 * 28 * 28
-    path.write_bytes(content.replace(struct.pack("<I", 300_000_000), struct.pack("<I", promised)))
-    return path
-
-
-def gzip_bomb(path):
-    folder = write_idx(path.with_suffix(""), small_arrays(), gzipped=True)
-    content = idx_bytes(np.zeros((40, 28, 28), np.uint8)) + bytes(300_000_000)
-    (folder / f"{IDX_NAMES['x_train']}.gz").write_bytes(gzip.compress(content, 1))
-    return folder
-
-
-def lying_gzip(path):
-    """A header that promises a gigabyte before a file of 16 bytes."""
-    folder = write_idx(
-        path.with_suffix(""), small_arrays() | {"y_train": np.zeros(1_300_000, np.uint8)}, gzipped=True
-    )
-    content = gzip.compress(b"\0\0\x08\x03" + struct.pack(">3I", 1_300_000, 28, 28))
-    (folder / f"{IDX_NAMES['x_train']}.gz").write_bytes(content)
-    return folder
-
-
-@pytest.mark.parametrize(
-    "make",
-    [lambda path: zeros_npz(path, 300_000_000), lying_zip, gzip_bomb, lying_gzip],
-    ids=["zip bomb", "zip bomb, lying directory", "gzip bomb", "lying gzip"],
-)
-def test_bombs_are_refused_in_little_memory(tmp_path, make):
-    command = [sys.executable, "-c", BOMB_SCRIPT, str(make(tmp_path / "a.npz"))]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True, timeout=20)
-    assert "promise" in done.stdout or "cannot be read" in done.stdout
-    assert int(done.stderr) < 64
 
 
 # Downloads, from loopback
@@ -648,7 +434,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 
 class Mirror:
-    """A server on loopback; `content` is what it sends, `digests` what the YAML says."""
+    """A server on loopback; `files` is what it sends, `digests` what the YAML says."""
 
     def __init__(self, files, digests=None, hangs=None):
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
@@ -682,100 +468,82 @@ def mirror():
         each.close()
 
 
-@pytest.fixture
-def npz_file(tmp_path):
-    return {"mnist.npz": write_npz(tmp_path / "made.npz", small_arrays()).read_bytes()}
+MNIST = {"mnist.npz": npz_bytes(**small_arrays())}
+WRONG_DIGEST = {"mnist.npz": "sha256:" + "0" * 64}
+CLOSED_PORT = MirrorConfig("http://127.0.0.1:9/", WRONG_DIGEST)
 
 
-def closed_port():
-    return MirrorConfig("http://127.0.0.1:9/", {"mnist.npz": "sha256:" + "0" * 64})
-
-
-def test_download_is_kept_and_used_again(mirror, npz_file, own_home, capfd):
-    server = mirror(npz_file)
+def test_download_is_kept_used_again_and_fetched_again_when_damaged(mirror, capfd):
+    server = mirror(MNIST)
     config = offline(mirrors=[server.config], validation=5)
     seen = []
     source = dataset.find_source(config, progress=lambda *news: seen.append(news))
     assert source.name == "mnist" and len(source.load("train")) == 40
     assert source.description == "~/cache/mnist-exp/mnist/mnist.npz"
-    size = len(npz_file["mnist.npz"])
+    size = len(MNIST["mnist.npz"])
     assert seen[-1] == ("mnist.npz", size, size) and max(done for _, done, _ in seen) == size
     num_requests = len(server.server.requests)
     assert dataset.find_source(config).name == "mnist"
     assert len(server.server.requests) == num_requests
+    (locating.cache_folder("mnist") / "mnist.npz").write_bytes(b"half")
+    assert len(dataset.find_source(config).load("train")) == 40
     assert capfd.readouterr() == ("", "")
 
 
 def test_idx_files_are_downloaded_to_one_folder(mirror):
     files = {f"{name}.gz": gzip.compress(idx_bytes(small_arrays()[key])) for key, name in IDX_NAMES.items()}
     digests = {name: f"md5:{hashlib.md5(content).hexdigest()}" for name, content in files.items()}
-    source = dataset.find_source(
-        offline("fashion_mnist", mirrors=[mirror(files, digests).config], validation=5)
-    )
+    config = offline("fashion_mnist", mirrors=[mirror(files, digests).config], validation=5)
+    source = dataset.find_source(config)
     assert source.description == "~/cache/mnist-exp/fashion_mnist" and len(source.load("test")) == 20
 
 
-def test_a_wrong_hash_is_refused_and_the_next_mirror_used(mirror, npz_file):
-    right = mirror(npz_file)
+def test_a_wrong_hash_is_refused_and_the_next_mirror_used(mirror):
+    right = mirror(MNIST)
     wrong = mirror({"mnist.npz": b"<html>log in to this network</html>"}, digests=right.config.files)
     source = dataset.find_source(offline(mirrors=[wrong.config, right.config], validation=5))
     assert source.name == "mnist" and source.notice is None
     assert ("GET", "/data/mnist.npz") in wrong.server.requests
 
 
-def test_a_damaged_earlier_download_is_fetched_again(mirror, npz_file):
-    config = offline(mirrors=[mirror(npz_file).config], validation=5)
-    dataset.find_source(config)
-    (locating.cache_folder("mnist") / "mnist.npz").write_bytes(b"half")
-    assert len(dataset.find_source(config).load("train")) == 40
-
-
-@pytest.mark.parametrize("on_missing", ["sample", "error"])
-def test_when_every_mirror_fails_it_falls_back_or_refuses(mirror, npz_file, on_missing):
-    gone = mirror({}, digests={"mnist.npz": "sha256:" + "0" * 64})
-    wrong = mirror(npz_file, digests={"mnist.npz": "sha256:" + "0" * 64})
-    config = offline(mirrors=[gone.config, wrong.config, closed_port()], on_missing=on_missing)
-    if on_missing == "error":
-        message = refused(config)
-    else:
-        source = dataset.find_source(config)
-        message = source.notice
-        assert source.name == "sample"
-    for reason in ("HTTP status 404", "does not match the known hash", "127.0.0.1:9: no connection"):
-        assert reason in message
+def test_when_every_mirror_fails_it_falls_back_or_refuses(mirror):
+    gone, wrong = (mirror(files, digests=WRONG_DIGEST) for files in ({}, MNIST))
+    mirrors = [gone.config, wrong.config, CLOSED_PORT]
+    source = dataset.find_source(offline(mirrors=mirrors))
+    assert source.name == "sample"
+    for message in (source.notice, refused(offline(mirrors=mirrors, on_missing="error"))):
+        for reason in ("HTTP status 404", "does not match the known hash", "127.0.0.1:9: no connection"):
+            assert reason in message
     assert not list(locating.cache_folder("mnist").glob("*"))
 
 
-def test_servers_that_hang_cost_seconds_not_minutes(mirror, npz_file, monkeypatch):
-    monkeypatch.setattr(locating, "REPLY_S", 0.4)
-    servers = [mirror(npz_file, hangs="both").config for _ in range(3)]
+@pytest.mark.parametrize(
+    ("limit", "hangs", "words"),
+    [("REPLY_S", "both", "no reply within 0.4 s"), ("READ_S", "GET", "ReadTimeout")],
+)
+def test_servers_that_hang_cost_seconds_not_minutes(mirror, monkeypatch, limit, hangs, words):
+    assert locating.REPLY_S <= 5 and locating.READ_S <= 10
+    monkeypatch.setattr(locating, limit, 0.4)
+    servers = [mirror(MNIST, hangs=hangs).config for _ in range(3 if hangs == "both" else 1)]
     started = time.monotonic()
     source = dataset.find_source(offline(mirrors=servers))
-    assert source.name == "sample" and "no reply within 0.4 s" in source.notice
+    assert source.name == "sample" and words in source.notice
     assert time.monotonic() - started < 1.5
 
 
-def test_a_download_that_stalls_times_out(mirror, npz_file, monkeypatch):
-    monkeypatch.setattr(locating, "READ_S", 0.4)
-    started = time.monotonic()
-    source = dataset.find_source(offline(mirrors=[mirror(npz_file, hangs="GET").config]))
-    assert source.name == "sample" and "ReadTimeout" in source.notice
-    assert time.monotonic() - started < 1.5
+@pytest.mark.parametrize("name", ["", ".", "..", "../../evil.npz", "/etc/passwd", "a/b", "a\\b"])
+def test_a_mirror_cannot_write_outside_the_cache(name):
+    message = refused(offline(mirrors=[MirrorConfig("http://127.0.0.1:9/", {name: "md5:0"})]))
+    assert f'data.mirrors: "{name}" is a path; accepted: a file name without folders' in message
 
 
-def test_shipped_time_outs_are_short():
-    assert locating.REPLY_S <= 5 and locating.READ_S <= 10
-
-
-def test_a_mirror_cannot_write_outside_the_cache(own_home):
-    mirror = MirrorConfig("http://127.0.0.1:9/", {"../../evil.npz": "sha256:" + "0" * 64})
-    assert 'data.mirrors: "../../evil.npz" is a path' in refused(offline(mirrors=[mirror]))
-
-
-def test_an_endless_download_is_cut_off(mirror, npz_file, monkeypatch):
+def test_an_endless_download_is_cut_off(mirror, monkeypatch):
     monkeypatch.setattr(locating, "MAX_BYTES", 10_000)
-    source = dataset.find_source(offline(mirrors=[mirror(npz_file).config]))
+    source = dataset.find_source(offline(mirrors=[mirror(MNIST).config]))
     assert source.name == "sample" and "more than 10,000 bytes" in source.notice
+
+
+# Images that say little
 
 
 def labelled(train, test=range(10), images=None):
@@ -793,17 +561,13 @@ TENS = list(range(10)) * 5
     [
         (labelled([0] * 50, [0] * 9), {"class_names": ["only"]}, "data.class_names: got 1; names of two"),
         (labelled(TENS), {"class_names": []}, "data.class_names: got 0; names of two"),
-        (labelled([0] * 50, [0] * 9), {"class_names": ["a", "b"]}, "y_train has the label 0 alone"),
         (labelled([3] * 50), {}, "y_train has the label 3 alone"),
         (labelled([0] * 49 + [1]), {"validation": 49}, "leaves to train on has the label 0 alone"),
     ],
 )
 def test_fewer_than_two_classes_are_refused(tmp_path, arrays, changes, words):
-    np.savez(tmp_path / "own.npz", **arrays)
-    changes = {"validation": 5} | changes
-    with pytest.raises(ConfigError, match=words) as caught:
-        dataset.load_training_data(dataset.find_source(offline(path=str(tmp_path / "own.npz"), **changes)))
-    assert "\n" not in str(caught.value)
+    path = write_npz(tmp_path / "own.npz", **arrays)
+    assert words in refused(offline(**{"path": str(path), "validation": 5} | changes))
 
 
 @pytest.mark.parametrize(
@@ -813,18 +577,13 @@ def test_fewer_than_two_classes_are_refused(tmp_path, arrays, changes, words):
         (labelled(TENS, [4] * 9), 10, None, "No test image shows 0, 1, 2, 3, 5, 6, 7, 8 and 1 more."),
         (labelled(TENS), 10, None, None),
         (labelled([*TENS, 1]), 3, "No validation image shows", None),
-        (
-            labelled(TENS, images=np.full((50, 28, 28), 9, np.uint8)),
-            10,
-            "All 50 training images are the",
-            None,
-        ),
+        (labelled(TENS, images=zeros(50, 28, 28)), 10, "All 50 training images are the", None),
     ],
 )
 def test_what_makes_numbers_say_little_is_noted(tmp_path, arrays, validation, train, test):
-    np.savez(tmp_path / "own.npz", **arrays)
+    path = write_npz(tmp_path / "own.npz", **arrays)
     changes = {"train_sha256": None, "test_sha256": None, "validation": validation}
-    source = dataset.find_source(offline(path=str(tmp_path / "own.npz"), **changes))
+    source = dataset.find_source(offline(path=str(path), **changes))
     notices = (dataset.load_training_data(source).notice, source.load("test").notice)
     for notice, words in zip(notices, (train, test), strict=True):
         assert notice is None if words is None else words in notice

@@ -28,7 +28,6 @@ from mnist_exp.report.document import (
     row,
 )
 from mnist_exp.report.html import render_page
-from mnist_exp.report.tables import to_markdown
 from mnist_exp.report.terminal import PLAIN_WIDTH, Terminal
 from tests.pages.page_makers import HOSTILE
 from tests.pages.page_reading import Page, assert_self_contained
@@ -81,6 +80,8 @@ def test_facts_in_a_row_are_one_grid_and_a_name_is_said_once() -> None:
     ]
     text = page(score, facts).text
     assert text.count("note") == 1 and "three" in text and "95% interval 98.10 to 98.60%" in text
+    some = Facts([Fact("failed", "one"), Fact("failed", "two")], most=1, num_facts=130, on="both")
+    assert console(some).splitlines()[-1].strip() == "and 129 more"
 
 
 def test_no_number_is_cut_however_narrow_the_console() -> None:
@@ -93,11 +94,6 @@ def test_no_number_is_cut_however_narrow_the_console() -> None:
         )
         for digits in ("73.80%", "78.88)", "101,770"):
             assert digits in stream.getvalue(), (width, digits)
-
-
-def test_what_is_hidden_is_counted_among_all() -> None:
-    facts = Facts([Fact("failed", "one"), Fact("failed", "two")], most=1, num_facts=130, on="both")
-    assert console(facts).splitlines()[-1].strip() == "and 129 more"
 
 
 def test_commands_stay_whole_and_say_once_what_they_are_for() -> None:
@@ -134,11 +130,3 @@ def test_texts_of_strangers_stay_texts_wherever_they_stand() -> None:
     assert "\x07" not in text and "\x1b" not in text and "<script>alert(1)</script>" in text
     wide = [line for line in text.splitlines() if cell_len(line) > PLAIN_WIDTH]
     assert all(line.startswith("  ") for line in wide), "only commands may be wider than the screen"
-
-
-def test_markdown_has_a_column_each_and_aligns_numbers() -> None:
-    lines = to_markdown("a | b", runs(1), ["A verdict.", ""]).splitlines()
-    assert lines == [
-        "**a \\| b**", "", "| run | score | what it is |", "| --- | --: | --- |", "| run 0 | 0.5 | units 0 |",
-        "", "A verdict.",
-    ]  # fmt: skip

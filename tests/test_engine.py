@@ -39,15 +39,9 @@ def build(
     layers = keras.layers
     stack = [layers.Flatten(), layers.Dense(32, activation="relu"), layers.BatchNormalization()]
     if random:
-        stack = [
-            layers.Reshape((28, 28, 1)),
-            layers.GaussianNoise(0.1),
-            layers.SpatialDropout2D(0.1),
-            layers.Dropout(0.2),
-            *stack,
-            layers.GaussianDropout(0.1),
-            *extra,
-        ]
+        noise = [layers.Reshape((28, 28, 1)), layers.GaussianNoise(0.1)]
+        stack = noise + [layers.SpatialDropout2D(0.1), layers.Dropout(0.2)] + stack
+        stack += [layers.GaussianDropout(0.1), *extra]
         options["augmentation"] = build_augmentation(ShiftConfig(max_pixels=2))
     network = keras.Sequential([layers.Input((28, 28)), *stack, layers.Dense(10, activation="softmax")])
     model: ExperimentModel
@@ -55,13 +49,12 @@ def build(
         model = ExperimentModel(network, seed=seed, **options)  # type: ignore[arg-type]
     else:
         model = EpochModel(network, seed=seed, xla=engine == "compiled", **options)  # type: ignore[arg-type]
-    model.compile(
-        keras.optimizers.Adam(0.003),
-        "sparse_categorical_crossentropy",
-        metrics=["accuracy"],
-        jit_compile=False,
-    )
+    compile_with(model, keras.optimizers.Adam(0.003))
     return model
+
+
+def compile_with(model: ExperimentModel, optimizer: keras.optimizers.Optimizer) -> None:
+    model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"], jit_compile=False)
 
 
 def train(
@@ -71,19 +64,13 @@ def train(
     batch_size: int = BATCH_SIZE,
 ) -> dict[str, list[float]]:
     feed = model.prepare(DIGITS, batch_size)
-    history = model.fit(
-        feed.elements,
-        steps_per_epoch=feed.steps_per_epoch,
-        shuffle=False,
-        epochs=epochs,
-        callbacks=list(callbacks),
-        verbose=0,
-    )
+    options = {"steps_per_epoch": feed.steps_per_epoch, "shuffle": False, "epochs": epochs, "verbose": 0}
+    history = model.fit(feed.elements, callbacks=list(callbacks), **options)
     return dict(history.history)
 
 
-@pytest.mark.parametrize("engine", ["compiled", "graph"])
-@pytest.mark.parametrize("random", [False, True], ids=["plain", "random_layers"])
+# With random layers, a compiled training follows it in test_averaging.py.
+@pytest.mark.parametrize(("engine", "random"), [("compiled", False), ("graph", True)])
 def test_every_engine_follows_stock_fit(engine: str, random: bool) -> None:
     model, reference = build(engine, random=random), build("keras", random=random)
     curves, expected = train(model), train(reference)
@@ -103,31 +90,24 @@ def test_shuffling_depends_on_seed_and_epoch_alone() -> None:
     assert np.array_equal(np.sort(shuffle(3, 5, 1000)), np.arange(1000))
 
 
-@pytest.mark.parametrize("engine", ["compiled", "graph", "keras"])
-def test_the_same_seed_gives_the_same_bits(engine: str) -> None:
+def test_the_same_seed_gives_the_same_bits_and_another_seed_others() -> None:
     def weights(seed: int) -> list[np.ndarray]:
         # AlphaDropout draws from Keras' own generator, as every layer does that the engine does not know.
-        model = build(engine, random=True, extra=(keras.layers.AlphaDropout(0.1),), seed=seed)
+        model = build("graph", random=True, extra=(keras.layers.AlphaDropout(0.1),), seed=seed)
         train(model, epochs=2, callbacks=[LayerSeeds(seed, model.seed_states())])
         return model.get_weights()
 
     first, again = weights(1), weights(1)
-    assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
-    if engine == "graph":
-        assert not np.array_equal(first[0], weights(2)[0])
+    assert all(np.array_equal(one, other) for one, other in zip(first, again, strict=True))
+    assert not np.array_equal(first[0], weights(2)[0])
 
 
-def test_preparing_trains_nothing() -> None:
+def test_preparing_trains_nothing_and_a_batch_may_be_larger_than_the_training_set() -> None:
     model = build("graph")
     before = model.get_weights()
-    model.prepare(DIGITS, BATCH_SIZE)
-    assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
-    assert int(model.optimizer.iterations) == 0
-
-
-def test_a_batch_may_be_larger_than_the_training_set() -> None:
-    model = build("graph")
     feed = model.prepare(LabelledImages(IMAGES[:50], LABELS[:50]), batch_size=64)
+    assert all(np.array_equal(one, other) for one, other in zip(before, model.get_weights(), strict=True))
+    assert int(model.optimizer.iterations) == 0
     model.fit(feed.elements, steps_per_epoch=1, shuffle=False, epochs=2, verbose=0)
     assert int(model.optimizer.iterations) == 2
 
@@ -143,7 +123,7 @@ def test_spatial_dropout_drops_whole_channels() -> None:
         assert 0.3 < (kept == 0).mean() < 0.7
 
 
-@pytest.mark.parametrize("engine", ["compiled", "graph", "keras"])
+@pytest.mark.parametrize("engine", ["graph", "keras"])
 def test_accumulated_gradients_are_those_of_a_larger_batch(engine: str) -> None:
     plain = ("data=sample", "model.units=[8]", "optimizer=sgd", "schedule=constant")
 
@@ -159,8 +139,7 @@ def test_accumulated_gradients_are_those_of_a_larger_batch(engine: str) -> None:
 
 def test_every_step_draws_anew_where_gradients_accumulate() -> None:
     model, keys = build("keras"), []
-    optimizer = keras.optimizers.SGD(0.1, gradient_accumulation_steps=4)
-    model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"], jit_compile=False)
+    compile_with(model, keras.optimizers.SGD(0.1, gradient_accumulation_steps=4))
 
     def note(batch: int, logs: object) -> None:
         keys.append(int(model.step_key()))
@@ -196,62 +175,6 @@ def test_a_random_layer_computes_in_the_type_that_keras_would(
         np.testing.assert_allclose(tf.cast(ours, tf.float32), expected, atol=0.02)
 
 
-@pytest.mark.parametrize("engine", ["graph", "keras"])
-def test_a_network_partly_of_half_precision_trains(engine: str) -> None:
-    half = keras.layers.Dense(32, activation="relu", dtype="mixed_bfloat16", name="half")
-    dropout = keras.layers.Dropout(0.2, name="after_half")
-    losses = train(build(engine, random=True, extra=(half, dropout)))["loss"]
-    assert losses[-1] < losses[0]
-
-
-def test_keras_callbacks_and_schedules_work() -> None:
-    model = build("graph")
-    schedule = keras.optimizers.schedules.CosineDecay(0.01, 16)
-    model.compile(keras.optimizers.SGD(schedule), "sparse_categorical_crossentropy", metrics=["accuracy"])
-    feed = model.prepare(DIGITS, BATCH_SIZE)
-    stopping = keras.callbacks.EarlyStopping(monitor="val_loss", patience=1, min_delta=100)
-    history = model.fit(
-        feed.elements,
-        steps_per_epoch=1,
-        shuffle=False,
-        epochs=9,
-        validation_data=(IMAGES, LABELS),
-        callbacks=[stopping],
-        verbose=0,
-    )
-    assert len(history.history["val_accuracy"]) == 2
-    assert float(model.optimizer.learning_rate) == pytest.approx(0.0)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("engine", "smoothing"), [("graph", 0.0), ("compiled", 0.1)])
-def test_validation_in_one_graph_gives_what_evaluate_gives(engine: str, smoothing: float) -> None:
-    model = build(engine, label_smoothing=smoothing)
-    feed = model.prepare(DIGITS, BATCH_SIZE)
-    assert isinstance(model, EpochModel)
-    model.keep_validation(DIGITS)
-    data = (IMAGES, LABELS)
-    history = model.fit(
-        feed.elements, steps_per_epoch=1, shuffle=False, epochs=2, validation_data=data, verbose=0
-    ).history
-    loss, accuracy = model.evaluate(IMAGES.copy(), LABELS, verbose=0)
-    assert history["val_loss"][-1] == pytest.approx(loss, abs=1e-6)
-    assert history["val_accuracy"][-1] == pytest.approx(accuracy)
-
-
-@pytest.mark.slow
-def test_label_smoothing_changes_the_training_objective_only() -> None:
-    plain, smoothed = build("graph"), build("graph", label_smoothing=0.2)
-    for model in (plain, smoothed):
-        model.prepare(DIGITS, BATCH_SIZE)
-    evaluated = [model.evaluate(IMAGES, LABELS, verbose=0) for model in (plain, smoothed)]
-    assert evaluated[0] == pytest.approx(evaluated[1])
-    probabilities = smoothed(IMAGES)
-    expected = keras.losses.CategoricalCrossentropy(label_smoothing=0.2)(np.eye(10)[LABELS], probabilities)
-    objective = smoothed.compute_loss(y=tf.constant(LABELS), y_pred=probabilities, training=True)
-    assert float(objective) == pytest.approx(float(expected))
-
-
 def test_auto_compiles_long_trainings_of_dense_layers_and_leaves_convolutions_to_onednn() -> None:
     dense = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(2)])
     convolution = keras.Sequential([keras.layers.Input((8, 8, 1)), keras.layers.Conv2D(2, 3)])
@@ -263,22 +186,19 @@ def test_auto_compiles_long_trainings_of_dense_layers_and_leaves_convolutions_to
 
 
 def test_random_numbers_are_uniform_and_streams_are_unrelated() -> None:
-    streams = np.array(
-        [
-            randomness.uniform(randomness.derive(randomness.make_key(seed), step), (20_000,))
-            for seed in (0, 1)
-            for step in (0, 1, 2, 1000)
-        ]
-    )
+    drawn = []
+    for seed in (0, 1):
+        for step in (0, 1, 2, 1000):
+            key = randomness.derive(randomness.make_key(seed), step)
+            drawn.append(randomness.uniform(key, (20_000,)))
+    streams = np.array(drawn)
     counts = np.stack([np.histogram(stream, 100, (0, 1))[0] for stream in streams])
     chi_squared = ((counts - 200) ** 2 / 200).sum(axis=1)
-    assert np.all((chi_squared > 55) & (chi_squared < 160)), (
-        "99 degrees of freedom, about 1 in 10,000 outside"
-    )
+    is_likely = (chi_squared > 55) & (chi_squared < 160)
+    assert np.all(is_likely), "99 degrees of freedom, about 1 in 10,000 outside"
     correlations = np.corrcoef(streams) - np.eye(len(streams))
     assert np.abs(correlations).max() < 0.035, "5 standard errors"
-    lagged = np.corrcoef(streams[0, :-1], streams[0, 1:])[0, 1]
-    assert abs(lagged) < 0.035
+    assert abs(np.corrcoef(streams[0, :-1], streams[0, 1:])[0, 1]) < 0.035
 
 
 def test_normal_numbers_have_the_moments_of_a_normal_distribution() -> None:
@@ -304,36 +224,25 @@ def test_a_shift_moves_whole_images_and_every_move_is_as_likely() -> None:
     assert np.all(np.abs(heat - 2000 / 9) < 75)
 
 
-def test_an_affine_change_of_nothing_changes_nothing() -> None:
-    config = AffineConfig(rotation_degrees=0, scale_fraction=0, shear_degrees=0, translation_pixels=0)
-    images = tf.constant(IMAGES[:8], tf.float32) / 255
-    np.testing.assert_allclose(warp(randomness.make_key(0), images, config), images, atol=1e-4)
+STILL = {"rotation_degrees": 0, "scale_fraction": 0, "shear_degrees": 0, "translation_pixels": 0}
+MOVING = {"rotation_degrees": 15, "scale_fraction": 0.1, "shear_degrees": 5, "translation_pixels": 1}
 
 
-def test_an_affine_change_keeps_digits_in_the_image() -> None:
-    config = AffineConfig(rotation_degrees=15, scale_fraction=0.1, shear_degrees=5, translation_pixels=1)
-    images = tf.constant(IMAGES, tf.float32) / 255
-    changed = warp(randomness.make_key(0), images, config).numpy()
+def test_an_affine_change_of_nothing_changes_nothing_and_any_keeps_digits_in_the_image() -> None:
+    images, key = tf.constant(IMAGES, tf.float32) / 255, randomness.make_key(0)
+    np.testing.assert_allclose(warp(key, images, AffineConfig(**STILL)), images, atol=1e-4)
+    changed = warp(key, images, AffineConfig(**MOVING)).numpy()
     assert changed.min() >= 0
     assert changed.max() <= 1 + 1e-5
     assert not np.allclose(changed, images)
     assert changed.sum() == pytest.approx(float(tf.reduce_sum(images)), rel=0.05)
 
 
-def bent(pixels: float, grid: int) -> ElasticConfig:
-    still = {"rotation_degrees": 0, "scale_fraction": 0, "shear_degrees": 0, "translation_pixels": 0}
-    return ElasticConfig(**still, elastic_pixels=pixels, elastic_grid=grid)
-
-
-def moved(config: ElasticConfig, count: int = 400) -> np.ndarray:
-    """Says how far each pixel of each image is pulled to the side, from images that say where they are."""
-    columns = np.broadcast_to(np.arange(28, dtype=np.float32), (count, 28, 28))
-    return warp(randomness.make_key(0), tf.constant(columns), config).numpy() - columns
-
-
 def test_an_elastic_change_pulls_as_far_as_it_is_told_and_smoothly() -> None:
-    # Two pixels from the border nothing is read from outside.
-    pulls = moved(bent(0.5, 5))[:, 3:-3, 3:-3]
+    # From images that say where their pixels are; two pixels from the border nothing is read from outside.
+    columns = np.broadcast_to(np.arange(28, dtype=np.float32), (400, 28, 28))
+    config = ElasticConfig(**STILL, elastic_pixels=0.5, elastic_grid=5)
+    pulls = (warp(randomness.make_key(0), tf.constant(columns), config).numpy() - columns)[:, 3:-3, 3:-3]
     assert np.abs(pulls.mean()) < 0.02
     assert pulls.std(axis=0) == pytest.approx(0.5, abs=0.09)
     steps = np.abs(np.diff(pulls, axis=2))
@@ -342,16 +251,27 @@ def test_an_elastic_change_pulls_as_far_as_it_is_told_and_smoothly() -> None:
 
 
 def test_an_elastic_change_of_nothing_is_the_affine_one() -> None:
-    images = tf.constant(IMAGES[:8], tf.float32) / 255
-    key, most = randomness.make_key(1), {"rotation_degrees": 15, "scale_fraction": 0.1, "shear_degrees": 5}
-    affine = warp(key, images, AffineConfig(**most, translation_pixels=1))
-    elastic = ElasticConfig(**most, translation_pixels=1, elastic_pixels=0, elastic_grid=4)
-    np.testing.assert_allclose(warp(key, images, elastic), affine, atol=1e-5)
-    assert not np.allclose(
-        warp(key, images, ElasticConfig(**most, translation_pixels=1, elastic_pixels=1, elastic_grid=4)),
-        affine,
+    images, key = tf.constant(IMAGES[:8], tf.float32) / 255, randomness.make_key(1)
+    affine = warp(key, images, AffineConfig(**MOVING))
+    still, bent = (
+        warp(key, images, ElasticConfig(**MOVING, elastic_pixels=pixels, elastic_grid=4)) for pixels in (0, 1)
     )
+    np.testing.assert_allclose(still, affine, atol=1e-5)
+    assert not np.allclose(bent, affine)
 
 
 def test_no_augmentation_costs_no_function() -> None:
     assert build_augmentation(NoAugmentationConfig()) is None
+
+
+def test_keras_callbacks_and_schedules_work() -> None:
+    model = build("graph")
+    compile_with(model, keras.optimizers.SGD(keras.optimizers.schedules.CosineDecay(0.01, 16)))
+    feed = model.prepare(DIGITS, BATCH_SIZE)
+    stopping = keras.callbacks.EarlyStopping(monitor="val_loss", patience=1, min_delta=100)
+    history = model.fit(
+        feed.elements, steps_per_epoch=1, shuffle=False, epochs=9, verbose=0,
+        validation_data=(IMAGES, LABELS), callbacks=[stopping],
+    )  # fmt: skip
+    assert len(history.history["val_accuracy"]) == 2
+    assert float(model.optimizer.learning_rate) == pytest.approx(0.0)

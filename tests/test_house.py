@@ -33,7 +33,7 @@ HEAVY = ("tensorflow", "keras", "keras_tuner")
 SLOW = ("matplotlib", "scipy", "PIL", "h5py", "pooch")
 """Libraries of a tenth of a second and more."""
 
-ANSWERING = ("modes.evaluate", "modes.predict", "modes.verify", "data.dataset")
+ANSWERING = ("modes.evaluate", "modes.predict", "modes.verify", "data.dataset", "report.terminal")
 """What a refusal comes from: it loads neither those nor TensorFlow."""
 
 HEAVY_ROOMS = (

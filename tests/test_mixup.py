@@ -50,12 +50,10 @@ def test_the_objective_is_that_of_both_labels_as_much_as_the_images_are_mixed() 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("engine", ["compiled", "graph"])
-def test_every_engine_mixes_the_same_images(engine: str) -> None:
-    model, reference = build(engine, mixup_alpha=0.4), build("keras", mixup_alpha=0.4)
-    curves, expected = train(model), train(reference)
+def test_a_compiled_training_mixes_the_images_that_stock_fit_mixes() -> None:
+    model, reference = build("compiled", mixup_alpha=0.4), build("keras", mixup_alpha=0.4)
+    curves, expected = train(model, epochs=2), train(reference, epochs=2)
     assert curves["loss"] == pytest.approx(expected["loss"], abs=1e-4)
     assert curves["accuracy"] == pytest.approx(expected["accuracy"], abs=1e-4)
     for ours, theirs in zip(model.get_weights(), reference.get_weights(), strict=True):
         np.testing.assert_allclose(ours, theirs, atol=2e-4)
-    assert curves["loss"][-1] > train(build("graph"))["loss"][-1] + 0.05

@@ -18,7 +18,7 @@ from mnist_exp.report.figures import fonts as plot_fonts
 from mnist_exp.report.figures.confusion import plot_confusion_matrix
 from mnist_exp.report.figures.curves import plot_learning_curves
 from mnist_exp.report.figures.images import plot_first_layer_weights, plot_mistakes, plot_sample_predictions
-from mnist_exp.report.figures.style import DPI, WIDTH_INCHES, draw_plots, figure_png, new_figure, shorten
+from mnist_exp.report.figures.style import DPI, WIDTH_INCHES, figure_png, new_figure, shorten
 from mnist_exp.report.figures.tiles import Sheet, plan_grid
 from mnist_exp.report.png import png_bytes
 from mnist_exp.runs.records import EpochMetrics
@@ -96,16 +96,11 @@ def test_learning_curves_name_the_best_epoch_and_its_values():
 @pytest.mark.parametrize("count", [1, 2, 1000])
 def test_learning_curves_take_any_number_of_epochs(count):
     figure = plot_learning_curves(epochs(count), best_epoch=count)
-    loss = figure.axes[0]
-    assert [len(line.get_xdata()) for line in loss.lines[:2]] == [count, count]
+    assert [len(line.get_xdata()) for line in figure.axes[0].lines[:2]] == [count, count]
     assert_readable(figure)
-
-
-def test_one_epoch_has_one_whole_number_on_its_axis():
-    figure = plot_learning_curves(epochs(1), best_epoch=1)
-    FigureCanvasAgg(figure).draw()
     hidden = set(labels_out_of_view(figure.axes[2]))
-    assert [label.get_text() for label in figure.axes[2].get_xticklabels() if label not in hidden] == ["1"]
+    shown = [label.get_text() for label in figure.axes[2].get_xticklabels() if label not in hidden]
+    assert (shown == ["1"]) == (count == 1)
 
 
 def test_learning_curves_without_validation_show_training_alone():
@@ -115,26 +110,17 @@ def test_learning_curves_without_validation_show_training_alone():
     assert_readable(figure)
 
 
-def test_a_huge_first_loss_does_not_flatten_the_rest():
+def test_a_huge_first_loss_does_not_flatten_the_rest_and_usual_ones_are_all_in_view():
     rows = epochs(10)
+    usual, _, _ = plot_learning_curves(rows, best_epoch=7).axes
+    lowest, highest = usual.get_ylim()
+    assert lowest <= min(row.loss for row in rows) < max(row.loss for row in rows) <= highest
+    assert not [text for text in texts(usual.figure) if text.startswith("cut")]
     rows[0] = replace(rows[0], loss=2314.0, accuracy=0.1)
     loss, accuracy, _ = plot_learning_curves(rows, best_epoch=7).axes
     assert loss.get_ylim()[1] < 10
     assert accuracy.get_ylim()[0] > 0.5
     assert {"cut: rises to 2,314", "cut: falls to 10.00%"} <= set(texts(loss.figure))
-
-
-def test_limits_hold_every_value_when_none_is_extreme():
-    rows = epochs(4)
-    loss, accuracy, _ = plot_learning_curves(rows, best_epoch=4).axes
-    assert (
-        loss.get_ylim()[0]
-        <= min(row.loss for row in rows)
-        < max(row.loss for row in rows)
-        <= loss.get_ylim()[1]
-    )
-    assert accuracy.get_ylim()[0] <= min(row.accuracy for row in rows)
-    assert not [text for text in texts(loss.figure) if text.startswith("cut")]
 
 
 def test_a_diverged_run_can_be_drawn():
@@ -158,6 +144,8 @@ def test_confusion_matrix_writes_every_count_but_zero():
         expected = f"{counts[row, column]:,}" if counts[row, column] else None
         assert cells.get((column, row)) == expected
     assert {"98.8%", "100.0%", "10,055 of 10,082 right (99.73%), 27 wrong"} <= set(texts(figure))
+    counts[3] = 0
+    assert "–" in texts(plot_confusion_matrix(counts, DIGITS)), "a class without images has no recall"
 
 
 def test_a_few_errors_stand_out_against_a_diagonal_of_99_percent():
@@ -170,9 +158,8 @@ def test_a_few_errors_stand_out_against_a_diagonal_of_99_percent():
 
 
 @pytest.mark.parametrize("names", [DIGITS, CLOTHES, ["a rather long class name"] * 10])
-@pytest.mark.parametrize("off_diagonal", [1, 250])
-def test_confusion_matrix_labels_do_not_overlap(names, off_diagonal):
-    assert_readable(plot_confusion_matrix(confusion(off_diagonal), names))
+def test_confusion_matrix_labels_do_not_overlap(names):
+    assert_readable(plot_confusion_matrix(confusion(250), names))
 
 
 def test_slanted_class_names_do_not_touch():
@@ -184,12 +171,6 @@ def test_slanted_class_names_do_not_touch():
     places = [label.get_transform().transform(label.get_position())[0] for label in labels]
     assert min(np.diff(places)) * np.sin(angle) > height
     assert all(label.get_window_extent().y0 >= 0 and label.get_window_extent().x0 >= 0 for label in labels)
-
-
-def test_a_class_without_images_has_no_recall():
-    counts = confusion(1)
-    counts[3] = 0
-    assert "–" in texts(plot_confusion_matrix(counts, DIGITS))
 
 
 def tile_count(figure: Figure) -> int:
@@ -219,15 +200,6 @@ def test_right_and_wrong_predictions_differ_without_colour():
     assert "✓ 13 right   ✗ 7 wrong" in texts(figure)
 
 
-def test_tiles_show_the_images():
-    images, labels, probabilities = predictions(8, 0)
-    images[:] = 0
-    images[3] = 255
-    png = imread_png(plot_sample_predictions(images, labels, probabilities, DIGITS))
-    dark = (png.mean(axis=-1) < 0.01).sum(axis=0)
-    assert dark[480:580].min() > 100 and dark[200:300].max() < 50
-
-
 def imread_png(figure: Figure) -> np.ndarray:
     return imread(BytesIO(figure_png(figure)))[..., :3]
 
@@ -243,14 +215,7 @@ def test_mistakes_are_sorted_by_confidence_and_name_two_classes():
     assert_readable(figure)
 
 
-def test_certainty_is_never_claimed():
-    images, labels, probabilities = predictions(1, 0)
-    probabilities[:] = 0.00001
-    probabilities[0, labels[0]] = 0.99991
-    assert ">99.9%" in texts(plot_sample_predictions(images, labels, probabilities, DIGITS))
-
-
-@pytest.mark.parametrize(("names", "num_wrong"), [(DIGITS, 3), (CLOTHES, 1), (CLOTHES, 280)])
+@pytest.mark.parametrize(("names", "num_wrong"), [(DIGITS, 3), (CLOTHES, 280)])
 def test_mistakes_take_any_number(names, num_wrong):
     figure = plot_mistakes(*predictions(400, num_wrong), names)
     assert tile_count(figure) == min(num_wrong, 15)
@@ -261,16 +226,11 @@ def test_no_mistakes_are_said_in_words():
     assert "✓ no mistakes in 1,200 images" in texts(plot_mistakes(*predictions(1200, 0), DIGITS))
 
 
-def test_dollar_signs_in_class_names_are_not_mathematics():
-    figure = plot_sample_predictions(*predictions(10, 3), ["$\\frac$"] * 10)
-    assert figure_png(figure)
-    assert figure_png(plot_confusion_matrix(confusion(1), ["$\\frac$"] * 10))
-
-
 def test_dollar_signs_are_not_mathematics_wherever_they_stand():
-    figure = plot_sample_predictions(*predictions(10, 3), DIGITS)
+    figure = plot_sample_predictions(*predictions(10, 3), ["$\\frac$"] * 10)
     figure.text(0.5, 0.5, "runs/$\\frac$_b")
     assert figure_png(figure)
+    assert figure_png(plot_confusion_matrix(confusion(1), ["$\\frac$"] * 10))
 
 
 UNKNOWN = "\U000f1234"
@@ -323,6 +283,8 @@ def test_a_class_that_no_font_can_write_goes_by_its_number_and_a_note_says_so(fo
         assert_readable(figure)
     assert f"2 {UNKNOWN}a" in plot_fonts.describe_numbered(names)
     assert plot_fonts.describe_numbered(DIGITS) is None
+    figure.text(0.5, 0.5, f"a{UNKNOWN}b")
+    assert figure_png(figure) and "a?b" in texts(figure), "in other texts it is no box"
 
 
 @pytest.mark.filterwarnings("error")
@@ -338,18 +300,11 @@ def test_a_font_that_has_the_letters_is_used(forget_fonts, tmp_path, caplog):
     assert not caplog.records
 
 
-@pytest.mark.filterwarnings("error")
-def test_what_no_font_has_is_no_box_in_any_text(forget_fonts):
-    figure = plot_confusion_matrix(confusion(1), DIGITS)
-    figure.text(0.5, 0.5, f"a{UNKNOWN}b")
-    assert figure_png(figure) and "a?b" in texts(figure)
-
-
 def test_letters_as_wide_as_high_count_twice():
     assert shorten("日本語のとても長い名前", 9) == "日本語の…" and shorten("日本", 4) == "日本"
 
 
-@pytest.mark.parametrize(("num_classes", "word"), [(20, ""), (47, ""), (62, "class "), (100, "")])
+@pytest.mark.parametrize(("num_classes", "word"), [(20, ""), (62, "class "), (100, "")])
 def test_a_confusion_matrix_of_many_classes_can_be_read(num_classes, word):
     counts = np.eye(num_classes, dtype=int) * 1000 + np.eye(num_classes, k=1, dtype=int)
     figure = plot_confusion_matrix(counts, [f"{word}{number}" for number in range(num_classes)])
@@ -362,6 +317,7 @@ def test_weights_say_how_many_units_of_how_many():
     kernel = np.random.default_rng(0).normal(size=(784, 128))
     assert "60 of 128 units, largest norm first" in texts(plot_first_layer_weights(kernel, (28, 28)))
     assert "7 of 7 units, largest norm first" in texts(plot_first_layer_weights(kernel[:, :7], (28, 28)))
+    assert figure_png(plot_first_layer_weights(np.zeros((784, 3)), (28, 28))), "all weights are 0"
 
 
 def test_weights_are_sorted_by_norm_on_one_scale_centred_at_zero():
@@ -373,10 +329,6 @@ def test_weights_are_sorted_by_norm_on_one_scale_centred_at_zero():
     assert strongest[2] > strongest[0], "negative is blue"
     assert second[0] > second[2] and third[0] > third[2], "positive is orange"
     assert third.mean() > second.mean(), "a smaller weight is paler"
-
-
-def test_weights_of_an_untrained_zero_kernel_can_be_drawn():
-    assert figure_png(plot_first_layer_weights(np.zeros((784, 3)), (28, 28)))
 
 
 def test_png_is_readme_sized_and_reproducible():
@@ -393,8 +345,17 @@ def test_a_png_holds_the_pixels_and_their_density(shape):
     assert image.info["dpi"] == pytest.approx((150, 150), abs=0.1)
 
 
-@pytest.mark.parametrize("style", [{}, {"ha": "right", "va": "top", "size": 9}, {"rotation": 90}])
-@pytest.mark.parametrize("text", ["true 7", "✗ jäger", "two\nlines", "$10^{-3}$", " "])
+@pytest.mark.parametrize(
+    ("text", "style"),
+    [
+        ("true 7", {"ha": "right", "va": "top", "size": 9}),
+        ("✗ jäger", {"rotation": 90}),
+        ("two\nlines", {"ha": "right", "va": "top", "size": 9}),
+        ("two\nlines", {"rotation": 90}),
+        ("$10^{-3}$", {}),
+        (" ", {}),
+    ],
+)
 def test_a_text_drawn_whole_stands_where_matplotlib_would_put_it(text, style):
     figure = new_figure(1.0)
     figure.text(0.5, 0.5, text, **style)
@@ -409,7 +370,7 @@ def test_a_text_drawn_whole_stands_where_matplotlib_would_put_it(text, style):
         assert np.abs(np.diff(ends, axis=0)).max(initial=0) <= 1
 
 
-@pytest.mark.parametrize(("columns", "top"), [(8, 0.55), (5, 0.5), (11, 0.37)])
+@pytest.mark.parametrize(("columns", "top"), [(8, 0.55), (11, 0.37)])
 def test_each_pixel_of_a_tile_is_in_its_square(columns, top):
     grid = plan_grid(columns, 2, WIDTH_INCHES, gap=0.14, above=0.27, below=0.2)
     figure = new_figure(top + grid.height)
@@ -420,15 +381,3 @@ def test_each_pixel_of_a_tile_is_in_its_square(columns, top):
     first, last = (np.array(grid.corner(index)) + [0, top] for index in (0, grid.capacity - 1))
     expected = DPI * np.array([first, last + grid.tile])
     np.testing.assert_allclose([dark[0, ::-1], dark[-1, ::-1] + 1], expected, atol=1)
-
-
-def test_a_figure_that_cannot_be_drawn_costs_the_others_nothing(tmp_path):
-    counts = np.zeros((2, 2), np.int64)
-    plots = {
-        "nameless": lambda: plot_confusion_matrix(counts, []),
-        "whole": lambda: plot_learning_curves(epochs(3), best_epoch=1),
-    }
-    (sentence,) = draw_plots(plots, tmp_path)
-    assert sentence.startswith("plots/nameless.png was not drawn: ValueError: ")
-    assert [path.name for path in tmp_path.iterdir()] == ["whole.png"]
-    assert (tmp_path / "whole.png").read_bytes() == figure_png(plots["whole"]())

@@ -1,42 +1,33 @@
 """Deskewed images: what is done to them, that it is exact, and that everyone sees the same."""
 
-import json
-import subprocess
-import sys
-from dataclasses import dataclass
 from fractions import Fraction
 from math import floor
 from pathlib import Path
-from typing import Any
+from zipfile import ZipFile
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-import yaml
 from numpy.typing import NDArray
 
 from mnist_exp.comparison.labels import recipe
 from mnist_exp.config.parsing import parse_tree
 from mnist_exp.errors import ConfigError
 from mnist_exp.modes import evaluate
+from mnist_exp.runs.run import read_config
 from mnist_exp.training.networks import predict_probabilities
 from mnist_exp.training.preprocessing import build_front, is_front, layers_behind, prepare_images
 from mnist_exp.training.reuse import ImageStore
 from tests.conftest import FinishedRun, Run, Start
 from tests.digits import sample_digits
 from tests.evaluation.modes import evaluate_tree, run_evaluate, run_predict
-from tests.sweeps.sweeping import num_epochs, read_json, wait_for
+from tests.sweeps.sweeping import num_epochs, read_json, status_of, wait_for
 from tests.trainings import composed
 
 DESKEWED = ("data=sample", "data.preprocessing=deskew", "training.engine=graph")
 DIGITS, _ = sample_digits(400)
 HALF = Fraction(1, 2)
-
-
-def front(height: int = 28, width: int = 28) -> keras.Model:
-    (model,) = build_front("deskew", (height, width))
-    return model
 
 
 def as_pixels(images: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -116,133 +107,95 @@ def test_images_without_a_slant_to_speak_of_stay_as_they_are() -> None:
     assert prepare_images("none", images) is images
 
 
-@pytest.mark.parametrize("batch_size", [1, 28, 399])
+@pytest.mark.parametrize("batch_size", [1, 399])
 @pytest.mark.parametrize("way", ["eager", "graph", "xla"])
 def test_neither_the_batch_nor_the_engine_changes_a_bit(batch_size: int, way: str) -> None:
-    model = front()
+    (model,) = build_front("deskew", (28, 28))
     call = {"eager": model, "graph": tf.function(model), "xla": tf.function(model, jit_compile=True)}[way]
-    expected = prepare_images("deskew", DIGITS)
+    expected = as_pixels(prepare_images("deskew", DIGITS))
     chosen = DIGITS[: 3 * batch_size]
     parts = [chosen[start : start + batch_size] for start in range(0, len(chosen), batch_size)]
     found = np.concatenate([np.asarray(call(as_pixels(part))) for part in parts])
-    np.testing.assert_array_equal(found, as_pixels(expected[: len(chosen)]))
-    np.testing.assert_array_equal(call(chosen[:1] / np.float32(255)), as_pixels(expected[:1]))
-
-
-@dataclass(frozen=True)
-class Both:
-    """A run on deskewed images, and its own files."""
-
-    path: Path
-    stdout: str
-
-    @property
-    def images(self) -> NDArray[np.uint8]:
-        """The test images as they are in the file."""
-        config = parse_tree(yaml.safe_load((self.path / "config.yaml").read_text())).data
-        return ImageStore().get(config, lambda *_: None).test.images
-
-    def probabilities(self) -> NDArray[np.float32]:
-        with np.load(self.path / "predictions.npz") as arrays:
-            return arrays["probabilities"]
+    np.testing.assert_array_equal(found, expected[: len(chosen)])
+    np.testing.assert_array_equal(call(chosen[:1] / np.float32(255)), expected[:1])
 
 
 @pytest.fixture(scope="module")
-def deskewed(run_command: Run, tmp_path_factory: pytest.TempPathFactory) -> Both:
-    """A training on deskewed digits; read it only."""
+def deskewed(start: Start, run_command: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A training on deskewed digits that was killed and resumed; read it only."""
     folder = tmp_path_factory.mktemp("deskewed")
-    result = run_command(*DESKEWED, "training.epochs=2", "schedule=constant", cwd=folder)
-    assert result.returncode == 0, result.stderr
-    (path,) = (folder / "runs").iterdir()
-    return Both(path, result.stdout)
+    process = start(*DESKEWED, "model.dropout=0.2", "training.epochs=20", cwd=folder)
+    run = wait_for(lambda: next(folder.glob("runs/*"), None), process)
+    wait_for(lambda: num_epochs(run) >= 2, process)
+    process.kill()
+    stdout, _ = process.communicate()
+    assert ["deskew", "preprocessing", "28", "×", "28"] in [line.split()[:5] for line in stdout.splitlines()]
+    assert status_of(run) == "running"
+    resumed = run_command(f"resume={run}", cwd=folder)
+    assert (resumed.returncode, resumed.stderr, status_of(run)) == (0, "", "completed")
+    return run
+
+
+def images_of(run: Path) -> NDArray[np.uint8]:
+    """Gives a run's test images as they are in the file."""
+    return ImageStore().get(read_config(run).data, lambda *_: None).test.images
+
+
+def probabilities_of(run: Path) -> NDArray[np.float32]:
+    with np.load(run / "predictions.npz") as arrays:
+        return arrays["probabilities"]
 
 
 @pytest.mark.slow
-def test_the_plan_names_it_and_the_fingerprints_are_the_files(
-    deskewed: Both, finished_run: FinishedRun
-) -> None:
-    assert ["deskew", "preprocessing", "28", "×", "28"] in [
-        line.split()[:5] for line in deskewed.stdout.splitlines()
-    ]
-    seen, usual = (
-        json.loads((path / "manifest.json").read_text())["data"]
-        for path in (deskewed.path, finished_run.path)
-    )
+def test_the_fingerprints_are_the_files_and_all_is_drawn(deskewed: Path, finished_run: FinishedRun) -> None:
+    seen, usual = (read_json(run / "manifest.json")["data"] for run in (deskewed, finished_run.path))
     assert seen == usual
-    assert {path.stem for path in (deskewed.path / "plots").iterdir()} == {
-        path.stem for path in (finished_run.path / "plots").iterdir()
-    }
-
-
-@pytest.mark.slow
-def test_saved_networks_take_images_as_they_are(deskewed: Both) -> None:
-    best, last = (
-        keras.models.load_model(deskewed.path / "checkpoints" / f"{name}.keras") for name in ("best", "last")
+    drawn, expected = (
+        {path.stem for path in (run / "plots").iterdir()} for run in (deskewed, finished_run.path)
     )
-    np.testing.assert_array_equal(predict_probabilities(best, deskewed.images), deskewed.probabilities())
+    assert drawn == expected
+
+
+@pytest.mark.slow
+def test_a_killed_training_is_gone_on_with_to_the_bit(
+    deskewed: Path, run_command: Run, tmp_path: Path
+) -> None:
+    verified = run_command("mode=verify", f"run={deskewed}", cwd=tmp_path)
+    assert verified.returncode == 0, verified.stdout
+
+
+@pytest.mark.slow
+def test_saved_networks_take_images_as_they_are_and_are_keras_own(deskewed: Path) -> None:
+    best, last = (
+        keras.models.load_model(deskewed / f"checkpoints/{name}.keras", safe_mode=True)
+        for name in ("best", "last")
+    )
+    images, expected = images_of(deskewed), probabilities_of(deskewed)
+    np.testing.assert_array_equal(predict_probabilities(best, images), expected)
     bare = keras.Sequential([keras.layers.Input((28, 28)), *layers_behind(best)])
-    prepared = prepare_images("deskew", deskewed.images)
-    np.testing.assert_array_equal(predict_probabilities(bare, prepared), deskewed.probabilities())
-    assert (predict_probabilities(bare, deskewed.images) != deskewed.probabilities()).any()
-    assert [is_front(layer) for layer in last.layers] == [True, False, False, False]
+    np.testing.assert_array_equal(predict_probabilities(bare, prepare_images("deskew", images)), expected)
+    assert (predict_probabilities(bare, images) != expected).any()
+    assert [is_front(layer) for layer in last.layers] == [True, False, False, False, False]
+    with ZipFile(deskewed / "checkpoints/best.keras") as archive:
+        assert b"mnist_exp" not in archive.read("config.json")
 
 
 @pytest.mark.slow
-def test_a_saved_network_loads_without_this_package(deskewed: Both, tmp_path: Path) -> None:
-    script = """
-import sys
-sys.modules["mnist_exp"] = None
-import keras, numpy as np
-network = keras.models.load_model(sys.argv[1], safe_mode=True)
-pixels = np.load(sys.argv[2]).astype(np.float32) * np.float32(1 / 255)
-np.save(sys.argv[3], network.predict(pixels, batch_size=1000, verbose=0))
-"""
-    np.save(tmp_path / "images.npy", deskewed.images)
-    files = (deskewed.path / "checkpoints/best.keras", tmp_path / "images.npy", tmp_path / "said.npy")
-    subprocess.run([sys.executable, "-c", script, *map(str, files)], check=True, cwd=tmp_path, timeout=120)
-    np.testing.assert_array_equal(np.load(tmp_path / "said.npy"), deskewed.probabilities())
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("split", ["test", "validation"])
-def test_an_evaluation_finds_the_same_bits(deskewed: Both, split: str, tmp_path: Path) -> None:
-    _, folder = run_evaluate(deskewed.path, tmp_path, split=split, evaluate={"robustness_images": 20})
-    found = json.loads((folder / "evaluation.json").read_text())
+def test_an_evaluation_finds_the_same_bits(deskewed: Path, tmp_path: Path) -> None:
+    _, folder = run_evaluate(deskewed, tmp_path, evaluate={"robustness_images": 20})
+    found = read_json(folder / "evaluation.json")
     assert found["same_as_run"]["is_identical"] is True
     clean = {level["accuracy"] for each in found["robustness"] for level in each["levels"][:1]}
     assert len(clean) == 1 and clean.pop() > 0.6
-
-
-@pytest.mark.slow
-def test_an_evaluation_takes_the_networks_own_preprocessing(deskewed: Both, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"^data\.preprocessing: the run's network has its own in front"):
-        evaluate.accept(evaluate_tree(deskewed.path, tmp_path), ["data.preprocessing=none"])
+        evaluate.accept(evaluate_tree(deskewed, tmp_path), ["data.preprocessing=none"])
 
 
 @pytest.mark.slow
-def test_pictures_of_ones_own_go_through_it_too(deskewed: Both, tmp_path: Path) -> None:
-    keras.utils.save_img(tmp_path / "digit.png", deskewed.images[0][..., None], scale=False)
-    text, _ = run_predict(deskewed.path, tmp_path, str(tmp_path / "digit.png"))
+def test_pictures_of_ones_own_go_through_it_too(deskewed: Path, tmp_path: Path) -> None:
+    keras.utils.save_img(tmp_path / "digit.png", images_of(deskewed)[0][..., None], scale=False)
+    text, _ = run_predict(deskewed, tmp_path, str(tmp_path / "digit.png"))
     assert "digit.png" in text
-
-
-@pytest.mark.slow
-def test_a_killed_training_is_gone_on_with_to_the_bit(start: Start, run_command: Run, tmp_path: Path) -> None:
-    options = (*DESKEWED, "model.units=[16]", "model.dropout=0.2", "training.epochs=25")
-    whole = run_command(*options, "runs_dir=whole", cwd=tmp_path)
-    assert whole.returncode == 0, whole.stderr
-    process = start(*options, "runs_dir=killed", cwd=tmp_path)
-    run = wait_for(lambda: next(tmp_path.glob("killed/*"), None), process)
-    wait_for(lambda: num_epochs(run) >= 2, process)
-    process.kill()
-    process.communicate()
-    assert read_json(run / "manifest.json")["status"] == "running"
-    assert run_command(f"resume={run}", cwd=tmp_path).returncode == 0
-    runs = (run, next(tmp_path.glob("whole/*")))
-    killed, unhurt = (np.load(path / "predictions.npz")["probabilities"] for path in runs)
-    np.testing.assert_array_equal(killed, unhurt)
-    verified = run_command("mode=verify", f"run={run}", "runs_dir=again", cwd=tmp_path)
-    assert verified.returncode == 0, verified.stdout
 
 
 @pytest.mark.slow
@@ -253,25 +206,11 @@ def test_a_search_tries_its_trials_on_deskewed_images(run_command: Run, tmp_path
     (run,) = (tmp_path / "runs").iterdir()
     best = keras.models.load_model(run / "checkpoints" / "best.keras")
     assert is_front(best.layers[0])
-    _, folder = run_evaluate(run, tmp_path, split="validation", evaluate={"robustness_images": 0})
-    found = json.loads((folder / "evaluation.json").read_text())
-    assert found["same_as_run"]["is_identical"] is True
-
-
-def configuration(*overrides: str) -> dict[str, Any]:
-    tree = composed(*overrides)
-    parse_tree(tree)
-    return tree
-
-
-def test_other_words_are_refused_with_those_that_are_accepted() -> None:
-    with pytest.raises(ConfigError, match=r'^data\.preprocessing: got "upright"\.') as caught:
-        configuration("data.preprocessing=upright")
-    assert "none" in caught.value.hint and "deskew" in caught.value.hint
+    np.testing.assert_array_equal(predict_probabilities(best, images_of(run)), probabilities_of(run))
 
 
 def test_runs_from_before_are_read_as_without() -> None:
-    now = configuration("data=sample")
+    now, deskewing = composed("data=sample"), composed("data=sample", "data.preprocessing=deskew")
     before = now | {"data": {key: value for key, value in now["data"].items() if key != "preprocessing"}}
     assert parse_tree(before) == parse_tree(now)
-    assert recipe(before) == recipe(now) != recipe(configuration("data=sample", "data.preprocessing=deskew"))
+    assert recipe(before) == recipe(now) != recipe(deskewing)

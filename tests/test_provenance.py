@@ -22,47 +22,25 @@ def manifest(environment: EnvironmentRecord | None, **changes: object) -> Manife
     return make_manifest("a", 0, environment=environment, **changes)
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        *(
-            "TF_ENABLE_ONEDNN_OPTS",
-            "TF_DETERMINISTIC_OPS",
-            "TF_NUM_INTRAOP_THREADS",
-            "TF_CUDNN_DETERMINISTIC",
-        ),
-        *("TF_XLA_FLAGS", "XLA_FLAGS", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "TF_SET_ONEDNN_FPMATH_MODE"),
-        *("ONEDNN_DEFAULT_FPMATH_MODE", "TF_DISABLE_JIT_KERNELS", "CUBLAS_WORKSPACE_CONFIG"),
-    ],
+DECIDING = (
+    *("TF_ENABLE_ONEDNN_OPTS", "TF_DETERMINISTIC_OPS", "TF_NUM_INTRAOP_THREADS", "TF_CUDNN_DETERMINISTIC"),
+    *("TF_XLA_FLAGS", "XLA_FLAGS", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "TF_SET_ONEDNN_FPMATH_MODE"),
+    *("ONEDNN_DEFAULT_FPMATH_MODE", "TF_DISABLE_JIT_KERNELS", "CUBLAS_WORKSPACE_CONFIG"),
 )
-def test_a_variable_that_decides_bits_is_recorded(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    monkeypatch.setenv(name, "1")
-    assert provenance.environment().variables[name] == "1"
+OTHERS = (
+    *("TF_VAR_password", "TF_VAR_XLA_FLAGS", "TF_TOKEN_app_terraform_io", "TF_CLI_ARGS_apply"),
+    *("TF_HTTP_PASSWORD", "TF_CLOUD_TOKEN", "TF_API_KEY", "TF_CONFIG", "MY_XLA_FLAGS", "XLA_FLAGS_TOKEN"),
+    *("AWS_SECRET_ACCESS_KEY", "HF_TOKEN", "WANDB_API_KEY", "PATH", "KERAS_BACKEND", "TF_ENCRYPTION"),
+    "TF_CPP_MIN_LOG_LEVEL",
+)
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        *(
-            "TF_VAR_password",
-            "TF_VAR_XLA_FLAGS",
-            "TF_TOKEN_app_terraform_io",
-            "TF_CLI_ARGS_apply",
-            "TF_ENCRYPTION",
-        ),
-        *("TF_HTTP_PASSWORD", "TF_CLOUD_TOKEN", "TF_API_KEY", "TF_CONFIG", "MY_XLA_FLAGS", "XLA_FLAGS_TOKEN"),
-        *(
-            "AWS_SECRET_ACCESS_KEY",
-            "HF_TOKEN",
-            "WANDB_API_KEY",
-            "PATH",
-            "KERAS_BACKEND",
-            "TF_CPP_MIN_LOG_LEVEL",
-        ),
-    ],
-)
-def test_no_other_variable_is_recorded(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    monkeypatch.setenv(name, "a secret")
+def test_variables_that_decide_bits_are_recorded_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in DECIDING:
+        monkeypatch.setenv(name, "1")
+    for name in OTHERS:
+        monkeypatch.setenv(name, "a secret")
+    assert provenance.environment().variables == dict.fromkeys(DECIDING, "1")
     assert b"a secret" not in msgspec.json.encode(provenance.environment())
 
 

@@ -99,6 +99,7 @@ def shortened(command: list[str]) -> list[str]:
     data = "data.validation=50" if "data.path" in str(command) else "data=sample"
     seeds = {"seed=range(100,110)": "seed=100", "seed=range(100,106)": "seed=100,101"}
     command = [seeds.get(argument, argument) for argument in command]
+    command += ["until.most_seeds=3"] if "until=decided" in command else []
     return [*command, "training.epochs=1", data, *(SHORT_SEARCH if "mode=tune" in command else [])]
 
 

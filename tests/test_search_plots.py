@@ -1,11 +1,9 @@
 """A search's pictures, on made-up trials."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import LineCollection
 from msgspec.structs import replace
 
 from mnist_exp.report.figures.hyperparameters import (
@@ -18,10 +16,8 @@ from mnist_exp.report.figures.intervals import plot_confirmation
 from mnist_exp.report.figures.scales import Objective
 from mnist_exp.report.figures.style import figure_png
 from mnist_exp.report.figures.trials import plot_best_so_far, plot_search_curves
-from mnist_exp.runs.records import CandidateRecord
-from mnist_exp.statistics import mean_interval
 from tests.test_plots import assert_readable, texts
-from tests.trials import make_trial, study
+from tests.trials import factors, make_candidate, make_trial, study
 
 ACCURACY = Objective("val_accuracy", "max")
 LOSS = Objective("val_loss", "min")
@@ -38,8 +34,7 @@ def every_plot(trials, objective=ACCURACY):
     ]
 
 
-@pytest.mark.parametrize("count", [1, 2, 30, pytest.param(500, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("objective", [ACCURACY, LOSS])
+@pytest.mark.parametrize(("count", "objective"), [(1, ACCURACY), (2, LOSS), (30, ACCURACY), (30, LOSS)])
 def test_every_picture_takes_any_number_of_trials(count, objective):
     for figure in every_plot(study(count), objective):
         assert_readable(figure)
@@ -59,10 +54,9 @@ def test_trials_without_values_or_with_odd_ones_can_be_drawn():
         assert figure_png(figure)
 
 
-def test_equal_scores_and_scores_of_zero_can_be_drawn():
-    for score in (0.98, 0.0):
-        for figure in every_plot([make_trial(number, score, {"width": number}) for number in range(12)]):
-            assert_readable(figure)
+def test_equal_scores_of_zero_can_be_drawn():
+    for figure in every_plot([make_trial(number, 0.0, {"width": number}) for number in range(12)]):
+        assert_readable(figure)
 
 
 def line_data(axes, label):
@@ -130,71 +124,123 @@ def test_curves_of_one_epoch_and_without_validation_can_be_drawn():
     assert "No trial finished an epoch." in texts(plot_search_curves([blind], ACCURACY, 0))
 
 
-def candidate(name, search_score, scores):
-    return CandidateRecord(
-        candidate=name, values={}, num_params=1000, search_score=search_score, search_interval=None,
-        confirmed_scores=scores, confirmed_score=float(np.mean(scores)) if scores else None,
-        confirmed_interval=mean_interval(scores), train_s=1.0,
-    )  # fmt: skip
-
-
 CANDIDATES = [
-    candidate("trial_17", 0.9862, [0.9851, 0.9856, 0.9848]),
-    candidate("default", None, [0.9840, 0.9846, 0.9838]),
-    candidate("trial_4", 0.9859, [0.9839]),
-    candidate("trial_9", 0.9855, []),
+    make_candidate("trial_17", 0.9862, [0.9851, 0.9856, 0.9848]),
+    make_candidate("default", None, [0.9840, 0.9846, 0.9838]),
+    make_candidate("trial_4", 0.9859, [0.9839]),
+    make_candidate("trial_9", 0.9855, []),
 ]
 
 
 def test_the_confirmation_shows_search_score_seeds_and_mean_of_each_candidate():
     figure = plot_confirmation(CANDIDATES, ACCURACY)
-    expected = {
-        "98.52%  (98.42 to 98.62)",
-        "98.39%  (one seed)",
-        "every training failed",
-        "trial 17",
-        "default",
-    }
-    assert expected <= set(texts(figure))
+    expected = {"98.52%  (98.42 to 98.62)", "98.39%  (one seed)", "every training failed", "trial 17"}
+    assert expected | {"default"} <= set(texts(figure))
     drawn = [line.get_xdata() for line in figure.axes[0].lines]
     assert any(list(x) == [0.9851, 0.9856, 0.9848] for x in drawn)
-    hollow = [
-        line
-        for line in figure.axes[0].lines
-        if line.get_markerfacecolor() == "none" and len(line.get_xdata())
-    ]
-    assert [line.get_xdata()[0] for line in hollow] == [0.9862, 0.9859, 0.9855]
+    hollow = [line for line in figure.axes[0].lines if line.get_markerfacecolor() == "none"]
+    assert [line.get_xdata()[0] for line in hollow if len(line.get_xdata())] == [0.9862, 0.9859, 0.9855]
     assert len(figure.axes[0].patches) == 1, "the default's row is shaded"
     assert_readable(figure)
 
 
 def test_a_huge_interval_does_not_press_the_scores_together():
-    wide = candidate("trial_1", 0.99, [0.95, 0.98])
+    wide = make_candidate("trial_1", 0.99, [0.95, 0.98])
     axes = plot_confirmation([wide, *CANDIDATES], ACCURACY).axes[0]
     assert wide.confirmed_interval[1] > 1.1 > axes.get_xlim()[1]
     assert {"<", ">"} <= {line.get_marker() for line in axes.lines}
     assert_readable(axes.figure)
 
 
-@pytest.mark.parametrize("candidates", [[], [candidate("default", None, [])]])
+@pytest.mark.parametrize("candidates", [[], [make_candidate("default", None, [])]])
 def test_a_confirmation_without_scores_is_said_in_words(candidates):
     assert "No candidate was trained again." in texts(plot_confirmation(candidates, ACCURACY))
 
 
 def test_one_candidate_can_be_drawn_for_a_loss():
-    figure = plot_confirmation([candidate("default", None, [0.05, 0.05])], LOSS)
+    figure = plot_confirmation([make_candidate("default", None, [0.05, 0.05])], LOSS)
     assert "0.0500  (0.0500 to 0.0500)" in texts(figure)
     assert_readable(figure)
 
 
-def test_neither_tensorflow_nor_scipy_is_loaded_with_the_plots():
-    modules = "hyperparameters, intervals, trials"
-    loaded = "{'tensorflow', 'scipy'} & {*sys.modules}"
-    code = f"import sys; from mnist_exp.report.figures import {modules}; sys.exit(bool({loaded}))"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-
-
 def test_pictures_are_reproducible():
-    for one, two in zip(every_plot(study(12)), every_plot(study(12)), strict=True):
+    trials = [make_trial(number, 0.9 + 0.01 * number, {"rate": 10.0**-number}) for number in range(4)]
+    for one, two in zip(every_plot(trials), every_plot(trials), strict=True):
         FigureCanvasAgg(one).draw()
         assert figure_png(one) == figure_png(two)
+
+
+def test_hyperparameters_come_most_important_first_and_say_how_important():
+    generator = np.random.default_rng(0)
+    trials = []
+    for number in range(40):
+        values = {"noise": str(generator.choice(["a", "b"])), "rate": float(10 ** generator.uniform(-4, -1))}
+        trials.append(make_trial(number, 0.9 - 0.1 * values["rate"], values))
+    first, second = plot_hyperparameters(trials, ACCURACY, importances(trials)).axes
+    assert [text.get_text() for text in first.texts][0] == "rate"
+    assert [text.get_text() for text in first.texts][1].startswith("explains 9")
+    assert first.get_xscale() == "log" and second.get_xscale() == "linear"
+    assert [label.get_text() for label in second.get_xticklabels()] == ["a", "b"]
+
+
+@pytest.mark.parametrize(("values", "scale"), [([1, 49], "linear"), ([1, 50], "log"), ([0, 50], "linear")])
+def test_numbers_that_span_much_have_a_logarithmic_axis(values, scale):
+    trials = [make_trial(number, 0.9, {"units": value}) for number, value in enumerate(values)]
+    assert plot_hyperparameters(trials, ACCURACY, []).axes[0].get_xscale() == scale
+
+
+def test_no_more_than_sixteen_hyperparameters_are_drawn():
+    trials = [make_trial(n, 0.9 + 0.001 * n, {f"name{i}": n * i for i in range(1, 23)}) for n in range(10)]
+    figure = plot_hyperparameters(trials, ACCURACY, importances(trials))
+    assert len(figure.axes) == 16 and any("16 of 22" in text for text in texts(figure))
+    parallel = plot_parallel_coordinates(trials, ACCURACY)
+    assert any(text.startswith("16 of 22 hyperparameters") for text in texts(parallel))
+    assert_readable(figure)
+
+
+def test_a_panel_says_in_how_many_trials_its_hyperparameter_was():
+    trials = [make_trial(n, 0.9, {"depth": n % 2, **({"second": n} if n % 2 else {})}) for n in range(20)]
+    words = texts(plot_hyperparameters(trials, ACCURACY, importances(trials)))
+    assert "explains 0%" in words and "explains 0%; 10 trials" in words
+
+
+def test_importance_bars_say_share_and_chance():
+    found = importances(factors(60))
+    figure = plot_importance(found)
+    assert {"decides", "p < 0.001"} <= {word for text in texts(figure) for word in text.split("  ")}
+    assert [bar.get_width() for bar in figure.axes[0].patches] == [one.share for one in found]
+    assert_readable(figure)
+
+
+def parallel_heights(figure):
+    (lines,) = [found for found in figure.axes[0].collections if len(found.get_linewidths()) > 1]
+    assert isinstance(lines, LineCollection)
+    return np.array([path.vertices[:, 1] for path in lines.get_paths()]), lines
+
+
+@pytest.mark.parametrize("objective", [ACCURACY, LOSS])
+def test_parallel_lines_end_at_their_score_and_the_best_is_on_top(objective):
+    scores = [0.91, 0.95, 0.93]
+    trials = [make_trial(n, score, {"width": n + 1}) for n, score in enumerate(scores)]
+    heights, lines = parallel_heights(plot_parallel_coordinates(trials, objective))
+    assert heights[:, -1] == pytest.approx([0, 0.5, 1])
+    assert heights[-1, 0] == pytest.approx(0.5 if objective is ACCURACY else 0)
+    opacity = lines.get_colors()[:, 3]
+    assert opacity[-1] == 1 and opacity[:-1].max() < 0.9
+
+
+def test_a_missing_value_lies_below_its_axis():
+    trials = [make_trial(n, 0.9 + 0.01 * n, {"a": n, **({"b": n} if n else {})}) for n in range(4)]
+    figure = plot_parallel_coordinates(trials, ACCURACY)
+    heights, _ = parallel_heights(figure)
+    assert heights[0, 1] < -0.1 and heights[1:, 1].min() >= 0
+    assert "none" in texts(figure)
+    assert "none" not in texts(plot_parallel_coordinates(trials[1:], ACCURACY))
+
+
+def test_categories_and_list_entries_are_labelled_in_the_space_order():
+    figure = plot_parallel_coordinates(study(30), ACCURACY)
+    words = texts(figure)
+    units = [word for word in words if word.startswith("model.units")]
+    assert units == ["model.units.length", *(f"model.units.{place}" for place in range(4))]
+    assert {"relu", "tanh", "sigmoid", "adam", "sgd", "optimizer.learning_rate"} <= set(words)

@@ -4,6 +4,7 @@ import json
 import time
 import zlib
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,14 @@ from mnist_exp import CONF_DIR
 from mnist_exp.config.parsing import Composition, parse
 from mnist_exp.processes.messages import RunTrial
 from mnist_exp.runs.job import Job
-from mnist_exp.runs.provenance import Moment, utc_now
-from mnist_exp.runs.records import ConfirmationRecord, ErrorRecord, ExecutionRecord, TrialRecord
+from mnist_exp.runs.provenance import Moment
+from mnist_exp.runs.records import ConfirmationRecord, ErrorRecord, TrialRecord
 from mnist_exp.tuning.candidates import Candidates
 from mnist_exp.tuning.definition import Search, plan_search
 from mnist_exp.tuning.proposals import build_oracle
 from mnist_exp.tuning.search_files import SearchFiles, trial_name
 from mnist_exp.tuning.stages import ConfirmationStage, SearchStage, Stage
+from tests.trials import make_trial
 
 NUM_RANDOM = 4
 """Trials of a Bayesian search before it goes by a Gaussian process."""
@@ -30,6 +32,7 @@ PROPOSALS = Path(__file__).with_name("proposals.json")
 LOST = ErrorRecord(type="ProcessLost", message="gone", hint="")
 
 
+@cache
 def planned(*overrides: str) -> Search:
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
@@ -45,12 +48,6 @@ def begun(search: Search, files: SearchFiles, is_extended: bool = False) -> Sear
     return SearchStage(search, files, oracle, is_extended)
 
 
-def execution(score: float) -> ExecutionRecord:
-    return ExecutionRecord(
-        seed=1, score=score, best_epoch=1, train_s=1.0, seconds_per_epoch=1.0, compile_s=0.0, metrics=[]
-    )
-
-
 def assigned(stage: Stage, worker: str = "local1") -> RunTrial:
     trial = stage.assign(worker)
     assert isinstance(trial, RunTrial)
@@ -58,21 +55,13 @@ def assigned(stage: Stage, worker: str = "local1") -> RunTrial:
 
 
 def result(trial: RunTrial, score: float | None) -> TrialRecord:
-    assert trial.trial is not None
-    return TrialRecord(
-        trial=trial.trial,
-        status="failed" if score is None else "completed",
-        score=score,
-        values=trial.values,
-        epochs=1,
-        num_params=1,
-        started_at=utc_now(),
-        finished_at=utc_now(),
-        duration_s=1.0,
-        worker="local1",
-        executions=[] if score is None else [execution(score)],
-        error=LOST if score is None else None,
-    )
+    status = "failed" if score is None else "completed"
+    return make_trial(trial.trial, score or 0.0, trial.values, status, num_epochs=1)
+
+
+def finish(stage: SearchStage, trial: RunTrial, score: float | None, **changes: Any) -> None:
+    stage.files.submit(trial.name, msgspec.structs.replace(result(trial, score), **changes))
+    stage.take(trial.name)
 
 
 def pseudo_score(trial: RunTrial) -> float:
@@ -96,11 +85,18 @@ TUNERS = {
 }
 
 
+TWO_DIMENSIONS = (
+    *("model.units=[32]", "model.batch_norm=true", "model.activation=relu", "model.input_dropout=0.1"),
+    *("optimizer.weight_decay=0.2", "training.label_smoothing=0.05"),
+)
+"""All but two dimensions of `recipe`: each costs a Gaussian process seconds."""
+
+
 @pytest.mark.parametrize("tuner", TUNERS)
 def test_a_search_taken_up_after_every_trial_proposes_what_an_undisturbed_one_does(
     tuner: str, tmp_path: Path
 ) -> None:
-    search = planned(*TUNERS[tuner])
+    search = planned(*TUNERS[tuner], *(TWO_DIMENSIONS if tuner == "bayesian" else ()))
 
     def propose(folder: Path, count: int, between: Callable[[SearchStage], SearchStage]) -> list[Any]:
         folder.mkdir()
@@ -110,8 +106,7 @@ def test_a_search_taken_up_after_every_trial_proposes_what_an_undisturbed_one_do
         for _ in range(count):
             trial = assigned(stage)
             proposed.append(trial)
-            files.submit(trial.name, result(trial, pseudo_score(trial)))
-            stage.take(trial.name)
+            finish(stage, trial, pseudo_score(trial))
             stage = between(stage)
         return proposed
 
@@ -134,8 +129,7 @@ def test_a_seed_proposes_what_it_always_has(tuner: str, seed: int, files: Search
         trial = assigned(stage)
         proposed.append({"epochs": trial.epochs, "values": trial.values})
         checksum = zlib.crc32(json.dumps(trial.values, sort_keys=True).encode())
-        files.submit(trial.name, result(trial, round(0.9 + 0.09 * (checksum % 97) / 97, 6)))
-        stage.take(trial.name)
+        finish(stage, trial, round(0.9 + 0.09 * (checksum % 97) / 97, 6))
     assert proposed == recorded
 
 
@@ -143,9 +137,7 @@ def test_trials_that_fail_count_as_trials_without_a_better_score(files: SearchFi
     search = planned("tuner.max_trials=null", "tuner.patience_trials=3")
     stage = begun(search, files)
     for score in (0.9, None, 0.8, None):
-        trial = assigned(stage)
-        files.submit(trial.name, result(trial, score))
-        stage.take(trial.name)
+        finish(stage, assigned(stage), score)
     assert stage.assign("local1") == "finished"
     assert stage.ended_by == "tuner.patience_trials: 3 trials without a better score"
 
@@ -160,13 +152,23 @@ def test_a_trial_handed_over_but_not_taken_is_not_run_again(files: SearchFiles) 
     assert assigned(stage) == second
 
 
+def test_a_search_killed_at_its_last_trial_finishes_that_trial(files: SearchFiles) -> None:
+    search = planned("tuner.max_trials=1")
+    stage = begun(search, files)
+    last = assigned(stage)
+    assert stage.assign("local2") == "finished", "with nothing to do it spends the budget"
+    stage = begun(search, files)
+    assert assigned(stage) == last
+    finish(stage, last, 0.9)
+    assert stage.assign("local1") == "finished" and stage.ended_by == "tuner.max_trials: 1 trials"
+
+
 def test_a_trial_that_the_oracle_was_not_told_of_is_not_run_again(files: SearchFiles) -> None:
     search = planned()
     stage = begun(search, files)
     first = assigned(stage)
     before = files.read_state()
-    files.submit(first.name, result(first, 0.9))
-    stage.take(first.name)
+    finish(stage, first, 0.9)
     assert before is not None
     files.write_state(before)
     files.submit(first.name, result(first, 0.9))
@@ -180,10 +182,7 @@ def test_trials_that_a_budget_cut_short_begin_again_when_it_is_raised(files: Sea
     search = planned("tuner.max_trials=1")
     stage = begun(search, files)
     trial = assigned(stage)
-    record = result(trial, None)
-    stopped = msgspec.structs.replace(record, status="stopped")
-    files.submit(trial.name, stopped)
-    stage.take(trial.name)
+    finish(stage, trial, None, status="stopped")
     assert stage.assign("local1") == "finished"
     assert begun(search, files).assign("local1") == "finished"
     stage = begun(planned("tuner.max_trials=2"), files, is_extended=True)
@@ -197,21 +196,15 @@ def test_failures_cost_a_round_of_hyperband_no_promotions(files: SearchFiles) ->
     epochs = []
     while isinstance(trial := stage.assign("local1"), RunTrial):
         epochs.append(trial.epochs)
-        number = int(trial.name)
-        files.submit(trial.name, result(trial, None if number % 2 else pseudo_score(trial)))
-        stage.take(trial.name)
+        finish(stage, trial, None if int(trial.name) % 2 else pseudo_score(trial))
     assert epochs.count(9) >= 4
     assert sum(trial.status == "failed" for trial in stage.trials) == len(epochs) // 2
 
 
 def confirmed(candidate: str, seed: int, score: float = 0.9) -> ConfirmationRecord:
+    (execution,) = make_trial(0, score, {}, num_epochs=1).executions
     return ConfirmationRecord(
-        candidate=candidate,
-        seed=seed,
-        status="completed",
-        num_params=1,
-        execution=execution(score),
-        error=None,
+        candidate=candidate, seed=seed, status="completed", num_params=1, execution=execution, error=None
     )
 
 
@@ -225,10 +218,8 @@ def test_no_confirmation_is_lost_or_counted_twice(files: SearchFiles) -> None:
     files.submit(first.name, confirmed("default", 1))
     files.submit(second.name, confirmed("trial_3", 1))
     stage = ConfirmationStage(search, files, candidates)
-    assert [(record.candidate, record.seed) for record in stage.confirmations] == [
-        ("default", 1),
-        ("trial_3", 1),
-    ]
+    assert [confirmation.candidate for confirmation in stage.confirmations] == ["default", "trial_3"]
+    assert {confirmation.seed for confirmation in stage.confirmations} == {1}
     left = [assigned(stage, worker).name for worker in ("local1", "local2")]
     assert sorted(left) == ["default_seed_2", "trial_3_seed_2"]
     assert stage.assign("local3") == "finished"
@@ -246,39 +237,31 @@ def test_a_confirmation_whose_worker_is_lost_is_given_to_another_one_once(files:
 def test_trials_that_a_budget_cut_short_stay_while_no_time_is_left(files: SearchFiles) -> None:
     search = planned("tuner.max_minutes=0.0001")
     stage = begun(search, files)
-    trial = assigned(stage)
-    record = msgspec.structs.replace(result(trial, None), status="stopped")
-    files.submit(trial.name, record)
-    stage.take(trial.name)
+    finish(stage, assigned(stage), None, status="stopped")
     time.sleep(0.01)
     assert stage.assign("local1") == "finished"
     stage = begun(planned("tuner.max_minutes=0.0001", "tuner.max_trials=9"), files, is_extended=True)
     assert stage.assign("local1") == "finished"
-    assert (
-        [trial.status for trial in stage.trials] == ["stopped"] == [one.status for one in files.read_trials()]
-    )
+    for trials in (stage.trials, files.read_trials()):
+        assert [trial.status for trial in trials] == ["stopped"]
 
 
-@pytest.mark.parametrize(
-    ("overrides", "is_extended"),
-    [
+def test_only_a_budget_extends_a_search(tmp_path: Path) -> None:
+    for typed, is_extended in (
         ([], False),
         (["tuner.workers=1"], False),
         (["tuner.max_trials=9"], True),
         (["tuner.workers=1", "++tuner.max_minutes=2"], True),
-    ],
-)
-def test_only_a_budget_extends_a_search(overrides: list[str], is_extended: bool, tmp_path: Path) -> None:
-    job = Job(config=planned().config, tree={}, overrides=overrides, argv=overrides, folder=tmp_path)
-    assert job.is_extended == is_extended
+    ):
+        job = Job(config=planned().config, tree={}, overrides=typed, argv=typed, folder=tmp_path)
+        assert job.is_extended == is_extended
 
 
 def through(search: Search, files: SearchFiles) -> SearchStage:
     """A search at its end."""
     stage = begun(search, files)
     while isinstance(trial := stage.assign("local1"), RunTrial):
-        files.submit(trial.name, result(trial, pseudo_score(trial)))
-        stage.take(trial.name)
+        finish(stage, trial, pseudo_score(trial))
     return stage
 
 

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from mnist_exp.runs.records import EpochMetrics, ErrorRecord, ExecutionRecord, TrialRecord
+from mnist_exp.runs.records import CandidateRecord, EpochMetrics, ErrorRecord, ExecutionRecord, TrialRecord
+from mnist_exp.statistics import mean_interval
 
 
 def make_trial(number, score, values, status="completed", num_epochs=3):
@@ -23,6 +24,14 @@ def make_trial(number, score, values, status="completed", num_epochs=3):
         epochs=num_epochs, num_params=1000, started_at=f"{started}.000Z",
         finished_at=f"{started}.500Z", duration_s=0.5, worker="1",
         executions=[] if status == "failed" else [execution], error=failed,
+    )  # fmt: skip
+
+
+def make_candidate(name, search_score, scores, values=None):
+    return CandidateRecord(
+        candidate=name, values=values or {}, num_params=1000, search_score=search_score, search_interval=None,
+        confirmed_scores=scores, confirmed_score=float(np.mean(scores)) if scores else None,
+        confirmed_interval=mean_interval(scores), train_s=1.0,
     )  # fmt: skip
 
 

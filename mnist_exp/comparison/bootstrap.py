@@ -30,7 +30,6 @@ def bootstrap_interval(
 
     Args:
         first: Whether each network of the first side is right on each image (seeds, images).
-        second: The other side's, on the same images.
         paired: Whether rows belong together one by one.
     """
     observed = float(first.mean() - second.mean())
@@ -58,11 +57,7 @@ def _resample(
     weights: NDArray[np.float32],
     others: NDArray[np.float32],
 ) -> NDArray[np.float64]:
-    """Returns the difference in each resample (resamples,).
-
-    Images on which every network is right, or every one wrong, move nothing: only how many of the
-    others are drawn matters, and which.
-    """
+    """Returns the difference in each resample (resamples,); images on which all agree move nothing."""
     num_images = first.shape[1]
     right = first.sum(axis=0) + second.sum(axis=0)
     disputed = np.flatnonzero((right > 0) & (right < len(first) + len(second)))

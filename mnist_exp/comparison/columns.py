@@ -8,7 +8,7 @@ from mnist_exp.comparison.labels import value_text
 from mnist_exp.comparison.measures import MEASURES, spread_of
 from mnist_exp.comparison.pairs import points
 from mnist_exp.comparison.report import GroupRow, RunRow
-from mnist_exp.config.schema import CompareOptions
+from mnist_exp.config.requests import CompareOptions
 from mnist_exp.errors import ConfigError, nearest
 
 GROUP, SEEDS, INTERVAL = "group", "seeds", "test_interval"
@@ -26,11 +26,7 @@ def run_columns(keys: Sequence[str]) -> list[str]:
 
 
 def check_columns(options: CompareOptions, sets: Sequence[ComparableSet]) -> None:
-    """Makes sure that what is asked for is there.
-
-    Raises:
-        ConfigError: There is no such column; says which come nearest.
-    """
+    """Raises ConfigError for a column that is not there, with the nearest names."""
     keys = sorted({key for found in sets for key in found.keys})
     _check("compare.sort", options.sort, [name for name in _GROUP_COLUMNS if name != INTERVAL] + keys)
     is_by_run = options.format == "csv"

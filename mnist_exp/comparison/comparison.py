@@ -6,6 +6,7 @@ from pathlib import Path
 
 from mnist_exp.comparison import report
 from mnist_exp.comparison.columns import check_columns, sort_key, sorting_column
+from mnist_exp.comparison.decisions import read_decisions, word_decisions
 from mnist_exp.comparison.grouping import (
     ComparableSet,
     SeedGroup,
@@ -17,7 +18,7 @@ from mnist_exp.comparison.grouping import (
 from mnist_exp.comparison.measures import MEASURES, group_interval, run_interval, spread_of
 from mnist_exp.comparison.pairs import compare_with_leader
 from mnist_exp.comparison.report import Comparison, GroupRow, RunRow, SearchRow, SetReport
-from mnist_exp.config.schema import CompareOptions
+from mnist_exp.config.requests import CompareOptions
 from mnist_exp.runs.finding import find_runs
 from mnist_exp.runs.records import SearchSummary
 from mnist_exp.runs.run import DamagedRun, Run, read_run
@@ -35,11 +36,7 @@ class Examined:
 
 
 def compare(paths: Sequence[str | Path], options: CompareOptions | None = None) -> Comparison:
-    """Compares runs, from their files alone.
-
-    Raises:
-        ConfigError: A path is not there, or there is no such column.
-    """
+    """Compares runs, from their files alone; raises ConfigError for a path or column that is not there."""
     return examine(paths, options or CompareOptions()).comparison
 
 
@@ -99,7 +96,8 @@ def _ranking(group: SeedGroup) -> tuple[float, ...]:
 def _report(found: ComparableSet, options: CompareOptions) -> SetReport:
     leader, *others = found.groups
     is_chosen_on_test = any(run.validates_on_test or run.result.val_accuracy is None for run in leader.runs)
-    pairs = compare_with_leader(leader, others, is_chosen_on_test)
+    decisions = read_decisions(found.groups)
+    pairs = [] if decisions else compare_with_leader(leader, others, is_chosen_on_test)
     sort = sorting_column(found.groups, options.sort)
     ordered = sorted(found.groups, key=lambda group: (group.is_optimistic, sort_key(group, sort)))
     return SetReport(
@@ -111,9 +109,10 @@ def _report(found: ComparableSet, options: CompareOptions) -> SetReport:
         sort=sort,
         leader=leader.label if others else None,
         is_chosen_on_test=is_chosen_on_test,
-        verdict=report.verdict(pairs, is_chosen_on_test),
+        verdict=word_decisions(decisions) if decisions else report.verdict(pairs, is_chosen_on_test),
         pairs=pairs,
-        notes=report.notes(found, options.sort),
+        notes=report.notes(found, decisions, options.sort),
+        decisions=decisions,
     )
 
 

@@ -18,9 +18,7 @@ class SeedGroup:
     """Runs that differ by nothing but their seed.
 
     Attributes:
-        label: What tells it from the other groups of its set.
-        settings: Its recipe, without the seed.
-        runs: One for each seed, in the order of seeds.
+        settings: Its recipe, without the seed; `runs` has one for each seed, ascending.
         duplicates: Earlier runs of a seed that ran again; they are no part of any statistic.
         is_optimistic: Whether test images had a part in choosing the best epochs.
     """
@@ -42,10 +40,8 @@ class ComparableSet:
     """Groups whose runs saw the same images, set apart alike.
 
     Attributes:
-        data: The images, as of its first run.
         reason: What keeps it apart from the first set; empty for the first one.
-        groups: In no order yet.
-        keys: What differs between its groups, dotted.
+        groups: In no order yet; `keys` are what differs between them, dotted.
     """
 
     data: DataRecord
@@ -109,7 +105,6 @@ def _make_group(label: str, settings: Settings, runs: Sequence[Run]) -> SeedGrou
 
 
 def _difference(data: DataRecord, usual: DataRecord) -> str:
-    """Says what keeps runs on these images from being ranked with those on the usual ones."""
     parts = []
     for what, key in (("training", "train"), ("test", "test"), ("validation", "split")):
         own, other = getattr(data, f"{key}_sha256"), getattr(usual, f"{key}_sha256")

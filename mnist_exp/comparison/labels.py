@@ -11,7 +11,7 @@ from mnist_exp.words import one_line
 # Neither a seed nor where things lie, nor what a mode or a whole sweep was asked for.
 _NO_PART_OF_A_RECIPE = frozenset(
     {"seed", "runs_dir", "sweep", "resume", "run", "runs", "images", "mode", "compare", "report"}
-    | {"tuner", "search_space", "plan", "rerun", "on_fail", "sweep_plan", "training.threads"}
+    | {"tuner", "search_space", "plan", "rerun", "on_fail", "sweep_plan", "until", "training.threads"}
     # Which images a run saw is told by their fingerprints.
     | {f"data.{name}" for name in ("name", "path", "path_variable", "places", "mirrors", "on_missing")}
     | {f"data.{name}" for name in ("validation", "split_seed", "class_names")}
@@ -121,10 +121,7 @@ def _is_name(key: str) -> bool:
 def _told_keys(
     keys: Sequence[str], names: Sequence[str], recipes: Sequence[Settings], is_brief: bool
 ) -> list[list[str]]:
-    """Lists, for each recipe, the keys that its label has to tell: what its groups' names leave open.
-
-    A brief label leaves out what most recipes have.
-    """
+    """Lists each recipe's keys that its groups' names leave open; if brief, not what most recipes have."""
     told: list[list[str]] = [[] for _ in recipes]
     for key in keys:
         name = f"{key.partition('.')[0]}.{_NAME}"

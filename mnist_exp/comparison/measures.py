@@ -13,13 +13,7 @@ from mnist_exp.words import duration, loss_text, percent, size
 
 @dataclass(frozen=True)
 class Measure:
-    """One number of a run.
-
-    Attributes:
-        name: As in `summary.json`, where it is from there.
-        value: Gives it; None where a run has none.
-        better: Whether a larger (`max`) or a smaller (`min`) one is better.
-    """
+    """One number of a run, by its name in `summary.json`; `value` gives None where there is none."""
 
     name: str
     heading: str

@@ -106,7 +106,6 @@ def _word_decision(pair: Pair, num_pairs: int) -> str:
 
 
 def _word_images(pair: Pair) -> str:
-    """Words the doubt that is left where only these networks or test images tell the two apart."""
     if pair.method == "McNemar":
         return "; this is about these two networks: with other seeds it may differ"
     if pair.image_interval is None or pair.image_interval[0] * pair.image_interval[1] > 0:
@@ -151,8 +150,7 @@ def p_value_text(p_value: float, name: str = "p") -> str:
 def compare_with_leader(leader: SeedGroup, others: Sequence[SeedGroup], chosen_on_test: bool) -> list[Pair]:
     """Tests the leading group against each of the others, corrected for their number (Holm).
 
-    Where test images chose the leader, any pair of groups could have been tested here, and p values are
-    corrected for that many (Bonferroni).
+    Where test images chose the leader, also for all pairs of groups that could have been tested (Bonferroni).
     """
     variance = pooled_variance([_scores(group.runs) for group in [leader, *others]])
     pairs = [

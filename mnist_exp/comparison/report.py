@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from mnist_exp.comparison.decisions import Decisions
 from mnist_exp.comparison.grouping import ComparableSet, SeedGroup
 from mnist_exp.comparison.measures import Spread
 from mnist_exp.comparison.pairs import Pair
@@ -40,15 +41,25 @@ def _name_some(labels: Sequence[str]) -> str:
     return f"{named} and {rest:,} more" if rest > 0 else named
 
 
-def notes(found: ComparableSet, sort: str) -> list[str]:
+def notes(found: ComparableSet, decisions: Decisions | None, sort: str) -> list[str]:
     """Says what a reader of a set's table must know."""
     runs = [run for group in found.groups for run in group.runs]
     notices = dict.fromkeys(one_line(run.result.data_notice) for run in runs if run.result.data_notice)
     sentences = list(notices)[:_MOST_NAMED]  # runs on the same images say much the same
+    sentences += _word_until(decisions) if decisions else []
     sentences += _word_choice(found.groups, runs, sort)
     sentences += _word_duplicates(found.groups)
     sentences += _word_surroundings(runs)
     return sentences
+
+
+def _word_until(decisions: Decisions) -> list[str]:
+    found = ["Intervals of single groups take their number of seeds as fixed beforehand."]
+    if decisions.until.by == "test_accuracy":
+        found.append("Test images decided how many seeds were trained: test accuracy chose, and is no check.")
+    if decisions.failed:
+        found.append(f"Without a result, counted for nobody: {_name_some(decisions.failed)}.")
+    return found
 
 
 def _word_choice(groups: Sequence[SeedGroup], runs: Sequence[Run], sort: str) -> list[str]:
@@ -78,13 +89,11 @@ def _word_duplicates(groups: Sequence[SeedGroup]) -> list[str]:
 
 
 def _word_values(what: str, values: Sequence[str]) -> str:
-    """Names what differs and its values, where they are few and short."""
     words = " or ".join(values)
     return one_line(f"{what} ({words})" if len(words) <= _LONGEST_VALUES else what)
 
 
 def _word_surroundings(runs: Sequence[Run]) -> list[str]:
-    """Says where seconds, code or test results were not got alike."""
     found = []
     beside = sum(1 for run in runs if run.manifest.sweep and run.manifest.sweep.jobs_at_once > 1)
     if beside:
@@ -107,8 +116,7 @@ class RunRow:
 
     Attributes:
         mode: What it did; empty where its manifest is damaged.
-        set: Number of its comparable set, 1 for the first; null outside of any.
-        group: Label of its group; empty outside of any.
+        set: Number of its comparable set, 1 for the first; null outside of any, its `group` then empty.
         settings: Value of each key that differs between groups of its set.
         seed: Its seed; null where its manifest is damaged.
         is_counted: Whether statistics count it: false for an earlier run of the same seed.
@@ -161,17 +169,15 @@ class SetReport:
 
     Attributes:
         reason: Why it is not ranked with the first set; empty for the first.
-        data: The images, as of one run.
         keys: What differs between its groups, dotted.
-        groups: As the table has them.
         sort: The column that sorts them: that of test accuracy where validation was asked for and
             nothing was set apart for it.
         leader: Label of the group with the best validation accuracy, which was tested against the
             others; null with a single group.
-        is_chosen_on_test: Whether test images chose the leader.
         verdict: Whether it is better, in a sentence; empty with a single group.
         pairs: The leader against each other group, best on validation first.
         notes: What a reader must know, a sentence each.
+        decisions: Where seeds were trained until pairs are decided, of these pairs, instead of `pairs`.
     """
 
     title: str
@@ -185,14 +191,12 @@ class SetReport:
     verdict: str
     pairs: list[Pair]
     notes: list[str]
+    decisions: Decisions | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchRow:
-    """A search (`mode=tune`), which is listed apart: its accuracy is that of the best of many.
-
-    Accuracies are the winner's, on the test images one for each fresh seed.
-    """
+    """A search (`mode=tune`), listed apart as the best of many; its winner's accuracies, one a fresh seed."""
 
     run: str
     winner: str

@@ -115,7 +115,7 @@ def likeliest(key: str) -> str:
 
 
 def accepted_arguments(typed: Sequence[str]) -> list[str]:
-    """Checks the command line, and puts it in the order that Hydra reads.
+    """Puts the command line in the order that Hydra reads.
 
     Raises:
         ConfigError: An argument is no override and no flag; says what was most likely meant.

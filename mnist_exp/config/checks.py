@@ -24,11 +24,7 @@ _MAY_BE_NULL = {
 
 
 def check(config: Config) -> None:
-    """Makes sure that values go together, and that Keras knows what is named.
-
-    Raises:
-        ConfigError: They do not, or it does not; says which, and what is accepted.
-    """
+    """Makes sure that values go together and that Keras knows every name; raises ConfigError where not."""
     _check_optimizer(config.optimizer)
     match config.model:
         case MlpConfig():

@@ -1,4 +1,4 @@
-"""Commands as they are printed: pasted into a shell, in whatever folder, they do what is meant.
+"""Commands as they are printed: pasted into a shell, in any folder, they do what is meant.
 
 `folder` is where a command was typed, from which relative paths start; None where nothing tells.
 """
@@ -59,7 +59,6 @@ def _literal(value: Any) -> Any:
 
 
 LAUNCHER = ("hydra/launcher", "hydra.launcher")
-"""Keys that say where work is done."""
 
 
 def resume_command(path: Path, tree: Mapping[str, Any], folder: Path | None, argv: Sequence[str]) -> str:
@@ -126,10 +125,7 @@ def portable(words: Sequence[str], folder: Path | None) -> list[str]:
 
 
 def kept(words: Sequence[str], keys: Collection[str] = ()) -> list[str]:
-    """Picks what another command needs as well: flags that say where YAML is, and settings of some keys.
-
-    Keys are dotted, or groups; what is below one counts, too.
-    """
+    """Picks what another command needs, too: flags on where YAML is, settings of dotted `keys` and below."""
     found = []
     for group in _groups(words):
         name = plain_key(group[0])
@@ -170,7 +166,6 @@ def _groups(words: Sequence[str]) -> Iterator[list[str]]:
 
 
 def _portable(group: Sequence[str], folder: Path) -> list[str]:
-    """Does for one word, or a flag and its value, what `portable` does for all."""
     name, _, value = group[0].partition("=")
     if name in _FOLDER_FLAGS:
         path = str(folder / (value or group[-1]))

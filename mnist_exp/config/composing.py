@@ -1,8 +1,7 @@
-"""Hundreds of configurations, composed as Hydra composes one.
+"""Hundreds of configurations, composed as Hydra composes one, which takes it a tenth of a second each.
 
-Hydra takes a tenth of a second for a configuration, nearly all of it for reading and merging files.
-Which files these are depends on the groups' options alone; what else is overridden is a value in the
-result. So each combination of options is composed once, and values are set in a copy of it.
+Which files are merged depends on the groups' options alone: each combination of options is composed once,
+and other overrides are set as values in a copy of it.
 """
 
 import copy
@@ -29,7 +28,6 @@ class Composed:
 
     Attributes:
         config: Interpolations kept, Hydra's own node left out.
-        choices: The option chosen of each group.
         hydra: The values of Hydra's own node, by dotted path, interpolations kept as text.
     """
 
@@ -39,9 +37,7 @@ class Composed:
 
 
 class Composer:
-    """Composes configurations that have most of their files in common.
-
-    Hydra must have been initialised.
+    """Composes configurations that have most of their files in common; Hydra must have been initialised.
 
     Args:
         hydra_overrides: Overrides of Hydra's own node, for all configurations alike.
@@ -58,10 +54,7 @@ class Composer:
         self._chosen: dict[tuple[str, ...], Composed | Exception] = {}
 
     def compose(self, overrides: Sequence[str]) -> Composed:
-        """Composes one configuration.
-
-        Args:
-            overrides: As typed, without Hydra's own ones.
+        """Composes one configuration from overrides as typed, without Hydra's own ones.
 
         Raises:
             Exception: Whatever `hydra.compose` raises: its errors have no class in common.
@@ -79,13 +72,9 @@ class Composer:
         return self._repository.group_exists(key)
 
     def files_that_set(self, key: str, overrides: Sequence[str]) -> list[tuple[int, Path]]:
-        """Lists the files that a configuration takes a dotted key from, the one that decides last.
+        """Lists the files that set a dotted key, in the order of merging: place among all files, and path.
 
-        Args:
-            overrides: As typed, without Hydra's own ones.
-
-        Returns:
-            Of each its place among all files, in the order in which they are merged, and its path.
+        `overrides` are as typed, without Hydra's own ones.
         """
         loader = GlobalHydra.instance().config_loader()
         assert isinstance(loader, ConfigLoaderImpl)

@@ -1,8 +1,6 @@
-"""What Keras offers by name, read from its source files without importing it.
+"""What Keras offers by name, read from its source files: importing TensorFlow would take seconds.
 
-A misspelt layer or a foreign optimizer argument is so refused in milliseconds, where importing
-TensorFlow would take seconds. Keras' public modules are generated lists of imports, which
-makes them its registry on disk.
+Keras' public modules are generated lists of imports, which makes them its registry on disk.
 """
 
 import ast
@@ -67,7 +65,6 @@ def _exports(group: str) -> dict[str, str]:
 
 @functools.cache
 def _arguments(group: str, name: str) -> set[str] | None:
-    """Reads the arguments of a class from its constructor's source."""
     path = _keras_dir().joinpath(*_exports(group)[name].split(".")[1:]).with_suffix(".py")
     if not path.is_file():
         return None

@@ -12,7 +12,8 @@ from omegaconf import OmegaConf
 
 from mnist_exp import CONF_DIR
 from mnist_exp.config import keras_names
-from mnist_exp.config.schema import Config, SweepRequest
+from mnist_exp.config.requests import SweepRequest
+from mnist_exp.config.schema import Config
 
 MODE_KEYS = {
     "tune": ("tuner", "search_space"),
@@ -21,7 +22,6 @@ MODE_KEYS = {
     "verify": ("run",),
     "compare": ("runs", "compare"),
 }
-"""Root keys that only some modes have."""
 
 FREE_NODES = (".arguments", ".numbers")
 

@@ -31,11 +31,7 @@ def name_of(letter: str) -> str:
 
 
 def check_letters(word: str) -> None:
-    """Refuses a letter that only looks like another one; what is quoted may hold any, and so may paths.
-
-    Raises:
-        ConfigError: There is one; names it.
-    """
+    """Refuses, by a ConfigError, a letter that only looks like another; quoted text and paths hold any."""
     unquoted = _QUOTED.sub(lambda quoted: "x" * len(quoted[0]), word)
     found = [match.start() for match in _ODD.finditer(unquoted)]
     for place in sorted(found + _places_of_twins(unquoted))[:1]:

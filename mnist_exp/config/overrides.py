@@ -29,11 +29,7 @@ def _parser() -> OverridesParser:
 
 @functools.lru_cache(maxsize=10_000)
 def parse_override(text: str) -> Override:
-    """Reads one override that sweeps over nothing; see `override_value` for what it sets.
-
-    Raises:
-        HydraException: Hydra cannot read it.
-    """
+    """Reads one override that sweeps over nothing; raises HydraException where Hydra cannot read it."""
     return _parser().parse_overrides([text])[0]
 
 

@@ -14,7 +14,8 @@ from mnist_exp.config.checks import check
 from mnist_exp.config.commands import LAUNCHER, command, with_runs_dir
 from mnist_exp.config.overrides import plain_key
 from mnist_exp.config.refusals import as_typed, explain_rejection
-from mnist_exp.config.schema import Config, SweepPlanConfig, SweepRequest
+from mnist_exp.config.requests import NoUntilConfig, SweepPlanConfig, SweepRequest
+from mnist_exp.config.schema import Config
 from mnist_exp.config.trees import find_odd, without_teacher
 from mnist_exp.errors import ConfigError
 from mnist_exp.words import shortened
@@ -23,16 +24,14 @@ Request = TypeVar("Request", bound=Struct)
 SWEEP_KEYS = SweepRequest.__struct_fields__
 """Root keys that speak of a whole sweep, and are no part of any job's configuration."""
 
-NO_SWEEP = SweepRequest(plan=False, rerun="unfinished", on_fail="continue", sweep_plan=SweepPlanConfig())
+NO_SWEEP = SweepRequest(
+    plan=False, rerun="unfinished", on_fail="continue", sweep_plan=SweepPlanConfig(), until=NoUntilConfig()
+)
 """The keys of a single run."""
 
 
 def refuse_unused(typed: Sequence[str], used: Collection[str], refusal: Callable[[str], ConfigError]) -> None:
-    """Makes sure that nothing was asked for that would not count.
-
-    Raises:
-        ConfigError: `refusal`'s.
-    """
+    """Raises `refusal`'s ConfigError where something was typed that would not count."""
     for override in typed:
         key = plain_key(override)
         if key.partition(".")[0] not in used:
@@ -89,11 +88,7 @@ def parse_sweep_request(composed: DictConfig) -> SweepRequest:
 
 
 def refuse_sweep_keys(composed: DictConfig) -> None:
-    """Makes sure that a single run is asked for nothing that only a sweep can do.
-
-    Raises:
-        ConfigError: A key belongs to a sweep.
-    """
+    """Refuses, by a ConfigError, a single run that is asked for what only a sweep can do."""
     requested = msgspec.structs.asdict(parse_sweep_request(composed))
     for key, value in requested.items():
         if value != msgspec.structs.asdict(NO_SWEEP)[key]:
@@ -101,11 +96,7 @@ def refuse_sweep_keys(composed: DictConfig) -> None:
 
 
 def refuse_launcher(composed: DictConfig) -> None:
-    """Makes sure that a run on its own, composed with Hydra's node, is not to be launched elsewhere.
-
-    Raises:
-        ConfigError: A launcher is chosen or set.
-    """
+    """Refuses, by a ConfigError, a launcher for a run on its own, composed with Hydra's node."""
     is_single = composed.get("mode") != "tune" and composed.get("resume") is None
     launching = [word for word in composed.hydra.overrides.hydra if word.startswith(LAUNCHER)]
     if is_single and launching:
@@ -116,22 +107,14 @@ def refuse_launcher(composed: DictConfig) -> None:
 
 
 def refuse_no_folder(composed: DictConfig, key: str) -> None:
-    """Makes sure that `hydra.run.dir` or `hydra.sweep.dir` has a name: "" would be the current folder.
-
-    Raises:
-        ConfigError: It has none.
-    """
+    """Refuses, by a ConfigError, an empty `hydra.run.dir` or `hydra.sweep.dir`: the current folder."""
     value = OmegaConf.select(composed, key)
     if not value:
         raise ConfigError(f"{key}: got {as_typed(value)}; a folder is needed.", "Leave it out for a new one.")
 
 
 def refuse_outside_options(composed: DictConfig) -> None:
-    """Makes sure that options are files of their groups: a run's directory may be named after one.
-
-    Raises:
-        ConfigError: An option's name leads out of its group's folder.
-    """
+    """Refuses, by a ConfigError, options outside of their group's folder: a run may be named after one."""
     for group, option in composed.hydra.runtime.choices.items():
         if ".." in str(option).split("/"):
             raise ConfigError(f"{group}: got {option}; a name without .. is needed.")
@@ -146,10 +129,7 @@ def parse_tree(tree: dict[str, Any], *, is_trained: bool = False) -> Config:
 
 
 def resolve(composed: DictConfig) -> dict[str, Any]:
-    """Replaces every interpolation by its value; the result is what `config.yaml` holds.
-
-    The keys of a whole sweep and Hydra's own node are left out.
-    """
+    """Replaces interpolations by values, as in `config.yaml`, without keys of whole sweeps and of Hydra."""
     left_out = (*SWEEP_KEYS, "hydra")
     tree = _to_tree(
         composed if "hydra" not in composed else OmegaConf.masked_copy(composed, own_keys(composed))

@@ -27,7 +27,8 @@ from mnist_exp.config.hints import (
 from mnist_exp.config.keys import FREE_NODES, MODE_KEYS, fields_of, known_keys, options_of, shipped_keys
 from mnist_exp.config.letters import describe_twins
 from mnist_exp.config.overrides import override_value, plain_key
-from mnist_exp.config.schema import Config, Count, SweepRequest
+from mnist_exp.config.requests import SweepRequest
+from mnist_exp.config.schema import Config, Count
 from mnist_exp.config.trees import node_at
 from mnist_exp.errors import ConfigError, nearest
 from mnist_exp.words import shortened
@@ -322,7 +323,6 @@ def _is_swept(group: str, typed: Sequence[str]) -> bool:
 
 
 def _explain_absent(key: str, cause: str) -> ConfigError:
-    """Explains a key that some option of its group has, but not the chosen one."""
     group = key.partition(".")[0]
     if options := options_with(key):
         choices = " or ".join(f"{group}={option}" for option in options)
@@ -337,13 +337,11 @@ def _types_of(key: str, shape: type[msgspec.Struct]) -> list[Any]:
 
 
 def _is_or_number(key: str, shape: type[msgspec.Struct]) -> bool:
-    """Says whether a key takes whole numbers beside certain words."""
     members = [member for annotation in _types_of(key, shape) for member in typing.get_args(annotation)]
     return Count in members and any(typing.get_origin(member) is Literal for member in members)
 
 
 def _accepted_values(key: str, shape: type[msgspec.Struct]) -> set[str]:
-    """Lists the words that a key takes, where it takes certain words only."""
     return {word for annotation in _types_of(key, shape) for word in _words(annotation)}
 
 

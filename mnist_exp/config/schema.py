@@ -14,7 +14,6 @@ LearningRate = Annotated[float, Meta(gt=0, le=1000)]
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 Text = Annotated[str, Meta(min_length=1)]
 SplitName = Literal["test", "validation", "train"]
-_Entries = list[dict[str, Any]]
 
 
 class Node(Struct, frozen=True, forbid_unknown_fields=True):
@@ -32,7 +31,6 @@ class DataConfig(Node, frozen=True):
     """Which images, where they come from, and how the validation images are set apart.
 
     Attributes:
-        name: The data set's name in manifests and messages.
         path: An `.npz` file with Keras' keys or a folder with the four IDX files;
             null looks at the environment variable `path_variable`, then at `places`.
         path_variable: Environment variable that stands in for `path`; null for none.
@@ -89,11 +87,9 @@ class MlpConfig(Node, frozen=True, tag="mlp", tag_field="family"):
 
 
 class SequentialConfig(Node, frozen=True, tag="sequential", tag_field="family"):
-    """Any stack of Keras layers, named in YAML.
+    """Any stack of Keras layers, named in YAML: each a name, or a mapping of one name to its arguments.
 
-    Attributes:
-        layers: Each a layer's name, or a mapping of one layer's name to its arguments.
-        numbers: The file's own keys, for `layers` to refer to by interpolation.
+    `numbers` are the file's own keys, for `layers` to refer to by interpolation.
     """
 
     name: Name
@@ -105,12 +101,9 @@ ModelConfig = MlpConfig | SequentialConfig
 
 
 class OptimizerConfig(Node, frozen=True):
-    """A Keras optimizer.
+    """Any optimizer that Keras registers, such as `adamw`; `arguments` as Keras names them.
 
-    Attributes:
-        name: Any optimizer that Keras registers, such as `adamw`.
-        learning_rate: The rate that the schedule starts from or rises to.
-        arguments: Everything else in the YAML file, as Keras names it.
+    `learning_rate` is what the schedule starts from or rises to.
     """
 
     name: str
@@ -142,13 +135,7 @@ class StepScheduleConfig(Node, frozen=True, tag="step", tag_field="name"):
 
 
 class PlateauScheduleConfig(Node, frozen=True, tag="plateau", tag_field="name"):
-    """The learning rate times `factor` when `training.monitor` stops improving.
-
-    Attributes:
-        patience: Number of epochs without improvement that are borne.
-        factor: What the learning rate is multiplied by.
-        min_learning_rate: The rate never falls below this.
-    """
+    """The learning rate times `factor` after `patience` epochs without improvement of `training.monitor`."""
 
     patience: PositiveCount
     factor: Annotated[float, Meta(gt=0, lt=1)]
@@ -182,13 +169,9 @@ class ShiftConfig(_AugmentationConfig, frozen=True, tag="shift", tag_field="name
 
 
 class AffineConfig(_AugmentationConfig, frozen=True, tag="affine", tag_field="name"):
-    """Each training image rotated, scaled, sheared and moved at random.
+    """Each training image rotated, scaled, sheared and moved at random, at most so far either way.
 
-    Attributes:
-        rotation_degrees: The largest rotation either way.
-        scale_fraction: The largest change in size, as a share of the image, each axis apart.
-        shear_degrees: The largest shear either way.
-        translation_pixels: The farthest move in each direction.
+    `scale_fraction` is a share of the image, each axis apart.
     """
 
     rotation_degrees: Annotated[float, Meta(ge=0, le=180)]
@@ -222,12 +205,7 @@ class Engine(StrEnum):
 
 
 class EarlyStoppingConfig(Node, frozen=True):
-    """When to stop before the last epoch.
-
-    Attributes:
-        patience: Number of epochs without improvement that are borne; 0 never stops early.
-        min_delta: The smallest change of `training.monitor` that counts as improvement.
-    """
+    """Ends after `patience` epochs without an improvement by `min_delta`; patience 0 never stops early."""
 
     patience: Count
     min_delta: Annotated[float, Meta(ge=0, le=1000)]
@@ -296,11 +274,9 @@ class GridTunerConfig(_TunerConfig, frozen=True, tag="grid", tag_field="name"):
 
 
 class HyperbandTunerConfig(_TunerConfig, frozen=True, tag="hyperband", tag_field="name"):
-    """Many short trials, the best of them again with more epochs (Li et al. 2018).
+    """Many short trials, the best one in `factor` again with `factor` times the epochs (Li et al. 2018).
 
-    Attributes:
-        factor: Of each round, one in `factor` is trained on, with `factor` times the epochs.
-        iterations: How often the whole procedure is run.
+    `iterations` is how often the whole procedure is run.
     """
 
     factor: Annotated[int, Meta(ge=2, le=100)]
@@ -322,43 +298,6 @@ class BayesianTunerConfig(_TunerConfig, frozen=True, tag="bayesian", tag_field="
 
 
 TunerConfig = RandomTunerConfig | GridTunerConfig | HyperbandTunerConfig | BayesianTunerConfig
-
-
-class SweepPlanConfig(Node, frozen=True):
-    """Which jobs a sweep has, beyond what the command line sweeps over.
-
-    A job takes one combination of `grid`, one row of `zip` and one entry of `list`. Keys are dotted
-    paths, or groups, whose values are names of their files. What is not given is empty.
-
-    Attributes:
-        grid: Every combination of these values.
-        zip: The first values together, the second ones together, and so on: lists of one length.
-        list: Each entry a mapping of keys to values.
-        exclude: Jobs that have all values of one of these entries are left out.
-        seeds: Number of seeds of each job, counted from `seed`; null for `seed` alone.
-    """
-
-    grid: dict[str, list[Any]] = {}
-    zip: dict[str, list[Any]] = {}
-    list: _Entries = []
-    exclude: _Entries = []
-    seeds: Annotated[int, Meta(ge=1, le=100_000)] | None = None
-
-
-class SweepRequest(Node, frozen=True):
-    """The keys of a whole sweep (`-m`), which are no part of any job's configuration.
-
-    Attributes:
-        plan: Whether to list the jobs and run nothing.
-        rerun: Of a sweep that was begun: `unfinished` runs what is not completed, `failed` only what
-            failed, `all` everything again.
-        on_fail: `stop` starts no more jobs after one has failed.
-    """
-
-    plan: bool
-    rerun: Literal["unfinished", "failed", "all"]
-    on_fail: Literal["continue", "stop"]
-    sweep_plan: SweepPlanConfig
 
 
 class Config(Node, frozen=True):
@@ -385,24 +324,3 @@ class Config(Node, frozen=True):
     training: TrainingConfig
     tuner: TunerConfig | None = None
     search_space: dict[str, Any] | None = None
-
-
-class CompareOptions(Node, frozen=True):
-    """How runs are compared.
-
-    Attributes:
-        sort: The column that sorts the table, best first: a column of `results.csv`, or a key that
-            differs between the runs, such as `optimizer.learning_rate`.
-        columns: The columns to show; null for those that say most.
-        format: `table` for people, `markdown`, or `csv` and `json` for programs.
-    """
-
-    sort: str = "val_accuracy"
-    columns: list[str] | None = None
-    format: Literal["table", "csv", "json", "markdown"] = "table"
-
-
-class EvaluateOptions(Node, frozen=True):
-    """How a run is evaluated: at most so many images are made harder, 0 for none."""
-
-    robustness_images: Annotated[int, Meta(ge=0, le=10_000_000)] = 2000

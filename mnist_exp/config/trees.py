@@ -27,12 +27,7 @@ def find_odd(tree: dict[str, Any]) -> str | None:
 
 
 def without_teacher(tree: dict[str, Any], *, is_trained: bool = False) -> dict[str, Any]:
-    """Leaves out what configurations of earlier versions say of distillation, which is gone.
-
-    Args:
-        is_trained: Whether training is over, so that a teacher's name says nothing any more; otherwise
-            only the absence of one is left out.
-    """
+    """Leaves out distillation, which is gone: a teacher's absence always, its name once `is_trained`."""
     training = tree.get("training")
     if not isinstance(training, dict):
         return tree

@@ -1,7 +1,4 @@
-"""Values that change nothing: a number that no layer refers to, the size of what is switched off.
-
-A run with such a value would be reported as something else than the same run without it.
-"""
+"""Values that change nothing, with which a run would be reported as another than the same run without."""
 
 import functools
 import json
@@ -69,7 +66,6 @@ def refuse_unused_values(
 
     Args:
         composed: The configuration, interpolations kept.
-        model_option: The file of `model/` that was chosen.
 
     Raises:
         ConfigError: A value changes nothing; says why.
@@ -106,13 +102,9 @@ def _shipped_keys(model_option: str) -> frozenset[str]:
 
 
 def refuse_unused_numbers(composed: DictConfig, config: Config, given: Iterable[str]) -> None:
-    """Makes sure that a layer refers to each of a `sequential` model's own numbers.
+    """Makes sure that a layer refers to each of a `sequential` model's own numbers, else raises ConfigError.
 
-    Args:
-        given: The dotted paths to look at, with all that is below them.
-
-    Raises:
-        ConfigError: None does.
+    `given` are the dotted paths to look at, with all that is below them.
     """
     if not isinstance(config.model, SequentialConfig):
         return
@@ -137,7 +129,6 @@ def refuse_switched_off(config: Config, given: Mapping[str, Any], may_change: It
     Zero, false and null are accepted: they ask for nothing.
 
     Args:
-        given: What was set, by dotted path.
         may_change: Keys that others will have another value for: what depends on them may count yet.
 
     Raises:
@@ -156,11 +147,7 @@ def _refuse_switched_off_in_files(
     may_change: Iterable[str],
     composer: Composer,
 ) -> None:
-    """Makes sure that no file of the user's own sets what is off.
-
-    What was switched off later, by a recipe or on the command line, is accepted, and so is what shipped files
-    have in that place.
-    """
+    """Accepts what a recipe or the command line switched off later, and what shipped files have there."""
     typed = dict(leaves(dict(map(override_value, overrides))))
     for key, switch in _switched_off_unusually(composed, config, may_change):
         if key in typed or switch in typed:
@@ -207,10 +194,7 @@ def _is_off(config: Config, key: str, switch: str, remedy: str) -> ConfigError:
 
 
 def _is_usual(key: str, value: Any, switch: str, setting: Any) -> bool:
-    """Says whether a shipped file has this value: some keys cannot be left out of a copy of one.
-
-    An optimizer's arguments can be, so that its file must have the other key's setting, too.
-    """
+    """Says whether a shipped file has this value, an optimizer's argument together with the switch's."""
     group, _, rest = key.partition(".")
     for tree in _shipped_options(group):
         is_same = value_at(tree, rest) == value
@@ -240,7 +224,6 @@ def _is_within(path: str, other: str) -> bool:
 
 
 def _number_places(node: Any, place: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
-    """Yields where each number is, lists and mappings looked into."""
     if isinstance(node, dict):
         children = list(node.items())
     elif isinstance(node, list):

@@ -31,11 +31,7 @@ def find_background(images: NDArray[np.uint8]) -> Background | None:
 
 
 def choose_background(runs: Sequence[Run]) -> tuple[Background, str]:
-    """Says which background pictures are given, and how that is known.
-
-    Raises:
-        ConfigError: Their images' backgrounds differ.
-    """
+    """Says which background pictures are given, and why; raises ConfigError where the runs' differ."""
     found = [_background(run) for run in runs]
     known = {name for name in found if name is not None}
     if len(known) > 1:

@@ -62,7 +62,6 @@ class LabelledImages:
     labels: NDArray[np.uint8]
 
     def __len__(self) -> int:
-        """Returns the number of images."""
         return len(self.labels)
 
 
@@ -127,11 +126,7 @@ class Source:
         return self.arrays[f"x_{split}"].shape[0]
 
     def load(self, split: Split) -> Images:
-        """Reads one split.
-
-        Raises:
-            ConfigError: The file is damaged, a label has no name, or all training images have the same.
-        """
+        """Reads one split; raises ConfigError for damage, a label without a name, one class to train on."""
         images, labels = self._read(f"x_{split}"), self.labels(split)
         sha256 = hashlib.sha256(images.data)
         sha256.update(labels.data)
@@ -140,11 +135,7 @@ class Source:
         return Images(images, labels, sha256.hexdigest(), _joined([difference, *sentences]))
 
     def labels(self, split: Split) -> NDArray[np.uint8]:
-        """Reads the labels of one split, uint8 (images,), without its images.
-
-        Raises:
-            ConfigError: As `load`.
-        """
+        """Reads the labels of one split, uint8 (images,), without its images; raises as `load` does."""
         labels = self._read(f"y_{split}")
         if labels.max() >= len(self.class_names):
             raise ConfigError(
@@ -157,11 +148,7 @@ class Source:
         return labels
 
     def refuse_one_class(self, labels: NDArray[np.uint8], what: str) -> None:
-        """Makes sure that training labels, which messages call `what`, are of two classes or more.
-
-        Raises:
-            ConfigError: All are the same.
-        """
+        """Refuses, by a ConfigError, training labels of one class only, which messages call `what`."""
         if labels.min() == labels.max():
             raise ConfigError(
                 f"{self.place.setting}: {self.description}: {what} has the label {labels[0]} alone.",
@@ -194,7 +181,6 @@ class TrainingData:
         train_sha256: Content of the whole training split, validation images included.
         split_sha256: SHA-256 of the validation images' indices in the training split, ascending
             little-endian int64; null unless validation images were set apart.
-        selected_on_test: Whether `validation` is the test split.
     """
 
     training: LabelledImages
@@ -209,8 +195,7 @@ def find_source(config: DataConfig, *, progress: locating.Progress | None = None
     """Finds a data set: on disk, among earlier downloads, on a mirror, or the bundled digits.
 
     Raises:
-        ConfigError: Nothing was found and `data.on_missing` is `error`, or what was found is not
-            accepted.
+        ConfigError: None was found and `data.on_missing` is `error`, or what was found is not accepted.
     """
     if config.on_missing == "sample" and config.name not in _DIGITS:
         raise ConfigError(

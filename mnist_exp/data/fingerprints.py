@@ -1,7 +1,4 @@
-"""Whether images are those that a run saw, and the images themselves where they are at hand.
-
-Nothing is downloaded.
-"""
+"""Whether images are those that a run saw, and the images where they are at hand; nothing is downloaded."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -41,7 +38,6 @@ class OtherImages(NamedTuple):
         return _PARTS[self.part]
 
     def __str__(self) -> str:
-        """Returns the difference as the end of a sentence."""
         return f"{self.name} have the SHA-256 {self.now or 'none'}, the run's {self.was or 'none'}"
 
 
@@ -88,7 +84,6 @@ def load_training_images(run: Run) -> NDArray[np.uint8] | None:
 
 
 def _data_configs(runs: Iterable[Run]) -> list[DataConfig]:
-    """Returns the runs' ways to their data, a few different ones."""
     found: dict[str, DataConfig] = {}
     for run in runs:
         node = run.config.get("data")

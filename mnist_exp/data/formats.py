@@ -1,7 +1,6 @@
-"""`.npz` and IDX files of images and labels, read without trusting what they say.
+"""`.npz` and IDX files of images and labels, read without trusting what they say; nothing is unpickled.
 
-Headers are read and checked first; values only on request, and never more of them than the
-header promises. Nothing is unpickled.
+Headers are checked first; values are read only on request, never more than the header promises.
 """
 
 import gzip
@@ -57,11 +56,7 @@ class StoredArray:
         return self.header.shape
 
     def read(self) -> NDArray[np.uint8]:
-        """Reads the values: a read-only array of `shape`, 0 to 255.
-
-        Raises:
-            FormatError: The file is damaged, or longer or shorter than its header says.
-        """
+        """Reads the values, 0 to 255, read-only; raises FormatError for damage or another length."""
         with explained(self.key or self.path.name), _opened(self.path, self.key) as (stream, _):
             stream.read(self.header.offset)
             content = read_exactly(stream, math.prod(self.shape))
@@ -72,9 +67,7 @@ class StoredArray:
 
 
 def open_arrays(path: Path) -> Mapping[str, StoredArray]:
-    """Opens an `.npz` file with Keras' keys, or a folder with the four IDX files.
-
-    Headers are checked one by one and against each other; no values are read.
+    """Opens an `.npz` file with Keras' keys, or a folder with the four IDX files; no values are read.
 
     Raises:
         FormatError: Something is missing, damaged, or of another type or shape than accepted.
@@ -99,11 +92,7 @@ def missing_files(folder: Path) -> list[str]:
 
 
 def parse_idx(head: bytes, num_dimensions: int) -> Header:
-    """Reads the header of an IDX file of unsigned bytes: 3 dimensions for images, 1 for labels.
-
-    Raises:
-        FormatError: The magic number is another one, or the header is cut off.
-    """
+    """Reads an IDX header: 3 dimensions for images, 1 for labels; raises FormatError where it is none."""
     magic = bytes((0, 0, 8, num_dimensions))
     if head[:4] != magic:
         raise FormatError(f"starts with the bytes [{head[:4].hex(' ')}]; accepted: [{magic.hex(' ')}]")

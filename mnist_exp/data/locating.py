@@ -26,12 +26,7 @@ _CHUNK_BYTES = 2**16
 
 
 class Place(NamedTuple):
-    """A file or folder with a data set in it.
-
-    Attributes:
-        setting: The configuration's key that led here.
-        description: What messages and manifests call it; `~` stands for the home folder.
-    """
+    """A file or folder with a data set: the key that led here; its name, `~` for the home folder."""
 
     setting: str
     path: Path

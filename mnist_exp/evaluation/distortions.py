@@ -1,7 +1,7 @@
 """Images made harder, and what is left of a network's accuracy: shifts, rotations, noise and blur.
 
-The idea is that of Hendrycks and Dietterich 2019, "Benchmarking neural network robustness to common
-corruptions and perturbations", and of Mu and Gilmer 2019, "MNIST-C".
+After Hendrycks and Dietterich 2019, "Benchmarking neural network robustness to common corruptions and
+perturbations", and Mu and Gilmer 2019, "MNIST-C".
 """
 
 from collections.abc import Callable, Sequence
@@ -22,14 +22,7 @@ _MNIST_SIDE = 28
 
 
 class Distortion(NamedTuple):
-    """A way of making images harder.
-
-    Attributes:
-        name: As in `evaluation.json`.
-        unit: What severities are measured in.
-        severities: Mildest first.
-        apply: Takes images float32 (N, H, W) in [0, 255], a severity above 0 and a generator.
-    """
+    """A way of making images float32 (N, H, W) in [0, 255] harder, by severities above 0, mildest first."""
 
     name: str
     unit: str

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from mnist_exp.config.schema import EvaluateOptions
+from mnist_exp.config.requests import EvaluateOptions
 from mnist_exp.data.dataset import LabelledImages
 from mnist_exp.data.overlap import TrainedOn
 from mnist_exp.errors import ConfigError
@@ -116,7 +116,6 @@ def measure(
 
 
 def _measure_robustness(network: keras.Model, seen: LabelledImages, most: int) -> list[Robustness]:
-    """Measures accuracy on at most so many images made harder; nothing where that is none."""
     if most == 0:
         return []
     chosen = choose_images(seen, most)
@@ -196,7 +195,6 @@ def _score_member(
     threads: int,
     trained_on: TrainedOn,
 ) -> MemberScores:
-    """Scores one network on its own, and the mean against it."""
     labels = scored.seen.labels
     alone = networks.predict_probabilities(network, scored.seen.images)
     is_right = [predicted.argmax(axis=1) == labels for predicted in (together, alone)]

@@ -39,12 +39,7 @@ class BlankImage(Exception):  # noqa: N818 - says what the picture is
 
 
 class Frame(NamedTuple):
-    """How things lie in a data set's images.
-
-    Attributes:
-        box: The longer side of a thing, as a share of the image's side.
-        by_mass: Whether its centre of mass, rather than the middle of its box, is at the centre.
-    """
+    """How things lie in images: their longer side as a share of the image's, centred by mass or by box."""
 
     box: float
     by_mass: bool
@@ -58,12 +53,9 @@ CLOTHES = Frame(1.0, by_mass=False)
 
 
 class Framed(NamedTuple):
-    """What the network is shown of a picture.
+    """What the network is shown of a picture: uint8 (side, side), 0 background.
 
-    Attributes:
-        image: uint8 (side, side), 0 background.
-        is_inverted: Whether the picture was dark on light.
-        has_surroundings: Whether something else, or a shadow, was left out.
+    `is_inverted` if it was dark on light; `has_surroundings` if something else, or a shadow, was left out.
     """
 
     image: NDArray[np.uint8]
@@ -117,7 +109,6 @@ def _stretched(grey: Grey) -> Grey:
 
 
 def _with_margin(grey: Grey) -> Grey:
-    """Lays paper around something that was cut out without any."""
     light = grey - np.median(_ring(grey))
     is_inverted = _is_dark_on_light(light)
     ink = np.maximum(-light if is_inverted else light, 0)
@@ -183,11 +174,7 @@ def _is_dark_on_light(light: Grey) -> bool:
 
 
 def _separate(ink: Grey) -> tuple[Flags, float]:
-    """Finds which pixels (H, W) stand out, and the least ink that they have.
-
-    Raises:
-        BlankImage: Nothing stands out.
-    """
+    """Finds which pixels (H, W) stand out, and the least ink that they have; else raises BlankImage."""
     smooth = ndimage.gaussian_filter(ink, 0.004 * max(ink.shape))
     if float(smooth.max()) < _FAINTEST_INK:
         raise BlankImage
@@ -234,10 +221,7 @@ def _bounds(is_seen: Flags) -> tuple[slice, slice]:
 
 
 def _thicken(part: Grey, box: float) -> Grey:
-    """Makes a line that would vanish when scaled down about as wide as a pen's in MNIST.
-
-    Not part of how MNIST was made, whose forms were filled in with pens of one kind.
-    """
+    """Widens a line that scaling would let vanish to about a pen's; no part of how MNIST was made."""
     scale = box / max(part.shape)
     is_ink = part > 0.5
     if scale >= 1 or not is_ink.any():

@@ -168,7 +168,6 @@ def _scaled(values: Grey) -> Grey:
 
 
 def _reduced(image: Image.Image) -> Image.Image:
-    """Scales a large picture down, keeping its ratio."""
     factor = max(image.size) // _MOST_SIDE
     return image.reduce(factor) if factor > 1 else image
 

@@ -1,7 +1,4 @@
-"""What an evaluation leaves behind as data: the field names are those of `evaluation.json`.
-
-Shares are fractions, durations milliseconds where the name says so, intervals 95%.
-"""
+"""What `evaluation.json` holds: fractions, 95% intervals, milliseconds where a name says so."""
 
 from msgspec import Struct
 
@@ -17,8 +14,7 @@ class ConfidenceBin(Struct, frozen=True, kw_only=True):
     Attributes:
         low: The bin's lower edge; with equal counts, the lowest confidence in it.
         high: The upper edge, or the highest confidence.
-        confidence: Their mean confidence; null without any.
-        accuracy: Share of them that is right; null without any.
+        accuracy: Share of them that is right; like `confidence`, null without any.
         interval: Wilson interval of that share; null without any.
     """
 
@@ -39,8 +35,6 @@ class Calibration(Struct, frozen=True, kw_only=True):
         negative_log_likelihood: Mean -log p(true class), nats.
         brier_score: Mean squared distance to the true class, 0 to 2.
         mean_confidence: Mean probability of the predicted class.
-        equal_width: Bins that cut [0, 1] evenly.
-        equal_count: Bins of as many images each.
     """
 
     expected_calibration_error: float
@@ -56,7 +50,6 @@ class ClassScores(Struct, frozen=True, kw_only=True):
     """How well one class is distinguished from the others.
 
     Attributes:
-        num_right: How often rightly.
         precision: Share of its predictions that are right; null without any.
         recall: Share of its images that are found; null without any.
         recall_interval: Wilson interval of the recall; null without any.
@@ -92,14 +85,7 @@ class Distorted(Struct, frozen=True, kw_only=True):
 
 
 class Robustness(Struct, frozen=True, kw_only=True):
-    """Accuracy against the severity of one distortion.
-
-    Attributes:
-        distortion: `shift`, `rotation`, `noise` or `blur`.
-        unit: What severities are measured in.
-        num_images: Number of images, the same for every severity.
-        levels: Mildest first.
-    """
+    """Accuracy against severities, mildest first, of a `shift`, `rotation`, `noise` or `blur` of images."""
 
     distortion: str
     unit: str
@@ -118,7 +104,6 @@ class Evaluation(Struct, frozen=True, kw_only=True):
     """`evaluation.json`: a network, scored on a split of a data set.
 
     Attributes:
-        run: The run's directory, as it was found.
         evaluated_at: UTC.
         looks_at_test: Whether these are the test images, which a choice must not be made by.
         sha256: SHA-256 of the images' bytes, then the labels'; of the whole training split where
@@ -127,7 +112,6 @@ class Evaluation(Struct, frozen=True, kw_only=True):
             training images are not on this machine.
         accuracy_interval: Wilson interval of it.
         loss: Cross-entropy, nats.
-        same_as_run: Whether the run's own result came out again.
         macro_precision: Mean over classes that were predicted.
         macro_recall: Mean over classes that have images.
         macro_f1: Mean over classes that have either.
@@ -170,11 +154,9 @@ class MemberScores(Struct, frozen=True, kw_only=True):
     """One of several networks whose probabilities are averaged.
 
     Attributes:
-        run: The run's directory, as it was found.
         accuracy: Share that it gets right alone.
         accuracy_interval: Wilson interval of it.
         loss: Cross-entropy alone, nats.
-        same_as_run: Whether its own result came out again.
         gain: The mean's accuracy less its own.
         gain_interval: 95% interval of that difference on these images (Newcombe 1998).
     """

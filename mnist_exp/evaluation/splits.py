@@ -18,11 +18,9 @@ _DATA = "data"
 
 @dataclass(frozen=True, eq=False)
 class ScoredSplit:
-    """Images to score a network on.
+    """Images to score on; `sha256` is of the test images or of the whole training split.
 
-    Attributes:
-        sha256: Of the test images, or of the whole training split that the part was taken from.
-        split_sha256: Of the indices of the validation images; null where none were set apart.
+    `split_sha256` is of the validation images' indices; null where none were set apart.
     """
 
     source: Source
@@ -43,12 +41,9 @@ class _Holder(msgspec.Struct):
 
 
 def choose_data(own: dict[str, Any], composed: dict[str, Any], typed: Sequence[str]) -> DataConfig:
-    """Decides which data a run is scored on.
+    """Decides which data a run is scored on; raises ConfigError for a value that is not accepted.
 
     `data=…` puts its node in place of the run's own; `data.path=…` and its like change values of that.
-
-    Raises:
-        ConfigError: A value is not accepted.
     """
     keys = [plain_key(override) for override in typed]
     if _DATA in keys:

@@ -1,7 +1,4 @@
-"""What lies around a digit and is none of it: boxes, rules, fingers, table edges.
-
-A mask of all that is dark on paper is cut into connected parts, and each is judged by its shape and place.
-"""
+"""What lies around a digit and is none of it, told by the shape and place of a mask's connected parts."""
 
 from typing import NamedTuple
 
@@ -24,14 +21,9 @@ _EVERYWHERE = np.ones((3, 3))
 
 
 class Part(NamedTuple):
-    """A connected part of what is dark.
+    """A connected dark part, numbered from 1, of `size` pixels; `bottom` and `right` of its box lie outside.
 
-    Attributes:
-        number: In the labelled picture, from 1.
-        size: Pixels.
-        top: And `left`, `bottom`, `right`: its box; the latter two lie outside.
-        touches_border: Whether a pixel of it lies at the picture's edge.
-        covers_side: Whether it fills most of one of the picture's sides.
+    `covers_side` tells that it fills most of one of the picture's sides.
     """
 
     number: int

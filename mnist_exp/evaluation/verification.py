@@ -31,8 +31,7 @@ class Difference(Struct, frozen=True, kw_only=True, rename={"now": "is"}):
 
     Attributes:
         epoch: The first epoch whose metrics differ; null where all metrics are the same.
-        quantity: What differs: a metric, a value in a file of arrays, a part of the result.
-        was: In the run that is verified.
+        quantity: A metric, a value in a file of arrays, or a part of the result.
         now: In the training that repeats it; `is` in the file.
     """
 
@@ -49,9 +48,7 @@ class Verification(Struct, frozen=True, kw_only=True):
         of: The run's id.
         identical: Whether everything that could be compared is the same to the last bit.
         first_difference: Null where there is none.
-        num_epochs: Number of epochs compared.
         num_arrays: Number of arrays of weights compared, the optimizer's among them.
-        num_predictions: Number of test images whose probabilities were compared.
         not_compared: Files that the run should have and has not.
         changed: What is known to be other than it was.
         is_code_known: Whether both times all code was in a commit; what is in none leaves no trace.
@@ -69,15 +66,7 @@ class Verification(Struct, frozen=True, kw_only=True):
 
 
 def verify(was: Run, now: Run) -> Verification:
-    """Compares a training with its repetition, bit for bit; how long anything took does not count.
-
-    Args:
-        was: The run that is verified.
-        now: The training that repeats it; has every file.
-
-    Raises:
-        DamagedRun: One of them is damaged.
-    """
+    """Compares a training with its repetition, bit for bit but for durations; raises DamagedRun."""
     rows = was.read_metrics(), now.read_metrics()
     first = next(_differences(was, now, rows), None)
     sizes = {file: len(arrays) for file, arrays in was.arrays.items() if file != PREDICTIONS}
@@ -143,7 +132,6 @@ def _describe(array: NDArray[Any] | None) -> str:
 
 
 def _changes(was: Manifest, now: Manifest) -> Iterator[Change]:
-    """Yields every circumstance on record that is another one now."""
     yield from provenance.changes(was, now)
     engines = (manifest.engine.name if manifest.engine else None for manifest in (was, now))
     yield from _change("engine", *engines)
@@ -175,13 +163,9 @@ def compare_with_run(
     threads: int,
     device: str,
 ) -> Sameness:
-    """Compares what a network says now with what the run wrote down.
+    """Compares a network's answers, float32 (N, C), with those that a completed run wrote down.
 
-    Args:
-        run: Completed.
-        probabilities: What the network says of them, float32 (N, C).
-        threads: Number of threads of one operation now.
-        device: `CPU` or `GPU`, now.
+    `threads` and `device`, `CPU` or `GPU`, are this process's.
     """
     if (difference := _other_images(run, scored)) is not None:
         return Sameness(is_identical=None, sentence=difference)
@@ -217,7 +201,6 @@ def _other_images(run: Run, scored: ScoredSplit) -> str | None:
 
 
 def _compare_test(run: Run, labels: NDArray[np.uint8], probabilities: Probabilities) -> Sameness:
-    """Compares with `summary.json` and, where there is one, with `predictions.npz`."""
     now = accuracy(probabilities, labels), cross_entropy(probabilities, labels)
     then = run.result.test_accuracy, run.result.test_loss
     own = _read_probabilities(run, labels, probabilities.shape[1])

@@ -9,10 +9,7 @@ from mnist_exp.processes.signals import stop_request
 
 @contextmanager
 def quietly() -> Iterator[None]:
-    """Within the block TensorFlow can be imported and used as in a run.
-
-    What it says goes nowhere, and signals do not arrive on its threads.
-    """
+    """Within the block TensorFlow's output goes nowhere, and signals do not arrive on its threads."""
     with diverted_stderr() as native_output, stop_request() as request:
         request.abandon = lambda _: native_output.restore()
         yield

@@ -12,7 +12,8 @@ from mnist_exp.comparison.comparison import examine
 from mnist_exp.config.commands import kept, portable, setting, with_runs_dir
 from mnist_exp.config.keys import MODE_KEYS
 from mnist_exp.config.parsing import none_given, read_request, refuse_unused
-from mnist_exp.config.schema import CompareOptions, Text
+from mnist_exp.config.requests import CompareOptions
+from mnist_exp.config.schema import Text
 from mnist_exp.errors import ConfigError
 from mnist_exp.report.comparison import present_comparison
 from mnist_exp.report.terminal import Terminal
@@ -22,12 +23,7 @@ _USED = ("mode", "runs_dir", *MODE_KEYS["compare"])
 
 
 class CompareRequest(Struct, frozen=True, kw_only=True):
-    """What `mode=compare` reads of a configuration.
-
-    Attributes:
-        runs: Which runs: folders, globs, sweeps; null when not given.
-        runs_dir: The folder that the comparison's own folder is made in.
-    """
+    """What `mode=compare` reads; `runs` are folders, globs or sweeps, null when not given."""
 
     runs: str | list[Text] | None
     runs_dir: Text
@@ -35,11 +31,7 @@ class CompareRequest(Struct, frozen=True, kw_only=True):
 
 
 def accept(tree: dict[str, Any], typed: Sequence[str]) -> CompareRequest:
-    """Checks a request.
-
-    Raises:
-        ConfigError: A key is not accepted, is of no use here, or is missing.
-    """
+    """Checks a request; raises ConfigError for a key that is not accepted, of no use here, or missing."""
     refuse_unused(typed, _USED, _refusal)
     request = read_request(tree, CompareRequest)
     if not request.runs:
@@ -56,10 +48,7 @@ def _refusal(key: str) -> ConfigError:
 
 
 def run(request: CompareRequest, terminal: Terminal, given: Path | None) -> int:
-    """Compares; the table for people is kept, with pictures, in a folder of its own.
-
-    Args:
-        given: The folder to use; None for a new one.
+    """Compares; the table for people is kept, with pictures, in the folder `given`; None makes one.
 
     Returns:
         0, or 1 where a comparison that is kept nowhere could not be printed.

@@ -1,7 +1,4 @@
-"""`mode=evaluate`: finished runs scored again, on their own data or on other data.
-
-Of several runs, the mean of their probabilities is scored.
-"""
+"""`mode=evaluate`: finished runs scored again; of several runs, the mean of their probabilities."""
 
 import sys
 from collections.abc import Sequence
@@ -22,8 +19,10 @@ from mnist_exp.config.commands import (
     with_runs_dir,
 )
 from mnist_exp.config.keys import MODE_KEYS
+from mnist_exp.config.overrides import plain_key
 from mnist_exp.config.parsing import none_given, read_request, refuse_unused
-from mnist_exp.config.schema import EvaluateOptions, SplitName, Text
+from mnist_exp.config.requests import EvaluateOptions
+from mnist_exp.config.schema import SplitName, Text
 from mnist_exp.errors import ConfigError
 from mnist_exp.evaluation.results import EnsembleEvaluation
 from mnist_exp.evaluation.splits import choose_data, load_split
@@ -46,13 +45,9 @@ _EVALUATION, _CLASSES, _MEMBERS = "evaluation.json", "per_class.csv", "members.c
 
 
 class EvaluateRequest(Struct, frozen=True, kw_only=True):
-    """What `mode=evaluate` reads of a configuration.
+    """What `mode=evaluate` reads; `run` is as `read_members` takes it, null when not given.
 
-    Attributes:
-        run: Which: `latest`, `best`, a directory; a glob or a list for the mean of several; null when
-            not given.
-        runs_dir: The folder that the evaluation's own folder is made in, and runs are looked for in.
-        typed: The command line's overrides, which say whether `data` counts.
+    `typed` are the command line's overrides, which say whether `data` counts.
     """
 
     run: str | list[Text] | None
@@ -64,13 +59,9 @@ class EvaluateRequest(Struct, frozen=True, kw_only=True):
 
 
 def accept(tree: dict[str, Any], typed: Sequence[str]) -> EvaluateRequest:
-    """Checks a request.
-
-    Raises:
-        ConfigError: A key is not accepted, is of no use here, or is missing.
-    """
+    """Checks a request; raises ConfigError for a key that is not accepted, of no use here, or missing."""
     refuse_unused(typed, _USED, _refusal)
-    if any(override.partition("=")[0].lstrip("+~") == _PREPROCESSING for override in typed):
+    if _PREPROCESSING in map(plain_key, typed):
         raise ConfigError(f"{_PREPROCESSING}: the run's network has its own in front.", "Leave it out.")
     request = read_request({**tree, "typed": list(typed)}, EvaluateRequest)
     if not request.run:
@@ -92,10 +83,7 @@ def _refusal(key: str) -> ConfigError:
 
 
 def run(request: EvaluateRequest, terminal: Terminal, given: Path | None) -> None:
-    """Scores a finished run, and writes everything down in a folder of its own.
-
-    Args:
-        given: The folder to use; None for a new one.
+    """Scores a finished run, and writes everything down in the folder `given`; None makes one.
 
     Raises:
         ConfigError: There is no such run, it cannot be scored on such data, or no folder can be made.
@@ -136,12 +124,10 @@ def run(request: EvaluateRequest, terminal: Terminal, given: Path | None) -> Non
 
 
 def _names_data(typed: Sequence[str]) -> bool:
-    """Says whether the command line names data of its own."""
     return any(override.partition("=")[0].lstrip("+~").partition(".")[0] == "data" for override in typed)
 
 
 def _next_commands(request: EvaluateRequest, run: Run, is_ensemble: bool, argv: Sequence[str]) -> list[str]:
-    """Suggests what to do next with these runs, `run` being the first of them."""
     here = Path.cwd()
     repeated = [SEARCH_PATH, "runs_dir"]
     if is_ensemble:
@@ -187,7 +173,6 @@ def _show(
     output_dir: Path,
     commands: Sequence[str],
 ) -> None:
-    """Shows what was measured, and commands to try."""
     from mnist_exp.report.console import render_notice, render_parts
     from mnist_exp.report.evaluation import evaluation_parts
     from mnist_exp.report.figures.fonts import describe_numbered

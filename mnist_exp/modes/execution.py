@@ -23,10 +23,7 @@ _MODES = {"train": "mnist_exp.modes.train", "tune": "mnist_exp.modes.tune"}
 def execute(
     job: Job, terminal: Terminal, earlier: writer.RunDirectory | None = None, *, is_worker: bool = False
 ) -> Path:
-    """Does what a job asks for, in a directory of its own or in the one to resume.
-
-    Args:
-        earlier: The run to resume; None for a new one.
+    """Does what a job asks for, in a directory of its own, or resumes the run `earlier`.
 
     Raises:
         ConfigError: The request cannot work; nothing was started.

@@ -24,11 +24,9 @@ from mnist_exp.tuning.definition import plan_search
 
 
 def run(composed: DictConfig, typed: list[str], terminal: Terminal, given: Path | None) -> None:
-    """Does what the configuration says, in a directory of its own or in the one to resume.
+    """Does what Hydra composed, without its own node, in a new directory or in the one to resume.
 
-    Args:
-        composed: By Hydra, without its own node.
-        given: The directory that the user named for the run's files; None for a new one in `runs_dir`.
+    `given` is the directory that the user named; None for a new one in `runs_dir`.
     """
     tree, config = resolve(composed), parse(composed)
     if config.resume is not None:
@@ -44,7 +42,6 @@ def run(composed: DictConfig, typed: list[str], terminal: Terminal, given: Path 
 def _resume(
     path: Path, requested: dict[str, Any], typed: list[str], terminal: Terminal, given: Path | None
 ) -> None:
-    """Resumes an earlier run, unless there is nothing left to do."""
     earlier = writer.open_run(path)
     tree = _tree_to_resume(earlier, requested, typed)
     if tree is None:

@@ -1,7 +1,4 @@
-"""`mode=predict`: a finished run's network on the user's own pictures.
-
-Of several runs, the mean of their probabilities is the prediction.
-"""
+"""`mode=predict`: the user's own pictures; of several runs, the mean of their probabilities decides."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -29,14 +26,7 @@ _MOST_NAMED = 5
 
 
 class PredictRequest(Struct, frozen=True, kw_only=True):
-    """What `mode=predict` reads of a configuration.
-
-    Attributes:
-        run: Whose network: `latest`, `best`, a directory; a glob or a list for the mean of several; null when
-            not given.
-        runs_dir: The folder that the predictions' own folder is made in, and runs are looked for in.
-        images: Files, folders, globs; null when not given.
-    """
+    """What `mode=predict` reads; `run`, as `read_members` takes it, and `images` are null when not given."""
 
     run: str | list[Text] | None
     runs_dir: Text
@@ -44,11 +34,7 @@ class PredictRequest(Struct, frozen=True, kw_only=True):
 
 
 def accept(tree: dict[str, Any], typed: Sequence[str]) -> PredictRequest:
-    """Checks a request.
-
-    Raises:
-        ConfigError: A key is not accepted, is of no use here, or is missing.
-    """
+    """Checks a request; raises ConfigError for a key that is not accepted, of no use here, or missing."""
     refuse_unused(typed, _USED, _refusal)
     request = read_request(tree, PredictRequest)
     for key, value in (("run", request.run), ("images", request.images)):
@@ -65,10 +51,7 @@ def _refusal(key: str) -> ConfigError:
 
 
 def run(request: PredictRequest, terminal: Terminal, given: Path | None) -> None:
-    """Predicts, and writes everything down in a folder of its own.
-
-    Args:
-        given: The folder to use; None for a new one.
+    """Predicts, and writes everything down in the folder `given`; None makes one.
 
     Raises:
         ConfigError: There is no such run, there are no such files, or no folder can be made.
@@ -105,11 +88,7 @@ def _predict(
     background: Background,
     notes: Sequence[str],
 ) -> list[Path]:
-    """Predicts, shows and writes.
-
-    Returns:
-        The files that were skipped.
-    """
+    """Predicts, shows and writes; returns the files that were skipped."""
     with quietly():
         from mnist_exp.evaluation.evaluating import load_ensemble
         from mnist_exp.evaluation.framing import frame_for

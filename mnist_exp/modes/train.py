@@ -49,14 +49,10 @@ _IMAGES = ImageStore()
 
 @dataclass(frozen=True)
 class Experiment:
-    """A request that was accepted: everything that could be refused has been built.
+    """An accepted request, built as far as it could be refused; `device` is `CPU` or `GPU`.
 
     Attributes:
-        record: The data's part of the manifest.
-        model: The network with what training needs.
-        device: `CPU` or `GPU`.
-        is_resumed: Whether the run was begun before.
-        earlier: Where it stands; None where no epoch was finished.
+        earlier: The state to resume from; None where no epoch was finished.
         caveats: Why a resumed run may differ from one that was never stopped.
     """
 
@@ -74,9 +70,7 @@ class Experiment:
 def prepare(job: Job, terminal: Terminal, earlier: RunDirectory | None) -> Experiment:
     """Finds the data and builds the model, or uses again what an earlier run of this process had.
 
-    Args:
-        terminal: Told about a download and about stand-ins.
-        earlier: The run to resume; None for a new one.
+    `earlier` is the run to resume; None for a new one.
 
     Raises:
         ConfigError: The data or the model cannot be had as requested, or are not what an earlier process
@@ -113,7 +107,6 @@ def _find_checkpoint(earlier: RunDirectory, config: Config, found: DataRecord) -
 
 
 def _refuse_other_images(earlier: RunDirectory, found: DataRecord) -> None:
-    """Makes sure that a run is resumed with the images that it began with."""
     seen = earlier.manifest.data
     if seen is None:
         return
@@ -138,12 +131,7 @@ def _caveats(earlier: RunDirectory, config: Config) -> list[str]:
 
 
 def run(experiment: Experiment, run: RunDirectory, terminal: Terminal, request: StopRequest) -> Summary:
-    """Trains, scores and draws.
-
-    Raises:
-        RunError: Training failed; the message says why.
-        Interrupted: A stop was requested.
-    """
+    """Trains, scores and draws; raises RunError where training fails, Interrupted where it is stopped."""
     config = experiment.config
     run.update_manifest(
         engine=experiment.engine,
@@ -251,7 +239,6 @@ def _plan(experiment: Experiment, run: RunDirectory) -> result.Plan:
 
 
 def _next_commands(run: RunDirectory, config: Config) -> list[str]:
-    """Suggests what to try after this run, with the same YAML and images."""
     typed, folder, name = Run(run.path).read_overrides() or [], run.manifest.folder, config.model.name
     tree = read_tree(run.path)
     around = with_runs_dir(portable(kept(run.manifest.argv, [SEARCH_PATH, "runs_dir"]), folder), tree, folder)

@@ -1,7 +1,6 @@
 """`mode=tune`: search, train the best again on fresh seeds, score the winner once.
 
-Importing this module is cheap: worker processes are started first, so that they import TensorFlow
-side by side with this one.
+Worker processes are started first, so that they import TensorFlow side by side with this one.
 """
 
 import os
@@ -22,13 +21,9 @@ if TYPE_CHECKING:
 
 
 def prepare(job: Job, terminal: Terminal, earlier: RunDirectory | None) -> "PreparedSearch":
-    """Finds the data and makes sure that trials can be made.
+    """Finds the data and makes sure that trials can be made, else raises ConfigError.
 
-    Args:
-        earlier: The run to resume; None for a new one.
-
-    Raises:
-        ConfigError: The request cannot work; nothing was started.
+    `earlier` is the run to resume; None for a new one.
     """
     _refuse_other_ways()
     tree = job.search if earlier is None else SearchFiles(earlier.path).read_request()

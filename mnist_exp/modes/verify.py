@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from mnist_exp.config.keys import MODE_KEYS
+from mnist_exp.config.overrides import plain_key
 from mnist_exp.config.parsing import none_given, parse_tree, read_request, refuse_unused
 from mnist_exp.config.schema import Config, DataConfig, Text
 from mnist_exp.data.dataset import find_source, load_training_data
@@ -32,12 +33,9 @@ _NOWHERE: dict[str, Any] = {"path": None, "path_variable": None, "places": [], "
 
 
 class VerifyRequest(Struct, frozen=True, kw_only=True):
-    """What `mode=verify` reads of a configuration.
+    """What `mode=verify` reads; `run` is as `choose_run` takes it, null when not given.
 
-    Attributes:
-        run: Which: `latest`, `best`, a directory; null when not given.
-        runs_dir: The folder that the repetition is made in, and runs are looked for in.
-        data: The command line's data node, of which `path` counts where it was typed.
+    Of `data`, the command line's node, `path` counts where it was typed.
     """
 
     run: str | None
@@ -48,24 +46,16 @@ class VerifyRequest(Struct, frozen=True, kw_only=True):
     @property
     def names_images(self) -> bool:
         """Whether the command line says where the images are."""
-        return any(_key(override) == _DATA_PATH for override in self.typed)
+        return any(plain_key(override) == _DATA_PATH for override in self.typed)
 
 
 def accept(tree: dict[str, Any], typed: Sequence[str]) -> VerifyRequest:
-    """Checks a request.
-
-    Raises:
-        ConfigError: A key is not accepted, is of no use here, or is missing.
-    """
-    refuse_unused([override for override in typed if _key(override) != _DATA_PATH], _USED, _refusal)
+    """Checks a request; raises ConfigError for a key that is not accepted, of no use here, or missing."""
+    refuse_unused([override for override in typed if plain_key(override) != _DATA_PATH], _USED, _refusal)
     request = read_request({**tree, "typed": list(typed)}, VerifyRequest)
     if not request.run:
         raise none_given("run", request.runs_dir, "mode=verify", "run=latest")
     return request
-
-
-def _key(override: str) -> str:
-    return override.partition("=")[0].lstrip("+~")
 
 
 def _refusal(key: str) -> ConfigError:
@@ -81,13 +71,10 @@ def _refusal(key: str) -> ConfigError:
 
 
 def run(request: VerifyRequest, terminal: Terminal, given: Path | None) -> int:
-    """Trains a finished run again, in a directory of its own, and says whether the result is identical.
-
-    Args:
-        given: The directory to use; None for a new one.
+    """Trains a finished run again, in the directory `given`; None makes one.
 
     Returns:
-        0 where it did, 1 where it did not.
+        0 where the result is identical, 1 where it is not.
 
     Raises:
         ConfigError: There is no such run, it cannot be trained again, or its images are not here.
@@ -144,7 +131,6 @@ def _job(run: Run, config: Config, request: VerifyRequest, given: Path | None) -
 
 
 def _data_node(run: Run, request: VerifyRequest) -> dict[str, Any]:
-    """Says where the run's images are looked for."""
     node = run.config["data"]
     if request.names_images:
         return node | {"path": request.data["path"]}
@@ -155,7 +141,6 @@ def _data_node(run: Run, request: VerifyRequest) -> dict[str, Any]:
 
 
 def _refuse_other_images(run: Run, config: DataConfig, terminal: Terminal) -> None:
-    """Compares the images that are found now with those that the run saw."""
     source = find_source(config, progress=terminal.download_progress)
     seen, test = load_training_data(source), source.load("test")
     found: dict[Part, str | None] = {

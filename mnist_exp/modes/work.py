@@ -1,7 +1,4 @@
-"""What a worker process does: checks networks, runs jobs of a sweep, trains trials of a search.
-
-Importing this module imports TensorFlow.
-"""
+"""What a worker process does: checks networks, runs jobs of a sweep, trains trials; imports TensorFlow."""
 
 import contextlib
 import gc
@@ -33,11 +30,7 @@ from mnist_exp.tuning.trials import TrialRunner, prepare_trials
 
 
 class Work:
-    """Does one thing after another.
-
-    Args:
-        is_stopped: Says of a trial's name whether it is to end.
-    """
+    """Does one request after another; `is_stopped` says of a trial's name whether it is to end."""
 
     def __init__(self, reply: Callable[[Reply], None], is_stopped: Callable[[str], bool]) -> None:
         self._reply, self._is_stopped = reply, is_stopped

@@ -16,10 +16,7 @@ _MOST_READ = 65536
 
 
 class Child:
-    """One process of `mnist_exp.worker`, which imports TensorFlow while it has nothing to do.
-
-    What it writes to standard error is held. It ends when this process does.
-    """
+    """A `mnist_exp.worker`, which imports TensorFlow while idle, stderr held; it ends with this process."""
 
     def __init__(self) -> None:
         self._words = HeldOutput()
@@ -86,11 +83,7 @@ def wait_for_any(children: Sequence[Child], timeout_s: float) -> None:
 
 
 def explain_end(status: int, words: str) -> ErrorRecord:
-    """Says why a process ended in the middle of its work.
-
-    Args:
-        status: Its exit status, negative for a signal.
-    """
+    """Says why a process ended in the middle of its work; the status is negative for a signal."""
     if status == -signal.SIGKILL:
         hint = (
             "If memory ran out, run fewer at once (tuner.workers, the launcher's n_jobs), or lower "

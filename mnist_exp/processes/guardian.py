@@ -1,7 +1,6 @@
 """A small process that waits for this one to end, and says why where nobody else can.
 
-A process that native code ends, or the system, says nothing more itself. The guardian is forked before
-TensorFlow is imported, sleeps until the pipe between them closes, and is gone with its process.
+It is forked before TensorFlow is imported, sleeps until the pipe between them closes, and then ends.
 """
 
 import os
@@ -26,11 +25,7 @@ _MOST_WAITS, _WAIT_S = 2000, 0.001
 
 
 class Guardian:
-    """The guardian of this process, seen from it.
-
-    Args:
-        pipe: Descriptor that it reads the other end of.
-    """
+    """The guardian of this process, which reads the other end of the descriptor `pipe`."""
 
     def __init__(self, process: int, pipe: int) -> None:
         self._process, self._pipe = process, pipe
@@ -55,14 +50,11 @@ class Guardian:
 
 
 def start_guardian(held: int, console: int) -> Guardian | None:
-    """Forks a guardian.
+    """Forks a guardian; None where the system allows no more processes: the work is worth more.
 
     Args:
         held: Descriptor of a held output, which this process's standard error goes to.
         console: Descriptor of where the reason is to be said.
-
-    Returns:
-        None where the system allows no more processes: the work is worth more than its guardian.
     """
     reading, writing = os.pipe()
     try:
@@ -100,10 +92,7 @@ def _guard(reading: int, held: int, console: int) -> None:
 
 
 def _report(log_path: Path | None, held: int, console: int, began: Moment, is_memory_short: bool) -> None:
-    """Says on the console and in the run's directory why the other process ended.
-
-    One that was killed without a word is known by its lock, and stays running in its manifest.
-    """
+    """Says why the other process ended; one killed without a word is known by its lock, and stays running."""
     text = drain(held)
     reason = find_reason(text)
     message, hint = "the process was killed.", _IF_MEMORY_RAN_OUT
@@ -134,7 +123,6 @@ def _mark_failed(run_path: Path, error: ErrorRecord, began: Moment) -> None:
 
 
 def _num_killed_for_memory() -> int:
-    """Counts the processes that this machine has killed because its memory ran out."""
     with suppress(OSError):
         for line in Path("/proc/vmstat").read_text().splitlines():
             if line.startswith("oom_kill "):

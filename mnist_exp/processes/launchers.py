@@ -29,12 +29,9 @@ _parent = os.getppid()
 
 
 def build_launcher(config: DictConfig, folder: Path, task: Callable[[DictConfig], Any]) -> Launcher:
-    """Sets up the launcher that the configuration names.
+    """Sets up the launcher that a configuration with Hydra's node names; `task` is importable by name.
 
-    Args:
-        config: As composed, with Hydra's own node.
-        folder: Launchers keep their own files below it.
-        task: What to call for each job; has to be importable by name.
+    Launchers keep their own files below `folder`.
     """
     # Imported late: it imports every module of Hydra's.
     from hydra._internal.callbacks import Callbacks
@@ -52,14 +49,9 @@ def build_launcher(config: DictConfig, folder: Path, task: Callable[[DictConfig]
 
 
 def launch(launcher: Launcher, notes: Path, jobs: Sequence[int], first: int = 0) -> str:
-    """Runs jobs through a launcher and waits for them.
+    """Runs jobs through a launcher, told of the folder `notes`, and waits for them.
 
-    Args:
-        notes: The folder that they are told of, as `launch`.
-        first: How many the launcher has run before.
-
-    Returns:
-        What went wrong with the launcher itself or around a job; empty for nothing.
+    `first` is how many it has run before. Returns what went wrong around a job; "" for nothing.
     """
     where = to_override("launch", str(notes.resolve()), "hydra")
     overrides = [[where, f"job={number}"] for number in jobs]
@@ -72,7 +64,7 @@ def launch(launcher: Launcher, notes: Path, jobs: Sequence[int], first: int = 0)
 
 
 def release_launcher() -> None:
-    """Ends what a launcher keeps between launches; due before the thread that launched ends.
+    """Ends what a launcher keeps between launches, before the thread that launched ends.
 
     Ray's main process is killed together with that thread, and its agents would stay for good.
     """
@@ -81,7 +73,6 @@ def release_launcher() -> None:
 
 
 def _problem_of(returned: JobReturn) -> str:
-    """Says what went wrong around a job, as opposed to in it."""
     if returned.status != JobStatus.FAILED:
         return ""
     return f"{type(returned._return_value).__name__}: {returned._return_value}"
@@ -93,11 +84,7 @@ def is_local(config: DictConfig) -> bool:
 
 
 def count_at_once(config: DictConfig, num_jobs: int) -> int:
-    """Says how many jobs a launcher runs at the same time on one machine.
-
-    Args:
-        config: As composed, with Hydra's own node.
-    """
+    """Says how many jobs a launcher runs at once on one machine; `config` has Hydra's own node."""
     settings = OmegaConf.to_container(config.hydra.launcher, resolve=False)
     return max(min(_capacity(_name(config), settings), num_jobs), 1)
 
@@ -126,10 +113,9 @@ def _capacity(name: str, settings: Any) -> int:
 
 @functools.cache
 def outlive_signals() -> None:
-    """Lets a process that a launcher lends outlive what is meant for the launcher, but not the launcher.
+    """Lets a lent process outlive signals meant for the launcher's whole group, but not the launcher.
 
-    Ctrl-C reaches a whole group of processes. The one that launches says by its files when to save and
-    stop; a launcher's own handlers stay, and what is started from here does not inherit these.
+    The one that launches says by its files when to stop; what is started from here does not inherit these.
     """
     threading.Thread(target=_end_with_parent, daemon=True).start()
     if threading.current_thread() is not threading.main_thread():

@@ -10,11 +10,7 @@ from mnist_exp.runs.records import ErrorRecord, SweepJob
 
 
 class Network(Struct, frozen=True, kw_only=True):
-    """A network and what is to train it.
-
-    Attributes:
-        image_shape: Height and width.
-    """
+    """A network for images of (height, width), and what is to train it."""
 
     model: ModelConfig
     optimizer: OptimizerConfig
@@ -57,11 +53,7 @@ class CheckNetworks(Struct, frozen=True, tag=True):
 
 
 class RunJob(Struct, frozen=True, kw_only=True, tag=True):
-    """Run a job of a sweep; the reply is `Ended`.
-
-    Attributes:
-        resumes: Whether an earlier attempt is resumed.
-    """
+    """Run a job of a sweep, or resume an earlier attempt; the reply is `Ended`."""
 
     launch: LaunchRequest
     sweep: str
@@ -77,9 +69,7 @@ class RunJob(Struct, frozen=True, kw_only=True, tag=True):
 class PrepareTrials(Struct, frozen=True, kw_only=True, tag=True):
     """Load what a search's trials need; there is a reply only where that fails.
 
-    Attributes:
-        working_dir: Where relative paths of the configuration start.
-        threads: Number of threads of one operation.
+    `working_dir` is where relative paths of the configuration start, `threads` those of one operation.
     """
 
     run_path: str
@@ -92,11 +82,9 @@ class RunTrial(Struct, frozen=True, kw_only=True, tag=True):
     """Train one configuration; replies are `EpochEnded` and in the end `Ended`.
 
     Attributes:
-        name: Of the trial's record and weights.
         trial: Its number; None for a training of a candidate on a fresh seed.
         candidate: Whom such a training is for; None for a trial.
         values: By the names of the search space, active ones only; empty for the untuned configuration.
-        seeds: One for each training.
         epochs: How many; None for as many as the configuration says.
     """
 
@@ -129,12 +117,7 @@ class NetworksChecked(Struct, frozen=True, tag=True):
 
 
 class EpochEnded(Struct, frozen=True, kw_only=True, tag=True):
-    """A training has come this far.
-
-    Attributes:
-        epoch: The epoch that ended, 1 for the first.
-        score: The search's objective then.
-    """
+    """A training has come this far: the epoch that ended, 1 for the first, and the objective then."""
 
     epoch: int
     epochs: int
@@ -142,11 +125,7 @@ class EpochEnded(Struct, frozen=True, kw_only=True, tag=True):
 
 
 class Ended(Struct, frozen=True, kw_only=True, tag=True):
-    """A job or a trial has ended; what became of it stands in its files.
-
-    Attributes:
-        resident_bytes: Memory that the worker holds.
-    """
+    """A job or a trial has ended; what became of it stands in its files. The worker holds so many bytes."""
 
     resident_bytes: int
 
@@ -159,11 +138,7 @@ class Failed(Struct, frozen=True, kw_only=True, tag=True):
 
 
 class Lost(Struct, frozen=True, kw_only=True, tag=True):
-    """The worker's process ended in the middle of a task; said in its place.
-
-    Attributes:
-        status: Its exit status, negative for a signal.
-    """
+    """The worker's process ended in the middle of a task; its exit status is negative for a signal."""
 
     status: int
     error: ErrorRecord

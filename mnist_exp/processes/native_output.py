@@ -17,10 +17,9 @@ from mnist_exp.processes.last_words import HeldOutput, append, drain
 
 
 class NativeOutput:
-    """Where the process's standard error goes for now.
+    """Where the process's standard error goes, by descriptors of a held output and of the console.
 
     Args:
-        held: Descriptor of a held output.
         console: Descriptor of where standard error went before; None in a worker, whose parent holds it.
         guardian: Hears of the process's end; None in a worker.
     """
@@ -51,10 +50,7 @@ class NativeOutput:
 def diverted_stderr(is_worker: bool = False) -> Iterator[NativeOutput]:
     """Within the block nothing reaches the console through standard error, C++ code included.
 
-    However the process ends within the block, the reason does.
-
-    Args:
-        is_worker: Whether whoever started this process holds its standard error already, and minds its end.
+    However the process ends within the block, the reason does; a worker's parent sees to that itself.
     """
     sys.stderr.flush()
     with _crashes_described():

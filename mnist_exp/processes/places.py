@@ -1,7 +1,6 @@
-"""Places at which work is done: a worker process here, replaced when it ends, or one on another machine.
+"""Places at which work is done: a worker process here, or a process that a launcher lends.
 
-A place on another machine is a process that a launcher lends. It reads requests from a file that only
-the searching process writes, and writes replies to a file that only that process reads.
+The latter reads requests from one file, and writes replies to another: each file has one writer.
 """
 
 import time
@@ -41,11 +40,7 @@ _MOST_SILENCE_S = 60.0
 
 
 class LocalPlace:
-    """A worker process of this one, replaced by a fresh one when it ends or holds too much memory.
-
-    Args:
-        log: Told what its processes wrote to standard error.
-    """
+    """A worker process, replaced when it ends or holds too much memory; `log` gets its standard error."""
 
     def __init__(self, name: str = "", log: Callable[[str], None] | None = None) -> None:
         self.name, self._log = name, log
@@ -63,11 +58,7 @@ class LocalPlace:
         self.child.send(request)
 
     def receive(self) -> list[Reply]:
-        """Takes the replies that are there.
-
-        Raises:
-            RunError: Processes end before they have done anything.
-        """
+        """Takes the replies that are there; raises RunError where processes end before they did anything."""
         status = self.child.status()
         replies = self.child.receive()
         for reply in replies:
@@ -117,12 +108,7 @@ class LocalPlace:
 
 
 class Mailbox:
-    """Two files of messages between this process and another one that sees the same folder.
-
-    Args:
-        sends: Name of the file that this side writes.
-        receives: Name of the file that this side reads.
-    """
+    """Two files, each with one writer, between this process and another that sees the same folder."""
 
     def __init__(self, path: Path, sends: str, receives: str) -> None:
         self.path = path
@@ -157,10 +143,7 @@ class Mailbox:
 
 
 class LentPlace:
-    """A place that a launcher lends, seen from the searching process.
-
-    Args:
-        path: Its folder, which the place has made.
+    """A place that a launcher lends, seen from the searching process; it has made its folder itself.
 
     Attributes:
         was_given_back: Whether its process has ended, as far as the launcher knows.
@@ -214,7 +197,6 @@ def lend_place(folder: Path, name: str, log: Callable[[str], None]) -> None:
     """Works for a searching process until it says that nothing is left, or is gone.
 
     Args:
-        folder: Of the search's places.
         name: What records call this one; no other place has it.
         log: Told what worker processes wrote to standard error.
     """

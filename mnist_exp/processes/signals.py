@@ -1,10 +1,8 @@
 """Ctrl-C, SIGTERM and a closed terminal: let the epoch end and save, then stop; a second one stops at once.
 
-Signals reach one thread only, which does nothing else, for two reasons. A compiled epoch is one
-native call, in which Python's own handlers wait: this thread hears of a second signal through a
-pipe and ends the process. And a handler that runs on a thread in the middle of oneDNN's matrix
-multiplication overwrites what that keeps below its stack pointer: about one Ctrl-C in five
-ended in "corrupted size vs. prev_size" (TensorFlow 2.21, AVX-512).
+Signals reach one thread only. A compiled epoch is one native call, in which Python's handlers wait; and a
+handler that runs in the middle of oneDNN's matrix multiplication overwrites what that keeps below its stack
+pointer: about one Ctrl-C in five ended in "corrupted size vs. prev_size" (TensorFlow 2.21, AVX-512).
 """
 
 import os
@@ -23,12 +21,7 @@ _SAME_REQUEST_S = 0.3
 
 
 class Interrupted(KeyboardInterrupt):
-    """The user, or a scheduler, stopped the run.
-
-    Args:
-        signal_number: 2 for Ctrl-C, 15 for SIGTERM, 1 for SIGHUP (a closed terminal).
-        place: The run's directory, once there is one.
-    """
+    """The user, or a scheduler, stopped the run; the signal is 2 (Ctrl-C), 15 (SIGTERM) or 1 (SIGHUP)."""
 
     def __init__(self, signal_number: int, place: str = "") -> None:
         kept = f"; what was finished is in {place}" if place else ""
@@ -41,7 +34,6 @@ class StopRequest:
 
     Attributes:
         signal_number: Of the first signal that came while stopping was put off; None before.
-        place: The run's directory, once there is one; for the message.
         noticed: Called when the first signal comes, from a thread of its own, while the main thread may
             be in the middle of a native call.
         abandon: Called with what stopped the run just before a second signal ends the process.
@@ -64,11 +56,7 @@ class StopRequest:
             self._put_off = False
 
     def check(self) -> None:
-        """Stops the run if someone asked for it.
-
-        Raises:
-            Interrupted: A signal came.
-        """
+        """Raises Interrupted if a signal came."""
         if self.signal_number is not None:
             raise Interrupted(self.signal_number, self.place)
 
@@ -100,10 +88,7 @@ class StopRequest:
 
 @contextmanager
 def stop_request() -> Iterator[StopRequest]:
-    """Catches what asks to stop within the block; outside the main thread there is nothing to catch.
-
-    SIGHUP that is ignored, as `nohup` has it, stays ignored.
-    """
+    """Catches what asks to stop within the block, in the main thread; SIGHUP that is ignored stays so."""
     request = StopRequest()
     if threading.current_thread() is not threading.main_thread():
         yield request

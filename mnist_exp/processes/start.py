@@ -38,11 +38,7 @@ def _keep_warnings_harmless() -> None:
 
 
 def check_working_folder() -> None:
-    """Makes sure that the folder that relative paths start from is there.
-
-    Raises:
-        ConfigError: It was deleted, or cannot be reached.
-    """
+    """Raises ConfigError where the folder of relative paths was deleted, or cannot be reached."""
     try:
         Path.cwd()
     except OSError as error:
@@ -54,10 +50,7 @@ def check_working_folder() -> None:
 
 
 def open_missing() -> None:
-    """Puts the null device where a standard stream is closed.
-
-    The next file to be opened would take its number, and get what was meant for the stream.
-    """
+    """Puts the null device where a standard stream is closed: a file opened next would take its number."""
     for descriptor, name in enumerate(("stdin", "stdout", "stderr")):
         try:
             os.fstat(descriptor)

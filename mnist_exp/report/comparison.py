@@ -12,7 +12,7 @@ from mnist_exp.comparison.columns import USUAL_COLUMNS, run_columns, run_value
 from mnist_exp.comparison.comparison import Examined, examine
 from mnist_exp.comparison.report import Comparison
 from mnist_exp.config.commands import command, setting, with_runs_dir
-from mnist_exp.config.schema import CompareOptions
+from mnist_exp.config.requests import CompareOptions
 from mnist_exp.errors import RunError
 from mnist_exp.report.comparison_document import (
     COMPARISON,
@@ -40,12 +40,7 @@ def to_json(comparison: Comparison) -> str:
 
 
 def results_csv(comparison: Comparison, columns: Sequence[str] | None = None) -> str:
-    """Writes a table with a line a run.
-
-    Args:
-        comparison: Of the runs.
-        columns: Which columns; None for all.
-    """
+    """Writes a table with a line a run; all columns where `columns` is None."""
     names = columns or run_columns(sorted({key for found in comparison.sets for key in found.keys}))
     return to_csv(names, ([run_value(run, name) for name in names] for run in comparison.runs))
 
@@ -67,15 +62,9 @@ def render_comparison(comparison: Comparison, written_to: str = "") -> Renderabl
 
 
 def write_comparison_page(examined: Examined, output_dir: Path, words: Sequence[str] = ()) -> None:
-    """Writes a comparison's `report.html`; TensorFlow is not loaded.
+    """Writes a comparison's `report.html`; raises RunError where that fails. TensorFlow is not loaded.
 
-    Args:
-        examined: The comparison and its runs.
-        output_dir: The folder that it is written to.
-        words: Of a command that compares in this way, but for the mode and the runs.
-
-    Raises:
-        RunError: The file could not be written.
+    `words` are of a command that compares in this way, but for the mode and the runs.
     """
     intervals: list[list[Part]] = []
     figures: list[Part] = []
@@ -145,7 +134,6 @@ def present_comparison(
 def _show(
     comparison: Comparison, options: CompareOptions, terminal: Terminal, output_dir: Path | None
 ) -> None:
-    """Prints a comparison in the form that was asked for."""
     match options.format:
         case "csv":
             terminal.print(whole(results_csv(comparison, options.columns).rstrip("\n")))
@@ -158,11 +146,7 @@ def _show(
 
 
 def _write(examined: Examined, output_dir: Path, words: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Writes tables and pictures.
-
-    Returns:
-        A sentence for each picture that has nothing to show, and for each that could not be drawn.
-    """
+    """Writes tables and pictures; returns a sentence for each picture that has nothing to show or failed."""
     plots_dir = output_dir / _PLOTS
     try:
         plots_dir.mkdir(parents=True, exist_ok=True)

@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 
 from mnist_exp.comparison.columns import GROUP, USUAL_COLUMNS, cell, heading, is_words, run_value
+from mnist_exp.comparison.decisions import Decisions
 from mnist_exp.comparison.measures import MEASURES
 from mnist_exp.comparison.pairs import DIFFERENCE_TO_SEE, MOST_SEEDS_WORTH_SAYING, Pair, p_value_text, points
 from mnist_exp.comparison.report import Comparison, GroupRow, RunRow, SearchRow, SetReport
+from mnist_exp.comparison.sequential import Decision
 from mnist_exp.report.document import (
     Cell,
     Column,
@@ -47,14 +49,9 @@ def comparison_document(
     written_to: str = "",
     again: str = "",
 ) -> Document:
-    """Tells a comparison.
+    """Tells a comparison, with the drawn intervals of each set, and figure sections on the first set.
 
-    Args:
-        comparison: As read.
-        intervals: Drawn, of each set.
-        figures: Sections on the first set.
-        written_to: The folder of its files, as the user would type it; empty for none.
-        again: The command that compares the same runs again; may be empty.
+    `written_to`, as the user would type it, and `again`, the command, may be empty.
     """
     document = Document(
         title=_title(comparison),
@@ -88,13 +85,11 @@ def comparison_document(
 
 
 def _title(comparison: Comparison) -> str:
-    """Names the page in a browser's tab."""
     labels = [visible(each.label, 40) for each in comparison.sets[0].groups[:2]] if comparison.sets else []
     return " against ".join(labels) if len(labels) == 2 else "A comparison of runs"
 
 
 def _headline(comparison: Comparison) -> str:
-    """Says the result in a sentence."""
     if not comparison.sets:
         return "No completed training is among these runs, so nothing is compared."
     report = comparison.sets[0]
@@ -116,7 +111,6 @@ def _sentence(verdict: str) -> str:
 def _set_parts(
     report: SetReport, comparison: Comparison, drawn: Sequence[Part], is_first: bool, is_written: bool
 ) -> list[Part]:
-    """Tells of one set: which images, its groups, its verdict, and what that rests on."""
     num_runs = sum(len(each.seeds) for each in report.groups)
     counts = f"{plural(num_runs, 'run')} in {plural(len(report.groups), 'group')}"
     evidence = _evidence(report)
@@ -136,6 +130,8 @@ def _set_parts(
     parts += drawn
     if report.keys:
         parts += _settings(report)
+    if report.decisions:
+        parts += _decisions(report.decisions)
     if len(report.pairs) > 1:
         parts += _pairs(report, COMPARISON if is_written else "compare.format=json")
     if report.verdict:
@@ -191,7 +187,6 @@ def _explain(report: SetReport, columns: Sequence[str]) -> str:
 
 
 def _settings(report: SetReport) -> list[Part]:
-    """Lists what differs between a set's groups, and says what is the same everywhere."""
     columns = [GROUP, *report.keys[:_MOST_KEYS]]
     rows = [row(*(cell(group, column) for column in columns)) for group in report.groups[:_MOST_ROWS]]
     more = len(report.keys) - _MOST_KEYS
@@ -225,6 +220,43 @@ def _pairs(report: SetReport, source: str) -> list[Part]:
         Table("Pairs", columns, rows, len(report.pairs), source, most=_MOST_PAIRS, on="both"),
         Words(hint, "quiet", on="both"),
     ]
+
+
+def _decisions(decisions: Decisions) -> list[Part]:
+    until = decisions.until
+    columns = [
+        Column("pair", "words"),
+        Column("decision", "words"),
+        Column("points"),
+        Column("repeated interval"),
+        Column("seeds"),
+        Column("fixed number"),
+    ]
+    what = "validation" if until.by == "val_accuracy" else "test"
+    hint = (
+        f"Differences of {what} accuracy in points, paired by seed. However often one looks, the chance of "
+        f"any wrong decision is {100 * until.level:g}%. As good: they differ by less than "
+        f"{until.precision:g} points. Dropped: one of them is worse than a third, or has no result. Fixed "
+        "number: about how many seeds of each it takes when their number is fixed beforehand."
+    )
+    rows = [_decision_row(pair) for pair in decisions.pairs[:_MOST_ROWS]]
+    return [
+        Heading("Decided seed by seed", 3, on="both"),
+        Table("Decisions", columns, rows, len(decisions.pairs), COMPARISON, most=_MOST_PAIRS, on="both"),
+        Words(hint, "quiet", on="both"),
+    ]
+
+
+def _decision_row(pair: Decision) -> Row:
+    labels = " against ".join(pair.labels)
+    decision = f"{pair.labels[0]} is better" if pair.outcome == "better" else pair.outcome
+    if not pair.looks:
+        return row(labels, decision, "–", "–", "–", "–")
+    look = pair.looks[-1]
+    difference, low, high = pair.ahead(look)
+    interval = f"{points(low)} to {points(high)}"
+    cells = [labels, decision, points(difference), interval, f"{look.num_seeds}"]
+    return row(*cells, f"{pair.fixed_seeds:,}" if pair.fixed_seeds else "–")
 
 
 def _pair_row(pair: Pair) -> Row:
@@ -279,7 +311,6 @@ def _tells_of_images(pair: Pair) -> bool:
 
 
 def _searches(searches: Sequence[SearchRow]) -> list[Part]:
-    """Lists searches."""
     if not searches:
         return []
     facts = [Fact("search", _word_search(each)) for each in searches[:_MOST_LISTED]]
@@ -299,7 +330,6 @@ def _word_search(search: SearchRow) -> str:
 
 
 def _left_out(runs: Sequence[RunRow]) -> list[Part]:
-    """Names the runs that are not compared, by their status."""
     by_status: dict[str, list[Fact]] = {}
     for run in runs:
         status = "other mode" if run.status == "completed" else run.status
@@ -316,7 +346,6 @@ def _left_out(runs: Sequence[RunRow]) -> list[Part]:
 
 
 def _run_table(runs: Sequence[RunRow]) -> Table:
-    """Lists every run that was named."""
     columns = [
         Column(heading(name), "words" if name in ("run", "group", "status") else "number")
         for name in _RUN_COLUMNS

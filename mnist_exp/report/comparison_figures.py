@@ -20,6 +20,7 @@ from mnist_exp.report.figures.curves import (
     panels_of,
     plot_page_curves,
 )
+from mnist_exp.report.figures.decisions import MOST_PAIRS, describe_decision, plot_page_decision
 from mnist_exp.report.figures.embedding import (
     PAGE_INCHES,
     SMALL_PAGE_INCHES,
@@ -58,7 +59,7 @@ def interval_parts(report: SetReport, found: ComparableSet) -> list[Part]:
 def figure_parts(examined: Examined) -> list[Part]:
     """Draws learning curves, costs, classes and digits of the largest set, section by section."""
     found, report = examined.sets[0], examined.comparison.sets[0]
-    parts: list[Part] = []
+    parts: list[Part] = _course_of_decisions(report)
     if curves := _curves(found):
         parts.append(Heading("Learning curves"))
         if any(len(group.seeds) > 1 for group in report.groups):
@@ -75,8 +76,28 @@ def figure_parts(examined: Examined) -> list[Part]:
     return parts
 
 
+def _course_of_decisions(report: SetReport) -> list[Part]:
+    decisions = report.decisions
+    pairs = [pair for pair in decisions.pairs if pair.looks][:MOST_PAIRS] if decisions else []
+    if decisions is None or not pairs:
+        return []
+    precision = decisions.until.precision
+    drawings = [
+        Drawing(
+            " minus ".join(visible(label, _LONGEST_LABEL) for label in pair.labels) + ", in points",
+            partial(plot_page_decision, pair, precision, PAGE_INCHES),
+            describe_decision(pair),
+        )
+        for pair in pairs
+    ]
+    hint = (
+        "Mean difference and repeated interval after each seed. A pair is decided when the band leaves zero, "
+        f"or lies between the dashed lines at {precision:g} points to either side."
+    )
+    return [Heading("Seed by seed"), Words(hint, "quiet"), Figures(embed(drawings))]
+
+
 def _first_against_second(found: ComparableSet, first: str, second: str) -> list[Part]:
-    """Tells the first two groups apart, class by class and digit by digit."""
     one, other = map(comparison_plots.correct_predictions, found.groups[:2])
     title = Heading("Class by class")
     if one is None or other is None:

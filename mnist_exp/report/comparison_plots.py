@@ -17,6 +17,7 @@ from mnist_exp.data.fingerprints import load_test_images
 from mnist_exp.report.figures.classes import ClassDifference, plot_class_differences
 from mnist_exp.report.figures.costs import CostPoint, plot_costs
 from mnist_exp.report.figures.curves import GroupCurves, plot_group_curves
+from mnist_exp.report.figures.decisions import plot_decisions
 from mnist_exp.report.figures.images import AtlasSection, AtlasTile, plot_atlas
 from mnist_exp.report.figures.intervals import ForestRow, plot_forest
 from mnist_exp.report.figures.style import MOST_COLOURS, Plot, shorten
@@ -32,13 +33,9 @@ _COSTS = ("num_params", "train_s", "ms_per_image")
 
 
 def comparison_plots(examined: Examined) -> tuple[dict[str, Plot], list[str]]:
-    """Names the pictures of what the runs of the largest set have in common and what not.
+    """Maps the names of pictures of the largest set to what draws each; there is one set at least.
 
-    Args:
-        examined: With at least one set.
-
-    Returns:
-        What draws each picture by its name, and a sentence where images or predictions are not at hand.
+    Also returns a sentence where images or predictions are not at hand.
     """
     found, report = examined.sets[0], examined.comparison.sets[0]
     figures: dict[str, Plot] = {
@@ -46,6 +43,9 @@ def comparison_plots(examined: Examined) -> tuple[dict[str, Plot], list[str]]:
         "forest": partial(_draw_forest, found, report),
         "cost": partial(_draw_costs, found),
     }
+    decided = [pair for pair in report.decisions.pairs if pair.looks] if report.decisions else []
+    if report.decisions and decided:
+        figures["decisions"] = partial(plot_decisions, decided, report.decisions.until.precision)
     if len(found.groups) < 2:
         return figures, []
     first, second = found.groups[:2]
@@ -206,7 +206,6 @@ def _choices(runs: Sequence[Run], index: int) -> list[tuple[int, int]]:
 
 
 def _word_share(count: int, num_runs: int) -> str:
-    """Says how many of several runs agree."""
     if num_runs == 1:
         return ""
     return f" (all {num_runs})" if count == num_runs else f" ({count} of {num_runs})"

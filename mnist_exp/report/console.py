@@ -139,7 +139,6 @@ def columns(*headings: str, num_left: int | None = None) -> Table:
     """Makes an empty table with a quiet line under its headings.
 
     Args:
-        headings: One for each column.
         num_left: Number of columns, from the first, that hold words; the others hold numbers, set to
             the right. All of them by default.
     """
@@ -169,7 +168,6 @@ def _render_digits(part: document.Digits) -> list[RenderableType]:
 
 
 def _render_commands(part: document.Commands) -> list[RenderableType]:
-    """Shows what commands are for, once, and each whole on its own line."""
     shown: list[RenderableType] = []
     for purpose, commands in groupby(part.commands, key=lambda command: command.purpose):
         shown.append(_text(purpose, "quiet"))

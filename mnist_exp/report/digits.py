@@ -38,11 +38,9 @@ class DigitRows:
         self._is_one_row = is_one_row
 
     def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
-        """Says how narrow and how wide the rows can be."""
         return Measurement(WIDTH, len(self._tiles) * (WIDTH + _GAP) - _GAP)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Yields rows, a blank line between two of them."""
         count = max(1, (options.max_width + _GAP) // (WIDTH + _GAP))
         colour = console.color_system in ("256", "truecolor") and not console.no_color
         end = count if self._is_one_row else len(self._tiles)
@@ -78,7 +76,6 @@ def prediction_lines(true: str, predicted: str, probability: float) -> tuple[str
 
 
 def _fit(text: str) -> str:
-    """Cuts text to an image's width."""
     return text if len(text) <= WIDTH else f"{text[: WIDTH - 1]}…"
 
 

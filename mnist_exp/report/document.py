@@ -18,11 +18,7 @@ Tone = Literal["", "lead", "strong", "good", "careful", "bad", "quiet", "path"]
 
 @dataclass(frozen=True)
 class Part:
-    """One part of a document.
-
-    Attributes:
-        on: Where it is shown; `both` is what a console has room for, too.
-    """
+    """One part of a document; `on` is where it is shown, `both` what a console has room for, too."""
 
     kind: ClassVar[str]
     on: Place = field(default="page", kw_only=True)

@@ -22,7 +22,6 @@ class EpochLines:
     Args:
         epochs: Number of the last epoch.
         first_epoch: Number of the first one trained here.
-        thin: Whether to leave lines out.
     """
 
     def __init__(self, epochs: int, first_epoch: int, thin: bool) -> None:
@@ -62,14 +61,12 @@ class EpochLines:
         return [self._line(*omitted)] if omitted else []
 
     def _heading(self) -> list[Text]:
-        """Returns the names of the columns and, where lines are left out, a word on it."""
         heading = _row(_HEADINGS, "best", style="bright_black")
         if self._stride == 1:
             return [heading]
         return [Text(f"(a line every {self._stride:,} epochs; metrics.csv has them all)"), heading]
 
     def _line(self, row: EpochMetrics, is_best: bool) -> Text:
-        """Words one epoch; its last column says whether it, or else which epoch, is the best so far."""
         cells = (
             f"{row.epoch}/{self._epochs}",
             loss_text(row.loss),

@@ -47,15 +47,7 @@ _LONGEST_NAME = 50
 
 
 def evaluation_plots(evaluated: "Evaluated", scored: ScoredSplit) -> dict[str, Plot]:
-    """Names every picture of an evaluation.
-
-    Args:
-        evaluated: What was measured.
-        scored: On which images.
-
-    Returns:
-        Name of the file without its ending to what draws the picture.
-    """
+    """Names every picture of an evaluation: file name without ending to what draws it."""
     record, names, seen = evaluated.record, scored.source.class_names, scored.seen
     plots: dict[str, Plot] = {
         "reliability": partial(plot_reliability, record.calibration, record.num_images),
@@ -80,11 +72,7 @@ def member_table(found: EnsembleEvaluation) -> str:
 
 
 def evaluation_parts(found: Evaluation, path: str, commands: Sequence[str]) -> list[Part]:
-    """Tells how good a network is, class by class and on harder images, and how sure that is.
-
-    Args:
-        path: Where it was written to, as the user would type it.
-    """
+    """Tells how good a network is, class by class and on harder images, and how sure that is."""
     parts: list[Part] = [class_table(found.classes)]
     if found.robustness:
         parts += _robustness(found.robustness)
@@ -116,7 +104,6 @@ def _facts(found: Evaluation, path: str) -> list[Fact]:
 
 
 def _word_calibration(found: Evaluation) -> str:
-    """Says how far confidence and accuracy are apart, and in which direction."""
     measured = found.calibration
     error = f"ECE {percent(measured.expected_calibration_error)}"
     gap = measured.mean_confidence - found.accuracy
@@ -134,7 +121,6 @@ def _word_latency(each: Latency) -> str:
 
 
 def _robustness(found: Sequence[Robustness]) -> list[Part]:
-    """Lists accuracy on harder images, a distortion a line, severity above it."""
     most = max(len(each.levels) for each in found)
     rows: list[Row] = []
     for each in found:
@@ -149,7 +135,6 @@ def _robustness(found: Sequence[Robustness]) -> list[Part]:
 
 
 def _members(found: EnsembleEvaluation) -> list[Part]:
-    """Lists how good each member is alone, and by how much their mean is better."""
     rows = []
     for each in found.members:
         low, high = (f"{100 * bound:+.2f}" for bound in each.gain_interval)
@@ -182,15 +167,10 @@ def prediction_parts(
     path: str,
     notes: Sequence[str] = (),
 ) -> list[Part]:
-    """Tells what the network saw and what it took it for.
+    """Tells what the network saw and what it took it for; `choices` are of each picture, likeliest first.
 
-    Args:
-        pictures: Those that could be read.
-        choices: The likeliest classes of each, the likeliest first.
-        unread: Those that could not.
-        runs: Whose network predicted; of several, the mean of their probabilities.
-        path: Where everything was written to, as the user would type it.
-        notes: Lines on what pictures were made into, and on files passed over.
+    Of several runs, the mean of their probabilities counts. `notes` are lines on what pictures were made
+    into, and on files passed over.
     """
     parts: list[Part] = []
     if pictures:
@@ -228,7 +208,6 @@ def _doubtful(pictures: Sequence[Picture]) -> list[Part]:
 
 
 def _name(words: str, pictures: Sequence[Picture], column: str) -> Words:
-    """Says something of pictures, the first of them by name."""
     names = ", ".join(one_line(file_name(each.path)) for each in pictures[:_MOST_UNREAD])
     hidden = len(pictures) - _MOST_UNREAD
     more = f" and {hidden:,} more ({column} in predictions.csv)" if hidden > 0 else ""
@@ -236,7 +215,6 @@ def _name(words: str, pictures: Sequence[Picture], column: str) -> Words:
 
 
 def _digit(picture: Picture, choices: Sequence[Choice]) -> Digit:
-    """Words the lines beneath an image: its file and its likeliest classes."""
     name = _fit(one_line(file_name(picture.path).rpartition("/")[2]), WIDTH)
     return Digit(picture.image, [name, *map(_word, choices)])
 

@@ -47,6 +47,12 @@ _CHOSEN_ON_TEST = (
     "Test images chose the leader, so any two groups could have been the pair tested: the p values are "
     "raised once more, as for tests of all pairs (Bonferroni).",
 )
+_REPEATED = (
+    "Repeated interval",
+    "Seeds were added until each pair was decided, and looking often finds differences by chance. These "
+    "intervals are so much wider that all of them, however often one looks, most likely hold the true "
+    "difference over seeds.",
+)
 _P_VALUE = (
     "p value",
     "The probability of a difference at least as large if the two were equally good; below 0.05 they are "
@@ -64,4 +70,5 @@ def explanations(report: SetReport) -> list[tuple[str, str]]:
     found += [_BOOTSTRAP] if any(pair.image_interval is not None for pair in report.pairs) else []
     found += [_HOLM] if len(report.pairs) > 1 else []
     found += [_CHOSEN_ON_TEST] if len(report.pairs) > 1 and report.is_chosen_on_test else []
+    found += [_REPEATED] if report.decisions else []
     return [*found, _P_VALUE] if methods - {"none"} else found

@@ -23,11 +23,7 @@ MOST_BYTES = 3_000_000
 
 
 def write_page(folder: Path, document: Document) -> None:
-    """Writes `report.html`, whole or not at all.
-
-    Raises:
-        RunError: The file could not be written.
-    """
+    """Writes `report.html`, whole or not at all; raises RunError where it could not be written."""
     files.write_bytes(folder / PAGE, render_page(document).encode())
 
 
@@ -115,11 +111,7 @@ def png_picture(alternative: str, uri: Markup) -> Picture:
 
 
 def image_uri(pixels: NDArray[np.uint8]) -> Markup:
-    """Puts an image in a URI, as dark ink on white paper.
-
-    Args:
-        pixels: uint8 (height, width), 0 background.
-    """
+    """Puts an image, uint8 (height, width), 0 background, in a URI, as dark ink on white paper."""
     return _uri(png_bytes(255 - pixels, level=9))
 
 

@@ -61,7 +61,6 @@ def again(material: RunMaterial) -> list[Part]:
 
 
 def _overrides(overrides: list[str] | None) -> list[Part]:
-    """Lists what was typed."""
     parts: list[Part] = [Heading("Overrides", 3)]
     if overrides is None:
         parts.append(Words("overrides.yaml is missing: the overrides are unknown.", "quiet"))
@@ -75,7 +74,6 @@ def _overrides(overrides: list[str] | None) -> list[Part]:
 
 
 def _settings(material: RunMaterial) -> list[Row]:
-    """Lists the whole configuration by dotted key, as far as a page has room, and what set each."""
     typed = {_key(override) for override in material.overrides or ()}
     rows = []
     for key, value in _leaves(material.config):
@@ -104,7 +102,6 @@ def _leaves(tree: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any
 
 
 def _commands(material: RunMaterial) -> list[Command]:
-    """Gives the command that makes a run again, after the one that resumes it where it stopped."""
     found = [Command("Repeats this run", command(*_words(material)))]
     if material.status in ("failed", "interrupted", "lost"):
         found = _resume_commands(material) + found

@@ -95,24 +95,18 @@ def plan_parts(plan: Plan) -> list[Part]:
 
 
 def _describe(node: Struct) -> str:
-    """Words a tagged part of the configuration: its name, then what is on and how much of it."""
     words = {key.replace("_", " "): value for key, value in asdict(node).items() if value}
     details = [key if value is True else f"{key} {value:g}" for key, value in words.items()]
     return ", ".join([str(node.__struct_config__.tag), *details])
 
 
 def _describe_optimizer(optimizer: OptimizerConfig) -> str:
-    """Words an optimizer: its name, its learning rate, and what else was given."""
     arguments = [f"{key.replace('_', ' ')} {value}" for key, value in optimizer.arguments.items()]
     return ", ".join([optimizer.name, f"learning rate {optimizer.learning_rate:g}", *arguments])
 
 
 def result_parts(summary: Summary, run_path: str, commands: Sequence[str]) -> list[Part]:
-    """Tells a finished training's result on the console, and what to do next.
-
-    Args:
-        run_path: The run's directory as the user would type it.
-    """
+    """Tells a finished training's result on the console, and what to do next."""
     facts = [Fact("compiling", duration(summary.compile_s)), Fact("run", run_path, "path")]
     return [
         score(summary),
@@ -177,8 +171,7 @@ def first_digits(
         images: uint8 (N, height, width), 0 background.
         labels: True classes (N,).
         probabilities: Class probabilities (N, C), rows summing to 1.
-        class_names: The C names.
-        count: Number of images; 100 columns hold six, and a narrower screen shows fewer.
+        count: 100 columns hold six, and a narrower screen shows fewer.
     """
     digits = []
     for image, label, chances in zip(images[:count], labels, probabilities, strict=False):

@@ -45,9 +45,7 @@ _STATUS_WORDS = {
 
 
 def write_run_page(run_path: Path) -> None:
-    """Writes a run's `report.html`, from the run's own files; TensorFlow is not loaded.
-
-    A run that failed, was interrupted or still runs has a page too, with whatever is there.
+    """Writes a run's `report.html` from its own files, however it ended; TensorFlow is not loaded.
 
     Raises:
         DamagedRun: It has no readable manifest, so that there is nothing to say.
@@ -97,14 +95,12 @@ def _heading(material: RunMaterial) -> str:
 
 
 def _name(material: RunMaterial, group: str) -> str:
-    """Returns the name of a part of the configuration."""
     node = material.config.get(group)
     name = node.get("name") if isinstance(node, dict) else None
     return visible(name, _LONGEST_NAME) if isinstance(name, str) else f"unknown {group}"
 
 
 def _status(material: RunMaterial) -> Notice:
-    """Says that a run did not complete, why, and what to do."""
     error, status = material.run.manifest.error, material.status
     return Notice(
         _STATUS_WORDS.get(status, status),
@@ -128,7 +124,6 @@ def _unread(material: RunMaterial) -> list[Part]:
 
 
 def _word_attempt(material: RunMaterial) -> str:
-    """Words what a run without a result set out to do, and how far it came."""
     manifest = material.run.manifest
     done = f"Epochs recorded: {len(material.rows):,}."
     if manifest.mode == "tune":
@@ -138,7 +133,6 @@ def _word_attempt(material: RunMaterial) -> str:
 
 
 def _sentences(material: RunMaterial, summary: Summary) -> list[str]:
-    """Words what was run, its result, and how sure that is."""
     data = material.run.data
     num_right = round(summary.test_accuracy * data.num_test)
     low, high = (percent(bound) for bound in summary.test_accuracy_interval)
@@ -155,7 +149,6 @@ def _sentences(material: RunMaterial, summary: Summary) -> list[str]:
 
 
 def _curves(material: RunMaterial) -> list[Part]:
-    """Tells how it learned, epoch by epoch."""
     if not material.rows:
         return []
     is_search = material.run.manifest.mode == "tune"
@@ -168,7 +161,6 @@ def _curves(material: RunMaterial) -> list[Part]:
 
 
 def _word_curves(material: RunMaterial) -> str:
-    """Says what validation images are, and which epoch is ringed and why."""
     data, training = (material.config.get(name) for name in ("data", "training"))
     monitor = training.get("monitor") if isinstance(training, dict) else None
     is_finished = material.summary is not None

@@ -31,7 +31,6 @@ def run_figures(material: RunMaterial) -> list[EmbeddedFigure]:
 
 
 def _name_training(config: dict[str, Any], objective: Objective) -> str:
-    """Names a training curve, with what sets it apart from the validation curve."""
     training = config.get("training")
     if not isinstance(training, dict):
         return "training"

@@ -24,16 +24,12 @@ _Part = TypeVar("_Part")
 
 @dataclass(frozen=True, eq=False)
 class RunMaterial:
-    """What is in a run's directory; of a run that did not complete, whatever is there.
+    """What is in a run's directory, its manifest readable; of a run that did not complete, what is there.
 
     Attributes:
-        run: Its manifest is readable.
-        status: The run's.
         summary: Null unless completed.
-        config: The whole configuration; empty where it cannot be read.
-        overrides: What was typed; null where nothing tells.
-        rows: Learning curves, a row an epoch.
-        trials: Of a search.
+        config: Empty where it cannot be read.
+        overrides: Null where nothing tells.
         predictions: On the test images; null where they are not known.
         images: The test images, uint8 (N, height, width); null where they are not at hand.
         pictures: Name to data: URI, of pictures that are shown as they are.
@@ -74,11 +70,7 @@ class RunMaterial:
 
 
 def read_material(path: Path) -> RunMaterial:
-    """Reads a run's directory, passing over what is damaged.
-
-    Raises:
-        DamagedRun: The manifest cannot be read: there is nothing to say.
-    """
+    """Reads a run's directory, passing over what is damaged; raises DamagedRun without a manifest."""
     run, problems = Run(path), list[str]()
     is_whole = run.manifest.status == "completed"
 

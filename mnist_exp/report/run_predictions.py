@@ -92,7 +92,6 @@ def _mistake(predictions: Predictions, index: int, image: NDArray[np.uint8], nam
 
 
 def _cells(counts: NDArray[np.int64], names: Sequence[str]) -> list[list[Cell]]:
-    """Shades errors by their share of the true class, the largest share darkest."""
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     errors = np.where(np.eye(len(names), dtype=bool), 0, shares)
     shades = np.ceil(_NUM_SHADES * (errors / (errors.max() or 1))).astype(int)
@@ -111,7 +110,6 @@ def _cells(counts: NDArray[np.int64], names: Sequence[str]) -> list[list[Cell]]:
 
 
 def _word_confusions(counts: NDArray[np.int64], names: Sequence[str]) -> str:
-    """Says how to read the matrix, and the three most common errors."""
     errors = np.where(np.eye(len(names), dtype=bool), 0, counts)
     common = []
     for place in np.argsort(-errors, axis=None, kind="stable")[:3]:
@@ -126,7 +124,6 @@ def _word_confusions(counts: NDArray[np.int64], names: Sequence[str]) -> str:
 
 
 def _word_confidence(predictions: Predictions, bins: Sequence[ConfidenceBin]) -> str:
-    """Says how well the network is calibrated, and how that is drawn."""
     sure = float(predictions.probabilities.max(axis=1).astype(np.float64).mean())
     right = float(predictions.correct.mean())
     tendency = "well calibrated on average"

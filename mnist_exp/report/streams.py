@@ -25,8 +25,6 @@ def replace_unencodable(stream: TextIO) -> None:
 
 
 class _Passing(TextIOBase):
-    """A stream that passes text on."""
-
     def __init__(self, stream: TextIO) -> None:
         super().__init__()
         self.stream = stream
@@ -80,22 +78,14 @@ class Output(_Passing):
         return self.stream.fileno()
 
     def write(self, text: str) -> int:
-        """Passes text on.
-
-        Raises:
-            BrokenPipeError: It cannot be written.
-        """
+        """Passes text on; raises BrokenPipeError where that cannot be."""
         try:
             return super().write(text)
         except OSError as error:
             raise BrokenPipeError(*error.args) from error
 
     def flush(self) -> None:
-        """Flushes it.
-
-        Raises:
-            BrokenPipeError: It cannot be written.
-        """
+        """Flushes it; raises BrokenPipeError where that cannot be."""
         try:
             super().flush()
         except OSError as error:

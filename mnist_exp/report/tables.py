@@ -72,12 +72,7 @@ def _escape(text: str) -> str:
 
 
 class Choice(NamedTuple):
-    """A class that a picture may show.
-
-    Attributes:
-        name: The class's.
-        probability: As the network has it.
-    """
+    """A class that a picture may show, and its probability as the network has it."""
 
     name: str
     probability: float

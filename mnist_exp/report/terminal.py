@@ -1,7 +1,6 @@
 """Where text goes: the screen, `train.log` and stderr, each in the form it can bear.
 
-Nothing that a user wrote is ever read as markup, and nothing but a terminal receives control
-characters.
+Nothing that a user wrote is read as markup, and nothing but a terminal receives control characters.
 """
 
 import errno
@@ -31,11 +30,7 @@ _OUTPUT_LOST = (*_NO_READER, errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class _Screen(Console):
-    """A console whose reader may go away: the run continues, and its log has everything.
-
-    Attributes:
-        failure: Why nothing more can be written; None while all goes well.
-    """
+    """A console whose reader may go away: the run continues, its log whole; `failure` is None until then."""
 
     failure: OSError | None = None
 
@@ -112,13 +107,7 @@ class Terminal:
         return self._screen.failure is not None and self._screen.failure.errno not in _NO_READER
 
     def download_progress(self, file_name: str, num_bytes: int, total: int) -> None:
-        """Shows a download: a line when a file begins, then tenths of it on a terminal.
-
-        Args:
-            file_name: Of what is downloaded.
-            num_bytes: How many bytes have arrived.
-            total: How many there are; 0 when unknown.
-        """
+        """Shows a download: a line when a file begins, then tenths on a terminal; `total` 0 is unknown."""
         if file_name not in self._downloads:
             self.print(f"downloading {file_name}" + (f" ({size(total)})" if total else ""))
             self._downloads[file_name] = 0
@@ -128,11 +117,7 @@ class Terminal:
             self._screen.print(f"  {10 * tenths}%", end="\n" if tenths == 10 else "\r")
 
     def attach_log(self, log: str | Path | TextIO) -> None:
-        """Sends what was shown so far, and everything from now on, to a log as plain text.
-
-        Args:
-            log: A file to append to, or its path.
-        """
+        """Sends what was shown so far, and everything from now on, to a log as plain text."""
         file = Path(log).open("a", encoding="utf-8") if isinstance(log, str | Path) else log  # noqa: SIM115
         self._log = _plain_console(cast(TextIO, Log(file)))
         self._log.file.write(self._kept.getvalue())
@@ -149,12 +134,7 @@ class Terminal:
 
     @contextmanager
     def training_progress(self, epochs: int, first_epoch: int = 1) -> Iterator["EpochProgress"]:
-        """Shows training: a line an epoch and, on a terminal, a bar with the time left.
-
-        Args:
-            epochs: Number of the last epoch.
-            first_epoch: Number of the first one trained here; more than 1 on resuming.
-        """
+        """Shows training: a line an epoch and, on a terminal, a bar with the time left."""
         bar = _progress_bar(self._screen) if self._live else None
         progress = EpochProgress(self, epochs, first_epoch, bar)
         try:
@@ -167,9 +147,8 @@ class Terminal:
     def live_view(self, render: Callable[[], RenderableType]) -> Iterator[None]:
         """Shows a view below the printed lines and keeps it up to date; off a terminal it shows nothing.
 
-        Args:
-            render: Makes the view; called twice a second from a thread of its own. It must be
-                quick, must not raise, and must not wait for a lock that is held while printing.
+        `render` is called twice a second from a thread of its own. It must be
+        quick, must not raise, and must not wait for a lock that is held while printing.
         """
         view = None
         if self._live:
@@ -193,7 +172,6 @@ class Terminal:
             self._end_live_part()
 
     def _end_live_part(self) -> None:
-        """Takes the bar or the view off the screen."""
         if self._live_part is not None:
             self._live_part.stop()
             self._live_part = None
@@ -233,11 +211,7 @@ class EpochProgress:
             self._task = bar.add_task("training", total=epochs, completed=first_epoch - 1, left="")
 
     def epoch(self, row: EpochMetrics, is_best: bool) -> None:
-        """Shows a finished epoch.
-
-        Args:
-            is_best: Whether it is the best so far.
-        """
+        """Shows a finished epoch."""
         self._terminal.print(*self._lines.add(row, is_best))
         if self._bar is not None:
             left = self._lines.typical_duration * (self._epochs - row.epoch)
@@ -249,7 +223,6 @@ class EpochProgress:
 
 
 def _plain_console(stream: TextIO) -> _Screen:
-    """Makes a console of fixed width that writes text only."""
     return _Screen(
         file=cast(TextIO, PlainText(stream)), width=PLAIN_WIDTH, force_terminal=False,
         force_interactive=False,
@@ -258,13 +231,11 @@ def _plain_console(stream: TextIO) -> _Screen:
 
 
 def _colour_console(stream: TextIO) -> _Screen:
-    """Makes a console for a terminal."""
     file = cast(TextIO, Output(stream))
     return _Screen(file=file, markup=False, emoji=False, highlight=False)
 
 
 def _progress_bar(console: Console) -> Progress:
-    """Makes the live bar; it redraws itself twice a second, and whenever a line is printed."""
     return Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=None, style="bright_black", complete_style="cyan", finished_style="cyan"),

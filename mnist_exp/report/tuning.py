@@ -46,11 +46,7 @@ _LONGEST_VALUES = 10_000
 
 
 def search_result(summary: SearchSummary, run_path: str, commands: Sequence[str]) -> list[Part]:
-    """Tells a finished search's result on the console, and what to do next.
-
-    Args:
-        run_path: The run's directory as the user would type it.
-    """
+    """Tells a finished search's result on the console, and what to do next."""
     verdict = Fact("verdict", one_line(summary.verdict), "strong")
     facts = [Fact("winner", _word_winner(summary, ""))]
     if len(summary.winner_test_accuracies) > 1:
@@ -90,7 +86,6 @@ def _word_winner(summary: SearchSummary, what: str) -> str:
 
 
 def _word_search(summary: SearchSummary) -> str:
-    """Words what was searched for, how much was tried, how long that took, and why it ended."""
     return (
         f"Objective: {objective_words(summary.objective)}. {plural(summary.num_trials, 'trial')}, "
         f"{summary.num_completed:,} completed, in {duration(summary.search_s)}; it ended with: "
@@ -99,7 +94,6 @@ def _word_search(summary: SearchSummary) -> str:
 
 
 def _candidates(summary: SearchSummary) -> list[Part]:
-    """Sets the candidates' scores side by side, and says how to read them."""
     if not summary.candidates:
         return []
     is_confirmed = any(each.confirmed_scores for each in summary.candidates)
@@ -157,7 +151,6 @@ def _count(number: int | None) -> Cell:
 
 
 def _explain_scores(summary: SearchSummary, is_confirmed: bool) -> str:
-    """Says how the scores are to be read."""
     words = [f"Scores are {objective_words(summary.objective).partition(' ')[2]}."]
     if any(each.search_interval or each.confirmed_interval for each in summary.candidates):
         words.append("In brackets: 95% intervals.")

@@ -49,7 +49,6 @@ def _word(value: Value) -> str:
 
 
 def _word_reasons(found: Verification) -> str:
-    """Says what changed since; where nothing did, what that means."""
     if found.changed:
         return "changed since: " + ", ".join(map(provenance.word, found.changed))
     if found.is_code_known:

@@ -49,14 +49,9 @@ class ArrayKind(NamedTuple):
 
 
 def open_archive(file: BinaryIO, max_bytes: int | None = None) -> ZipFile:
-    """Opens a zip file.
+    """Opens a zip file whose list of contents is a megabyte at most, and promises `max_bytes` at most.
 
-    zipfile reads the list of contents in one piece, as long as the file itself says: millions of
-    entries, gigabytes of memory. Here it may be a megabyte, which is twenty thousand entries.
-
-    Args:
-        file: Open; stays open when the archive is closed.
-        max_bytes: What everything in it may unpack to; zipfile never unpacks more than the list says.
+    zipfile itself reads the list in one piece, gigabytes if the file says so. `file` stays open.
 
     Raises:
         BadZipFile: It is none.
@@ -89,9 +84,7 @@ def read_member(archive: ZipFile, name: str) -> bytes:
 
 
 def read_npz(file: BinaryIO, kinds: Mapping[str, ArrayKind], max_bytes: int) -> dict[str, NDArray[Any]]:
-    """Reads row-major arrays of a file of bounded size, each checked by its header before its values.
-
-    `max_bytes` is what the whole file may unpack to.
+    """Reads row-major arrays, at most `max_bytes` unpacked, each checked by its header before its values.
 
     Raises:
         FormatError: An array is missing, damaged, or something else than accepted.
@@ -151,11 +144,7 @@ def parse_npy(head: bytes, kind: type[np.generic]) -> Header:
 
 
 def read_exactly(stream: IO[bytes], size: int, start: bytes = b"") -> bytearray:
-    """Reads so many bytes, of which the first may have been read before.
-
-    Raises:
-        FormatError: There are fewer or more.
-    """
+    """Reads `size` bytes, `start` among them; raises FormatError where there are fewer or more."""
     # In pieces: what is allocated follows what has arrived, not what a header claims.
     content = bytearray(start)
     while len(content) < size and (piece := stream.read(min(MOST_AT_ONCE, size - len(content)))):
@@ -169,11 +158,7 @@ def read_exactly(stream: IO[bytes], size: int, start: bytes = b"") -> bytearray:
 
 @contextmanager
 def explained(name: str) -> Iterator[None]:
-    """Says of what the block reads what is wrong with it.
-
-    Raises:
-        FormatError: The block raised one, or what a damaged file makes a reader raise.
-    """
+    """Turns what a damaged file makes the block's reader raise into a FormatError."""
     try:
         yield
     except FormatError as error:

@@ -22,10 +22,7 @@ _FORMULA = ("=", "+", "-", "@")
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """Gives a name in the same folder to write to, and moves it to `path` when all went well.
-
-    Yields:
-        A path with the same ending, which does not exist yet.
+    """Yields a new path in the same folder, of the same ending; moves it to `path` when all went well.
 
     Raises:
         RunError: The file could not be written; `path` is as it was before.
@@ -107,7 +104,7 @@ class Taken(Exception):  # noqa: N818 - not an error by itself
 
 
 def take(path: Path) -> int:
-    """Takes the lock on a log, made where it is missing, for this process; gives the descriptor to close.
+    """Takes the lock on a log, made where it is missing; returns the descriptor to close.
 
     Raises:
         Taken: Another process holds it.

@@ -12,11 +12,11 @@ from mnist_exp.config.commands import resume_command
 from mnist_exp.config.schema import Config
 from mnist_exp.errors import ConfigError, nearest
 from mnist_exp.runs.files import is_new_folder
-from mnist_exp.runs.folder import MANIFEST
+from mnist_exp.runs.folder import MANIFEST, SWEEP
 from mnist_exp.runs.run import DamagedRun, Run, parse_config, read_run, read_tree, refused
 from mnist_exp.words import shortened
 
-_SWEEP, _EARLIER = "sweep.json", "earlier"
+_EARLIER = "earlier"
 # A run lies in its sweep's folder, or in an experiment's in there; `runs` holds sweeps.
 _DEPTH = 3
 _ANY_DEPTH = "**"
@@ -63,7 +63,6 @@ def _match(pattern: str) -> Iterator[Path]:
 
 
 def _runs_named(path: Path) -> Iterator[Path]:
-    """Yields the runs in a folder that was named, at any place where a run can be."""
     if not path.is_dir():
         hint = f"Name the directory {path.parent}." if _is_run(path.parent) else "A run is a directory."
         raise ConfigError(f"runs: {path} is not a run's directory.", hint)
@@ -71,7 +70,6 @@ def _runs_named(path: Path) -> Iterator[Path]:
 
 
 def _runs_matched(path: Path) -> Iterator[Path]:
-    """Yields the runs and the runs of sweeps that a glob matches."""
     if _ANY_DEPTH in path.parts:
         place = path.parts.index(_ANY_DEPTH)
         wanted = path.parts[place:]
@@ -84,7 +82,7 @@ def _runs_matched(path: Path) -> Iterator[Path]:
         matched = Path(name)
         if _is_run(matched):
             yield matched
-        elif os.path.lexists(matched / _SWEEP):
+        elif os.path.lexists(matched / SWEEP):
             yield from _runs_below(matched, _DEPTH)
 
 
@@ -95,7 +93,7 @@ def _runs_below(folder: Path, depth: int | None) -> Iterator[Path]:
             folders.clear()
             yield Path(place)
             continue
-        if _SWEEP in files and _EARLIER in folders:
+        if SWEEP in files and _EARLIER in folders:
             # Attempts that a sweep has put aside: the runs that count have taken their place.
             folders.remove(_EARLIER)
         if depth is not None and len(Path(place).relative_to(folder).parts) >= depth:
@@ -130,7 +128,7 @@ def _missing(path: Path) -> ConfigError:
 
 
 def choose_run(text: str, runs_dir: Path) -> Path:
-    """Finds the run that is meant.
+    """Finds the run that is meant; raises ConfigError where there is none.
 
     `best` compares validation accuracies, and so looks only at trainings on the same images and the
     same validation split as the latest one, and at none whose epochs were chosen on test images.
@@ -139,9 +137,6 @@ def choose_run(text: str, runs_dir: Path) -> Path:
         text: `latest` (the completed training that was started last, those in sweeps and experiments
             included), `best` (the one of highest validation accuracy, the later of equals), a run's
             directory, or its name in `runs_dir`.
-
-    Raises:
-        ConfigError: There is no such run.
     """
     if text in (LATEST, BEST):
         return _choose_training(text, runs_dir)
@@ -161,12 +156,9 @@ def choose_run(text: str, runs_dir: Path) -> Path:
 
 
 def choose_stopped(text: str, runs_dir: Path) -> Path:
-    """Finds the run to resume: that of a directory, or `latest`.
+    """Finds the run to resume, by its directory or as `latest`; raises ConfigError where there is none.
 
     `latest` is the run that was begun last, of those not completed, not running and no part of a sweep.
-
-    Raises:
-        ConfigError: There is none.
     """
     if text != LATEST:
         return Path(text)

@@ -24,8 +24,10 @@ CHECKPOINTS, PLOTS, PAGE = "checkpoints", "plots", "report.html"
 BEST, LAST = f"{CHECKPOINTS}/best.keras", f"{CHECKPOINTS}/last.keras"
 """What is in a run's directory."""
 
+SWEEP = "sweep.json"
+"""What is in a sweep's folder."""
+
 MAX_CONFIG_BYTES, MAX_MANIFEST_BYTES = 5_000_000, 1_000_000
-"""How large a run's `config.yaml` and `manifest.json` may be."""
 
 _MOST_EVENTS = 3 * MOST_NODES
 _PIECE_BYTES = 2**22

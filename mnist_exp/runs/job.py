@@ -15,7 +15,6 @@ from mnist_exp.runs.records import Manifest, SweepPlace
 from mnist_exp.runs.run import Run, parse_config
 
 SEARCH_BUDGET = ("tuner.max_trials", "tuner.max_minutes", "tuner.patience_trials")
-"""What ends a search."""
 
 _MAY_CHANGE = {
     "train": ("training.epochs", "data.path"),
@@ -28,9 +27,6 @@ class Job:
     """A run to be.
 
     Attributes:
-        tree: What its `config.yaml` will hold.
-        overrides: What its `overrides.yaml` will hold.
-        folder: Where its directory is made.
         given: Its directory itself, missing or empty; None for a new one in `folder`.
         search: For `mode=tune`: what is searched, frozen; None otherwise.
         sentences: What the user should know about how the request was understood.

@@ -58,11 +58,7 @@ def _refuse_repetitions(runs: Sequence[Run]) -> None:
 
 
 def check_members(members: Sequence[Member], split: SplitName, has_other_data: bool) -> None:
-    """Makes sure that runs can predict together, on their own data or on other data.
-
-    Raises:
-        ConfigError: They know other classes, or have other images of their own.
-    """
+    """Refuses, by a ConfigError, runs that know other classes, or have other images of their own."""
     check_classes(members)
     first, _ = members[0]
     name = "test_sha256" if split == "test" else "train_sha256"
@@ -75,11 +71,7 @@ def check_members(members: Sequence[Member], split: SplitName, has_other_data: b
 
 
 def check_classes(members: Sequence[Member]) -> None:
-    """Makes sure that runs know the same classes.
-
-    Raises:
-        ConfigError: One knows others than the first.
-    """
+    """Refuses, by a ConfigError, runs that know different classes."""
     first, own = members[0]
     for run, config in members[1:]:
         if config.data.class_names != own.data.class_names:

@@ -90,10 +90,7 @@ def _first_processor() -> dict[str, str]:
 
 
 def changes(was: Manifest, now: Manifest) -> list[Change]:
-    """Lists what decides a training's bits and is not as it was.
-
-    What neither record knows of the machine is passed over.
-    """
+    """Lists what decides a training's bits and has changed; what neither record knows is passed over."""
     times = [was]  # each time that it was resumed is one more
     for resumed in was.resumed:
         times.append(replace(was, versions=resumed.versions, environment=resumed.environment))
@@ -148,7 +145,6 @@ def _side_by_side(manifests: Sequence[Manifest]) -> dict[str, list[str | None]]:
 
 
 def _facts(manifest: Manifest, variables: Iterable[str]) -> dict[str, str]:
-    """Lists what a manifest says of what decides bits; of variables, those named."""
     facts = dict(manifest.versions)
     if manifest.threads is not None:
         facts["threads"] = str(manifest.threads)
@@ -222,11 +218,7 @@ def _engine(name: str) -> Engine:
 
 
 def check_can_be_longer(path: Path, config: Config, num_finished: int) -> None:
-    """Makes sure that a training that has all its epochs can have more, as `config` says.
-
-    Raises:
-        ConfigError: Keras gave up the weights that its average was made of.
-    """
+    """Raises ConfigError where no epochs can be added: Keras gave up the weights behind the average."""
     planned = read_config(path).training.epochs
     is_extended = num_finished == planned and planned < config.training.epochs
     if config.training.ema_momentum and is_extended:

@@ -1,13 +1,12 @@
-"""What a run, a search and a sweep keep in their JSON files.
-
-The field names are the names in the files; nothing else in the package spells them.
-"""
+"""What a run, a search and a sweep keep in their JSON files; the field names are the names in the files."""
 
 import os
 from pathlib import Path
 from typing import Any, Literal
 
 from msgspec import Struct
+
+from mnist_exp.config.requests import DecidedConfig
 
 Status = Literal["running", "completed", "failed", "interrupted"]
 Background = Literal["dark", "light"]
@@ -21,8 +20,7 @@ class EpochMetrics(Struct, frozen=True, kw_only=True):
         epoch: 1 for the first.
         loss: Mean training objective over the epoch, label smoothing included.
         accuracy: Training accuracy while the weights were moving.
-        val_loss: Cross-entropy on the validation images; null without any.
-        val_accuracy: Accuracy on the validation images; null without any.
+        val_loss: Cross-entropy on the validation images; like `val_accuracy`, null without any.
         learning_rate: The rate of the epoch's last step.
         duration_s: Seconds from the epoch's first step to the end of its validation.
     """
@@ -40,10 +38,8 @@ class Summary(Struct, frozen=True, kw_only=True):
     """`summary.json`: the result of a finished run.
 
     Attributes:
-        test_accuracy: Accuracy of the best epoch's weights on the test images.
-        test_loss: Cross-entropy on the test images.
-        val_accuracy: The best epoch's; null without validation images.
-        best_epoch: The epoch whose weights were scored, 1-based.
+        test_accuracy: Of the best epoch's weights; `test_loss` is cross-entropy.
+        best_epoch: 1-based; `val_accuracy` is its own, null without validation images.
         num_params: Number of weights, trained or not.
         train_s: Seconds of all epochs, validation included, compilation left out.
         seconds_per_epoch: Median seconds of an epoch's training steps alone.
@@ -149,8 +145,7 @@ class ResumeRecord(Struct, frozen=True, kw_only=True):
         at: When, UTC.
         epoch: The last epoch finished before; 0 for none.
         epochs: The number of epochs planned from then on.
-        versions: Of what decides the numbers, from then on.
-        environment: The same; null for runs from before it was recorded.
+        environment: Null for runs from before it was recorded.
     """
 
     at: str
@@ -165,8 +160,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
 
     Attributes:
         threads: Number of threads of one operation.
-        inter_op_threads: Number of operations at the same time; null for runs from before it was recorded.
-        environment: Null for runs from before it was recorded.
+        inter_op_threads: Number of operations at the same time; like `environment`, null in older ones.
         not_drawn: A sentence for each picture that could not be drawn.
         working_dir: The folder that relative paths of `argv` and of the configuration start from, `~` for
             the home folder; null in older ones.
@@ -229,9 +223,7 @@ class TrialRecord(Struct, frozen=True, kw_only=True):
         score: Mean of its executions' scores; null unless completed.
         values: What was chosen, by the names of the search space, inactive ones left out: a
             dotted path, `<list>.length`, or `<list>.<position>` for one entry of a list.
-        epochs: Number of epochs an execution.
         num_params: Number of weights; null where no network could be built.
-        worker: Name of the process that ran it.
     """
 
     trial: int
@@ -267,8 +259,7 @@ class CandidateRecord(Struct, frozen=True, kw_only=True):
         values: As of the trial; empty for the default.
         search_score: The trial's score; null for the default.
         search_interval: 95% Wilson interval of it; null unless it is an accuracy.
-        confirmed_scores: The objective at the best epoch, one for each fresh seed.
-        confirmed_score: Their mean; null without any.
+        confirmed_scores: The objective at the best epoch, one for each fresh seed; null mean without any.
         confirmed_interval: 95% t interval of that mean; null with fewer than two seeds.
         train_s: Median seconds of one training.
     """
@@ -290,13 +281,11 @@ class SearchSummary(Summary, frozen=True, kw_only=True):
     Attributes:
         num_trials: Number of trials of every status.
         search_s: Seconds from the search's start to its last trial, interruptions left out.
-        ended_by: What ended the search, in words.
         candidates: Best confirmed first.
         winner_test_accuracies: The winner's accuracy on the test images, one for each fresh seed.
         difference: Winner's confirmed mean minus the default's; null where the default won.
         difference_interval: 95% interval of it (Welch), wider for the choice among several candidates
             (Bonferroni); null with fewer than two seeds.
-        verdict: Whether the winner beats the default, in one sentence.
     """
 
     objective: str
@@ -343,6 +332,8 @@ class SweepRecord(Struct, frozen=True, kw_only=True):
         working_dir: The folder that relative paths of the configuration start from.
         cores_per_job: How many cores each job may use, so that the bits do not depend on what runs
             beside it; 0 for all of a machine's.
+        until: When its pairs of configurations are decided; null for a sweep that runs all its jobs.
+        boundaries: Of its looks; see `comparison.sequential`.
     """
 
     name: str
@@ -353,3 +344,5 @@ class SweepRecord(Struct, frozen=True, kw_only=True):
     working_dir: str
     cores_per_job: int
     jobs: list[SweepJob]
+    until: DecidedConfig | None = None
+    boundaries: list[float] = []

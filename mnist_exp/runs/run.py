@@ -179,10 +179,7 @@ class Run:
             return files.has(name)
 
     def read_predictions(self) -> Predictions | None:
-        """Reads a completed run's predictions for the test images; None without a `predictions.npz`.
-
-        Arrays, manifest and summary tell of the same test; else the file counts as damaged.
-        """
+        """Reads a completed run's test predictions, None without a file; damaged if the summary differs."""
         if self.summary is None or not self.has_predictions:
             return None
         with RunFolder(self.path) as files, files.open(folder.PREDICTIONS, _MAX_PREDICTIONS_BYTES) as file:
@@ -332,11 +329,7 @@ def _read_arrays(content: bytes) -> dict[str, NDArray[Any]]:
 
 @contextmanager
 def refused(prefix: str = "") -> Iterator[None]:
-    """Makes a damaged run an error in the request that named it; `prefix` is the key, such as `run: `.
-
-    Raises:
-        ConfigError: The block found a run damaged.
-    """
+    """Makes a damaged run a ConfigError of the request; `prefix` is the key, such as `run: `."""
     try:
         yield
     except DamagedRun as error:
@@ -353,21 +346,13 @@ def class_names(config: Mapping[str, Any], num_classes: int) -> list[str]:
 
 
 def read_tree(run_path: Path) -> dict[str, Any]:
-    """Reads a run's `config.yaml` as it stands.
-
-    Raises:
-        ConfigError: It is missing or damaged.
-    """
+    """Reads a run's `config.yaml` as it stands; raises ConfigError where it is missing or damaged."""
     with refused():
         return Run(run_path).config
 
 
 def read_config(run_path: Path) -> Config:
-    """Reads the configuration that a run was started with.
-
-    Raises:
-        ConfigError: Its `config.yaml` is missing, damaged, or not accepted any more.
-    """
+    """Reads a run's configuration; raises ConfigError where it is missing, damaged, or refused by now."""
     return parse_config(Run(run_path))
 
 

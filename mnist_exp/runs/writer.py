@@ -39,10 +39,7 @@ if TYPE_CHECKING:
 
 
 class RunDirectory:
-    """One run's directory; see `runs/README.md` for what is in it.
-
-    Args:
-        path: Exists, and belongs to this run alone.
+    """A run's directory, which exists and belongs to this run alone; see `runs/README.md` for what is in it.
 
     Raises:
         ConfigError: Another process is at work in it.
@@ -141,7 +138,6 @@ def create_run(
     """Makes a directory that no other run has, whatever starts at the same time, or leaves nothing.
 
     Args:
-        folder: Where runs are made; made where it is missing.
         manifest: From the run's id to what is known at its start.
         label: `<mode>_<model>`, part of the id.
         given: The directory to use instead (`hydra.run.dir`): missing or empty.
@@ -208,11 +204,7 @@ def _adopt(given: Path) -> Path:
 
 
 def open_run(path: Path) -> RunDirectory:
-    """Opens a run's directory again, to resume it.
-
-    Raises:
-        ConfigError: It is not a run's directory, or another process is at work in it.
-    """
+    """Opens a run's directory to resume it; raises ConfigError where it is none, or a process uses it."""
     try:
         with RunFolder(path) as folder:
             manifest = folder.read_json(MANIFEST, Manifest, MAX_MANIFEST_BYTES)

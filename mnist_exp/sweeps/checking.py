@@ -32,12 +32,9 @@ _WEIGHTS_OF_BATCH_NORM = 4
 
 @dataclass(frozen=True)
 class DataFacts:
-    """What is known of images before they are read.
+    """What is known of images before they are read: `image_shape` is (height, width).
 
-    Attributes:
-        image_shape: Height and width.
-        num_train: Number of images to train on.
-        notice: What a reader must know about them; None when they are as named.
+    `notice` is what a reader must know about them; None when they are as named.
     """
 
     image_shape: tuple[int, int]
@@ -55,11 +52,7 @@ class Checked:
 
 
 class Checker:
-    """Checks jobs; networks are built by a worker process, which is started when it is needed.
-
-    Attributes:
-        place: Where that process is; None while it was not needed.
-    """
+    """Checks jobs; `place` is the worker process that builds networks, None while it was not needed."""
 
     def __init__(self, progress: Progress | None = None) -> None:
         self._progress = progress
@@ -166,11 +159,7 @@ def _together(data: DataFacts, network: int | Refusal) -> Checked | ConfigError:
 
 
 def known_num_params(network: Network) -> int | None:
-    """Counts a multilayer perceptron's weights, where its optimizer is one that ships, as it ships.
-
-    Returns:
-        None for what only Keras can judge.
-    """
+    """Counts an MLP's weights, where its optimizer is as it ships; None for what only Keras can judge."""
     model = network.model
     if not isinstance(model, MlpConfig) or not _is_shipped(network.optimizer):
         return None
@@ -199,11 +188,7 @@ def _shipped_optimizers() -> dict[str, set[str]]:
 
 
 def check_same_images(sweep: SweepDirectory, jobs: Sequence[SweepJob]) -> None:
-    """Compares the images that are found now with those of completed jobs.
-
-    Raises:
-        ConfigError: They are others.
-    """
+    """Raises ConfigError where the images that are found now are not those of completed jobs."""
     wanted = {_data_key(job): job for job in jobs}
     for job in sweep.record.jobs:
         state = sweep.state(job)

@@ -18,13 +18,12 @@ from mnist_exp.config.refusals import explain_rejection
 from mnist_exp.config.schema import Name
 from mnist_exp.errors import ConfigError, nearest
 from mnist_exp.runs import files, writer
-from mnist_exp.runs.folder import METRICS
+from mnist_exp.runs.folder import METRICS, SWEEP
 from mnist_exp.runs.records import EpochMetrics, Manifest, Summary, SweepJob, SweepRecord
 from mnist_exp.runs.run import DamagedRun, Run
 from mnist_exp.words import plural
 
 JobStatus = Literal["pending", "running", "completed", "failed", "interrupted"]
-_NAME = "sweep.json"
 _LOG = "sweep.log"
 _EARLIER = "earlier"
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.-]+")
@@ -33,23 +32,14 @@ _LONGEST_NAME = 64
 
 @dataclass(frozen=True, slots=True)
 class JobState:
-    """Where a job stands.
-
-    Attributes:
-        status: `interrupted` also for one whose process is gone.
-        manifest: Of its run; None before there is one.
-    """
+    """Where a job stands, `interrupted` also if its process is gone; `manifest` is None before the run."""
 
     status: JobStatus
     manifest: Manifest | None
 
 
 class SweepDirectory:
-    """One sweep's folder.
-
-    Args:
-        path: Exists.
-    """
+    """One sweep's folder, which exists."""
 
     def __init__(self, path: Path, record: SweepRecord) -> None:
         self.path = path
@@ -57,11 +47,7 @@ class SweepDirectory:
         self.log_path = path / _LOG
 
     def create(self) -> None:
-        """Makes the folder where it is missing.
-
-        Raises:
-            ConfigError: It cannot be made.
-        """
+        """Makes the folder where it is missing; raises ConfigError where it cannot be made."""
         files.note_new_folders(self.path)
         try:
             self.path.mkdir(parents=True, exist_ok=True)
@@ -73,7 +59,7 @@ class SweepDirectory:
 
     def freeze(self) -> None:
         """Writes the plan to `sweep.json`."""
-        files.write_bytes(self.path / _NAME, msgspec.json.format(msgspec.json.encode(self.record), indent=1))
+        files.write_bytes(self.path / SWEEP, msgspec.json.format(msgspec.json.encode(self.record), indent=1))
 
     def run_path(self, job: SweepJob) -> Path:
         """Says where a job's run is, or will be."""
@@ -104,11 +90,7 @@ class SweepDirectory:
             return None
 
     def put_aside(self, job: SweepJob) -> None:
-        """Moves what an earlier attempt at a job left to `earlier/`, out of the way of the next.
-
-        Raises:
-            ConfigError: A process is still at work there.
-        """
+        """Moves an earlier attempt at a job to `earlier/`; raises ConfigError if a process is at work."""
         path = self.run_path(job)
         if not path.exists():
             return
@@ -119,11 +101,7 @@ class SweepDirectory:
         path.rename(_free_place(kept, job.name))
 
     def reopen(self, job: SweepJob) -> None:
-        """Marks a job that is to be resumed as interrupted: one that failed has not ended after all.
-
-        Raises:
-            ConfigError: A process is still at work there.
-        """
+        """Marks a job to be resumed, also a failed one, as interrupted; raises ConfigError if it runs."""
         manifest = self.state(job).manifest
         if manifest is not None and manifest.status != "interrupted":
             with contextlib.closing(writer.open_run(self.run_path(job))) as run:
@@ -131,23 +109,16 @@ class SweepDirectory:
 
 
 def read_sweep(path: Path) -> SweepRecord | None:
-    """Reads a sweep's frozen plan.
-
-    Returns:
-        None where there is no sweep.
-
-    Raises:
-        ConfigError: The file is damaged.
-    """
+    """Reads a sweep's frozen plan, None where there is none; raises ConfigError where it is damaged."""
     try:
-        return msgspec.json.decode((path / _NAME).read_bytes(), type=SweepRecord)
+        return msgspec.json.decode((path / SWEEP).read_bytes(), type=SweepRecord)
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise ConfigError(f"sweep: {path / _NAME}: {error.strerror}.") from error
+        raise ConfigError(f"sweep: {path / SWEEP}: {error.strerror}.") from error
     except msgspec.DecodeError as error:
         raise ConfigError(
-            f"sweep: {path / _NAME} is damaged: {error}.", "Choose another name for the sweep."
+            f"sweep: {path / SWEEP} is damaged: {error}.", "Choose another name for the sweep."
         ) from error
 
 
@@ -164,10 +135,7 @@ def new_sweep_name() -> str:
 
 
 def find_unfinished(sweep: SweepDirectory, rerun: str) -> list[SweepJob]:
-    """Lists the jobs to run.
-
-    Args:
-        rerun: `unfinished`, `failed` or `all`.
+    """Lists the jobs to run: the `unfinished` or `failed` ones, or `all`.
 
     Raises:
         ConfigError: Jobs are running that this process has not begun.
@@ -196,12 +164,7 @@ class _Place(Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Target:
-    """Where a sweep is, or will be.
-
-    Attributes:
-        name: What its jobs call it.
-        is_named: Whether the user said which; a new name otherwise.
-    """
+    """Where a sweep is, or will be; `name` is what its jobs call it, `is_named` if the user said which."""
 
     path: Path
     name: str
@@ -209,7 +172,7 @@ class Target:
 
     def missing(self) -> ConfigError:
         """Says that there is no such sweep, and which comes nearest."""
-        siblings = [path.parent.name for path in self.path.parent.glob("*/sweep.json")]
+        siblings = [path.parent.name for path in self.path.parent.glob(f"*/{SWEEP}")]
         hint = nearest(self.path.name, siblings) if siblings else ""
         return ConfigError(
             f"sweep: there is no sweep in {self.path} to resume.",
@@ -218,10 +181,7 @@ class Target:
 
 
 def find_target(config: DictConfig) -> Target:
-    """Reads where a sweep goes; a sweep without a name gets a new one.
-
-    Args:
-        config: The sweep's configuration, with Hydra's own node.
+    """Reads where a sweep goes from a configuration with Hydra's node; one without a name gets a new one.
 
     Raises:
         ConfigError: The name or the folder is not accepted.

@@ -16,7 +16,7 @@ from hydra.errors import HydraException
 from mnist_exp.config.overrides import override_value, plain_key, same_value, to_override
 from mnist_exp.config.parsing import SWEEP_KEYS
 from mnist_exp.config.refusals import explain_hydra
-from mnist_exp.config.schema import SweepPlanConfig
+from mnist_exp.config.requests import SweepPlanConfig
 from mnist_exp.errors import ConfigError
 from mnist_exp.words import one_line
 
@@ -29,7 +29,9 @@ _Axis = list[dict[str, Any]]
 """What a job takes one of: keys to values."""
 
 
-def expand(typed: Sequence[str], plan: SweepPlanConfig, base_seed: int) -> list[list[str]]:
+def expand(
+    typed: Sequence[str], plan: SweepPlanConfig, base_seed: int, *, is_decided: bool = False
+) -> list[list[str]]:
     """Lists every job's overrides.
 
     What the command line sweeps over is expanded as Hydra's own sweeper does it. Each of its jobs is
@@ -38,6 +40,7 @@ def expand(typed: Sequence[str], plan: SweepPlanConfig, base_seed: int) -> list[
 
     Args:
         typed: The command line's overrides, Hydra's own ones left out.
+        is_decided: Whether `until` has set the plan's number of seeds.
 
     Returns:
         For each job what would be typed to run it alone. The plan's overrides come first, so that what
@@ -51,7 +54,7 @@ def expand(typed: Sequence[str], plan: SweepPlanConfig, base_seed: int) -> list[
     given = {plain_key(key) for key in commanded}
     _check_plan(plan)
     if plan.seeds is not None:
-        _check_seeds(commanded, plan)
+        _check_seeds(commanded, plan, is_decided)
         commanded = {key: override for key, override in commanded.items() if plain_key(key) != "seed"}
     axes = [_texts(axis) for axis in _axes(_without(plan, given))]
     seeds = [[]] if plan.seeds is None else [[f"seed={base_seed + number}"] for number in range(plan.seeds)]
@@ -90,7 +93,6 @@ def _root(key: str) -> str:
 
 
 def _check_may_differ(key: str, place: str) -> None:
-    """Refuses a key that must be the same for all jobs."""
     if _root(key) in _SAME_FOR_ALL:
         where = f"{place}.{one_line(key)}" if place else one_line(key)
         raise ConfigError(f"{where}: it is the same for all jobs of a sweep.", "Give it one value, typed.")
@@ -122,21 +124,25 @@ def _check_plan(plan: SweepPlanConfig) -> None:
         raise ConfigError("sweep_plan.exclude: an empty entry would leave out every job.", "Remove it.")
 
 
-def _check_seeds(commanded: Mapping[str, Override], plan: SweepPlanConfig) -> None:
+def _check_seeds(commanded: Mapping[str, Override], plan: SweepPlanConfig, is_decided: bool) -> None:
     is_swept = any(
         plain_key(key) == "seed" and override.is_sweep_override() for key, override in commanded.items()
     )
     planned = {plain_key(key) for key in itertools.chain(plan.grid, plan.zip, *plan.list)}
-    if is_swept or "seed" in planned:
+    if not is_swept and "seed" not in planned:
+        return
+    if is_decided:
         raise ConfigError(
-            f"sweep_plan.seeds: got {plan.seeds}, and seed is swept over as well.",
-            "Leave one out: sweep_plan.seeds=null, or seed as it is.",
+            "seed: it is swept over, and until=decided says how many seeds there are.",
+            "Leave one out, or give the first seed alone, such as seed=0.",
         )
+    raise ConfigError(
+        f"sweep_plan.seeds: got {plan.seeds}, and seed is swept over as well.",
+        "Leave one out: sweep_plan.seeds=null, or seed as it is.",
+    )
 
 
 def _without(plan: SweepPlanConfig, given: set[str]) -> SweepPlanConfig:
-    """Takes what the command line sets out of a plan."""
-
     def rest(values: Mapping[str, Any]) -> dict[str, Any]:
         return {key: value for key, value in values.items() if plain_key(key) not in given}
 

@@ -22,6 +22,7 @@ from mnist_exp.runs import files
 from mnist_exp.runs.records import EpochMetrics, Manifest, SweepJob
 from mnist_exp.sweeps import task
 from mnist_exp.sweeps.directory import SweepDirectory
+from mnist_exp.sweeps.rounds import Rounds, word_question
 from mnist_exp.sweeps.screen import SweepStatus, render_ended, render_header, render_status
 
 _LOOK_S = 0.5
@@ -34,17 +35,22 @@ _PATIENCE_S, _POLL_S = 5.0, 0.25
 class Watch:
     """Follows the jobs of one launch on a thread, and prints a line for each that ends."""
 
-    def __init__(
-        self, sweep: SweepDirectory, jobs: Sequence[SweepJob], jobs_at_once: int, terminal: Terminal
-    ) -> None:
+    def __init__(self, sweep: SweepDirectory, jobs_at_once: int, terminal: Terminal) -> None:
         self._sweep, self._jobs_at_once, self._terminal = sweep, jobs_at_once, terminal
-        self._waiting, self._num_jobs = list(jobs), len(jobs)
-        self._before = {job.name: _end_of(sweep.state(job).manifest) for job in jobs}
+        self._waiting: list[SweepJob] = []
+        self._before: dict[str, str | None] = {}
+        self._question = ""
         self._ended: list[Manifest] = []
         self._began = time.monotonic()
         self._is_over = threading.Event()
         self._thread = threading.Thread(target=self._follow, daemon=True)
-        self.status = SweepStatus(self._num_jobs, [], [], 0.0, None)
+        self.status = SweepStatus(0, [], [], 0.0, None, "")
+
+    def expect(self, jobs: Sequence[SweepJob], question: str) -> None:
+        """Follows these jobs, not begun yet, too; `question` is what they decide, empty for nothing."""
+        self._before |= {job.name: _end_of(self._sweep.state(job).manifest) for job in jobs}
+        self._waiting += jobs
+        self._question = question
 
     def __enter__(self) -> "Watch":
         self._thread.start()
@@ -60,7 +66,6 @@ class Watch:
         self._look()
 
     def _look(self) -> None:
-        """Prints what has ended since the last look, and notes what is running."""
         running: list[tuple[SweepJob, EpochMetrics | None]] = []
         for job in list(self._waiting):
             state = self._sweep.state(job)
@@ -72,9 +77,16 @@ class Watch:
                 self._waiting.remove(job)
                 self._ended.append(state.manifest)
                 summary, num_ended = self._sweep.summary(job), len(self._ended)
-                self._terminal.print(render_ended(job, state.manifest, summary, num_ended, self._num_jobs))
-        elapsed_s = time.monotonic() - self._began
-        self.status = SweepStatus(self._num_jobs, list(self._ended), running, elapsed_s, self._seconds_left())
+                num_jobs = num_ended + len(self._waiting)
+                self._terminal.print(render_ended(job, state.manifest, summary, num_ended, num_jobs))
+        self.status = SweepStatus(
+            num_jobs=len(self._ended) + len(self._waiting),
+            ended=list(self._ended),
+            running=running,
+            elapsed_s=time.monotonic() - self._began,
+            left_s=self._seconds_left(),
+            question=self._question,
+        )
 
     def _seconds_left(self) -> float | None:
         durations = [manifest.duration_s for manifest in self._ended if manifest.duration_s]
@@ -111,6 +123,7 @@ def held(sweep: SweepDirectory) -> Iterator[None]:
 
 def run_jobs(
     sweep: SweepDirectory,
+    rounds: Rounds,
     jobs: Sequence[SweepJob],
     config: DictConfig,
     request: LaunchRequest,
@@ -120,10 +133,9 @@ def run_jobs(
     """Runs jobs until each has ended, or someone asks to stop.
 
     Args:
-        sweep: Whose; held by this process.
+        rounds: Gave `jobs`, and gives those that follow them.
         config: The sweep's configuration, with Hydra's own node.
-        request: What to tell all jobs.
-        resume: The command that resumes the sweep.
+        resume: The command that resumes the sweep, which this process holds.
 
     Returns:
         Why no more jobs were started; empty when all were.
@@ -139,19 +151,27 @@ def run_jobs(
     ):
         native_output.follow(sweep.log_path)
         _stop_with(stop, launch, f"{sweep.path}; resume with: {resume}", native_output, terminal)
-        for job in jobs:
-            if sweep.state(job).status == "completed" or not task.can_resume(sweep, job):
-                sweep.put_aside(job)
-            else:
-                sweep.reopen(job)
         launcher = launchers.build_launcher(config, sweep.path, task.run_job)
         terminal.print(render_header())
-        watch = Watch(sweep, jobs, request.jobs_at_once, terminal)
+        watch = Watch(sweep, request.jobs_at_once, terminal)
         with stop.put_off(), terminal.live_view(lambda: render_status(watch.status)), watch:
-            _launch_all(launcher, sweep, jobs, launch, config.hydra.sweeper.get("max_batch_size"))
+            while jobs and launch.stop_flag()[0] is None:
+                _prepare(sweep, jobs)
+                watch.expect(jobs, word_question(rounds.decisions) if rounds.decisions else "")
+                _launch_all(launcher, sweep, jobs, launch, config.hydra.sweeper.get("max_batch_size"))
+                jobs = rounds.next()
         task.close()
         stop.check()
         return launch.stop_flag()[1]
+
+
+def _prepare(sweep: SweepDirectory, jobs: Sequence[SweepJob]) -> None:
+    """Puts aside what cannot be resumed of earlier attempts."""
+    for job in jobs:
+        if sweep.state(job).status == "completed" or not task.can_resume(sweep, job):
+            sweep.put_aside(job)
+        else:
+            sweep.reopen(job)
 
 
 def _stop_with(

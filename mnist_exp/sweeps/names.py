@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from mnist_exp.config.overrides import override_value
 from mnist_exp.config.trees import leaves, without_teacher
 from mnist_exp.runs.records import SweepJob, SweepRecord
@@ -23,8 +25,7 @@ _ABSENT = object()
 def canonical(config: Mapping[str, Any], search: Mapping[str, Any] | None = None) -> bytes:
     """Gives what decides a job's result as bytes: equal exactly where two jobs would do the same.
 
-    Args:
-        config: Resolved; where its run is kept is left out.
+    `config` is resolved; where its run is kept is left out.
     """
     return _bytes(_kept(config, search))
 
@@ -72,10 +73,9 @@ def find_varied(
     choices: Sequence[Mapping[str, str]],
     trees: Sequence[Mapping[str, Any]],
 ) -> list[dict[str, Any]]:
-    """Finds what tells jobs from one another, among what was typed or planned.
+    """Finds what tells jobs from one another, among what was typed or planned; a group by its option.
 
-    Returns:
-        For each job key to value; a group's name to its option. What a job does not have is left out.
+    What a job does not have is left out.
     """
     keys = dict.fromkeys(override_value(text)[0] for job in overrides for text in job)
     values = [
@@ -87,7 +87,6 @@ def find_varied(
 
 
 def _value_at(choices: Mapping[str, str], tree: Mapping[str, Any], key: str) -> Any:
-    """Looks up what a job has at a key: a group's option, or the value at a dotted path."""
     if key in choices:
         return choices[key]
     node: Any = tree
@@ -155,7 +154,10 @@ def _safe(text: str) -> str:
 
 
 def first_difference(old: SweepRecord, new: SweepRecord) -> str | None:
-    """Says in a line where the jobs of two plans differ first; None where they are the same."""
+    """Says in a line where two plans differ first; None where they are the same."""
+    if old.until != new.until:
+        was, now = (dict(leaves(msgspec.to_builtins(plan.until) or {})) for plan in (old, new))
+        return _word_change("until", was, now)
     gone, added = _others(old.jobs, new.jobs), _others(new.jobs, old.jobs)
     if not gone and not added:
         return None
@@ -165,12 +167,17 @@ def first_difference(old: SweepRecord, new: SweepRecord) -> str | None:
         counts = f"{plural(len(old.jobs), 'job')} then, {len(new.jobs):,} now"
         return f"{counts} ({label(job.varied) or job.name} is {what})"
     was, now = (dict(leaves(_kept(job.config, job.search))) for job in (gone[0], added[0]))
+    return f"{_word_change('', was, now)} in job {added[0].number}"
+
+
+def _word_change(root: str, was: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """Words the first key whose value is another one: `model.dropout: 0.1 → 0.2`."""
     for key in [*was, *now]:
         then, later = was.get(key, _ABSENT), now.get(key, _ABSENT)
         if _bytes(then) != _bytes(later):
             break
     words = ("not there" if value is _ABSENT else value_words(value) for value in (then, later))
-    return f"{one_line(key)}: {' → '.join(words)} in job {added[0].number}"
+    return f"{f'{root}.' if root else ''}{one_line(key)}: {' → '.join(words)}"
 
 
 def _others(jobs: Sequence[SweepJob], known: Sequence[SweepJob]) -> list[SweepJob]:

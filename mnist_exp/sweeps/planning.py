@@ -5,12 +5,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from mnist_exp.config.composing import Composed, Composer, hydra_settings
 from mnist_exp.config.parsing import SWEEP_KEYS, Composition, parse_tree, resolve
 from mnist_exp.config.refusals import as_typed, explain_hydra
-from mnist_exp.config.schema import Config, SweepRequest
+from mnist_exp.config.requests import DecidedConfig, SweepPlanConfig, SweepRequest
+from mnist_exp.config.schema import Config
 from mnist_exp.config.trees import leaves
 from mnist_exp.config.unused import refuse_unused_values
 from mnist_exp.errors import ConfigError
@@ -19,6 +21,7 @@ from mnist_exp.runs.records import SweepJob, SweepRecord
 from mnist_exp.sweeps.checking import Checked
 from mnist_exp.sweeps.expansion import expand
 from mnist_exp.sweeps.names import canonical, find_varied, labels, name_jobs
+from mnist_exp.sweeps.rounds import check_until
 from mnist_exp.tuning.definition import plan_search
 from mnist_exp.words import one_line, plural
 
@@ -32,7 +35,6 @@ class PlannedSweep:
 
     Attributes:
         num_duplicates: Number of jobs that would do the same as others, and are left out.
-        notes: Sentences that the user should read.
         checked: Of each job in the record: what its network and its images are; none where no job was.
     """
 
@@ -44,8 +46,6 @@ class PlannedSweep:
 
 @dataclass
 class _Draft:
-    """One job while it is planned."""
-
     overrides: list[str]
     label: str
     choices: dict[str, str] = field(init=False)
@@ -74,13 +74,20 @@ def plan_sweep(
     # As Hydra's own sweeper has it: what its configuration sweeps over, then what was typed.
     params = config.hydra.sweeper.get("params") or {}
     typed = [*(f"{key}={value}" for key, value in params.items()), *config.hydra.overrides.task]
-    expanded = expand(typed, request.sweep_plan, _base_seed(config, request))
+    plan, until = request.sweep_plan, request.until
+    if isinstance(until, DecidedConfig):
+        plan = replace(plan, seeds=until.most_seeds)
+    is_decided = isinstance(until, DecidedConfig)
+    expanded = expand(typed, plan, _base_seed(config, plan), is_decided=is_decided)
     drafts = [_Draft(overrides, label) for overrides, label in zip(expanded, labels(expanded), strict=True)]
     own_settings = _settings_of_sweep(config, hydra_settings(config))
     for draft in drafts:
         _compose(draft, composer, name, own_settings)
     _refuse_unaccepted(drafts)
     kept = _without_duplicates(drafts)
+    if isinstance(until, DecidedConfig):
+        check_until(until, [(draft.tree, draft.config) for draft in kept])
+        kept.sort(key=lambda draft: draft.config.seed)
     if check is not None:
         for draft, result in zip(kept, check([draft.config for draft in kept]), strict=True):
             if isinstance(result, ConfigError):
@@ -98,16 +105,16 @@ def plan_sweep(
         working_dir=str(Path.cwd()),
         cores_per_job=0,
         jobs=_jobs(kept, composer),
+        until=until if isinstance(until, DecidedConfig) else None,
     )
-    return PlannedSweep(record, len(drafts) - len(kept), _notes(kept), checked)
+    notes = _notes(kept)
+    if is_decided and request.sweep_plan.seeds is not None:
+        notes.append(f"until=decided counts seeds, not sweep_plan.seeds={request.sweep_plan.seeds}")
+    return PlannedSweep(record, len(drafts) - len(kept), notes, checked)
 
 
 def plan_again(record: SweepRecord, check: Check) -> PlannedSweep:
-    """Checks the jobs of a frozen sweep once more.
-
-    Raises:
-        ConfigError: A job cannot be begun any more.
-    """
+    """Checks the jobs of a frozen sweep once more; raises ConfigError where one cannot be begun any more."""
     checked = []
     for result in check([parse_tree(job.config) for job in record.jobs]):
         if isinstance(result, ConfigError):
@@ -116,9 +123,9 @@ def plan_again(record: SweepRecord, check: Check) -> PlannedSweep:
     return PlannedSweep(record, 0, [], checked)
 
 
-def _base_seed(config: DictConfig, request: SweepRequest) -> int:
+def _base_seed(config: DictConfig, plan: SweepPlanConfig) -> int:
     """Gives the first seed; that of the command line where there is one."""
-    if request.sweep_plan.seeds is None:
+    if plan.seeds is None:
         return 0
     seed = OmegaConf.select(config, "seed")
     if not isinstance(seed, int) or isinstance(seed, bool):
@@ -187,11 +194,7 @@ def _plan_search(draft: _Draft, own: DictConfig, composer: Composer) -> None:
 
 
 def _refuse_unaccepted(drafts: Sequence[_Draft]) -> None:
-    """Refuses a sweep with a job that is not accepted.
-
-    Raises:
-        ConfigError: The first job's, and how many more there are.
-    """
+    """Raises the ConfigError of the first job that is not accepted, with how many more there are."""
     refused = [(number, draft.error) for number, draft in enumerate(drafts) if draft.error is not None]
     if not refused:
         return
@@ -206,7 +209,6 @@ def _refuse_unaccepted(drafts: Sequence[_Draft]) -> None:
 
 
 def _without_duplicates(drafts: Sequence[_Draft]) -> list[_Draft]:
-    """Keeps the first of the jobs that would do the same."""
     kept: dict[bytes, _Draft] = {}
     for draft in drafts:
         kept.setdefault(draft.identity, draft)
@@ -237,6 +239,5 @@ def _jobs(kept: Sequence[_Draft], composer: Composer) -> list[SweepJob]:
 
 
 def _notes(drafts: Sequence[_Draft]) -> list[str]:
-    """Gathers what the user should read, each sentence once."""
     notices = [draft.checked.data.notice for draft in drafts if draft.checked and draft.checked.data.notice]
     return list(dict.fromkeys([*notices, *(text for draft in drafts for text in draft.sentences)]))

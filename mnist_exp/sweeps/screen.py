@@ -1,7 +1,4 @@
-"""A planned sweep as a rich renderable: what varies, its jobs, what they may take, where they would go.
-
-Nothing here prints; `mnist_exp.report.terminal.Terminal` does.
-"""
+"""A planned sweep as a rich renderable: what varies, its jobs, what they may take, where they would go."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,12 +11,13 @@ from rich.table import Table
 from rich.text import Text
 
 from mnist_exp.config.commands import command, portable, relative_paths, setting, with_runs_dir, without
-from mnist_exp.config.schema import SweepRequest
+from mnist_exp.config.requests import SweepRequest
 from mnist_exp.report.console import columns, cropped, render_facts, render_next
 from mnist_exp.runs.records import EpochMetrics, Manifest, Summary, SweepJob, SweepRecord
 from mnist_exp.sweeps.estimate import JobEstimate, total_seconds
 from mnist_exp.sweeps.names import short_keys, value_words
 from mnist_exp.sweeps.planning import PlannedSweep
+from mnist_exp.sweeps.rounds import largest_round
 from mnist_exp.tuning.screen import epoch_cells, render_running
 from mnist_exp.words import describe_values, duration, one_line, percent, plural, size
 
@@ -39,14 +37,10 @@ Facts = list[tuple[str, str | Text]]
 def render_plan(
     planned: PlannedSweep, estimates: Estimates, request: SweepRequest, jobs_at_once: int
 ) -> RenderableType:
-    """Shows what a sweep would do, without having done anything.
-
-    Args:
-        estimates: Of each job; None where nothing is known.
-        jobs_at_once: How many jobs would run at the same time.
-    """
+    """Shows what a sweep would do, without having done anything; an estimate is None if nothing is known."""
     record = planned.record
-    title = Text.assemble((f"sweep {one_line(record.name)}", "bold"), f"  {plural(len(record.jobs), 'job')}")
+    num_jobs = f"  {'at most ' if record.until else ''}{plural(len(record.jobs), 'job')}"
+    title = Text.assemble((f"sweep {one_line(record.name)}", "bold"), num_jobs)
     folder = Path(record.working_dir)
     config = record.jobs[0].config
     typed = with_runs_dir(portable(without(record.argv, ["plan"]), folder), config, folder)
@@ -140,7 +134,6 @@ def _cells(job: SweepJob, estimate: JobEstimate | None, keys: dict[str, str], fi
 
 
 def _epochs(job: SweepJob) -> str:
-    """Says how long a job trains, or that it searches."""
     return "a search" if job.search is not None else f"{job.config['training']['epochs']:,}"
 
 
@@ -152,7 +145,14 @@ def _add_gap(table: Table, count: int, num_words: int) -> None:
 def _costs(record: SweepRecord, estimates: Estimates, request: SweepRequest, jobs_at_once: int) -> Facts:
     known = [estimate for estimate in estimates if estimate is not None]
     about = "about" if len(known) == len(estimates) else "at least"
+    about = "at most about" if record.until else about
     facts: Facts = [("at once", plural(jobs_at_once, "job"))]
+    if until := record.until:
+        num_least = largest_round(record)
+        least = [estimate for estimate in estimates[:num_least] if estimate is not None]
+        seconds = f", about {duration(total_seconds(least, jobs_at_once))}" if least else ""
+        seeds = f"{until.first_seeds} to {until.most_seeds} seeds of each configuration"
+        facts.append(("until decided", f"{seeds}; at least {plural(num_least, 'job')}{seconds}"))
     if known:
         facts.append(("time", f"{about} {duration(total_seconds(known, jobs_at_once))}, from earlier runs"))
         facts.append(("disk", f"{about} {size(sum(estimate.num_bytes for estimate in known))}"))
@@ -172,6 +172,7 @@ class SweepStatus:
     Attributes:
         running: Jobs that are running, each with its last row of metrics; None before the first.
         left_s: Seconds that it may still take; None when unknown.
+        question: What its jobs are to decide; empty for nothing.
     """
 
     num_jobs: int
@@ -179,6 +180,7 @@ class SweepStatus:
     running: Sequence[tuple[SweepJob, EpochMetrics | None]]
     elapsed_s: float
     left_s: float | None
+    question: str
 
 
 def render_status(status: SweepStatus) -> RenderableType:
@@ -198,8 +200,9 @@ def _words(status: SweepStatus) -> str:
     }
     parts = [f"{count:,} {name}" for name, count in counts.items() if count or name in ("pending", "done")]
     parts.append(f"{duration(status.elapsed_s)} elapsed")
-    if status.left_s is not None:
+    if status.left_s is not None and not status.question:
         parts.append(f"about {duration(status.left_s)} left")
+    parts += [one_line(status.question)] if status.question else []
     return f"{plural(status.num_jobs, 'job')}: {', '.join(parts)}"
 
 
@@ -222,12 +225,7 @@ def render_header() -> RenderableType:
 def render_ended(
     job: SweepJob, manifest: Manifest, summary: Summary | None, num_ended: int, num_jobs: int
 ) -> RenderableType:
-    """Shows a job that ended: its accuracies, or why there are none.
-
-    Args:
-        summary: Of its run; None unless it completed.
-        num_ended: Number of jobs that have ended, this one included.
-    """
+    """Shows a job that ended: its accuracies, or why there are none; no summary unless it completed."""
     val = percent(summary.val_accuracy) if summary and summary.val_accuracy is not None else "–"
     test = percent(summary.test_accuracy) if summary else manifest.status
     seconds = "–" if manifest.duration_s is None else f"{manifest.duration_s:.1f}"

@@ -14,7 +14,7 @@ from rich.text import Text
 from mnist_exp.config.commands import command, portable, sweep_place, variables_of
 from mnist_exp.config.overrides import plain_key
 from mnist_exp.config.parsing import SWEEP_KEYS, parse_sweep_request
-from mnist_exp.config.schema import CompareOptions, SweepRequest
+from mnist_exp.config.requests import CompareOptions, SweepRequest
 from mnist_exp.errors import ConfigError
 from mnist_exp.processes.launchers import count_at_once, is_local
 from mnist_exp.report.comparison import compare_runs
@@ -28,13 +28,13 @@ from mnist_exp.sweeps.directory import (
     SweepDirectory,
     Target,
     find_target,
-    find_unfinished,
     read_sweep,
 )
 from mnist_exp.sweeps.estimate import estimate_jobs
 from mnist_exp.sweeps.launching import held, new_request, run_jobs
 from mnist_exp.sweeps.names import first_difference
 from mnist_exp.sweeps.planning import PlannedSweep, plan_again, plan_sweep
+from mnist_exp.sweeps.rounds import Rounds, boundaries_of, largest_round, needed_jobs
 from mnist_exp.sweeps.screen import render_plan
 from mnist_exp.words import describe_values, one_line, plural
 
@@ -57,20 +57,20 @@ def sum_up(sweep: SweepDirectory, reason: str, resume: str, terminal: Terminal) 
     Returns:
         The exit status: 0 when every job is completed, 1 otherwise.
     """
-    states = [(job, sweep.state(job)) for job in sweep.record.jobs]
+    states = [(job, sweep.state(job)) for job in needed_jobs(sweep)]
     completed = [sweep.run_path(job) for job, state in states if state.status == "completed"]
     if completed:
         compare_runs(completed, CompareOptions(), terminal, sweep.path)
     unfinished = [(job, state) for job, state in states if state.status != "completed"]
-    terminal.print(_render_ending(sweep, len(completed), reason))
+    terminal.print(_render_ending(sweep, len(completed), len(states), reason))
     if not unfinished:
         return 0
     terminal.print(_render_failures(unfinished), *render_next([resume]))
     return 1
 
 
-def _render_ending(sweep: SweepDirectory, num_completed: int, reason: str) -> RenderableType:
-    words = Text(f"{num_completed:,} of {plural(len(sweep.record.jobs), 'job')} completed in ")
+def _render_ending(sweep: SweepDirectory, num_completed: int, num_needed: int, reason: str) -> RenderableType:
+    words = Text(f"{num_completed:,} of {plural(num_needed, 'job')} completed in ")
     words.append(str(sweep.path), style="cyan")
     lines = [Text(), words]
     if reason:
@@ -79,7 +79,6 @@ def _render_ending(sweep: SweepDirectory, num_completed: int, reason: str) -> Re
 
 
 def _render_failures(unfinished: Sequence[tuple[SweepJob, JobState]]) -> RenderableType:
-    """Lists what did not complete, jobs with the same reason together."""
     reasons: dict[str, list[SweepJob]] = defaultdict(list)
     for job, state in unfinished:
         reasons[_reason(state)].append(job)
@@ -158,8 +157,10 @@ def _create(
 ) -> int:
     """Freezes a new sweep and runs it."""
     path = target.path
-    at_once = count_at_once(config, len(planned.record.jobs))
+    at_once = count_at_once(config, largest_round(planned.record))
     record = replace(planned.record, cores_per_job=task.cores_per_job(at_once))
+    if record.until is not None:
+        record = replace(record, boundaries=boundaries_of(record.until, record.jobs))
     sweep = SweepDirectory(path, record)
     sweep.create()
     with held(sweep):
@@ -171,7 +172,7 @@ def _create(
 
 
 def _show(planned: PlannedSweep, config: DictConfig, request: SweepRequest, terminal: Terminal) -> None:
-    at_once = count_at_once(config, len(planned.record.jobs))
+    at_once = count_at_once(config, largest_round(planned.record))
     terminal.print(render_plan(planned, estimate_jobs(planned), request, at_once))
 
 
@@ -185,21 +186,30 @@ def _tell(planned: PlannedSweep, terminal: Terminal) -> None:
 
 def _run(sweep: SweepDirectory, config: DictConfig, request: SweepRequest, terminal: Terminal) -> int:
     terminal.attach_log(sweep.log_path)
-    jobs, num_jobs = find_unfinished(sweep, request.rerun), len(sweep.record.jobs)
+    rounds = Rounds(sweep, request.rerun)
+    jobs = rounds.next()
     check_same_images(sweep, jobs)
-    at_once = count_at_once(config, num_jobs)
-    finished = f", {num_jobs - len(jobs):,} already finished" if len(jobs) < num_jobs else ""
-    words = f"{plural(num_jobs, 'job')}{finished}, {at_once:,} at once, in "
+    at_once = count_at_once(config, largest_round(sweep.record))
+    words = f"{_word_jobs(sweep, jobs)}, {at_once:,} at once, in "
     terminal.print(Text.assemble(words, (str(sweep.path), "cyan")), Text())
     resume, reason = _resume_command(sweep, config), ""
     if jobs:
         launched = new_request(sweep, sys.argv[1:], at_once, request.on_fail)
-        reason = run_jobs(sweep, jobs, config, launched, resume, terminal)
+        reason = run_jobs(sweep, rounds, jobs, config, launched, resume, terminal)
     return sum_up(sweep, reason, resume, terminal)
 
 
+def _word_jobs(sweep: SweepDirectory, jobs: Sequence[SweepJob]) -> str:
+    until, num_jobs = sweep.record.until, len(sweep.record.jobs)
+    num_finished = num_jobs - len(jobs)
+    words = plural(num_jobs, "job")
+    if until is not None:
+        words = f"at most {words}, {until.first_seeds} to {until.most_seeds} seeds of each configuration"
+        num_finished = sum(sweep.state(job).status == "completed" for job in needed_jobs(sweep))
+    return f"{words}, {num_finished:,} already finished" if num_finished else words
+
+
 def _resume_command(sweep: SweepDirectory, config: DictConfig) -> str:
-    """Makes the command that resumes a sweep, through the same launcher."""
     typed = set(config.hydra.overrides.task)
     kept = [
         word

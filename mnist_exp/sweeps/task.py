@@ -1,7 +1,6 @@
 """What a launcher calls for each job, in whatever process and on whatever machine it likes.
 
-The process that a launcher lends stays small and lives on whatever its job does: the job itself runs
-in a worker process, which is kept for the next one. What it needs to know stands in the launch's folder.
+The job runs in a worker process, kept for the next one: what is lent stays small and lives on.
 """
 
 import contextlib
@@ -127,7 +126,6 @@ def close() -> None:
 
 
 def _attempt(sweep: SweepDirectory, job: SweepJob, launched: LaunchRequest, launch: Launch) -> None:
-    """Runs a job at the place that is kept, or at a new one."""
     if sweep.state(job).status in ("running", "completed"):
         return
     resumes = can_resume(sweep, job)

@@ -77,10 +77,9 @@ def shift(key: tf.Tensor, images: tf.Tensor, max_pixels: int) -> tf.Tensor:
 
 
 def warp(key: tf.Tensor, images: tf.Tensor, config: AffineConfig) -> tf.Tensor:
-    """Rotates, scales, shears, moves and, where configured, bends each image, by bilinear sampling.
+    """Rotates, scales, shears, moves and bends images by up to the configured amounts, bilinearly.
 
-    Each change is drawn uniformly, up to the configured one either way. What lies outside an image is
-    background.
+    Each change is drawn uniformly, either way. What lies outside an image is background.
     """
     shape = keras.ops.shape(images)
     rows, columns = _source_positions(key, shape, config)
@@ -106,10 +105,9 @@ def _displacements(
 
 
 def _spread(count: int, size: int) -> NDArray[np.float32]:
-    """Says how much each of a line's nodes pulls at each of its pixels; float32 (size, count).
+    """Gives how much each of a line's nodes pulls at each of its pixels; float32 (size, count).
 
-    A Gaussian as wide as the nodes are apart, scaled so that independent nodes of variance 1 give
-    pixels of variance 1.
+    A Gaussian as wide as the nodes are apart; nodes of variance 1 give pixels of variance 1.
     """
     nodes, pixels = np.linspace(0, size - 1, count), np.arange(size)
     pull = np.exp(-0.5 * ((pixels[:, None] - nodes) * (count - 1) / (size - 1)) ** 2)
@@ -164,8 +162,7 @@ def _sample(images: tf.Tensor, rows: tf.Tensor, columns: tf.Tensor) -> tf.Tensor
 def share_quantiles(alpha: float) -> NDArray[np.float32]:
     """Gives quantiles of the larger of two shares that follow Beta(alpha, alpha), rising, 0.5 to 1.
 
-    float32 (NUM_QUANTILES,). Small alphas leave most images nearly alone, 1 makes every share as likely,
-    and 0 mixes nothing.
+    float32 (NUM_QUANTILES,). Alpha 1 makes every share as likely, and 0 mixes nothing.
     """
     if alpha == 0:
         return np.ones(NUM_QUANTILES, np.float32)

@@ -20,12 +20,7 @@ from mnist_exp.words import percent
 
 
 class BestEpoch(keras.callbacks.Callback):
-    """Knows which epoch is the best so far.
-
-    Args:
-        monitor: The metric that chooses the best epoch. Where it is not measured, as without
-            validation images, every epoch counts as the best so far.
-        direction: `max` or `min`.
+    """Knows which epoch is the best so far; without a measured `monitor`, that is the last one.
 
     Attributes:
         best_epoch: 1-based; 0 before the first.
@@ -75,10 +70,7 @@ class BestCheckpoint(BestEpoch):
 
 
 class LayerSeeds(keras.callbacks.Callback):
-    """Sets layers' own generators at each epoch's start, as a function of (seed, epoch, generator).
-
-    Keras does not save their state, so that a resumed run would draw other numbers.
-    """
+    """Sets the generators of layers, which Keras does not save, from (seed, epoch, generator)."""
 
     def __init__(self, seed: int, states: list[keras.Variable]) -> None:
         super().__init__()
@@ -112,11 +104,7 @@ class StopOnNonFinite(keras.callbacks.Callback):
     """Ends the run when the loss is no number any more, before anything is overwritten."""
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Checks the epoch's losses.
-
-        Raises:
-            RunError: One is NaN or infinite.
-        """
+        """Raises RunError where a loss is NaN or infinite."""
         for name in ("loss", "val_loss"):
             value = (logs or {}).get(name, 0.0)
             if not math.isfinite(value):
@@ -139,11 +127,7 @@ class StopOnCollapse(keras.callbacks.Callback):
         self.recorder, self.knows, self.guesses = recorder, max(0.5, 1.5 * chance), chance + 0.05
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Checks the epoch's training accuracy.
-
-        Raises:
-            RunError: It is that of guessing, and had been much higher.
-        """
+        """Raises RunError where accuracy is that of guessing, and had been much higher."""
         highest = max((row.accuracy for row in self.recorder.rows), default=0.0)
         accuracy = (logs or {}).get("accuracy", 1.0)
         if highest > self.knows and accuracy <= self.guesses:
@@ -155,10 +139,7 @@ class StopOnCollapse(keras.callbacks.Callback):
 
 
 class EpochRecorder(keras.callbacks.Callback):
-    """Makes one row of metrics an epoch, and notes the seconds of its training steps alone.
-
-    Put it after `best`. `report` is called with each row and whether it is the best so far.
-    """
+    """Makes a row an epoch and reports it, with whether it is the best so far; put it after `best`."""
 
     def __init__(self, best: BestEpoch, report: Callable[[EpochMetrics, bool], None]) -> None:
         super().__init__()
@@ -244,7 +225,6 @@ class RestoreState(keras.callbacks.Callback):
 
 
 def _remembered_by(watcher: keras.callbacks.Callback) -> dict[str, Remembered]:
-    """Reads what a callback that watches a metric has to remember from one epoch to the next."""
     remembered = ("best", "wait", "best_epoch", "stopped_epoch", "cooldown_counter", "raw_statistics")
     return {name: getattr(watcher, name) for name in remembered if hasattr(watcher, name)}
 

@@ -1,8 +1,7 @@
 """`last.keras`: a plain Keras model, with everything that resuming a training needs.
 
-Weights and the optimizer's state are Keras' part of the file. What Keras does not keep, such as the
-best value so far and how long early stopping has waited, is one more entry of the same archive: a
-reader finds both of one epoch or neither, whenever the process is killed.
+What Keras does not keep is one more entry of the same archive: a reader finds both of one epoch or neither,
+whenever the process is killed.
 """
 
 import os
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     import keras
 
 Remembered = bool | int | float | list[bytes] | None
-"""What a callback remembers from one epoch to the next."""
 
 _ENTRY = "mnist_exp_training.json"
 _MOST_BYTES = 100_000_000
@@ -34,9 +32,8 @@ class TrainingState(Struct, frozen=True, kw_only=True):
     """Where a training stands after an epoch, beside the weights and the optimizer's state.
 
     Attributes:
-        rows: The metrics so far, one an epoch.
+        rows: One an epoch; `best_epoch` is 1-based.
         training_s: Seconds of each epoch's training steps alone.
-        best_epoch: The best epoch so far, 1-based.
         best_value: The monitor's at that epoch; null where it is not measured.
         watchers: What each callback has to remember from one epoch to the next, by its class.
         has_ended: Whether early stopping has ended the training.

@@ -51,9 +51,8 @@ _CONVOLUTIONS = (
 def forgotten_gradients() -> Iterator[None]:
     """Within the block, TensorFlow's registry takes no gradient functions for good.
 
-    Each use of a custom gradient in a graph, one of which is in every Keras optimizer, leaves a
-    function there that holds the whole graph: 8 MB a model, whatever else is deleted
-    (TensorFlow 2.21). It is of no use once the graph's own gradients have been taken.
+    Each custom gradient in a graph, such as every Keras optimizer's, would leave a function there that holds
+    the whole graph: 8 MB a model (TensorFlow 2.21). Once gradients have been taken, it is of no use.
     """
     known = set(gradient_registry.list())
     try:
@@ -129,11 +128,7 @@ class EpochModel(ExperimentModel):
         return np.full(count, self.optimizer.learning_rate, np.float32) if rates is None else rates
 
     def keep_validation(self, data: LabelledImages) -> float:
-        """Puts the validation images on the device, too; `fit` must be given these very ones.
-
-        Returns:
-            Seconds that tracing took; 0.0 where that was done for the same data.
-        """
+        """Puts `fit`'s validation images on the device; returns seconds of tracing, 0.0 if done before."""
         if self._validation is data:
             return 0.0
         started = time.perf_counter()
@@ -187,7 +182,6 @@ class EpochModel(ExperimentModel):
             tf.while_loop(lambda number: number < num_steps, step, (tf.constant(0),))
 
     def _train_on_rest(self, order: tf.Tensor, rates: tf.Tensor) -> None:
-        """Trains on the images that fill no batch; see `_loop`."""
         with decaying_by(self.optimizer, self._numbers.weight_decay.value()):
             self._train_at(rates[self._num_steps], order[self._num_steps * self._batch_size :])
 

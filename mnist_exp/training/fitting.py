@@ -150,10 +150,7 @@ def _prepare(
     validation: LabelledImages | None,
     earlier: Checkpoint | None,
 ) -> tuple[Feed, list[AveragedWeights], float]:
-    """Compiles what epochs need, and puts weights and optimizer where an earlier process left them.
-
-    Gives the feed, the moving average where one is kept, and the seconds of compiling so far.
-    """
+    """Returns the feed, the moving average where one is kept, and the seconds of compiling so far."""
     feed = model.prepare(training, config.training.batch_size, len(earlier.state.rows) if earlier else 0)
     compile_s = feed.compile_s + (earlier.state.compile_s if earlier else 0.0)
     if isinstance(model, EpochModel) and validation is not None:
@@ -176,7 +173,6 @@ def _feeding_callbacks(model: ExperimentModel, steps_per_epoch: int) -> list[ker
 
 
 def _watchers(config: Config) -> list[keras.callbacks.Callback]:
-    """Makes Keras' own callbacks that the configuration asks for; each watches a metric."""
     training = config.training
     watch = {"monitor": training.monitor, "mode": training.direction}
     callbacks: list[keras.callbacks.Callback] = []

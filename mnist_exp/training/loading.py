@@ -61,11 +61,7 @@ def start_as(run: Run, config: Config) -> int:
 
 
 def check_fit(network: keras.Model, shape: Sequence[int], class_names: Sequence[str], name: str) -> None:
-    """Makes sure that a network takes images of a shape, height and width, and of such classes.
-
-    Raises:
-        ConfigError: It takes images of another size, or knows another number of classes.
-    """
+    """Raises ConfigError for a network of another image size (H, W) or another number of classes."""
     known_shape, num_classes = tuple(network.input_shape[1:]), network.output_shape[-1]
     if known_shape != tuple(shape):
         sides, own = (" × ".join(map(str, each)) for each in (shape, known_shape))
@@ -101,7 +97,6 @@ def _copied(content: bytes) -> Iterator[Path]:
 
 
 def _check(network: keras.Model) -> None:
-    """Refuses what is no classifier of images."""
     takes, gives = getattr(network, "input_shape", None), getattr(network, "output_shape", None)
     if not isinstance(takes, tuple) or not isinstance(gives, tuple) or (len(takes), len(gives)) != (3, 2):
         raise ValueError(f"it maps {takes} to {gives}, not images to class probabilities")

@@ -1,9 +1,4 @@
-"""A Keras model of an experiment: a network and what only its training needs.
-
-What `fit` is given, and the numbers that a training graph reads: seed, weight decay, label
-smoothing, the shares of mixup and the rates of dropout and noise. Another value of them needs no
-new graph.
-"""
+"""A Keras model of an experiment: a network, what only its training needs, and what `fit` is given."""
 
 from functools import lru_cache
 from typing import Any, NamedTuple, Self
@@ -29,10 +24,7 @@ class Resident(NamedTuple):
 
 @lru_cache(maxsize=2)
 def resident(data: LabelledImages) -> Resident:
-    """Puts images on the device, once for all models of the process.
-
-    The two that were used last are kept: what is trained on, and what is validated on.
-    """
+    """Puts images on the device, once for all models of the process; the last two used are kept."""
     return Resident(tf.constant(data.images), tf.constant(data.labels))
 
 
@@ -59,9 +51,8 @@ def batches_of(data: LabelledImages, batch_size: int, seed: int, first_epoch: in
 def epoch_numbers(first_epoch: int) -> tf.data.Dataset:
     """Counts epochs without end.
 
-    Not a Python generator: TensorFlow's dataset of one makes the process give memory back to the
-    system at every turn, which makes an XLA epoch twice as long. And nothing is fetched ahead: left to
-    itself, TensorFlow puts millions of numbers by during an epoch, and takes seconds to give them back.
+    Not by a Python generator, which makes an XLA epoch twice as long: memory goes back to the system at every
+    turn. Nothing is fetched ahead: TensorFlow would put millions of numbers by during an epoch.
     """
     options = tf.data.Options()
     options.autotune.enabled = False
@@ -214,7 +205,6 @@ class ExperimentModel(keras.Model):
         self._symbolic_build(data_batch=(tf.constant(data.images[:1]), tf.constant(data.labels[:1])))
 
     def _write_numbers(self) -> None:
-        """Writes the current numbers into the variables that the graph reads."""
         numbers = self._numbers
         numbers.seed.assign(self.seed)
         numbers.label_smoothing.assign(self.label_smoothing)

@@ -62,7 +62,6 @@ def _mlp_layers(config: MlpConfig, num_classes: int) -> Iterable[keras.Layer]:
 
 
 def _one_each(value: Any, count: int) -> list[Any]:
-    """Repeats a single value for each of `count` layers; a list stays as it is."""
     return value if isinstance(value, list) else [value] * count
 
 
@@ -75,7 +74,6 @@ def _build_layer(entry: str | dict[str, dict[str, Any] | None], number: int) -> 
 
 
 def _check_output(network: keras.Sequential, num_classes: int) -> None:
-    """Refuses a network whose output is not one probability for each class."""
     last = network.layers[-1]
     activation = getattr(last, "activation", None)
     is_softmax = isinstance(last, keras.layers.Softmax) or activation is keras.activations.softmax

@@ -55,11 +55,8 @@ def build_optimizer(
 ) -> keras.optimizers.Optimizer:
     """Builds an optimizer that decays kernels only (Loshchilov and Hutter 2019), averaging weights or not.
 
-    Biases and batch normalisation's scales and offsets are left out of the weight decay, as
-    shrinking them costs accuracy and regularises nothing.
-
-    Raises:
-        ConfigError: Keras refuses an argument's value.
+    Decay of biases and of batch normalisation's scales and offsets costs accuracy and regularises nothing.
+    Raises ConfigError where Keras refuses an argument's value.
     """
     classes = {name.lower(): name for name in dir(keras.optimizers)}
     average = {"use_ema": True, "ema_momentum": ema_momentum} if ema_momentum else {}

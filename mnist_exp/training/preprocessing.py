@@ -84,10 +84,9 @@ def _build_deskewing(height: int, width: int) -> keras.Model:
 
 
 def _moved(grey: keras.KerasTensor, moves: keras.KerasTensor, width: int) -> keras.KerasTensor:
-    """Moves each row of images (B, H, W) to the left by its number of pixels, (B, H, 1), filling with 0.
+    """Moves each row of (B, H, W) to the left by its pixels, (B, H, 1): by powers of 2, then by what is left.
 
-    A row is moved by 2^n pixels or not, for each n, then by what is left of one pixel: far less work
-    than to weigh every pixel of a row for every other.
+    That is far less work than to weigh every pixel of a row for every other.
     """
     num_bits = (2 * width).bit_length()
     rows = ops.pad(grey, ((0, 0), (0, 0), (width, 2**num_bits - width)))

@@ -44,11 +44,7 @@ class ImageStore:
         self._kept: tuple[DataConfig, StoredImages] | None = None
 
     def get(self, config: DataConfig, progress: Progress) -> StoredImages:
-        """Gives a data set; the same object for the same configuration.
-
-        Raises:
-            ConfigError: It cannot be had.
-        """
+        """Gives a data set, the same object for the same configuration, or raises ConfigError."""
         if self._kept is None or self._kept[0] != config:
             self._kept = None
             source = find_source(config, progress=progress)
@@ -86,7 +82,7 @@ class ModelStore:
     def get(
         self, config: Config, data: LabelledImages, image_shape: tuple[int, int], num_classes: int
     ) -> tuple[ExperimentModel, EngineRecord]:
-        """Gives a model with fresh weights, and its engine; the one given before must not be in use any more.
+        """Gives a model with fresh weights; the one given before must not be in use any more.
 
         Another `data` object of the same content is other data.
 

@@ -12,12 +12,7 @@ from mnist_exp.words import candidate_name
 
 
 class Candidates:
-    """The best trials and the untuned default, side by side.
-
-    Args:
-        confirmations: The candidates' trainings on fresh seeds; none where that was not asked for.
-        num_validation: Number of validation images, which an accuracy's interval depends on.
-    """
+    """The best trials and the untuned default; `confirmations` are empty where none were asked for."""
 
     def __init__(
         self,
@@ -53,11 +48,9 @@ class Candidates:
         return confirmation_name(candidate, execution.seed) if self.confirmations else candidate
 
     def difference(self) -> tuple[float | None, tuple[float, float] | None]:
-        """Compares the winner's confirmed scores with the default's.
+        """Compares the winner's confirmed mean with the default's: difference, and 95% interval (Welch).
 
-        Returns:
-            The difference of the means, and its 95% interval (Welch), made wider for the winner
-            having been picked among several (Bonferroni); None where there is nothing to compare.
+        Wider for the choice among several (Bonferroni); None where there is nothing to compare.
         """
         default = next((other for other in self.candidates if other.candidate == DEFAULT), None)
         winner = self.winner

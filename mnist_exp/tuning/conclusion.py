@@ -44,11 +44,7 @@ def conclude(
     resume: str,
     next_command: str,
 ) -> SearchSummary:
-    """Scores the winner on the test images, once, and writes everything down.
-
-    Args:
-        source: Where the test images are read from, now.
-    """
+    """Scores the winner on the test images, read from `source` now, once, and writes everything down."""
     try:
         test = source.load("test")
     except ConfigError as error:
@@ -122,7 +118,6 @@ def _summarise(
 
 
 def _write_experiment(found: Candidates, summary: SearchSummary) -> str:
-    """Writes the winner as an experiment that trains it again."""
     tuner, winner = found.search.tuner, found.winner
     lines = [
         f"{candidate_name(winner.candidate)} of a {tuner_name(tuner)} search over {summary.num_trials} "

@@ -52,13 +52,9 @@ class Blueprint:
         return parse(self.composed(values))
 
     def composed(self, values: Mapping[str, Any]) -> DictConfig:
-        """Gives a trial's whole configuration.
+        """Gives a trial's whole configuration, or raises ConfigError where a path does not exist.
 
-        Args:
-            values: By the names of the search space, active ones only; empty for the untuned one.
-
-        Raises:
-            ConfigError: A path does not exist.
+        `values` are by the names of the search space, active ones only; empty for the untuned one.
         """
         paths = assemble(values, self.lengths)
         chosen = {group: paths.pop(group) for group in self.options if group in paths}
@@ -119,7 +115,6 @@ def check(space: SearchSpace, blueprint: Blueprint) -> None:
 
 
 def _check_trial(space: SearchSpace, blueprint: Blueprint, values: Mapping[str, Any]) -> None:
-    """Makes sure that a trial can be made, and that what is searched counts for something."""
     composed, given = blueprint.composed(values), assemble(values, blueprint.lengths)
     config = parse(composed)
     refuse_unused_numbers(composed, config, given)
@@ -130,12 +125,7 @@ def experiment_yaml(blueprint: Blueprint, values: Mapping[str, Any], title_lines
     """Writes a trial as a file for `conf/experiment/`, whole, so that later defaults change nothing.
 
     Of the data it has the option and what differs from it: another `data=` still means other images.
-
-    Args:
-        values: By the names of the search space, active ones only.
-
-    Returns:
-        YAML; interpolations are kept.
+    Interpolations are kept; `values` are by the names of the search space, active ones only.
     """
     composed = blueprint.composed(values)
     take_out_switched_off(composed, parse(composed))
@@ -274,14 +264,9 @@ class Search:
     def trial_config(
         self, values: dict[str, Any], seed: int, threads: int, epochs: int | None = None
     ) -> Config:
-        """Makes the configuration of one training.
+        """Makes the configuration of one training, or raises ConfigError where values do not go together.
 
-        Args:
-            threads: Number of threads of one operation.
-            epochs: Instead of `training.epochs`, unless the search chooses that itself.
-
-        Raises:
-            ConfigError: The values do not go together.
+        `epochs` stand in for `training.epochs`, unless the search chooses that itself.
         """
         config = self.blueprint.config(values)
         if epochs is None or "training.epochs" in values:
@@ -326,11 +311,7 @@ def tuner_name(tuner: TunerConfig) -> str:
 def plan_search(config: Config, composition: Composition) -> tuple[Search, list[str]]:
     """Reads what is to be searched and freezes what it is searched from.
 
-    Args:
-        config: The untuned configuration, with its tuner.
-
-    Returns:
-        The search, and a sentence about each searched path that the command line gave a value.
+    Returns the search, and a sentence about each searched path that the command line gave a value.
 
     Raises:
         ConfigError: It cannot be searched; says which entry of the search space, and why.

@@ -136,11 +136,9 @@ def is_whole(value: Any) -> bool:
 
 
 def describe(dimension: Dimension) -> tuple[str, str]:
-    """Puts a dimension into words.
+    """Puts a dimension into words: `32 to 512 by 32`, `0.0001 to 0.01, log` or `relu, tanh or sigmoid`.
 
-    Returns:
-        What it can be, such as `32 to 512 by 32`, `0.0001 to 0.01, log` or `relu, tanh or sigmoid`;
-        and when it is chosen at all, such as `optimizer is adam or rmsprop`, empty for always.
+    The second text says when it is chosen at all, as `optimizer is adam or rmsprop`; empty for always.
     """
     if dimension.min_value is None:
         span = _any_of(dimension.values)
@@ -199,10 +197,7 @@ def _position(value: Any, values: Sequence[Any]) -> int:
 
 
 def read_dimension(key: str, name: str, fields: Mapping[str, Any], base_value: Any) -> Dimension:
-    """Reads one entry of a search space, its conditions left out.
-
-    Args:
-        base_value: What the configuration has there; the default where it can be.
+    """Reads one entry of a search space, its conditions left out; `base_value` is its default if it can be.
 
     Raises:
         ConfigError: Keras Tuner could not search it, or not all of it.
@@ -273,7 +268,6 @@ def _read_range(key: str, name: str, is_int: bool, fields: Mapping[str, Any]) ->
 
 
 def _read_number(key: str, field: str, is_int: bool, fields: Mapping[str, Any]) -> Any:
-    """Checks one number of a range; a whole one for an int."""
     value = fields.get(field)
     if value is None:
         raise refuse(f"{key}.{field}", f"it is missing; {fields['type']} needs min_value and max_value.")

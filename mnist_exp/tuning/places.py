@@ -39,9 +39,7 @@ Preparation = Callable[[str], PrepareTrials]
 class LocalPlaces:
     """Worker processes of this process, which import TensorFlow as soon as these are made.
 
-    Attributes:
-        count: How many there are.
-        at_once: How many of them share a machine.
+    `at_once` of them share a machine.
     """
 
     def __init__(self, count: int) -> None:
@@ -74,12 +72,7 @@ class LocalPlaces:
 
 
 class LentPlaces:
-    """Places that one of Hydra's launchers lends, wherever it likes.
-
-    Args:
-        config: As composed, with Hydra's own node.
-        count: How many to ask it for.
-    """
+    """Places that one of Hydra's launchers lends, wherever it likes; `config` has Hydra's own node."""
 
     def __init__(self, config: DictConfig, count: int) -> None:
         self._config, self.count = config, count
@@ -99,11 +92,7 @@ class LentPlaces:
         self._launching.start()
 
     def present(self) -> list[Place]:
-        """Lists the places that have come and are not lost.
-
-        Raises:
-            RunError: The launcher lends none.
-        """
+        """Lists the places that have come and are not lost; raises RunError where the launcher lends none."""
         if self._problem is not None:
             raise RunError(f"hydra/launcher: it runs no trials: {self._problem}", "workers.log may say more.")
         known = self._places.copy()
@@ -157,8 +146,7 @@ def lend(composed: DictConfig) -> None:
 def count_workers(config: Config, launcher: DictConfig | None) -> int:
     """Says how many trials run at once: by default one a core, as far as memory goes.
 
-    Args:
-        launcher: As composed, with Hydra's own node; None for processes on this machine.
+    The launcher is as composed, with Hydra's own node; None for processes on this machine.
     """
     assert config.tuner is not None
     if config.tuner.workers:

@@ -42,10 +42,7 @@ class SavedOracle(keras_tuner.Oracle):
         """Does nothing; see `save`."""
 
     def state(self) -> dict[str, Any]:
-        """Gives everything that the next proposals depend on, as JSON can hold it.
-
-        A Gaussian process is not part of it: it is fitted again from the trials.
-        """
+        """Gives all that the next proposals depend on, for JSON; a Gaussian process is fitted again."""
         own = self.get_state()
         # The search space is in the run's directory already.
         for name in ("hyperparameters", "display"):
@@ -147,11 +144,7 @@ class BayesianOracle(SavedOracle, BayesianOptimizationOracle):
 
 
 def build_oracle(tuner: TunerConfig, space: SearchSpace, seed: int) -> SavedOracle:
-    """Builds the oracle that proposes a search's trials.
-
-    Args:
-        seed: Of the run; the same seed proposes the same trials.
-    """
+    """Builds the oracle that proposes a search's trials, the same ones for the same seed."""
     common: dict[str, Any] = {
         "objective": keras_tuner.Objective("score", direction_of(tuner.objective)),
         "hyperparameters": hyperparameters(space),

@@ -1,7 +1,4 @@
-"""A search as rich renderables: its plan, a line for each trial and each confirmation that ended.
-
-Nothing here prints; `mnist_exp.report.terminal.Terminal` does.
-"""
+"""A search as rich renderables: its plan, a line for each trial and each confirmation that ended."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -43,9 +40,7 @@ def render_search_plan(
 
     Args:
         fixed: Sentences on what was taken out of the search.
-        workers: Number of trials at once.
         threads: Number of threads of each worker.
-        run_path: The run's directory as the user would type it.
     """
     counts = f"{data.num_train:,} train, {data.num_validation:,} validation"
     test = f"the {data.num_test:,} test images" if data.num_test else "the test images"
@@ -86,7 +81,6 @@ def _describe_budget(tuner: TunerConfig) -> str:
 
 
 def _render_dimensions(search: Search) -> RenderableType:
-    """Shows what is searched, a line each; conditions only where there are any."""
     space = search.space
     rows = [(dimension.name, *_describe_dimension(space, dimension)) for dimension in space.dimensions]
     shown = 3 if any(when for _, _, when in rows) else 2
@@ -117,9 +111,7 @@ def render_trial(
     """Shows a trial that ended as one line, cropped where the screen is narrower.
 
     Args:
-        objective: The metric that is searched for.
         best_trial: Number of the best trial so far, this one included; null before the first score.
-        num_finished: Number of trials that ended, this one included.
         max_trials: How many there may be; null for no limit.
     """
     is_best = record.trial == best_trial
@@ -139,17 +131,12 @@ def render_trial(
 
 
 def _line(cells: tuple[str, ...], words: str, style: str) -> RenderableType:
-    """Sets cells right-aligned in columns of fixed width, and words behind them as far as there is room."""
     row = "".join(f"{cell:>{width}}" for cell, width in zip(cells, _WIDTHS, strict=True))
     return cropped(f"{row}  {words}".rstrip(), style)
 
 
 def render_confirmation(record: ConfirmationRecord, objective: str) -> RenderableType:
-    """Shows a confirmation training that ended as one line.
-
-    Args:
-        objective: The metric that was searched for.
-    """
+    """Shows a confirmation training that ended as one line."""
     name = f"confirming {candidate_name(record.candidate)} on seed {record.seed}"
     execution = record.execution
     if execution is None:
@@ -161,12 +148,7 @@ def render_confirmation(record: ConfirmationRecord, objective: str) -> Renderabl
 
 @dataclass
 class RunningTrial:
-    """One training that is running.
-
-    Attributes:
-        last: The newest epoch that has ended; None before the first.
-        is_stopped: Whether it was told to stop.
-    """
+    """One training that is running; `last` is its newest epoch that has ended, None before the first."""
 
     trial: RunTrial
     worker: str
@@ -180,9 +162,8 @@ class SearchStatus:
     """Where a search stands.
 
     Attributes:
-        max_trials: How many there may be; None for no limit.
         left_s: Seconds that it may still take; None when unknown.
-        best: The best trial; None before the first score.
+        best: None before the first score; `max_trials` is None for no limit.
     """
 
     num_finished: int

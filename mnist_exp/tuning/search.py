@@ -156,11 +156,7 @@ class PreparedSearch:
 def prepare(
     search: Search, fixed: list[str], terminal: Terminal, places: Places, is_extended: bool
 ) -> PreparedSearch:
-    """Finds the data and makes sure that the untuned network can be built; see `PreparedSearch`.
-
-    Raises:
-        ConfigError: The data or the network cannot be had as asked for.
-    """
+    """Finds the data and builds the untuned network, or raises ConfigError; see `PreparedSearch`."""
     config = search.config
     source = find_source(config.data, progress=terminal.download_progress)
     data = load_training_data(source)
@@ -181,11 +177,7 @@ def prepare(
 
 
 class Dispatcher:
-    """Keeps a search's places at work and shows what comes of it, a stage at a time.
-
-    Args:
-        stage: The search's first stage.
-    """
+    """Keeps a search's places at work and shows what comes of it, a stage at a time, from the first one."""
 
     def __init__(self, places: Places, terminal: Terminal, request: StopRequest, stage: SearchStage) -> None:
         self.places, self.terminal, self.request = places, terminal, request
@@ -267,7 +259,6 @@ class Dispatcher:
 
 
 def _seconds_left(stage: SearchStage, at_once: int) -> float | None:
-    """Estimates how long the search may still take, from what trials took so far."""
     tuner, limits = stage.search.tuner, []
     if tuner.max_minutes is not None:
         limits.append(60 * tuner.max_minutes - stage.elapsed_s)
@@ -279,7 +270,6 @@ def _seconds_left(stage: SearchStage, at_once: int) -> float | None:
 
 
 def _next_command(run: RunDirectory, files: SearchFiles) -> str:
-    """Suggests how to train the winner, on the same images and with the user's own YAML."""
     folder = run.manifest.folder
     tree = read_tree(run.path)
     words = with_runs_dir([], tree, folder)

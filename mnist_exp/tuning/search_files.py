@@ -1,8 +1,7 @@
 """What a search adds to its run directory: the only owner of these file names.
 
-A worker submits a finished trial as a file of its own, whole or not there; the searching process adds it
-to `trials.jsonl` and removes it. So a trial is on disk before anyone is told that it ended, and
-whichever process is killed, the next one finds it.
+A worker submits a trial as a whole file; the searching process adds it to `trials.jsonl` and removes it.
+So a trial is on disk before anyone is told that it ended, whichever process is killed.
 """
 
 import csv
@@ -39,11 +38,7 @@ class SearchFiles:
         self._submitted_dir.mkdir(exist_ok=True)
 
     def read_request(self) -> dict[str, Any]:
-        """Reads it back.
-
-        Raises:
-            ConfigError: The search was stopped before it had written this.
-        """
+        """Reads it back; raises ConfigError where the search was stopped before it had written this."""
         path = self.path / "search.yaml"
         if not path.exists():
             raise ConfigError(f"resume: {self.path} was stopped before its search began.", "Start a new one.")

@@ -40,13 +40,9 @@ class SearchSpace:
     lengths: dict[str, str | int]
 
     def fix(self, overrides: Mapping[str, Any]) -> tuple["SearchSpace", list[str]]:
-        """Takes what was given on the command line out of the search.
+        """Takes what was given on the command line out of the search; a group's name stands for its option.
 
-        Args:
-            overrides: Dotted path to value, a group's name to its option.
-
-        Returns:
-            What is left to search, and a sentence about each path that was taken out.
+        Returns what is left to search, and a sentence about each path that was taken out.
 
         Raises:
             ConfigError: Nothing is left.
@@ -97,11 +93,9 @@ class SearchSpace:
 
 
 def parse_search_space(tree: dict[str, Any], base: dict[str, Any]) -> SearchSpace:
-    """Reads a search space.
+    """Reads the `search_space` node; `base` has the defaults where they can be.
 
-    Args:
-        tree: The `search_space` node. A dotted path may be one key or nested mappings.
-        base: The configuration that is searched from; its own values are the defaults where they can be.
+    A dotted path may be one key or nested mappings.
 
     Raises:
         ConfigError: Something in it cannot be searched; says what, and the nearest name that is accepted.
@@ -124,13 +118,9 @@ def parse_search_space(tree: dict[str, Any], base: dict[str, Any]) -> SearchSpac
 
 
 def assemble(values: Mapping[str, Any], lengths: Mapping[str, str | int]) -> dict[str, Any]:
-    """Gives a trial's values as configuration paths, lists put together from their entries.
+    """Gives a trial's values, by active names, as configuration paths, lists put together from entries.
 
-    Args:
-        values: By the names of the search space, active ones only.
-
-    Returns:
-        Path to value. An entry of a list that keeps its length stays apart: `model.filters.0`.
+    An entry of a list that keeps its length stays apart: `model.filters.0`.
 
     Raises:
         ConfigError: A list has more or fewer entries than its length.

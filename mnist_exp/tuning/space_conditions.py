@@ -69,7 +69,6 @@ def _read_region(dimension: Dimension, when: Any, dimensions: Dimensions) -> Reg
 
 
 def _parent_of(key: str, name: str, dimensions: Dimensions) -> Dimension:
-    """Gives the dimension that a condition names, where it can be one."""
     if len(dimensions[name]) > 1:
         raise refuse(key, f"{name} has alternatives of its own.", "Name what these depend on.")
     parent = dimensions[name][0]
@@ -142,13 +141,9 @@ def _check_conditions(alternatives: list[Dimension], parents: Mapping[str, Dimen
 
 
 def requirements(dimension: Dimension, parents: Mapping[str, Dimension]) -> Region | None:
-    """Says which values others must have for a dimension to be chosen.
+    """Says which values others must have for a dimension to be chosen, parents of parents included.
 
-    Args:
-        parents: Every dimension that a condition can name.
-
-    Returns:
-        Names and values, those of parents' parents included; None where they contradict each other.
+    `parents` are all that a condition can name. None where they contradict each other.
     """
     region: Region = {}
     for name, values in dimension.conditions:

@@ -21,9 +21,6 @@ def list_of(name: str) -> str | None:
 def expand_lists(entries: Entries) -> tuple[Named, dict[str, str]]:
     """Gives every entry of a list a name of its own.
 
-    Args:
-        entries: The alternatives at each key of a search space.
-
     Returns:
         For each name, the key that it comes from and its alternatives; and for each list that is put
         together from entries, the name of its length.
@@ -68,7 +65,6 @@ def _refuse_length(name: str, came: str) -> ConfigError:
 
 
 def _find_lengths(entries: Entries) -> dict[str, str]:
-    """Finds the name of the length of each list that is put together from entries."""
     lengths = {key.removesuffix(".length"): key for key in entries if key.endswith(".length")}
     as_many = {}
     for key, alternatives in entries.items():

@@ -1,7 +1,4 @@
-"""The two stages of a search: trials that an oracle proposes, then the best of them once more.
-
-A stage hands out work and takes results; it knows nothing of processes.
-"""
+"""The two stages of a search, which know nothing of processes: trials of an oracle, then the best again."""
 
 import time
 from collections.abc import Sequence
@@ -147,7 +144,6 @@ class SearchStage:
         self.files.write_state(state)
 
     def _resume(self, state: dict[str, Any], is_extended: bool) -> None:
-        """Takes up where a process left off, wherever it was stopped."""
         self._elapsed_before = self.searched_s = state.pop("elapsed_s")
         ended_by = state.pop("ended_by")
         self.ended_by = None if is_extended else ended_by

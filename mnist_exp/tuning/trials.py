@@ -37,8 +37,6 @@ class _Stopped(Exception):  # noqa: N818 - not an error
 
 @dataclass
 class _Outcome:
-    """What came of training one configuration on one seed or several."""
-
     status: TrialStatus = "completed"
     executions: list[ExecutionRecord] = field(default_factory=list)
     num_params: int | None = None
@@ -47,12 +45,7 @@ class _Outcome:
 
 
 class TrialRunner:
-    """Trains one trial after another.
-
-    Args:
-        data: Images to train and validate on; the test images are not among them.
-        threads: Number of threads of one operation.
-    """
+    """Trains one trial after another; `data` are images to train and validate on, not the test images."""
 
     def __init__(
         self,
@@ -70,11 +63,7 @@ class TrialRunner:
     def run(
         self, trial: RunTrial, report: Callable[[EpochEnded], None], must_stop: Callable[[], bool]
     ) -> None:
-        """Trains on each seed; what came of it stands in a record then.
-
-        Args:
-            must_stop: Asked after each epoch but the last; then the trial ends as stopped.
-        """
+        """Trains on each seed and leaves a record; stopped if `must_stop` says so after an earlier epoch."""
         began = provenance.Moment()
         outcome = self._train_all(trial, report, must_stop)
         self._save(outcome, trial.name if trial.trial is None else trial_name(trial.trial))
@@ -134,7 +123,6 @@ class TrialRunner:
         report: Callable[[EpochEnded], None],
         must_stop: Callable[[], bool],
     ) -> None:
-        """Trains once, and adds to the outcome what came of it."""
         config = self.search.trial_config(trial.values, seed, self.threads, trial.epochs)
         training, num_epochs = self.data.training, config.training.epochs
         shape, objective = training.images.shape[1:], self.search.tuner.objective

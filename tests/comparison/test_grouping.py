@@ -12,91 +12,55 @@ from mnist_exp.runs.run import Run, read_run
 from tests.comparison.run_makers import BN_DNN, data_record, make_config, make_labels, make_run
 
 
-def labels_of(*changes: dict[str, Any]) -> list[str]:
-    return label_recipes([recipe(make_config(each)) for each in changes])
-
-
 def read(*paths: Path) -> list[Run]:
     return [read_run(path) for path in paths]
 
 
-def test_a_models_name_stands_for_all_that_comes_with_it() -> None:
-    assert labels_of({}, BN_DNN) == ["ann", "bn_dnn"]
+RATE, MOMENTUM = "optimizer.learning_rate", "optimizer.momentum"
+SOFTENED = {"training.batch_size": 64, "training.label_smoothing": 0.05, "optimizer.weight_decay": 0.01}
+# What each group changes, and the groups' names: short, and long where they would be one otherwise.
+LABELS: list[tuple[list[dict[str, Any]], list[str]]] = [
+    ([BN_DNN], ["bn_dnn"]),
+    ([{}, BN_DNN], ["ann", "bn_dnn"]),
+    (
+        [{}, {"model.units": [256]}, BN_DNN],
+        ["model=ann units=[128]", "model=ann units=[256]", "model=bn_dnn"],
+    ),
+    (
+        [{RATE: 1e-3}, BN_DNN | {RATE: 0.003}],
+        ["model=ann learning_rate=0.001", "model=bn_dnn learning_rate=0.003"],
+    ),
+    ([{"training.epochs": 5}, {"training.epochs": 10}], ["epochs=5", "epochs=10"]),
+    ([{}, {"augmentation": {"name": "shift", "max_pixels": 1}}], ["none", "shift"]),
+    (
+        [{MOMENTUM: 0.5, "training.momentum": 1}, {MOMENTUM: 0.9, "training.momentum": 2}],
+        ["optimizer.momentum=0.5 training.momentum=1", "optimizer.momentum=0.9 training.momentum=2"],
+    ),
+    ([{}, {MOMENTUM: 0.9}], ["momentum=unset", "momentum=0.9"]),
+    (
+        [SOFTENED, {"training.batch_size": 32}, BN_DNN, {}],
+        [
+            "model=ann weight_decay=0.01 batch_size=64 label_smoothing=0.05",
+            *("model=ann batch_size=32", "model=bn_dnn", "model=ann"),
+        ],
+    ),
+    ([{RATE: 1 / 3}, {RATE: 0.5}], ["learning_rate=0.3333", "learning_rate=0.5"]),
+    ([{RATE: 0.33331}, {RATE: 0.33332}], ["learning_rate=0.33331", "learning_rate=0.33332"]),
+]
 
 
-def test_what_a_name_leaves_open_is_told() -> None:
-    assert labels_of({}, {"model.units": [256]}, BN_DNN) == [
-        "model=ann units=[128]", "model=ann units=[256]", "model=bn_dnn",
-    ]  # fmt: skip
-
-
-def test_keys_of_several_groups_are_short() -> None:
-    assert labels_of({"optimizer.learning_rate": 1e-3}, BN_DNN | {"optimizer.learning_rate": 0.003}) == [
-        "model=ann learning_rate=0.001", "model=bn_dnn learning_rate=0.003",
-    ]  # fmt: skip
-    assert labels_of({"training.epochs": 5}, {"training.epochs": 10}) == ["epochs=5", "epochs=10"]
-    assert labels_of({}, {"augmentation": {"name": "shift", "max_pixels": 1}}) == ["none", "shift"]
-
-
-def test_keys_of_one_name_keep_their_groups() -> None:
-    one, other = {"optimizer.momentum": 0.5, "training.momentum": 1}, {"optimizer.momentum": 0.9}
-    assert labels_of(one, other | {"training.momentum": 2}) == [
-        "optimizer.momentum=0.5 training.momentum=1", "optimizer.momentum=0.9 training.momentum=2",
-    ]  # fmt: skip
-
-
-def test_a_key_that_one_lacks_is_unset() -> None:
-    assert labels_of({}, {"optimizer.momentum": 0.9}) == ["momentum=unset", "momentum=0.9"]
-
-
-def test_one_group_is_called_by_its_model() -> None:
-    assert labels_of(BN_DNN) == ["bn_dnn"]
-
-
-def test_long_labels_leave_out_what_most_have_and_stay_apart() -> None:
-    changes = [
-        {"training.batch_size": 64, "training.label_smoothing": 0.05, "optimizer.weight_decay": 0.01},
-        {"training.batch_size": 32}, BN_DNN, {},
-    ]  # fmt: skip
-    assert labels_of(*changes) == [
-        "model=ann weight_decay=0.01 batch_size=64 label_smoothing=0.05", "model=ann batch_size=32",
-        "model=bn_dnn", "model=ann",
-    ]  # fmt: skip
-
-
-def test_numbers_are_rounded_unless_that_makes_two_labels_one() -> None:
-    assert labels_of({"optimizer.learning_rate": 1 / 3}, {"optimizer.learning_rate": 0.5}) == [
-        "learning_rate=0.3333", "learning_rate=0.5",
-    ]  # fmt: skip
-    close = labels_of({"optimizer.learning_rate": 0.33331}, {"optimizer.learning_rate": 0.33332})
-    assert close == ["learning_rate=0.33331", "learning_rate=0.33332"]
+@pytest.mark.parametrize(("changes", "labels"), LABELS)
+def test_groups_are_named_by_what_tells_them_apart(changes: list[dict[str, Any]], labels: list[str]) -> None:
+    assert label_recipes([recipe(make_config(each)) for each in changes]) == labels
 
 
 def test_no_two_labels_are_alike_whatever_strangers_write() -> None:
     generator = np.random.default_rng(0)
-    odd = [
-        "a b=c",
-        "a\nb",
-        "\x1b[31mred",
-        "x" * 300,
-        "x" * 299 + "y",
-        "",
-        "=",
-        None,
-        True,
-        1,
-        1.5,
-        [1, [2]],
-        {},
-    ]
-    for _ in range(200):
-        changes = [
-            {
-                key: odd[int(generator.integers(len(odd)))]
-                for key in ("model.name", "model.units", "optimizer.name", "optimizer.learning_rate", "extra")
-            }
-            for _ in range(6)
-        ]
+    odd = ["a b=c", "a\nb", "\x1b[31mred", "x" * 300, "x" * 299 + "y", "", "="]
+    odd += [None, True, 1, 1.5, [1, [2]], {}]
+    keys = ("model.name", "model.units", "optimizer.name", "optimizer.learning_rate", "extra")
+    for _ in range(50):
+        changes = [{key: odd[int(generator.integers(len(odd)))] for key in keys} for _ in range(6)]
         recipes = {repr(each): recipe(make_config(each)) for each in changes}
         labels = label_recipes(list(recipes.values()))
         assert len(set(labels)) == len(recipes)
@@ -113,11 +77,10 @@ def test_runs_that_differ_by_seed_and_place_are_one_group(tmp_path: Path) -> Non
 
 
 def test_the_latest_of_two_runs_of_a_seed_counts(tmp_path: Path) -> None:
-    times = [f"2026-11-22T10:00:0{second}.000Z" for second in (3, 9, 5)]
-    paths = [
-        make_run(tmp_path, f"run_{number}", seed=1, manifest={"started_at": time})
-        for number, time in enumerate(times)
-    ]
+    paths = []
+    for number, second in enumerate((3, 9, 5)):
+        started = {"started_at": f"2026-11-22T10:00:0{second}.000Z"}
+        paths.append(make_run(tmp_path, f"run_{number}", seed=1, manifest=started))
     (found,) = comparable_sets(read(*paths))
     (group,) = found.groups
     assert [run.path.name for run in group.runs] == ["run_1"]

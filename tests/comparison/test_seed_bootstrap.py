@@ -39,12 +39,6 @@ def test_it_is_as_wide_as_a_plain_bootstrap_with_the_t_distributions_factor() ->
     assert 0.95 * expected < high - low < 1.1 * expected
 
 
-def test_the_same_arguments_give_the_same_bits() -> None:
-    generator = np.random.default_rng(2)
-    first, second = (networks(generator, 5, 1000, skill, 0.01) for skill in (0.95, 0.94))
-    assert bootstrap_interval(first, second, paired=True) == bootstrap_interval(first, second, paired=True)
-
-
 def test_identical_runs_differ_by_nothing() -> None:
     first = networks(np.random.default_rng(3), 4, 1000, 0.95, 0.01)
     assert bootstrap_interval(first, first, paired=True) == (0.0, 0.0)
@@ -66,7 +60,7 @@ def test_it_holds_the_truth_as_often_as_it_says(paired: bool, seed_sd: float) ->
     """New seeds and new images each time; both sides are equally good in the long run."""
     generator = np.random.default_rng(5)
     covered = []
-    for _ in range(300):
+    for _ in range(200):
         hardness = generator.random(600)
         sides = [
             hardness + generator.normal(0, 0.03, (5, 600)) < 0.9 + generator.normal(0, seed_sd, (5, 1))
@@ -80,10 +74,9 @@ def test_it_holds_the_truth_as_often_as_it_says(paired: bool, seed_sd: float) ->
 def test_ten_seeds_on_ten_thousand_images_take_less_than_a_third_of_a_second() -> None:
     generator = np.random.default_rng(6)
     first, second = (networks(generator, 10, 10_000, skill, 0.002) for skill in (0.985, 0.983))
-    bootstrap_interval(first, second, paired=True)
-    elapsed = []
+    elapsed, found = [], set()
     for _ in range(3):
         started = time.perf_counter()
-        bootstrap_interval(first, second, paired=True)
+        found.add(bootstrap_interval(first, second, paired=True))
         elapsed.append(time.perf_counter() - started)
-    assert min(elapsed) < 0.3
+    assert min(elapsed) < 0.3 and len(found) == 1, "the same arguments give the same bits"

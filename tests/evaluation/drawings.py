@@ -29,6 +29,11 @@ def enlarged(image: NDArray[np.uint8], factor: int) -> Grey:
     return np.asarray(grown, np.float32) / np.float32(255)
 
 
+def distance(seen: NDArray[np.uint8], image: NDArray[np.uint8]) -> float:
+    """Grey levels on average; a digit moved by one pixel is 26 from itself, and another digit 45."""
+    return float(np.abs(seen.astype(float) - image).mean())
+
+
 def on_paper(image: NDArray[np.uint8], generator: np.random.Generator, noise: float = 0.03) -> Grey:
     """Writes a digit somewhere on paper that lies in uneven light, and scans it with noise."""
     ink = enlarged(image, 4)

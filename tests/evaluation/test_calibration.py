@@ -25,7 +25,7 @@ def random_predictions(seed: int, count: int, classes: int) -> tuple[np.ndarray,
     return probabilities, generator.integers(0, classes, count).astype(np.uint8)
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(2))
 def test_the_calibration_error_is_that_of_a_plain_loop(seed: int) -> None:
     probabilities, labels = random_predictions(seed, 200 + seed, 4)
     groups: dict[int, list[tuple[float, bool]]] = {}
@@ -33,10 +33,8 @@ def test_the_calibration_error_is_that_of_a_plain_loop(seed: int) -> None:
         confidence = float(row.max())
         place = next(place for place in range(15) if confidence <= (place + 1) / 15 or place == 14)
         groups.setdefault(place, []).append((confidence, int(row.argmax()) == label))
-    expected = sum(
-        abs(sum(confidence for confidence, _ in group) - sum(right for _, right in group))
-        for group in groups.values()
-    )
+    gaps = [sum(confidence - right for confidence, right in group) for group in groups.values()]
+    expected = sum(map(abs, gaps))
     found = measure_calibration(probabilities, labels)
     assert found.expected_calibration_error == pytest.approx(expected / len(labels))
     assert sum(each.count for each in found.equal_width) == len(labels)
@@ -56,22 +54,18 @@ def test_adaptive_bins_hold_as_many_images_each() -> None:
     assert len(equal_count_bins(confidences[:3], np.ones(3, bool))) == 3
 
 
-def test_a_network_that_is_as_often_right_as_it_believes_has_no_error() -> None:
+def test_scores_of_networks_that_are_certain_or_as_often_right_as_they_believe() -> None:
     confidences, correct = np.full(10, 0.7), np.arange(10) < 7
     assert calibration_error(equal_width_bins(confidences, correct)) == pytest.approx(0)
     assert calibration_error(equal_width_bins(np.ones(10), correct)) == pytest.approx(0.3)
-
-
-def test_the_brier_score_runs_from_0_to_2() -> None:
     certain = np.eye(3, dtype=np.float32)
     assert brier_score(certain, np.arange(3, dtype=np.uint8)) == 0
     assert brier_score(certain, np.array([1, 2, 0], np.uint8)) == 2
     assert brier_score(np.full((1, 4), 0.25, np.float32), np.zeros(1, np.uint8)) == pytest.approx(0.75)
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_class_scores_are_those_of_counting(seed: int) -> None:
-    probabilities, labels = random_predictions(seed, 60, 4)
+def test_class_scores_are_those_of_counting() -> None:
+    probabilities, labels = random_predictions(0, 60, 4)
     predicted = probabilities.argmax(axis=1)
     found = score_classes(confusion_counts(probabilities, labels, 4), "abcd")
     for label, each in enumerate(found):

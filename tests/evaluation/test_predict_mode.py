@@ -7,10 +7,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import pytest
-import yaml
 from PIL import Image
 
 from mnist_exp.data.backgrounds import find_background
@@ -27,7 +25,7 @@ from tests.conftest import FinishedRun
 from tests.evaluation.drawings import WAYS, bundled_digits, enlarged, save
 from tests.evaluation.modes import newest, run_evaluate, run_predict
 
-COUNT = 100
+COUNT = 140
 UNKNOWN = "\U000f1234"
 """For private use: no font that anyone has installed gives it a shape."""
 # Two or three digits of a hundred lie at the edge between two classes, and may fall to either side.
@@ -38,21 +36,15 @@ def read_rows(folder: Path) -> list[dict[str, str]]:
     return list(csv.DictReader((folder / "predictions.csv").read_text().splitlines()))
 
 
-@pytest.fixture(scope="module")
-def network(finished_run: FinishedRun) -> keras.Model:
-    return load_network(read_run(finished_run.path))
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("way", WAYS)
-def test_pictures_of_digits_are_read_as_well_as_mnists(
-    network: keras.Model, tmp_path: Path, way: str
-) -> None:
+def test_pictures_of_digits_are_read_as_well_as_mnists(finished_run: FinishedRun, tmp_path: Path) -> None:
+    network = load_network(read_run(finished_run.path))
     images, labels = bundled_digits(COUNT)
     generator = np.random.default_rng(7)
+    ways = list(WAYS.values())
     paths = []
     for number, image in enumerate(images):
-        grey = WAYS[way](image, generator)
+        grey = ways[number % len(ways)](image, generator)
         # Small pictures would suffer from JPEG more than from anything tested here.
         ending = "jpg" if number % 2 and len(grey) > 60 else "png"
         paths.append(save(grey, tmp_path / f"{number:03}.{ending}", 1 + number % 8))
@@ -73,9 +65,8 @@ def test_what_the_network_saw_is_shown_and_written(finished_run: FinishedRun, tm
     text, folder = run_predict(finished_run.path, tmp_path, str(save_digits(tmp_path / "in", 8)))
     assert "_predict_ann_" in folder.name and (folder / "plots" / "predictions.png").is_file()
     rows = read_rows(folder)
-    assert [Path(row["file"]).name for row in rows] == sorted(
-        path.name for path in (tmp_path / "in").iterdir()
-    )
+    names = sorted(path.name for path in (tmp_path / "in").iterdir())
+    assert [Path(row["file"]).name for row in rows] == names
     for row in rows:
         shares = [float(row[name]) for name in ("probability", "second_probability", "third_probability")]
         assert shares == sorted(shares, reverse=True) and sum(shares) <= 1.0001
@@ -99,9 +90,8 @@ def test_many_pictures_are_listed_and_drawn_on_several_figures(
 ) -> None:
     text, folder = run_predict(finished_run.path, tmp_path, [str(save_digits(tmp_path / "in", 50))])
     assert len(read_rows(folder)) == 50 and "The first 30 of 38; predictions.csv has them all." in text
-    assert sorted(path.stem for path in (folder / "plots").iterdir()) == [
-        "predictions", "predictions_2", "predictions_3", "predictions_4",
-    ]  # fmt: skip
+    figures = {path.stem for path in (folder / "plots").iterdir()}
+    assert figures == {"predictions", "predictions_2", "predictions_3", "predictions_4"}
 
 
 def test_what_cannot_be_read_is_named_and_skipped(finished_run: FinishedRun, tmp_path: Path) -> None:
@@ -119,6 +109,9 @@ def test_what_cannot_be_read_is_named_and_skipped(finished_run: FinishedRun, tmp
 
 
 def test_where_nothing_can_be_read_the_run_failed(finished_run: FinishedRun, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="does not exist"):
+        run_predict(finished_run.path, tmp_path, "nowhere.png")
+    assert not list(tmp_path.iterdir())
     (tmp_path / "=cmd\x1b[31m.png").write_text("hello")
     with pytest.raises(RunError, match="1 of 1 could not be read"):
         run_predict(finished_run.path, tmp_path, str(tmp_path / "*.png"))
@@ -127,14 +120,12 @@ def test_where_nothing_can_be_read_the_run_failed(finished_run: FinishedRun, tmp
 
 
 def test_a_run_on_clothes_answers_with_their_names(finished_run: FinishedRun, tmp_path: Path) -> None:
-    run = Path(shutil.copytree(finished_run.path, tmp_path / "clothes"))
-    tree = yaml.safe_load((run / "config.yaml").read_text())
-    tree["data"] |= {"name": "fashion_mnist", "on_missing": "error"}
-    tree["data"]["class_names"] = ["T-shirt", *[f"kind {number}" for number in range(8)], "Ankle boot"]
-    (run / "config.yaml").write_text(yaml.safe_dump(tree))
+    names = ["T-shirt", *[f"kind {number}" for number in range(8)], "Ankle boot"]
+    data = {"name": "fashion_mnist", "on_missing": "error", "class_names": names}
+    run = edited(finished_run.path, tmp_path, "config.yaml", lambda tree: tree["data"].update(data))
     text, folder = run_predict(run, tmp_path, str(save_digits(tmp_path / "in", 6)))
-    known = set(tree["data"]["class_names"])
-    assert {row[name] for row in read_rows(folder) for name in ("prediction", "second", "third")} <= known
+    for row in read_rows(folder):
+        assert {row["prediction"], row["second"], row["third"]} <= set(names)
     assert "kind" in text
 
 
@@ -170,14 +161,6 @@ def test_what_predict_has_no_use_for_is_refused(
     assert words in str(refused.value)
 
 
-def test_a_missing_picture_is_refused_before_anything_is_written(
-    finished_run: FinishedRun, tmp_path: Path
-) -> None:
-    with pytest.raises(ConfigError, match="does not exist"):
-        run_predict(finished_run.path, tmp_path, "nowhere.png")
-    assert not list(tmp_path.iterdir())
-
-
 @pytest.mark.slow
 def test_the_command_exits_with_1_after_an_unreadable_picture(
     finished_run: FinishedRun, run_command: Any, tmp_path: Path
@@ -188,10 +171,6 @@ def test_the_command_exits_with_1_after_an_unreadable_picture(
     failed = run_command(*arguments, cwd=tmp_path)
     assert failed.returncode == 1 and failed.stderr.count("\n") == 1 and "in/bad.png" in failed.stderr
     assert "2 images predicted" in failed.stdout
-    (tmp_path / "in" / "bad.png").unlink()
-    done = run_command("mode=predict", f"run={finished_run.path}", "images=[in/000_0.png,in]", cwd=tmp_path)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert json.loads((finished_run.path / "manifest.json").read_text())["status"] == "completed"
 
 
 def test_pictures_are_made_what_the_runs_own_images_are(finished_run: FinishedRun, tmp_path: Path) -> None:
@@ -214,9 +193,7 @@ def test_pictures_are_made_what_the_runs_own_images_are(finished_run: FinishedRu
 
 def test_which_background_a_data_set_has_is_measured() -> None:
     digits, _ = bundled_digits(50)
-    clothes = np.clip(np.kron(digits[:, 4:24, 4:24], np.ones((1, 2, 2))), 0, 255)[:, 6:34, 6:34].astype(
-        np.uint8
-    )
+    clothes = np.kron(digits[:, 4:24, 4:24], np.ones((1, 2, 2), np.uint8))[:, 6:34, 6:34]
     assert find_background(digits) == find_background(clothes) == "dark"
     assert find_background(255 - digits) == find_background(255 - clothes) == "light"
     assert find_background(digits // 2 + 100) == "dark"

@@ -1,12 +1,11 @@
-"""What surrounds a process: variables, files of other tools, streams, shells. None of it decides a result.
+"""What surrounds a process: variables, streams, shells. None of it decides a result.
 
 Each request is made in a plain environment once, and has to come to the same in every other one. By default
 a sample is tried that holds each setting, each stream and each request; MNIST_EXP_ENVIRONMENTS=1 tries every
-combination.
+combination. Files of other tools are in tests/test_environment.py.
 """
 
 import itertools
-import json
 import os
 import re
 import signal
@@ -18,7 +17,15 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import COMMAND, Run, clean_environment
-from tests.sweeps.sweeping import num_epochs, read_json, run_in, runs_of, wait_for, weights_of
+from tests.sweeps.sweeping import (
+    assert_nothing_torn,
+    num_epochs,
+    read_json,
+    run_in,
+    runs_of,
+    wait_for,
+    weights_of,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -31,13 +38,11 @@ class Setting:
 
     Attributes:
         variables: To set; None unsets.
-        files: To write into the working folder: name to text.
         shell: A shell's words around the command, which is `"$@"`.
         encoding: Of both outputs.
     """
 
     variables: dict[str, str | None] = field(default_factory=dict)
-    files: dict[str, str] = field(default_factory=dict)
     shell: str = '"$@"'
     encoding: str = "utf-8"
 
@@ -91,9 +96,6 @@ def call(folder: Path, setting: Setting, stream: str, words: tuple[str, ...]) ->
         environment.pop(name, None)
         if value is not None:
             environment[name] = value
-    for name, text in setting.files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text)
     script = STREAMS[stream].replace('"$@"', f"{{ {setting.shell}\n}}")
     return subprocess.run(
         ["/bin/bash", "-c", script, "bash", str(COMMAND), *words],
@@ -113,7 +115,8 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ended]:
 
 
 COMBINATIONS = list(itertools.product(SETTINGS, STREAMS, REQUESTS))
-TRIED = COMBINATIONS[:: 1 if TRIES_ALL else 9]
+SAMPLE = list(zip(SETTINGS, itertools.cycle(STREAMS), itertools.cycle(REQUESTS), strict=False))
+TRIED = COMBINATIONS if TRIES_ALL else SAMPLE
 
 
 @pytest.mark.parametrize(("setting", "stream", "request_name"), TRIED, ids=str)
@@ -131,7 +134,7 @@ def test_a_request_comes_to_the_same(
     if stream in ("open", "stdin closed", "stdout closed"):
         assert done.stderr == expected.stderr.decode().encode(encoding, "replace")
     assert done.stderr.count(b"\n") <= 1 and b"Traceback" not in done.stderr
-    assert {path.name for path in tmp_path.iterdir()} == set(SETTINGS[setting].files)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.fixture(scope="module")
@@ -145,7 +148,7 @@ def trained(run_command: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
 TRAININGS = [(setting, list(STREAMS)[number % len(STREAMS)]) for number, setting in enumerate(SETTINGS)]
 
 
-@pytest.mark.parametrize(("setting", "stream"), TRAININGS[1 :: 1 if TRIES_ALL else 5], ids=str)
+@pytest.mark.parametrize(("setting", "stream"), TRAININGS if TRIES_ALL else TRAININGS[4::8], ids=str)
 def test_a_training_gives_the_same_bits(tmp_path: Path, trained: Path, setting: str, stream: str) -> None:
     done = call(tmp_path, SETTINGS[setting], stream, TRAINING)
     assert done.returncode == 0, done.stderr
@@ -153,13 +156,12 @@ def test_a_training_gives_the_same_bits(tmp_path: Path, trained: Path, setting: 
     run = run_in(tmp_path)
     assert_same_training(run, trained)
     assert read_json(run / "manifest.json")["status"] == "completed"
-    texts = [path.read_bytes() for path in run.glob("*.json")]
-    assert all(json.loads(text) for text in texts), "something was written into a file of the run"
+    assert_nothing_torn(run)
 
 
-def assert_same_training(run: Path, trained: Path, num_params: int = 101_770) -> None:
+def assert_same_training(run: Path, trained: Path) -> None:
     summary, expected = (read_json(path / "summary.json") for path in (run, trained))
-    assert summary["num_params"] == expected["num_params"] == num_params
+    assert summary["num_params"] == expected["num_params"] == 101_770
     assert summary["test_loss"] == expected["test_loss"]
     best = "checkpoints/best.keras"
     assert weights_of(run / best) == weights_of(trained / best)
@@ -168,7 +170,7 @@ def assert_same_training(run: Path, trained: Path, num_params: int = 101_770) ->
 
 
 def test_a_deleted_working_folder_is_called_so(tmp_path: Path) -> None:
-    for words in (("data=sample",), ("mode=compare", "runs=x"), ("-m", "seed=0,1"), ("mode=verify", "run=x")):
+    for words in (("mode=verify", "run=x"), ("-m", "seed=0,1")):
         folder = tmp_path / "gone"
         folder.mkdir()
         done = call(folder, Setting(shell='rmdir "$PWD" && "$@"'), "open", words)
@@ -211,7 +213,6 @@ def test_a_jobs_last_words_are_in_its_manifest(tmp_path: Path) -> None:
     ("number", "reason", "status"),
     [
         (signal.SIGSEGV, "Fatal Python error: Segmentation fault", "failed"),
-        (signal.SIGABRT, "Fatal Python error: Aborted", "failed"),
         (signal.SIGKILL, "the process was killed", "running"),
     ],
 )
@@ -228,51 +229,3 @@ def test_a_signal_that_ends_a_process_is_named(
     assert stderr.startswith("mnist-exp: ") and reason in stderr and stderr.count("\n") == 1
     assert read_json(run / "manifest.json")["status"] == status
     assert reason in (run / "train.log").read_text()
-
-
-def keras_json(**changes: str) -> Setting:
-    """Gives a user configuration of Keras's."""
-    usual = {"floatx": "float32", "epsilon": 1e-7, "backend": "tensorflow"}
-    usual["image_data_format"] = "channels_last"
-    return Setting({"KERAS_HOME": "k"}, {"k/keras.json": json.dumps(usual | changes)})
-
-
-TOOLS = {
-    "keras.json: channels first": keras_json(image_data_format="channels_first"),
-    "keras.json: float16": keras_json(floatx="float16"),
-    "keras.json: jax": keras_json(backend="jax"),
-    "keras.json: broken": Setting({"KERAS_HOME": "k"}, {"k/keras.json": "{broken"}),
-    "KERAS_BACKEND": Setting({"KERAS_BACKEND": "jax"}),
-    "MPLBACKEND": Setting({"MPLBACKEND": "module://matplotlib_inline.backend_inline"}),
-    "matplotlibrc: usetex": Setting(files={"matplotlibrc": "text.usetex: True\n"}),
-    "matplotlibrc: broken": Setting(files={"matplotlibrc": "figure.dpi: : many\nno such line\n"}),
-}
-
-
-@pytest.fixture(scope="module")
-def trained_cnn(run_command: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A training of a network with channels, in a plain environment."""
-    folder = tmp_path_factory.mktemp("trained_cnn")
-    assert run_command(*TRAINING, "model=cnn", cwd=folder).returncode == 0
-    return run_in(folder)
-
-
-# Together they are tried by test_environment.py; these two are files that nothing can read.
-@pytest.mark.parametrize("name", [*TOOLS] if TRIES_ALL else [*TOOLS][3::4])
-def test_no_other_tools_configuration_decides_a_training(
-    tmp_path: Path, trained_cnn: Path, name: str
-) -> None:
-    done = call(tmp_path, TOOLS[name], "open", (*TRAINING, "model=cnn"))
-    assert (done.returncode, done.stderr) == (0, b"")
-    run = run_in(tmp_path)
-    assert_same_training(run, trained_cnn, 24_394)
-    drawn, expected = ({path.name for path in (one / "plots").iterdir()} for one in (run, trained_cnn))
-    assert drawn == expected
-
-
-def test_a_variable_that_decides_bits_is_in_the_manifest(tmp_path: Path, trained_cnn: Path) -> None:
-    setting = Setting({"TF_ENABLE_ONEDNN_OPTS": "0", "API_TOKEN": "hunter2"})
-    assert call(tmp_path, setting, "open", (*TRAINING, "model=cnn")).returncode == 0
-    manifest = (run_in(tmp_path) / "manifest.json").read_text()
-    assert "TF_ENABLE_ONEDNN_OPTS" in manifest and "hunter2" not in manifest
-    assert "TF_ENABLE_ONEDNN_OPTS" not in (trained_cnn / "manifest.json").read_text()

@@ -11,17 +11,16 @@ import numpy as np
 from mnist_exp.data.dataset import SAMPLE_PATH
 from mnist_exp.data.formats import open_arrays
 from mnist_exp.runs.records import (
-    CandidateRecord,
     DataRecord,
     EngineRecord,
     ErrorRecord,
-    ExecutionRecord,
     GitRecord,
     SearchSummary,
     SweepPlace,
     TrialRecord,
 )
-from tests.comparison.run_makers import data_record, make_rows, make_run, write_json
+from tests.comparison.run_makers import BN_DNN, data_record, make_run, write_json
+from tests.trials import make_candidate, make_trial
 
 HOSTILE = (
     "<script>alert(1)</script>\"'><img src=x onerror=alert(2)> javascript:alert(3) {{ 7 * 7 }} {% raw %} "
@@ -48,6 +47,19 @@ def make_sample_run(folder: Path, name: str = "run", **details: Any) -> Path:
     path = make_run(folder, name, labels=labels, manifest=manifest, **details)
     (path / "overrides.yaml").write_bytes(msgspec.yaml.encode(["model=ann", "training.epochs=5"]))
     return path
+
+
+def make_study_of_digits(folder: Path, models: int = 2, seeds: int = 3) -> Path:
+    """Completed trainings on the bundled digits; each network is better and slower than the one before."""
+    for number in range(models):
+        config = BN_DNN if number == 1 else {"model.units": [128 + number]}
+        summary = {"num_params": 10 ** (4 + number % 3), "train_s": 5.0 + 20 * number}
+        for seed in range(seeds):
+            make_sample_run(
+                folder, f"m{number}_{seed}", seed=seed, config=config, skill=0.8 + 0.05 * number,
+                val_accuracy=0.97 + number / 1000, summary=summary,
+            )  # fmt: skip
+    return folder
 
 
 def make_hostile_run(folder: Path, name: str = "hostile", **details: Any) -> Path:
@@ -86,11 +98,11 @@ def make_search(
 ) -> Path:
     """A search of three trials, the second of which failed; `text` is put wherever a file may hold one."""
     path = make_sample_run(folder, name, manifest={"mode": "tune", "status": status}, **details)
-    error = ErrorRecord(type=text, message=text, hint=text)
-    trials = [_trial(0, 0.91, text, None), _trial(1, None, text, error), _trial(2, 0.95, text, None)]
+    trials = [_trial(0, 0.91, text), _trial(1, None, text), _trial(2, 0.95, text)]
     (path / "trials.jsonl").write_bytes(b"".join(msgspec.json.encode(trial) + b"\n" for trial in trials))
     summary = msgspec.json.decode((path / "summary.json").read_bytes(), type=dict[str, Any])
-    candidates = [_candidate("trial_2", text, 0.94), _candidate("default", text, 0.9)]
+    winner = make_candidate("trial_2", 0.95, [0.94, 0.95], {text: text})
+    candidates = [winner, make_candidate("default", None, [0.9, 0.91])]
     search = {
         "objective": "val_accuracy", "num_trials": 3, "num_completed": 2, "search_s": 60.0, "ended_by": text,
         "winner": "trial_2", "candidates": candidates, "winner_test_accuracies": [0.93, 0.95],
@@ -100,23 +112,8 @@ def make_search(
     return path
 
 
-def _trial(number: int, score: float | None, text: str, error: ErrorRecord | None) -> TrialRecord:
-    execution = ExecutionRecord(
-        seed=0, score=score or 0.0, best_epoch=1, train_s=1.0, compile_s=1.0, metrics=make_rows(2, 0.9)
-    )
-    return TrialRecord(
-        trial=number, status="completed" if score else "failed", score=score,
-        values={"model.activation": text, text: text, "optimizer.learning_rate": 0.001}, epochs=2,
-        num_params=1000 * (number + 1), started_at="2026-11-22T10:00:00.000Z",
-        finished_at="2026-11-22T10:00:09.000Z", duration_s=9.0, worker=text,
-        executions=[execution] if score else [], error=error,
-    )  # fmt: skip
-
-
-def _candidate(name: str, text: str, score: float) -> CandidateRecord:
-    return CandidateRecord(
-        candidate=name, values={text: text} if name != "default" else {}, num_params=3000,
-        search_score=0.95 if name != "default" else None, search_interval=None,
-        confirmed_scores=[score, score + 0.01], confirmed_score=score,
-        confirmed_interval=(score - 0.02, score + 0.02), train_s=5.0,
-    )  # fmt: skip
+def _trial(number: int, score: float | None, text: str) -> TrialRecord:
+    values = {"model.activation": text, text: text, "optimizer.learning_rate": 0.001}
+    trial = make_trial(number, score or 0.0, values, "completed" if score else "failed", num_epochs=2)
+    error = None if score else ErrorRecord(type=text, message=text, hint=text)
+    return msgspec.structs.replace(trial, worker=text, error=error)

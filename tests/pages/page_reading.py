@@ -7,18 +7,8 @@ from pathlib import Path
 from mnist_exp.report.html import TEMPLATES_DIR
 
 VOID = {"meta", "link", "img", "br", "input", "hr"}
-ADDRESSES = {
-    "src",
-    "href",
-    "action",
-    "data",
-    "poster",
-    "srcset",
-    "formaction",
-    "background",
-    "cite",
-    "xlink:href",
-}
+ADDRESSES = {"src", "href", "action", "data", "poster", "srcset", "formaction", "background", "cite"}
+ADDRESSES |= {"xlink:href"}
 
 
 @dataclass

@@ -12,10 +12,9 @@ import pytest
 from PIL import Image
 
 from mnist_exp.comparison.comparison import examine
-from mnist_exp.config.schema import CompareOptions
+from mnist_exp.config.requests import CompareOptions
 from mnist_exp.report.comparison import write_comparison_page
 from mnist_exp.report.run import write_run_page
-from tests.conftest import FinishedRun, Run
 from tests.pages.page_makers import make_hostile_run, make_search
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -24,6 +23,7 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed"),
 ]
+OLD_RUNS = Path(__file__).parents[1] / "old_runs"
 KINDS = ["run", "search", "comparison", "hostile"]
 # For the pictures in runs/gallery: the folder to put them in, and the directories of a real run and of a
 # real comparison, whose pages are then shown instead of those of this test's short trainings.
@@ -84,15 +84,11 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="module")
-def pages(
-    finished_run: FinishedRun, run_command: Run, tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, Path]:
+def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Pages by kind; the run and the comparison are of networks that were really trained."""
     folder = tmp_path_factory.mktemp("pages")
-    run = Path(shutil.copytree(finished_run.path, folder / "run"))
-    words = ("model=ann,bn_dnn", "seed=0,1", "data=sample", "training.epochs=1", "sweep=study")
-    assert run_command("-m", *words, cwd=folder).returncode == 0
-    comparison = folder / "runs" / "study"
+    run = Path(shutil.copytree(OLD_RUNS / "run", folder / "run"))
+    comparison = Path(shutil.copytree(OLD_RUNS / "sweep", folder / "study"))
     write_comparison_page(examine([comparison], CompareOptions()), comparison)
     made = {"run": run, "search": make_search(folder), "hostile": make_hostile_run(folder)}
     for path in made.values():
@@ -121,15 +117,16 @@ def column(tab: Any, table: str, number: int) -> list[str]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_it_opens_from_disk_says_nothing_and_asks_for_nothing(
+def test_it_opens_from_disk_says_nothing_asks_for_nothing_and_fits_a_telephone(
     browser: Any, pages: dict[str, Path], kind: str
 ) -> None:
-    opened = open_page(browser, pages[kind])
+    opened = open_page(browser, pages[kind], width=320)
     unfold(opened.tab)
     assert opened.messages == []
     assert [url for url in opened.requests if not url.startswith("data:")] == [pages[kind].as_uri()]
     broken = "[...document.images].filter((each) => each.src && !(each.complete && each.naturalWidth)).length"
     assert opened.tab.evaluate(broken) == 0
+    assert opened.tab.evaluate("document.documentElement.scrollWidth") <= 320
 
 
 @pytest.mark.parametrize(
@@ -179,15 +176,6 @@ def test_the_command_is_copied(browser: Any, pages: dict[str, Path]) -> None:
     opened.tab.wait_for_function("document.querySelector('button.copy').textContent === 'Copied'")
     assert opened.tab.evaluate("getSelection().toString()").startswith("mnist-exp data=sample")
     assert opened.messages == []
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_telephone_shows_it_without_scrolling_sideways(
-    browser: Any, pages: dict[str, Path], kind: str
-) -> None:
-    tab = open_page(browser, pages[kind], width=320).tab
-    unfold(tab)
-    assert tab.evaluate("document.documentElement.scrollWidth") <= 320
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -14,7 +14,7 @@ from omegaconf import OmegaConf, open_dict
 
 from mnist_exp.config.composing import Composer
 from mnist_exp.config.overrides import override_value, to_override
-from mnist_exp.config.schema import SweepPlanConfig
+from mnist_exp.config.requests import SweepPlanConfig
 from mnist_exp.errors import ConfigError
 from mnist_exp.sweeps.expansion import expand
 

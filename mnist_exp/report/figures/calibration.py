@@ -35,10 +35,6 @@ def plot_reliability(measured: Calibration, num_images: int) -> Figure:
 
     After DeGroot and Fienberg 1983, "The comparison and evaluation of forecasters", and Niculescu-Mizil
     and Caruana 2005, "Predicting good probabilities with supervised learning".
-
-    Args:
-        measured: Of one or more images.
-        num_images: Their number.
     """
     figure = new_figure(_HEIGHT)
     left, counts, right = (
@@ -61,7 +57,6 @@ def plot_reliability(measured: Calibration, num_images: int) -> Figure:
 
 
 def _draw_bins(axes: Axes, bins: Sequence[ConfidenceBin], limits: tuple[float, float]) -> None:
-    """Draws each bin's accuracy with its interval, and how far it is from the diagonal."""
     axes.plot((0, 1), (0, 1), color=QUIET, linewidth=1, linestyle=(0, (3, 2)), zorder=1)
     for each in bins:
         if each.confidence is None or each.accuracy is None or each.interval is None:
@@ -82,13 +77,11 @@ def _draw_bins(axes: Axes, bins: Sequence[ConfidenceBin], limits: tuple[float, f
 
 
 def _reach(bins: Sequence[ConfidenceBin]) -> tuple[float, float]:
-    """Returns the stretch that the bins lie in."""
     lows = [min(each.confidence or 1.0, (each.interval or (1.0,))[0]) for each in bins if each.count]
     return min(min(lows, default=0.0), 0.98), 1.0
 
 
 def _draw_counts(axes: Axes, bins: Sequence[ConfidenceBin]) -> None:
-    """Draws how many images fall into each bin; few beside many still show."""
     widths = [each.high - each.low for each in bins]
     axes.bar([each.low for each in bins], [each.count for each in bins], widths, align="edge",
              color=PALE_BLUE, edgecolor="white", linewidth=0.8)  # fmt: skip
@@ -103,7 +96,6 @@ def _draw_counts(axes: Axes, bins: Sequence[ConfidenceBin]) -> None:
 
 
 def _name_direction(axes: Axes) -> None:
-    """Says what lies on either side of the diagonal."""
     axes.text(0.0, 0.995, "underconfident", size=9, color=QUIET, va="top")
     axes.text(0.97, 0.05, "overconfident", size=9, color=QUIET, ha="right")
     axes.text(0.97, 0.13, "○ interval misses the confidence", size=8.5, color=VERMILION, ha="right")
@@ -112,9 +104,7 @@ def _name_direction(axes: Axes) -> None:
 def plot_robustness(found: Sequence[Robustness], image: NDArray[np.uint8]) -> Figure:
     """Draws a panel for each distortion: accuracy with its interval, the image at each severity above.
 
-    Args:
-        found: One or more.
-        image: An image to show, uint8 (H, W).
+    There is one distortion or more; the image is uint8 (H, W).
     """
     rows = -(-len(found) // 2)
     total = 0.5 + _ROW_INCHES * rows
@@ -134,7 +124,6 @@ def plot_robustness(found: Sequence[Robustness], image: NDArray[np.uint8]) -> Fi
 
 
 def _draw(axes: Axes, found: Robustness, lowest: float) -> None:
-    """Draws accuracy over severity; severities stand at even steps, below their images."""
     places = range(len(found.levels))
     lows, highs = zip(*(level.interval for level in found.levels), strict=True)
     axes.fill_between(places, lows, highs, color=PALE_BLUE, linewidth=0)
@@ -156,7 +145,6 @@ def _draw(axes: Axes, found: Robustness, lowest: float) -> None:
 def _draw_examples(
     figure: Figure, corner: tuple[float, float], total: float, found: Robustness, image: NDArray[np.uint8]
 ) -> None:
-    """Draws an image as the network sees it at each severity, in dark ink."""
     distortion = next(each for each in DISTORTIONS if each.name == found.distortion)
     step = 3.25 / len(found.levels)
     for place, level in enumerate(found.levels):

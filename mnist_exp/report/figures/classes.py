@@ -30,12 +30,9 @@ _LONGEST_NAME, _LONGEST_LABEL = 14, 40
 
 @dataclass(frozen=True)
 class ClassDifference:
-    """One class.
+    """One class: number of its test images, shares that each group gets right, means over seeds.
 
     Attributes:
-        name: The class's.
-        count: Number of its test images.
-        accuracies: Shares of them that each group gets right, means over seeds.
         interval: 95% interval of the first share minus the second.
         label: Its number, which stands for a name that no font can write.
     """
@@ -48,13 +45,7 @@ class ClassDifference:
 
 
 def plot_class_differences(classes: Sequence[ClassDifference], first: str, second: str) -> Figure:
-    """Draws how far one group is ahead of another on each class.
-
-    Args:
-        classes: One or more, in order.
-        first: Label of the group whose lead is drawn.
-        second: Label of the other one.
-    """
+    """Draws how far the first group is ahead of the second on each class, one or more, in order."""
     total = _ROW_INCHES * len(classes) + 1.7
     figure = new_figure(total)
     axes = figure.add_axes((0.13, 0.75 / total, 0.52, _ROW_INCHES * len(classes) / total))
@@ -88,11 +79,7 @@ def class_rows(classes: Sequence[ClassDifference]) -> list[IntervalRow]:
 
 
 def plot_class_scores(classes: Sequence[ClassScores]) -> Figure:
-    """Draws recall with its interval and precision beside it, numbers at the right.
-
-    Args:
-        classes: One or more, in order.
-    """
+    """Draws recall with its interval and precision beside it, of one class or more, numbers at the right."""
     total = _ROW_INCHES * len(classes) + 1.5
     figure = new_figure(total)
     axes = figure.add_axes((0.14, 0.6 / total, 0.55, _ROW_INCHES * len(classes) / total))

@@ -36,9 +36,7 @@ def plot_confusion_matrix(counts: NDArray[np.integer], class_names: Sequence[str
     Colours are shares of the true class's images. Errors have a scale of their own, which ends at
     the largest of them, so that they show beside a diagonal of 99%.
 
-    Args:
-        counts: Integers (C, C): row true class, column predicted class.
-        class_names: The C names.
+    The counts are integers (C, C): row true class, column predicted class.
     """
     names = [shorten(name, 14) for name in drawable_names(class_names)]
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
@@ -61,12 +59,7 @@ def plot_confusion_matrix(counts: NDArray[np.integer], class_names: Sequence[str
 
 
 def _matrix_axes(class_names: Sequence[str], note: float) -> tuple[Figure, Axes, Axes]:
-    """Makes a figure with a square for the matrix and a strip for the scale, with room for the names.
-
-    Args:
-        class_names: As they are drawn.
-        note: Inches left free at the figure's foot.
-    """
+    """Makes a square for the matrix and a strip for the scale; `note` inches are left free at the foot."""
     longest = max(map(width_of, class_names))
     left, bottom, top = 0.45 + 0.085 * longest, 0.55 + (0.05 * longest if longest > 3 else 0), 0.85
     side = max(min(5.6, 6.55 - left), min(_CELL_INCHES * len(class_names), _MAX_SIDE_INCHES))
@@ -88,7 +81,6 @@ def _matrix_colours(
 
 
 def _write_counts(axes: Axes, counts: NDArray[np.integer], darkness: NDArray[np.float64]) -> None:
-    """Writes every count that is not zero into its cell, where it can be read there."""
     size = _letter_points(axes)
     if size < _SMALLEST_POINTS:
         return  # the colours tell
@@ -101,7 +93,6 @@ def _write_counts(axes: Axes, counts: NDArray[np.integer], darkness: NDArray[np.
 
 
 def _letter_points(axes: Axes) -> float:
-    """Gives the size of letters that fit into a matrix' cell, four of them side by side."""
     num_classes = axes.get_xlim()[1] + 0.5
     figure = axes.get_figure(root=True)
     assert figure is not None
@@ -110,7 +101,6 @@ def _letter_points(axes: Axes) -> float:
 
 
 def _name_classes(axes: Axes, class_names: Sequence[str]) -> None:
-    """Names rows and columns, slanting names too long to stand side by side."""
     places = range(len(class_names))
     size = max(_letter_points(axes), _SMALLEST_POINTS)
     slanted = max(map(width_of, class_names)) > 3
@@ -131,7 +121,6 @@ def _name_classes(axes: Axes, class_names: Sequence[str]) -> None:
 
 
 def _write_recall(axes: Axes, counts: NDArray[np.integer], shares: NDArray[np.float64]) -> None:
-    """Writes each row's recall at its right, a dash for a class without images."""
     num_classes = len(counts)
     size = max(_letter_points(axes), _SMALLEST_POINTS)
     axes.text(num_classes - 0.3, -0.6, "recall", size=9.5, color=QUIET, ha="left", va="bottom")
@@ -141,7 +130,6 @@ def _write_recall(axes: Axes, counts: NDArray[np.integer], shares: NDArray[np.fl
 
 
 def _draw_error_scale(axes: Axes, scale: Normalize) -> None:
-    """Draws the colour bar of the errors."""
     strip = np.linspace(scale.vmin or 0.0, scale.vmax or 1.0, 128)[:, np.newaxis]
     edges = np.linspace(strip[0, 0], strip[-1, 0], len(strip) + 1)
     axes.pcolormesh([0, 1], edges, strip, cmap=_ERRORS)

@@ -32,13 +32,9 @@ _WIDE_RANGE = 30.0
 
 @dataclass(frozen=True)
 class CostPoint:
-    """One group.
+    """One group: mean test accuracy, 95% interval, and costs, means over seeds.
 
-    Attributes:
-        label: The group's.
-        accuracy: Mean test accuracy.
-        interval: Its 95% interval.
-        costs: Parameters, seconds of training, milliseconds an image; means over seeds.
+    Costs are parameters, seconds of training and milliseconds an image.
     """
 
     label: str
@@ -48,11 +44,9 @@ class CostPoint:
 
 
 def plot_costs(groups: Sequence[CostPoint], remark: str = "") -> Figure:
-    """Draws accuracy against three costs, each with its Pareto front.
+    """Draws accuracy against three costs, each with its Pareto front; groups are best on validation first.
 
-    Args:
-        groups: One or more, best on validation first; colours and numbers go to the first of them.
-        remark: What must be known about the seconds.
+    `remark` is what must be known about the seconds.
     """
     named = groups[:MOST_COLOURS]
     legend = 0.12 + _LEGEND_LINE_INCHES * -(-len(named) // 2)
@@ -74,13 +68,7 @@ def plot_costs(groups: Sequence[CostPoint], remark: str = "") -> Figure:
 
 
 def plot_page_costs(groups: Sequence[CostPoint], place: int, width_inches: float) -> Figure:
-    """Draws accuracy against one cost for a page, where words beside it name the groups' numbers.
-
-    Args:
-        groups: One or more, best on validation first.
-        place: Of the cost.
-        width_inches: Of the figure.
-    """
+    """Draws accuracy against one cost for a page, where words beside it name the groups' numbers."""
     figure = new_figure(2.2, width_inches)
     axes = figure.add_axes((0.55 / width_inches, 0.3 / 2.2, 1 - 0.8 / width_inches, 1.8 / 2.2))
     _draw_panel(axes, groups, place)
@@ -96,7 +84,6 @@ def describe_costs(groups: Sequence[CostPoint], place: int) -> str:
 
 
 def _draw_panel(axes: Axes, groups: Sequence[CostPoint], place: int) -> None:
-    """Draws accuracy against one cost."""
     accuracies = np.array([group.accuracy for group in groups])
     costs = np.array([group.costs[place] for group in groups])
     limits = interval_limits(accuracies.tolist(), [group.interval for group in groups])
@@ -110,7 +97,6 @@ def _draw_panel(axes: Axes, groups: Sequence[CostPoint], place: int) -> None:
 def _draw_points(
     axes: Axes, groups: Sequence[CostPoint], costs: NDArray[np.float64], limits: tuple[float, float]
 ) -> None:
-    """Draws each group with its interval, the first ones numbered."""
     intervals = np.clip([group.interval for group in groups], *limits)
     accuracies = np.array([group.accuracy for group in groups])
     rest = slice(MOST_COLOURS, None)
@@ -126,15 +112,7 @@ def _draw_points(
 
 
 def pareto_front(costs: NDArray[np.float64], accuracies: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Finds the groups that no other beats in accuracy at the same cost or less.
-
-    Args:
-        costs: Of each group (N,).
-        accuracies: Of each group (N,).
-
-    Returns:
-        Their places, the cheapest first.
-    """
+    """Finds the groups, (N,), that no other beats in accuracy at the same cost or less, cheapest first."""
     order = np.lexsort((-accuracies, costs))
     best = np.maximum.accumulate(accuracies[order])
     is_new = np.concatenate([[True], best[1:] > best[:-1]])
@@ -142,7 +120,6 @@ def pareto_front(costs: NDArray[np.float64], accuracies: NDArray[np.float64]) ->
 
 
 def _draw_front(axes: Axes, costs: NDArray[np.float64], accuracies: NDArray[np.float64]) -> None:
-    """Draws the Pareto front as steps, what can be had for so much, and rings who is on it."""
     front = pareto_front(costs, accuracies)
     axes.step(costs[front], accuracies[front], where="post", color=QUIET, linewidth=1.2, zorder=1)
     axes.plot(
@@ -151,7 +128,6 @@ def _draw_front(axes: Axes, costs: NDArray[np.float64], accuracies: NDArray[np.f
 
 
 def _format_cost_axis(axes: Axes, costs: NDArray[np.float64]) -> None:
-    """Makes the axis logarithmic where costs are far apart, its ticks short round numbers."""
     low, high = float(costs.min()), float(costs.max())
     if low > 0 and high / low >= _LOGARITHMIC_FROM:
         axes.set_xscale("log")

@@ -51,7 +51,6 @@ class Curve:
     """A metric over the epochs.
 
     Attributes:
-        label: Whose.
         epochs: float64 (N,).
         values: float64 (N,), NaN where there is none.
         sd: Half the height of its band (N,); null without a band.
@@ -67,12 +66,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class GroupCurves:
-    """One group's learning curves.
-
-    Attributes:
-        label: The group's.
-        rows: Of each of its seeds, a row an epoch.
-    """
+    """One group's learning curves: of each of its seeds, a row an epoch."""
 
     label: str
     rows: Sequence[Sequence[EpochMetrics]]
@@ -135,13 +129,7 @@ def metric_values(rows: Sequence[EpochMetrics], name: str) -> NDArray[np.float64
 
 
 def run_curves(rows: Sequence[EpochMetrics], name: str, training: str = "training") -> list[Curve]:
-    """Returns a run's curves of a metric, that of its validation images first, where there is one.
-
-    Args:
-        rows: An epoch each.
-        name: `accuracy` or `loss`.
-        training: What the curve of the training images is called.
-    """
+    """Returns a run's curves of `accuracy` or `loss`, that of validation images first, where there is one."""
     epochs = np.array([row.epoch for row in rows], np.float64)
     order = np.argsort(epochs, kind="stable")
     found = [
@@ -202,7 +190,6 @@ def _side(epochs: NDArray[np.float64], epoch: int) -> str:
 
 
 def _draw_learning_rate(axes: Axes, rows: Sequence[EpochMetrics]) -> None:
-    """Draws the learning rate from zero up, its highest value as the only tick."""
     values = metric_values(rows, "learning_rate")
     highest = float(np.nanmax(values)) if np.isfinite(values).any() else 1.0
     epochs, marker = [row.epoch for row in rows], "." if len(rows) == 1 else ""
@@ -212,10 +199,7 @@ def _draw_learning_rate(axes: Axes, rows: Sequence[EpochMetrics]) -> None:
 
 
 def _rule_epochs(rows: Sequence[EpochMetrics], lowest: Axes, others: Sequence[Axes]) -> None:
-    """Numbers epochs below the lowest axes, and rules the others at the same ones.
-
-    The others have no ticks of their own, each of which is three lines and two texts to Matplotlib.
-    """
+    """Numbers epochs below the lowest axes and rules the others there: their own ticks would take longer."""
     limits = _epoch_limits(rows[0].epoch, rows[-1].epoch)
     found = MaxNLocator(10, integer=True, min_n_ticks=1).tick_values(*limits)
     epochs = [epoch for epoch in found if limits[0] <= epoch <= limits[1]]
@@ -235,14 +219,7 @@ def _epoch_limits(first: float, last: float) -> tuple[float, float]:
 def plot_page_curves(
     curves: Sequence[Curve], objective: Objective, width_inches: float, best_epoch: int | None = None
 ) -> Figure:
-    """Draws one metric for a page, the names of its curves above.
-
-    Args:
-        curves: One or more, of the same epochs or not.
-        objective: The metric.
-        width_inches: Of the figure.
-        best_epoch: Where the first curve is ringed; None for nowhere.
-    """
+    """Draws a metric of one or more curves for a page, their names above; `best_epoch` rings the first."""
     curves = [_thinned(curve, best_epoch) for curve in curves]
     columns = len(curves) if sum(len(curve.label) for curve in curves) <= _LONGEST_PAIR else 1
     legend = _LEGEND_LINE_INCHES * -(-len(curves) // columns) + 0.1
@@ -308,9 +285,7 @@ def describe_curves(curves: Sequence[Curve], objective: Objective) -> str:
 def plot_group_curves(groups: Sequence[GroupCurves], num_groups: int) -> Figure:
     """Draws accuracy and loss on validation images over the epochs, a line and a band a group.
 
-    Args:
-        groups: Best on validation first, as many as colours tell apart.
-        num_groups: Number of groups that there are.
+    Groups are best on validation first, as many as colours tell apart, of `num_groups` in all.
     """
     if not any(rows for group in groups for rows in group.rows):
         return write_instead(new_figure(2.4), "Learning curves", "No run has any.")
@@ -361,12 +336,7 @@ def mean_curve(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Sums a metric up over seeds, while most of them are trained: few are not the group.
 
-    Args:
-        rows: Of each seed, a row an epoch.
-        name: The metric.
-
-    Returns:
-        Epochs (N,), mean (N,) and standard deviation (N,), NaN where few seeds have a value.
+    Returns epochs, mean and standard deviation, (N,) each, NaN where few seeds have a value.
     """
     values = np.full((len(rows), max((len(each) for each in rows), default=0)), np.nan)
     for place, each in enumerate(rows):

@@ -48,13 +48,7 @@ _PAGE_COLOURS |= {colour.lower(): f"var(--c{place},{colour})" for place, colour 
 
 
 class EmbeddedFigure(NamedTuple):
-    """A figure as a page shows it.
-
-    Attributes:
-        title: What it shows, in a few words.
-        markup: The figure; empty where it could not be drawn.
-        caption: What must be known to read it; may be empty.
-    """
+    """A figure as a page shows it; its markup is empty where it could not be drawn."""
 
     title: str
     markup: Markup
@@ -62,14 +56,7 @@ class EmbeddedFigure(NamedTuple):
 
 
 class Drawing(NamedTuple):
-    """A figure to be embedded.
-
-    Attributes:
-        title: What it shows, in a few words.
-        plot: Makes it.
-        words: What it shows to those who do not see it, with its values.
-        caption: What must be known to read it.
-    """
+    """A figure to be embedded; `words` say what it shows, with values, to those who do not see it."""
 
     title: str
     plot: Plot
@@ -94,9 +81,7 @@ def embed(drawings: Sequence[Drawing]) -> list[EmbeddedFigure]:
 def figure_svg(figure: Figure, words: str) -> Markup:
     """Draws a figure as an `svg` element, the same for the same figure, without identifiers and styles.
 
-    Args:
-        figure: Without images and mathematics.
-        words: What it shows, for those who do not see it.
+    It has no images and mathematics; `words` are for those who do not see it.
     """
     figure.dpi = _DPI
     figure.patch.set_visible(False)
@@ -114,10 +99,7 @@ class SvgRenderer(RendererBase):
     """Collects the elements of an `svg` element.
 
     Paths are cut at their axes' edges instead of being hidden beyond them, which would take identifiers.
-
-    Args:
-        width: In points.
-        height: In points.
+    Width and height are in points.
     """
 
     def __init__(self, width: float, height: float) -> None:
@@ -212,7 +194,6 @@ class SvgRenderer(RendererBase):
         self.parts.append(f"<text {attributes}>{escape(visible(s, _LONGEST_TEXT))}</text>")
 
     def _add(self, data: str, gc: GraphicsContextBase, face: ColorType | None) -> None:
-        """Adds a path, unless there is nothing of it to be seen."""
         forced = gc.get_alpha() if gc.get_forced_alpha() else None
         paint = "" if face is None else _paint("fill", face, forced)
         width = gc.get_linewidth()
@@ -282,7 +263,6 @@ def _marker_data(marker: Path, transform: Transform) -> str:
 
 
 def _paint(name: str, colour: ColorType, opacity: float | None) -> str:
-    """Writes how something is filled or stroked; nothing where that cannot be seen."""
     colour = to_rgba(colour)
     if opacity is None:
         opacity = colour[3]

@@ -53,13 +53,7 @@ _NONE_HEIGHT = -0.13
 def plot_hyperparameters(
     trials: Sequence[TrialRecord], objective: Objective, importances: Sequence[Importance]
 ) -> Figure:
-    """Draws each hyperparameter's values against the score, the most important ones first.
-
-    Args:
-        trials: Of any status; those with a score are drawn, where they have the hyperparameter.
-        objective: What the scores are.
-        importances: Of the trials' hyperparameters; those without one come last.
-    """
+    """Draws each hyperparameter's values against the score of trials that have both, important ones first."""
     scored = scored_trials(trials)
     explained = {importance.name: importance for importance in importances}
     names = _most_important_first(_hyperparameter_names(scored), explained)
@@ -89,7 +83,6 @@ def _most_important_first(names: Sequence[str], explained: Mapping[str, Importan
 
 
 def _panel_grid(names: Sequence[str], scored: Sequence[TrialRecord]) -> tuple[Figure, list[Axes]]:
-    """Makes a figure with axes for each name, at most four in a row."""
     columns = min(_MAX_COLUMNS, len(names))
     left, gap, height, above = 0.82, 0.16, 1.25, 0.46
     width = min(3.4, (WIDTH_INCHES - left - 0.16 - gap * (columns - 1)) / columns)
@@ -120,7 +113,6 @@ def _are_crowded(categories: Sequence[str], width: float) -> bool:
 
 
 def _longest(categories: Sequence[str]) -> int:
-    """Returns the length of the longest label, cut as it is drawn."""
     return max(len(shorten(category, _LABEL_LENGTH)) for category in categories)
 
 
@@ -132,7 +124,6 @@ def _draw_panel(
     limits: Interval,
     best: TrialRecord,
 ) -> None:
-    """Draws one hyperparameter's values against the scores, the best trial above the others."""
     values = [trial.values[name] for trial in trials]
     categories = _value_categories(values)
     if categories:
@@ -150,7 +141,6 @@ def _draw_panel(
 
 
 def _name_categories(axes: Axes, categories: Sequence[str]) -> None:
-    """Labels categories, upright where they don't fit side by side."""
     axes.set_xlim(-0.6, len(categories) - 0.4)
     labels = [shorten(category, _LABEL_LENGTH) for category in categories]
     axes.set_xticks(range(len(labels)), labels, parse_math=False)
@@ -159,7 +149,6 @@ def _name_categories(axes: Axes, categories: Sequence[str]) -> None:
 
 
 def _scale_numbers(axes: Axes, values: NDArray[np.float64]) -> None:
-    """Chooses a logarithmic axis for numbers that span much, and few ticks."""
     if _is_logarithmic(values):
         axes.set_xscale("log")
         axes.xaxis.set_major_locator(LogLocator(numticks=4))
@@ -177,7 +166,6 @@ def _scale_numbers(axes: Axes, values: NDArray[np.float64]) -> None:
 def _title_panel(
     axes: Axes, name: str, importance: Importance | None, num_present: int, num_scored: int
 ) -> None:
-    """Writes a panel's name, what it explains, and in how many trials it was, where not in all."""
     width = axes.get_position().width * WIDTH_INCHES
     words = "too few trials" if num_present < MIN_TRIALS else "cannot tell"
     words = words if importance is None else f"explains {percent(importance.share, 0)}"
@@ -194,10 +182,9 @@ def _title_panel(
 
 
 def plot_importance(importances: Sequence[Importance]) -> Figure:
-    """Draws how much of the differences between scores each hyperparameter explains.
+    """Draws how much of the differences between scores each hyperparameter explains, largest first.
 
-    Args:
-        importances: Largest first; without any, the figure says why.
+    Without any, the figure says why.
     """
     if not importances:
         words = f"Too few trials to say: it takes {MIN_TRIALS} completed ones with different values."
@@ -220,7 +207,6 @@ def plot_importance(importances: Sequence[Importance]) -> Figure:
 
 
 def _draw_bar(axes: Axes, row: int, importance: Importance) -> None:
-    """Draws one hyperparameter's bar, interval and figures."""
     low, high = importance.interval
     axes.barh(row, importance.share, 0.62, color=BLUE if importance.p_value < 0.05 else PALE_BLUE)
     axes.plot([low, high], [row, row], color=INK, linewidth=1.2, marker="|", markersize=6, clip_on=False)
@@ -233,10 +219,6 @@ def plot_parallel_coordinates(trials: Sequence[TrialRecord], objective: Objectiv
 
     A value that a trial does not have, as the units of a layer that does not exist, lies at
     "none", below its axis. Good scores lie above, whichever direction is better.
-
-    Args:
-        trials: Of any status; those with a score are drawn.
-        objective: What the scores are.
     """
     scored = sorted(scored_trials(trials), key=lambda trial: objective.sign * trial_score(trial))
     names, figure = _hyperparameter_names(scored), new_figure(5.9)
@@ -338,7 +320,6 @@ def _draw_score_axis(
 
 
 def _draw_axis(axes: Axes, place: int, name: str, ticks: dict[float, str]) -> None:
-    """Draws one upright axis with its name above and its ticks' labels at its right."""
     axes.vlines(place, 0, 1, color=INK, linewidth=1, zorder=3, clip_on=False)
     axes.annotate(shorten(name, 26), (place, 1), (0, 10), textcoords="offset points", rotation=60,
                   ha="left", va="bottom", rotation_mode="anchor", size=8, color=INK,
@@ -388,5 +369,4 @@ def _category_places(values: Sequence[Any], categories: Sequence[str]) -> NDArra
 
 
 def _is_logarithmic(values: NDArray[np.float64]) -> bool:
-    """Says whether numbers span so much that a linear axis would press them together."""
     return bool(values.min() > 0 and values.max() >= 50 * values.min())

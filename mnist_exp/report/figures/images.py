@@ -61,7 +61,6 @@ def plot_sample_predictions(
         images: uint8 (N, height, width), 0 background; as many are drawn as fit (20 to 32).
         labels: True classes (N,).
         probabilities: Class probabilities (N, C), rows summing to 1.
-        class_names: The C names.
     """
     names = [shorten(name, _LONGEST_NAME) for name in drawable_names(class_names)]
     grid = plan_captioned_grid(len(images), 4, names, above=0.0, below=0.46)
@@ -83,7 +82,6 @@ def plot_sample_predictions(
 def _write_prediction(
     sheet: Sheet, grid: TileGrid, index: int, predicted: str, true: str, share: str
 ) -> None:
-    """Writes a tile's two lines: mark, prediction and confidence; the true class."""
     x, y = grid.corner(index)
     below = y + grid.tile + 0.07
     right = predicted == true
@@ -105,7 +103,6 @@ def plot_mistakes(
         images: uint8 (N, height, width), 0 background.
         labels: True classes (N,).
         probabilities: Class probabilities (N, C), rows summing to 1.
-        class_names: The C names.
     """
     wrong = np.flatnonzero(probabilities.argmax(axis=1) != labels)
     wrong = wrong[np.argsort(-probabilities[wrong].max(axis=1), kind="stable")]
@@ -131,7 +128,6 @@ def plot_mistakes(
 
 
 def _no_mistakes(num_images: int) -> Figure:
-    """Says that there is nothing to show."""
     figure = new_figure(1.3)
     figure.text(0.5, 0.34, f"✓ no mistakes in {num_images:,} images", ha="center", size=12, color=INK)
     add_title(figure, "Mistakes")
@@ -164,9 +160,7 @@ def _write_top_two(
 def plot_first_layer_weights(kernel: NDArray[np.floating], image_shape: tuple[int, int]) -> Figure:
     """Draws what each unit of a first dense layer looks for, the units of largest norm first.
 
-    Args:
-        kernel: Weights (height * width, units).
-        image_shape: (height, width) of the images that the layer sees.
+    The kernel is (height * width, units), the image shape (height, width).
     """
     num_units = kernel.shape[1]
     order = np.argsort(-np.linalg.norm(kernel, axis=0), kind="stable")[:_MAX_UNITS]
@@ -186,7 +180,6 @@ def plot_first_layer_weights(kernel: NDArray[np.floating], image_shape: tuple[in
 
 
 def _add_weight_scale(figure: Figure, scale: Normalize) -> None:
-    """Adds the colour bar that all tiles share."""
     total = figure.get_figheight()
     height = min(2.4, total - _TITLE_INCHES - 0.3)
     bottom = (total - _TITLE_INCHES - height - 0.06) / total
@@ -204,13 +197,7 @@ def _ink(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 @dataclass(frozen=True)
 class AtlasTile:
-    """One image.
-
-    Attributes:
-        index: Its place among the test images.
-        true: Name of its class.
-        caption: Which runs predict which class.
-    """
+    """One image, by its place among the test images; its caption says which runs predict which class."""
 
     index: int
     true: str
@@ -219,13 +206,7 @@ class AtlasTile:
 
 @dataclass(frozen=True)
 class AtlasSection:
-    """Images that have something in common.
-
-    Attributes:
-        title: What.
-        count: How many there are.
-        tiles: The clearest of them.
-    """
+    """Images that have something in common: how many there are, and the clearest of them."""
 
     title: str
     count: int
@@ -235,9 +216,7 @@ class AtlasSection:
 def plot_atlas(sections: Sequence[AtlasSection], images: NDArray[np.uint8]) -> Figure:
     """Draws each section's images in rows, with their class above and what they are taken for below.
 
-    Args:
-        sections: One or more.
-        images: All test images, uint8 (N, height, width), 0 background.
+    There is one section or more; images are all test images, uint8 (N, height, width), 0 background.
     """
     lines = max((len(_lines(tile)) for section in sections for tile in section.tiles), default=1)
     below = 0.11 + _LINE_INCHES * lines
@@ -272,7 +251,6 @@ def _lines(tile: AtlasTile) -> list[str]:
 
 
 def _draw_section(sheet: Sheet, section: AtlasSection, grid: TileGrid, images: NDArray[np.uint8]) -> None:
-    """Draws a section's images with the words above and below each."""
     if not section.tiles:
         sheet.write(0.16, 0.05, "none", 9, color=QUIET)
         return
@@ -288,13 +266,7 @@ def _draw_section(sheet: Sheet, section: AtlasSection, grid: TileGrid, images: N
 def plot_predictions(
     pictures: Sequence[Picture], choices: Sequence[Sequence[Choice]], remark: str = ""
 ) -> Figure:
-    """Draws pictures in two columns: the original, what the network saw, and bars of probability.
-
-    Args:
-        pictures: One to twelve, with thumbnails.
-        choices: The likeliest classes of each.
-        remark: What stands at the upper right.
-    """
+    """Draws one to twelve pictures in two columns: the original, what the network saw, probabilities."""
     rows = -(-len(pictures) // 2)
     total = 0.5 + _ROW_INCHES * rows
     figure = new_figure(total)
@@ -316,7 +288,6 @@ def _axes(figure: Figure, total: float, corner: tuple[float, float], width: floa
 
 
 def _draw_picture(figure: Figure, total: float, corner: tuple[float, float], picture: Picture) -> None:
-    """Draws the original and, as dark ink, what the network saw."""
     original = _axes(figure, total, corner, _TILE)
     if picture.thumbnail is not None:
         original.imshow(picture.thumbnail, cmap="gray", vmin=0, vmax=1)
@@ -331,7 +302,6 @@ def _draw_picture(figure: Figure, total: float, corner: tuple[float, float], pic
 
 
 def _draw_choices(axes: Axes, choices: Sequence[Choice]) -> None:
-    """Draws a bar for each class, its name and probability on it."""
     places = np.arange(len(choices))
     shares = [choice.probability for choice in choices]
     axes.barh(places, shares, 0.78, color=[BLUE, *[PALE_BLUE] * (len(choices) - 1)], alpha=0.45)

@@ -21,7 +21,6 @@ class Importance:
     """How much of the differences between trials one hyperparameter explains.
 
     Attributes:
-        name: Of the hyperparameter, as in a trial's values.
         share: Of the differences in rank of the scores, in [0, 1]; 0 for what chance would give.
         interval: 95% bootstrap interval of it, within [0, 1]; too narrow for large shares of few trials.
         p_value: Probability of a share at least as large if it did not matter at all.
@@ -45,12 +44,8 @@ def importances(trials: Sequence[TrialRecord]) -> list[Importance]:
     are cut into quarters first. Each hyperparameter is looked at alone: what matters only together
     with another one is missed.
 
-    Args:
-        trials: Of any status; those without a score are passed over.
-
-    Returns:
-        Largest share first. Left out are hyperparameters with fewer than eight scored trials, with
-        one value, or with a value of its own in every trial.
+    Largest share first. Left out are hyperparameters with fewer than eight scored trials, with
+    one value, or with a value of its own in every trial.
     """
     scored = scored_trials(trials)
     names = {name: None for trial in scored for name in trial.values}

@@ -47,11 +47,7 @@ class IntervalRow:
     """A value with its interval.
 
     Attributes:
-        label: What it is of.
-        value: Null for none.
-        interval: Null for none.
-        text: Both, in figures.
-        colour: Of the mark and the interval.
+        value: Null for none, like the interval.
         is_sure: Whether the mark is filled.
         points: What the value is the mean of, drawn beside it.
         is_shaded: Whether the row is told from the others.
@@ -69,13 +65,9 @@ class IntervalRow:
 
 @dataclass(frozen=True)
 class ForestRow:
-    """One group.
+    """One group: test accuracy of each of its seeds, their mean, and its 95% interval.
 
     Attributes:
-        label: The group's.
-        scores: Test accuracy of each of its seeds.
-        mean: Of these.
-        interval: 95% interval of the mean, or of the one network.
         pair: The leader against this group; null for the leader.
         is_optimistic: Whether test images had a part in choosing its epochs.
     """
@@ -91,10 +83,7 @@ class ForestRow:
 def plot_forest(rows: Sequence[ForestRow], leader: str | None, num_groups: int) -> Figure:
     """Draws every group's test accuracy and, beside it, how far the leader is ahead.
 
-    Args:
-        rows: One or more, in the order of the table.
-        leader: Label of the group that the others are compared with; None with a single group.
-        num_groups: Number of groups that there are.
+    Rows, one or more, are in the order of the table, of `num_groups` in all; a single group has no leader.
     """
     height = _GROUP_INCHES * len(rows)
     total = height + 1.55
@@ -154,7 +143,6 @@ def difference_rows(rows: Sequence[ForestRow]) -> list[IntervalRow]:
 
 
 def _explain_groups(figure: Figure, axes: Axes) -> None:
-    """Adds the legend of the marks."""
     handles = [
         *axes.plot([], [], "s", color=BLUE, markersize=7, label="mean of its seeds"),
         *axes.plot([], [], "o", label="one seed", **_SEED),
@@ -166,11 +154,9 @@ def _explain_groups(figure: Figure, axes: Axes) -> None:
 
 
 def plot_confirmation(candidates: Sequence[CandidateRecord], objective: Objective) -> Figure:
-    """Draws what the search thought of each candidate beside its scores on fresh seeds.
+    """Draws what the search thought of each candidate, best first, beside its scores on fresh seeds.
 
-    Args:
-        candidates: Best first. One whose trainings all failed keeps an empty row that says so.
-        objective: What the scores are.
+    One whose trainings all failed keeps an empty row that says so.
     """
     rows = [_candidate_row(candidate, objective) for candidate in candidates]
     found = [candidate.search_score for candidate in candidates]
@@ -224,11 +210,7 @@ def plot_page_intervals(
 ) -> Figure:
     """Draws rows for a page: label and figures above each interval, so that a telephone has room for both.
 
-    Args:
-        rows: One or more.
-        width_inches: Of the figure.
-        reference: Where a broken line stands; None for none.
-        in_points: Whether values are differences of accuracies.
+    `reference` is where a broken line stands, None for none; `in_points` means differences of accuracies.
     """
     labels = [_break(row.label) for row in rows]
     row_inches = 0.34 + _LINE_INCHES * max(label.count("\n") + 1 for label in labels)
@@ -277,13 +259,11 @@ def draw_rows(
 
     Args:
         rows: From the top down.
-        marker: Of the values.
         others: What else must be in view.
         reference: Where a broken line stands; None for none.
         marks: Heights of the rows; None for 0, 1, 2, …
         step: How far below it its points are drawn.
         widths_shown: As `interval_limits` takes it.
-        seeds: Style of the points.
     """
     values = [row.value for row in rows if row.value is not None]
     values += [point for row in rows for point in row.points]

@@ -20,12 +20,7 @@ Interval = tuple[float, float]
 
 @dataclass(frozen=True)
 class Objective:
-    """A metric and which way is better.
-
-    Attributes:
-        name: The metric, as in `metrics.jsonl`.
-        direction: Whether a larger (`max`) or a smaller (`min`) one is better.
-    """
+    """A metric, as in `metrics.jsonl`, and whether a larger (`max`) or a smaller (`min`) one is better."""
 
     name: str
     direction: Literal["max", "min"]
@@ -50,11 +45,9 @@ class Objective:
         return percent(score) if self.is_accuracy else loss_text(score)
 
     def limits(self, scores: NDArray[np.float64], reach: float = 4.0) -> Interval:
-        """Returns low and high of an axis that shows most scores well and cuts a few awful ones.
+        """Returns low and high of an axis that shows most scores, one or more, and cuts a few awful ones.
 
-        Args:
-            scores: One or more.
-            reach: An awful score is this many times farther behind the best than three quarters are.
+        An awful score is `reach` times farther behind the best than three quarters are.
         """
         worst, usual, good = map(float, np.quantile(self.sign * scores, [0, 0.25, 1]))
         edge = max(worst, good - reach * (good - usual)) if good > usual else worst
@@ -79,10 +72,7 @@ def interval_limits(
 ) -> Interval:
     """Returns limits that hold all values, and intervals unless they would press the values together.
 
-    Args:
-        values: One or more.
-        intervals: Around them; of a value without one, none.
-        widths_shown: What is shown beyond the values for their intervals' sake, in widths of a usual one.
+    `widths_shown` is what is shown beyond the values for intervals, in widths of a usual one.
     """
     lowest, highest = min(values), max(values)
     widths = sorted(high - low for low, high in intervals)

@@ -66,14 +66,9 @@ def own_style() -> Iterator[None]:
 
 
 def draw_plots(plots: Mapping[str, Plot], folder: Path) -> list[str]:
-    """Draws figures under Matplotlib's own defaults; one that cannot be drawn costs nothing but itself.
+    """Writes `<name>.png` under Matplotlib's own defaults; one that cannot be drawn costs only itself.
 
-    Args:
-        plots: Name of the file, without its ending, to what makes the figure.
-        folder: Where `<name>.png` is written.
-
-    Returns:
-        A sentence for each that could not be drawn.
+    Returns a sentence for each that could not be drawn.
 
     Raises:
         RunError: A file cannot be written.
@@ -123,7 +118,6 @@ def rule_lightly(axes: Axes, name: str = "") -> None:
 
     Args:
         axes: With locators and formatters.
-        name: Of the horizontal axis.
     """
     across, up = axes.get_xaxis_transform(), axes.get_yaxis_transform()
     heights = _ticks(axes.yaxis)
@@ -160,7 +154,6 @@ def _points(axes: Axes, right: float, up: float) -> ScaledTranslation:
 
 
 def _ticks(axis: Axis) -> list[tuple[float, str]]:
-    """Returns the places and texts of an axis' ticks."""
     low, high = sorted(axis.get_view_interval())
     places = [place for place in axis.get_majorticklocs() if low <= place <= high]
     return list(zip(places, axis.get_major_formatter().format_ticks(places), strict=True))

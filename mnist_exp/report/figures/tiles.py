@@ -19,16 +19,9 @@ _MARGIN_INCHES = 0.16
 
 
 class TileGrid(NamedTuple):
-    """Where tiles stand, in inches from the upper left corner of full-width axes.
+    """Where tiles stand, in inches from the upper left corner of full-width axes; `text_size` in points.
 
-    Attributes:
-        columns: Number of tiles side by side.
-        rows: Number of rows of tiles.
-        tile: Width and height of a tile.
-        gap: Room between two tiles of a row.
-        above: Room over each row, for captions.
-        below: Room under each row, for captions.
-        text_size: Size in points that fits captions to tiles.
+    `above` and `below` are room for captions over and under each row.
     """
 
     columns: int
@@ -57,14 +50,9 @@ class TileGrid(NamedTuple):
 
 
 def plan_grid(columns: int, rows: int, width_inches: float, gap: float, **captions: float) -> TileGrid:
-    """Plans a grid that fills a width.
+    """Plans a grid that fills a width in inches, margins included, with inches between two tiles.
 
-    Args:
-        columns: Number of tiles side by side.
-        rows: Number of rows.
-        width_inches: Width to fill, margins included.
-        gap: Inches between two tiles.
-        **captions: `above`, `below` and `text_size` where tiles have captions.
+    `captions` are `above`, `below` and `text_size` where tiles have captions.
     """
     tile = (width_inches - 2 * _MARGIN_INCHES) / columns - gap
     return TileGrid(columns, rows, tile, gap, **({"above": 0.0, "below": gap, "text_size": 9.0} | captions))
@@ -88,9 +76,7 @@ class Sheet:
 
     It has no axes, whose ticks nobody would see but which take a third of such a figure's time.
 
-    Args:
-        figure: The figure, of its final size.
-        top_inches: Room left free above, for a title.
+    The figure has its final size; `top_inches` are left free above, for a title.
     """
 
     def __init__(self, figure: Figure, top_inches: float) -> None:

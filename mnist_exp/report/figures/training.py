@@ -19,27 +19,14 @@ if TYPE_CHECKING:
 def draw_training(
     run: RunDirectory, config: Config, scored: "Scored", test: Images, class_names: tuple[str, ...]
 ) -> list[str]:
-    """Draws every picture of a trained network into its run's directory.
-
-    Returns:
-        A sentence for each that could not be drawn.
-    """
+    """Draws a trained network into its run's directory; returns a sentence for each undrawn picture."""
     return draw_plots(training_plots(config, scored, test, class_names), run.plots_dir)
 
 
 def training_plots(
     config: Config, scored: "Scored", test: Images, class_names: tuple[str, ...]
 ) -> dict[str, Plot]:
-    """Names every picture of a trained network.
-
-    Args:
-        config: What it was trained with.
-        scored: On the test images.
-        test: Those.
-
-    Returns:
-        Name of the file without its ending to what draws the picture.
-    """
+    """Names every picture of a trained network: file name without ending to what draws it."""
     seen = (test.images, test.labels, scored.probabilities, class_names)
     counts = confusion_counts(scored.probabilities, test.labels, len(class_names))
     training = config.training

@@ -37,10 +37,7 @@ def plot_best_so_far(
 ) -> Figure:
     """Draws each trial's score and the best so far, over trials and over time.
 
-    Args:
-        trials: Of any status, in any order. Those without a score are marked at the edge.
-        objective: What the scores are.
-        default_score: Mean confirmed score of the untuned configuration; None without one.
+    Those without a score are marked at the edge; `default_score` is the untuned confirmed mean, or None.
     """
     scored, figure = scored_trials(trials), new_figure(4.3)
     counts = Counter(trial.status for trial in trials)
@@ -86,7 +83,6 @@ def _draw_progress(
     objective: Objective,
     limits: Interval,
 ) -> None:
-    """Draws dots, the best so far and marks of trials without a score, at their places."""
     scored = sorted(scored_trials(trials), key=lambda trial: places[trial.trial])
     x, scores = np.array([places[trial.trial] for trial in scored]), trial_scores(scored)
     best = objective.sign * np.maximum.accumulate(objective.sign * scores)
@@ -113,14 +109,12 @@ def _mark_unscored(
 
 
 def _draw_default(axes: Axes, score: float | None, objective: Objective) -> None:
-    """Draws the untuned configuration's confirmed score, where there is one, as a dashed line."""
     if score is not None:
         label = f"default, confirmed: {objective.text(score)}"
         axes.axhline(score, color=INK, linewidth=1.3, linestyle=(0, (5, 3)), label=label)
 
 
 def _explain_marks(figure: Figure, axes: Axes) -> None:
-    """Adds the legend of what was drawn on the axes."""
     handles, names = axes.get_legend_handles_labels()
     figure.legend(
         handles, names, loc="upper left", ncols=6, frameon=False, bbox_to_anchor=(0.006, 0.925),
@@ -129,13 +123,7 @@ def _explain_marks(figure: Figure, axes: Axes) -> None:
 
 
 def plot_page_progress(trials: Sequence[TrialRecord], objective: Objective, width_inches: float) -> Figure:
-    """Draws each trial's score and the best so far over trials, for a page.
-
-    Args:
-        trials: One or more with a score, and others.
-        objective: What the scores are.
-        width_inches: Of the figure.
-    """
+    """Draws each trial's score and the best so far over trials, one score at least, for a page."""
     figure = new_figure(2.4, width_inches)
     axes = figure.add_axes((0, 0, 1, 1))
     places = {trial.trial: float(trial.trial) for trial in trials}
@@ -164,13 +152,7 @@ def describe_progress(trials: Sequence[TrialRecord], objective: Objective) -> st
 def plot_search_curves(
     trials: Sequence[TrialRecord], objective: Objective, best_trial: int | None = None
 ) -> Figure:
-    """Draws the objective over the epochs of each trial's first training, the best trial's in front.
-
-    Args:
-        trials: Of any status; those that finished an epoch are drawn.
-        objective: What is drawn.
-        best_trial: Number of the trial to bring out; None for none.
-    """
+    """Draws the objective over each trial's first training, the best trial's, if any, in front."""
     curves = {trial.trial: curve for trial in trials if (curve := _curve(trial, objective)) is not None}
     figure = new_figure(4.2)
     if not curves:
@@ -204,7 +186,6 @@ def _curve(trial: TrialRecord, objective: Objective) -> tuple[NDArray[np.int64],
 def _draw_best_curve(
     axes: Axes, trial: int, epochs: NDArray[np.int64], values: NDArray[np.float64], objective: Objective
 ) -> None:
-    """Draws the best trial's curve, its best epoch ringed, and names it in the corner that stays empty."""
     axes.plot(epochs, values, color=BLUE, linewidth=2.4, marker="o", markersize=4, zorder=4)
     best = int(np.nanargmax(objective.sign * values))
     axes.plot([epochs[best]], [values[best]], "o", markersize=10, markerfacecolor="none",

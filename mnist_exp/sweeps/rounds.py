@@ -1,0 +1,128 @@
+"""Which jobs of a sweep run next: all of them, or one more seed of each pair that is not decided yet."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from mnist_exp.comparison.decisions import Decisions, configurations, decide
+from mnist_exp.comparison.sequential import simulate_boundaries
+from mnist_exp.config.requests import DecidedConfig
+from mnist_exp.config.schema import Config
+from mnist_exp.errors import ConfigError
+from mnist_exp.runs.records import SweepJob, SweepRecord
+from mnist_exp.sweeps.directory import SweepDirectory, find_unfinished
+
+_MOST_PAIRS = 500
+_MOST_NAMED = 3
+
+
+class Rounds:
+    """The jobs of a sweep in the rounds that one command runs them in.
+
+    Args:
+        sweep: Held by this process.
+        rerun: As for `find_unfinished`.
+    """
+
+    def __init__(self, sweep: SweepDirectory, rerun: str) -> None:
+        self._sweep, self._rerun = sweep, rerun
+        self._begun: set[int] = set()
+        self.decisions: Decisions | None = None
+        """Before the round that `next` gave; None for a sweep that runs all its jobs."""
+
+    def next(self) -> list[SweepJob]:
+        """Gives the jobs of the next round; none when there are no more.
+
+        Raises:
+            ConfigError: Jobs are running that this process has not begun.
+        """
+        sweep = self._sweep
+        if self._begun and sweep.record.until is None:
+            return []
+        jobs = [job for job in find_unfinished(sweep, self._rerun) if job.number not in self._begun]
+        if sweep.record.until is not None:
+            self.decisions = decide(sweep.path, sweep.record, {job.number for job in jobs})
+            jobs = [job for job in jobs if job.number in self.decisions.wanted]
+        self._begun |= {job.number for job in jobs}
+        return jobs
+
+
+def largest_round(record: SweepRecord) -> int:
+    """Counts the jobs of a sweep's largest round, its first."""
+    until, num_jobs = record.until, len(record.jobs)
+    return num_jobs if until is None else num_jobs // until.most_seeds * until.first_seeds
+
+
+def boundaries_of(until: DecidedConfig, jobs: Sequence[SweepJob]) -> list[float]:
+    """Gives the boundaries of a new sweep's looks; all pairs share the level (Bonferroni)."""
+    num_configurations = len(jobs) // until.most_seeds
+    num_pairs = num_configurations * (num_configurations - 1) // 2
+    return simulate_boundaries(until.level / num_pairs, until.first_seeds, until.most_seeds)
+
+
+def needed_jobs(sweep: SweepDirectory) -> list[SweepJob]:
+    """Lists the jobs of a sweep, but for seeds that no decision has needed so far."""
+    if sweep.record.until is None:
+        return sweep.record.jobs
+    wanted = decide(sweep.path, sweep.record).wanted
+    return [job for job in sweep.record.jobs if job.number in wanted or sweep.run_path(job).exists()]
+
+
+def check_until(until: DecidedConfig, jobs: Sequence[tuple[dict[str, object], Config]]) -> None:
+    """Makes sure that the configurations of a sweep can be compared seed by seed.
+
+    Args:
+        until: When pairs are decided.
+        jobs: Each job's configuration, resolved and typed.
+
+    Raises:
+        ConfigError: They cannot.
+    """
+    if until.first_seeds > until.most_seeds:
+        raise ConfigError(
+            f"until.first_seeds: got {until.first_seeds}, more than until.most_seeds, {until.most_seeds}."
+        )
+    if any(config.tuner is not None for _, config in jobs):
+        raise ConfigError(
+            "until: mode=tune confirms its winner on fresh seeds itself; only trainings are compared.",
+            "Leave until or mode=tune out.",
+        )
+    _check_data(until, [config for _, config in jobs])
+    groups = configurations([tree for tree, _ in jobs])
+    num_pairs = len(groups) * (len(groups) - 1) // 2
+    if not num_pairs:
+        raise ConfigError(
+            "until: this sweep has one configuration, and nothing to compare it with.",
+            "Sweep over what is in question, such as model=ann,bn_dnn, or leave until out.",
+        )
+    if num_pairs > _MOST_PAIRS:
+        raise ConfigError(f"until: got {num_pairs:,} pairs of configurations; {_MOST_PAIRS} are accepted.")
+    if {len(places) for places in groups} != {until.most_seeds}:
+        raise ConfigError(
+            "until: each configuration needs the same seeds, and nothing else may differ within it.",
+            "Leave out what excludes seeds, and training.threads.",
+        )
+
+
+def _check_data(until: DecidedConfig, configs: Sequence[Config]) -> None:
+    """Refuses configurations that see other images, or are compared by images that there are not."""
+    first, *others = (msgspec.structs.asdict(config.data) for config in configs)
+    for key, value in first.items():
+        if key != "preprocessing" and any(other[key] != value for other in others):
+            raise ConfigError(
+                f"data.{key}: until=decided compares configurations on the same images.",
+                "Give it one value, typed.",
+            )
+    validation = first["validation"]
+    if until.by == "val_accuracy" and validation in (0, "test"):
+        raise ConfigError(
+            f"until.by: got val_accuracy, and data.validation={validation} sets no images apart for it.",
+            "Set data.validation, or until.by=test_accuracy: then test images decide.",
+        )
+
+
+def word_question(decisions: Decisions) -> str:
+    """Says which pairs are in question."""
+    names = [" against ".join(pair.labels) for pair in decisions.pairs if pair.outcome == "in question"]
+    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    return f"in question: {', '.join(names[:_MOST_NAMED])}{more}"
