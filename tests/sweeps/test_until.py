@@ -1,4 +1,7 @@
-"""`until=decided`: which seeds run, what comes out, and that a killed sweep ends like one that was not."""
+"""`until=decided`: which seeds run, what comes out, and that a killed sweep ends like one that was not.
+
+MNIST_EXP_KILLS says how often it is killed; the full round is 10.
+"""
 
 import json
 import os
@@ -19,7 +22,7 @@ SETTINGS = (*QUICK, "training.epochs=1", "until=decided", "until.most_seeds=5", 
 NETWORKS = ("model.units=[2],[48],[49]",)
 """One that is clearly worse, and two that can hardly be told apart."""
 
-KILLS = 3
+KILLS = int(os.environ.get("MNIST_EXP_KILLS", "1"))
 
 
 @pytest.fixture(scope="module")
