@@ -21,6 +21,7 @@ PAGES = {
     for path in (
         "README.md",
         "conf/experiment/README.md",
+        "conf/model/README.md",
         "conf/sweep_plan/README.md",
         "conf/search_space/README.md",
     )

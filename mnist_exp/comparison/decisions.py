@@ -1,7 +1,6 @@
 """What a sweep with `until=decided` has found out, from its folder."""
 
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from math import isnan, nan
 from pathlib import Path
@@ -26,8 +25,8 @@ class Decisions:
     """What is known of all pairs of configurations.
 
     Attributes:
-        rule: Of one pair; all share the level (Bonferroni).
-        failed: The seeds that count for nobody, such as `ann seed 4`.
+        rule: Of one pair.
+        failed: The seeds without a result, such as `ann seed 4`.
         wanted: Numbers of the jobs that the next look waits for.
         labels: By the name of a job, that of its configuration.
     """
@@ -48,6 +47,11 @@ def configurations(trees: Sequence[Mapping[str, Any]]) -> list[list[int]]:
     return list(by_recipe.values())
 
 
+def level_of_pair(until: DecidedConfig, num_configurations: int) -> float:
+    """Gives a pair's share of the level: all have the same (Bonferroni)."""
+    return until.level / (num_configurations * (num_configurations - 1) / 2)
+
+
 def decide(sweep_path: Path, record: SweepRecord, again: Collection[int] = ()) -> Decisions:
     """Decides what can be decided; the same results always lead to the same decisions.
 
@@ -64,9 +68,10 @@ def decide(sweep_path: Path, record: SweepRecord, again: Collection[int] = ()) -
         label: [_score(runs.get(number), until.by) for number in places]
         for label, places in zip(labels, groups, strict=True)
     }
-    num_pairs = len(groups) * (len(groups) - 1) // 2
     step = max((_step(run, until.by) for run in runs.values()), default=0.0)
-    rule = Rule(until.level / num_pairs, until.first_seeds, record.boundaries, until.precision / 100, step)
+    rule = Rule(
+        level_of_pair(until, len(groups)), until.first_seeds, record.boundaries, until.precision / 100, step
+    )
     pairs, wanted = follow(scores, rule)
     for pair in pairs:
         pair.count_fixed_seeds(rule)
@@ -88,23 +93,44 @@ def decide(sweep_path: Path, record: SweepRecord, again: Collection[int] = ()) -
 
 def _score(run: Run | None, by: str) -> float | None:
     """Reads a seed's score; NaN where it has none, None where it has not ended."""
-    score: float | None = None
-    with suppress(DamagedRun):
+    try:
         if run is None or run.status not in ("completed", "failed"):
             return None
-        score = nan
-        if run.summary is not None:
-            score = MEASURES[by].value(run)
-    return score
+    except DamagedRun:
+        return None
+    try:
+        score = MEASURES[by].value(run) if run.summary is not None else None
+    except DamagedRun:
+        return nan
+    return nan if score is None else score
 
 
 def _step(run: Run, by: str) -> float:
     """Gives what a run's score is rounded to; 0 where it has none."""
     try:
-        num_images = run.data.num_test if by == "test_accuracy" else run.data.num_validation
+        data = run.manifest.data
     except DamagedRun:
         return 0.0
+    if data is None:
+        return 0.0
+    num_images = data.num_test if by == "test_accuracy" else data.num_validation
     return 1 / num_images if num_images else 0.0
+
+
+def _plan_of(folder: Path) -> SweepRecord | None:
+    """Reads the plan of a sweep with `until=decided` in a folder of unknown origin; None if it is none."""
+    try:
+        with RunFolder(folder) as files:
+            record = files.read_json(SWEEP, SweepRecord, _MAX_SWEEP_BYTES)
+    except DamagedRun:
+        return None
+    return record if record.until is not None else None
+
+
+def has_added_seeds(runs: Sequence[Run]) -> bool:
+    """Says whether some runs are from a sweep with `until=decided`."""
+    folders = {run.path.parent for run in runs if run.manifest.sweep is not None}
+    return any(_plan_of(folder) is not None for folder in folders)
 
 
 def read_decisions(groups: Sequence[SeedGroup]) -> Decisions | None:
@@ -114,38 +140,45 @@ def read_decisions(groups: Sequence[SeedGroup]) -> Decisions | None:
         None unless all are from one with `until=decided`.
     """
     runs = [run for group in groups for run in group.runs]
-    folders = {run.path.parent for run in runs}
-    try:
-        with RunFolder(folders.pop()) as folder:
-            record = folder.read_json(SWEEP, SweepRecord, _MAX_SWEEP_BYTES)
-        found = decide(folder.path, record) if record.until is not None and not folders else None
-    except (DamagedRun, LookupError, ValueError):  # no sweep, or one that was changed by hand
+    folder = runs[0].path.parent
+    record = _plan_of(folder) if all(run.path.parent == folder for run in runs) else None
+    if record is None:
         return None
-    if found is None or not found.labels.keys() >= {run.path.name for run in runs}:
+    try:
+        found = decide(folder, record)
+    except (LookupError, ValueError):  # changed by hand
+        return None
+    if not found.labels.keys() >= {run.path.name for run in runs}:
         return None
     names = {found.labels[group.runs[0].path.name]: group.label for group in groups}
-    pairs = [pair for pair in found.pairs if pair.first in names and pair.second in names]
+    pairs = [
+        pair for pair in found.pairs if {pair.first, pair.second} <= names.keys() or _has_no_result(pair)
+    ]
     for pair in pairs:
-        pair.first, pair.second = names[pair.first], names[pair.second]
+        pair.first, pair.second = names.get(pair.first, pair.first), names.get(pair.second, pair.second)
     return replace(found, pairs=pairs)
+
+
+def _has_no_result(pair: Decision) -> bool:
+    return pair.outcome == "dropped" and not pair.looks
 
 
 def word_decision(pair: Decision, until: DecidedConfig) -> str:
     """Says what is known of a pair in a sentence."""
     better, worse = pair.labels
     if not pair.looks:
-        return f"{better} and {worse} have not been compared yet"
-    look = pair.looks[-1]
-    difference, low, high = pair.ahead(look)
+        return f"{better} and {worse} have no seeds to be compared by"
+    difference, low, high = pair.ahead(pair.looks[-1])
     what = "validation" if until.by == "val_accuracy" else "test"
-    interval = f"repeated interval {points(low)} to {points(high)}, {plural(look.num_seeds, 'seed')}"
+    seeds = plural(pair.looks[-1].num_seeds, "seed")
+    interval = f"repeated interval {points(low)} to {points(high)}, {seeds}"
     size = f"{points(difference)} points of {what} accuracy ({interval})"
     if pair.outcome == "better":
         return f"{better} is better than {worse} by {size}"
     if pair.outcome == "as good":
-        return f"{better} and {worse} are as good, within {until.precision:g} points: they differ by {size}"
+        return f"{better} and {worse} are equally good, within {until.precision:g} points: difference {size}"
     yet = " yet" if pair.outcome == "in question" else ""
-    return f"cannot tell {better} from {worse}{yet}: they differ by {size}"
+    return f"cannot tell {better} from {worse}{yet}: difference {size}"
 
 
 def word_decisions(decisions: Decisions) -> str:
@@ -156,9 +189,10 @@ def word_decisions(decisions: Decisions) -> str:
     parts = []
     for label in dict.fromkeys(label for pair in pairs for label in (pair.first, pair.second)):
         beaten = [pair.labels[1] for pair in pairs if pair.outcome == "better" and pair.labels[0] == label]
-        parts += [f"{label} is better than {', '.join(beaten)}"] if beaten else []
+        parts += [f"{label} is better than {' and '.join(beaten)}"] if beaten else []
     equal = [" and ".join(pair.labels) for pair in pairs if pair.outcome == "as good"]
-    parts += [f"{names} are as good, within {decisions.until.precision:g} points" for names in equal]
-    num_open = sum(pair.outcome in ("in question", "open") for pair in pairs)
-    parts += [f"{plural(num_open, 'pair')} cannot be told apart"] if num_open else []
+    parts += [f"{names} are equally good, within {decisions.until.precision:g} points" for names in equal]
+    for outcome, words in (("open", "cannot be told apart"), ("in question", "not decided yet")):
+        count = sum(pair.outcome == outcome for pair in pairs)
+        parts += [f"{plural(count, 'pair')} {words}"] if count else []
     return "; ".join(parts)

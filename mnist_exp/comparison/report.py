@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from mnist_exp.comparison.decisions import Decisions
+from mnist_exp.comparison.decisions import Decisions, has_added_seeds
 from mnist_exp.comparison.grouping import ComparableSet, SeedGroup
 from mnist_exp.comparison.measures import Spread
 from mnist_exp.comparison.pairs import Pair
@@ -46,19 +46,32 @@ def notes(found: ComparableSet, decisions: Decisions | None, sort: str) -> list[
     runs = [run for group in found.groups for run in group.runs]
     notices = dict.fromkeys(one_line(run.result.data_notice) for run in runs if run.result.data_notice)
     sentences = list(notices)[:_MOST_NAMED]  # runs on the same images say much the same
-    sentences += _word_until(decisions) if decisions else []
+    sentences += _word_until(decisions, runs)
     sentences += _word_choice(found.groups, runs, sort)
     sentences += _word_duplicates(found.groups)
     sentences += _word_surroundings(runs)
     return sentences
 
 
-def _word_until(decisions: Decisions) -> list[str]:
-    found = ["Intervals of single groups take their number of seeds as fixed beforehand."]
+def _word_until(decisions: Decisions | None, runs: Sequence[Run]) -> list[str]:
+    """Says what it means that seeds were added until pairs were decided."""
+    if decisions is None:
+        words = (
+            "Seeds were added until pairs were decided (until=decided): p values, which take their number as "
+        )
+        return [f"{words}fixed, are too small here."] if has_added_seeds(runs) else []
+    found = [
+        "Decisions are about these images; intervals of single groups take the number of seeds as fixed."
+    ]
     if decisions.until.by == "test_accuracy":
-        found.append("Test images decided how many seeds were trained: test accuracy chose, and is no check.")
+        found.append(
+            "Test images decided how many seeds were trained: test accuracy is no independent check."
+        )
     if decisions.failed:
-        found.append(f"Without a result, counted for nobody: {_name_some(decisions.failed)}.")
+        failed = _name_some(decisions.failed)
+        found.append(
+            f"Without a result: {failed}. Pairs leave such a seed out, which is held against nobody."
+        )
     return found
 
 

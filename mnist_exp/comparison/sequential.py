@@ -100,7 +100,7 @@ class Decision:
         is_swapped = self.labels[0] != self.first
         return (-look.difference, -high, -low) if is_swapped else (look.difference, low, high)
 
-    def look(self, scores: Sequence[float | None], others: Sequence[float | None], rule: Rule) -> None:
+    def add_look(self, scores: Sequence[float | None], others: Sequence[float | None], rule: Rule) -> None:
         """Looks at the seeds on which both have a score, if these have become more, and decides if it can."""
         sides = zip(scores, others, strict=True)
         differences = [one - other for one, other in sides if _is_score(one) and _is_score(other)]
@@ -149,7 +149,7 @@ def follow(
         if wanted:
             return pairs, wanted
         for pair in asked:
-            pair.look(scores[pair.first][:num_seeds], scores[pair.second][:num_seeds], rule)
+            pair.add_look(scores[pair.first][:num_seeds], scores[pair.second][:num_seeds], rule)
         beaten = {pair.labels[1] for pair in pairs if pair.outcome == "better"}
         beaten |= {label for label in needed if not any(map(_is_score, scores[label][:num_seeds]))}
         for pair in asked:

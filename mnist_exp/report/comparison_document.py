@@ -235,9 +235,11 @@ def _decisions(decisions: Decisions) -> list[Part]:
     what = "validation" if until.by == "val_accuracy" else "test"
     hint = (
         f"Differences of {what} accuracy in points, paired by seed. However often one looks, the chance of "
-        f"any wrong decision is {100 * until.level:g}%. As good: they differ by less than "
-        f"{until.precision:g} points. Dropped: one of them is worse than a third, or has no result. Fixed "
-        "number: about how many seeds of each it takes when their number is fixed beforehand."
+        f"any wrong decision is at most {100 * until.level:g}%. Equally good: they differ by less than "
+        f"{until.precision:g} points. Dropped: one of them is worse than a third, or has no result. Open: "
+        f"all {until.most_seeds} seeds are spent. Fixed number: about how many seeds, chosen beforehand, "
+        "show this with a chance of 90%: a difference as large as measured or, where none was found, that "
+        "there is none."
     )
     rows = [_decision_row(pair) for pair in decisions.pairs[:_MOST_ROWS]]
     return [
@@ -249,7 +251,8 @@ def _decisions(decisions: Decisions) -> list[Part]:
 
 def _decision_row(pair: Decision) -> Row:
     labels = " against ".join(pair.labels)
-    decision = f"{pair.labels[0]} is better" if pair.outcome == "better" else pair.outcome
+    words = {"better": f"{pair.labels[0]} is better", "as good": "equally good"}
+    decision = words.get(pair.outcome, pair.outcome)
     if not pair.looks:
         return row(labels, decision, "–", "–", "–", "–")
     look = pair.looks[-1]

@@ -49,9 +49,9 @@ _CHOSEN_ON_TEST = (
 )
 _REPEATED = (
     "Repeated interval",
-    "Seeds were added until each pair was decided, and looking often finds differences by chance. These "
+    "Seeds were added until each pair was decided, and who looks often finds differences by chance. These "
     "intervals are so much wider that all of them, however often one looks, most likely hold the true "
-    "difference over seeds.",
+    "difference: that of the means over seeds on these images. On other images it may be another.",
 )
 _P_VALUE = (
     "p value",

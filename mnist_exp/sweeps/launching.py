@@ -159,7 +159,7 @@ def run_jobs(
                 _prepare(sweep, jobs)
                 watch.expect(jobs, word_question(rounds.decisions) if rounds.decisions else "")
                 _launch_all(launcher, sweep, jobs, launch, config.hydra.sweeper.get("max_batch_size"))
-                jobs = rounds.next()
+                jobs = rounds.next() if launch.stop_flag()[0] is None else []
         task.close()
         stop.check()
         return launch.stop_flag()[1]

@@ -74,18 +74,18 @@ def plan_sweep(
     # As Hydra's own sweeper has it: what its configuration sweeps over, then what was typed.
     params = config.hydra.sweeper.get("params") or {}
     typed = [*(f"{key}={value}" for key, value in params.items()), *config.hydra.overrides.task]
-    plan, until = request.sweep_plan, request.until
-    if isinstance(until, DecidedConfig):
+    plan, until = request.sweep_plan, None
+    if isinstance(request.until, DecidedConfig):
+        until = request.until
         plan = replace(plan, seeds=until.most_seeds)
-    is_decided = isinstance(until, DecidedConfig)
-    expanded = expand(typed, plan, _base_seed(config, plan), is_decided=is_decided)
+    expanded = expand(typed, plan, _base_seed(config, plan), is_decided=until is not None)
     drafts = [_Draft(overrides, label) for overrides, label in zip(expanded, labels(expanded), strict=True)]
     own_settings = _settings_of_sweep(config, hydra_settings(config))
     for draft in drafts:
         _compose(draft, composer, name, own_settings)
     _refuse_unaccepted(drafts)
     kept = _without_duplicates(drafts)
-    if isinstance(until, DecidedConfig):
+    if until is not None:
         check_until(until, [(draft.tree, draft.config) for draft in kept])
         kept.sort(key=lambda draft: draft.config.seed)
     if check is not None:
@@ -105,11 +105,12 @@ def plan_sweep(
         working_dir=str(Path.cwd()),
         cores_per_job=0,
         jobs=_jobs(kept, composer),
-        until=until if isinstance(until, DecidedConfig) else None,
+        until=until,
     )
     notes = _notes(kept)
-    if is_decided and request.sweep_plan.seeds is not None:
-        notes.append(f"until=decided counts seeds, not sweep_plan.seeds={request.sweep_plan.seeds}")
+    if until is not None and request.sweep_plan.seeds is not None:
+        ignored = f"sweep_plan.seeds={request.sweep_plan.seeds}"
+        notes.append(f"{ignored} is ignored: until=decided says how many seeds there are")
     return PlannedSweep(record, len(drafts) - len(kept), notes, checked)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from mnist_exp.comparison.decisions import Decisions, configurations, decide
+from mnist_exp.comparison.decisions import Decisions, configurations, decide, level_of_pair
 from mnist_exp.comparison.sequential import simulate_boundaries
 from mnist_exp.config.requests import DecidedConfig
 from mnist_exp.config.schema import Config
@@ -12,7 +12,7 @@ from mnist_exp.errors import ConfigError
 from mnist_exp.runs.records import SweepJob, SweepRecord
 from mnist_exp.sweeps.directory import SweepDirectory, find_unfinished
 
-_MOST_PAIRS = 500
+_LEAST_LEVEL = 0.0005  # of a pair: boundaries are simulated, and rarer ones are hit too seldom
 _MOST_NAMED = 3
 
 
@@ -31,20 +31,29 @@ class Rounds:
         """Before the round that `next` gave; None for a sweep that runs all its jobs."""
 
     def next(self) -> list[SweepJob]:
-        """Gives the jobs of the next round; none when there are no more.
+        """Gives the jobs of the next round; none when there are no more, or one still runs.
 
         Raises:
             ConfigError: Jobs are running that this process has not begun.
         """
-        sweep = self._sweep
-        if self._begun and sweep.record.until is None:
+        sweep, is_first = self._sweep, not self._begun
+        if not is_first and (sweep.record.until is None or self._still_runs()):
             return []
         jobs = [job for job in find_unfinished(sweep, self._rerun) if job.number not in self._begun]
         if sweep.record.until is not None:
-            self.decisions = decide(sweep.path, sweep.record, {job.number for job in jobs})
+            if is_first and self._rerun == "all":
+                for job in jobs:
+                    sweep.put_aside(job)
+            # A failed seed runs again where that is asked for, and counts for nobody otherwise.
+            again = {job.number for job in jobs} if self._rerun == "failed" else set()
+            self.decisions = decide(sweep.path, sweep.record, again)
             jobs = [job for job in jobs if job.number in self.decisions.wanted]
         self._begun |= {job.number for job in jobs}
         return jobs
+
+    def _still_runs(self) -> bool:
+        begun = (job for job in self._sweep.record.jobs if job.number in self._begun)
+        return any(self._sweep.state(job).status == "running" for job in begun)
 
 
 def largest_round(record: SweepRecord) -> int:
@@ -54,18 +63,19 @@ def largest_round(record: SweepRecord) -> int:
 
 
 def boundaries_of(until: DecidedConfig, jobs: Sequence[SweepJob]) -> list[float]:
-    """Gives the boundaries of a new sweep's looks; all pairs share the level (Bonferroni)."""
-    num_configurations = len(jobs) // until.most_seeds
-    num_pairs = num_configurations * (num_configurations - 1) // 2
-    return simulate_boundaries(until.level / num_pairs, until.first_seeds, until.most_seeds)
+    """Gives the boundaries of a new sweep's looks."""
+    level = level_of_pair(until, len(jobs) // until.most_seeds)
+    return simulate_boundaries(level, until.first_seeds, until.most_seeds)
 
 
 def needed_jobs(sweep: SweepDirectory) -> list[SweepJob]:
-    """Lists the jobs of a sweep, but for seeds that no decision has needed so far."""
+    """Lists the jobs of a sweep, but for those that have no result and that no decision needs."""
     if sweep.record.until is None:
         return sweep.record.jobs
     wanted = decide(sweep.path, sweep.record).wanted
-    return [job for job in sweep.record.jobs if job.number in wanted or sweep.run_path(job).exists()]
+    has_ended = ("completed", "failed")
+    jobs = sweep.record.jobs
+    return [job for job in jobs if job.number in wanted or sweep.state(job).status in has_ended]
 
 
 def check_until(until: DecidedConfig, jobs: Sequence[tuple[dict[str, object], Config]]) -> None:
@@ -89,14 +99,17 @@ def check_until(until: DecidedConfig, jobs: Sequence[tuple[dict[str, object], Co
         )
     _check_data(until, [config for _, config in jobs])
     groups = configurations([tree for tree, _ in jobs])
-    num_pairs = len(groups) * (len(groups) - 1) // 2
-    if not num_pairs:
+    if len(groups) == 1:
         raise ConfigError(
             "until: this sweep has one configuration, and nothing to compare it with.",
             "Sweep over what is in question, such as model=ann,bn_dnn, or leave until out.",
         )
-    if num_pairs > _MOST_PAIRS:
-        raise ConfigError(f"until: got {num_pairs:,} pairs of configurations; {_MOST_PAIRS} are accepted.")
+    if level_of_pair(until, len(groups)) < _LEAST_LEVEL:
+        raise ConfigError(
+            f"until.level: got {until.level:g} for all pairs of {len(groups)} configurations together; "
+            f"{_LEAST_LEVEL:g} for each pair is needed.",
+            "Compare fewer configurations at a time.",
+        )
     if {len(places) for places in groups} != {until.most_seeds}:
         raise ConfigError(
             "until: each configuration needs the same seeds, and nothing else may differ within it.",

@@ -65,6 +65,8 @@ def sum_up(sweep: SweepDirectory, reason: str, resume: str, terminal: Terminal) 
     terminal.print(_render_ending(sweep, len(completed), len(states), reason))
     if not unfinished:
         return 0
+    if sweep.record.until is not None and all(state.status == "failed" for _, state in unfinished):
+        resume += " rerun=failed"
     terminal.print(_render_failures(unfinished), *render_next([resume]))
     return 1
 
@@ -190,7 +192,7 @@ def _run(sweep: SweepDirectory, config: DictConfig, request: SweepRequest, termi
     jobs = rounds.next()
     check_same_images(sweep, jobs)
     at_once = count_at_once(config, largest_round(sweep.record))
-    words = f"{_word_jobs(sweep, jobs)}, {at_once:,} at once, in "
+    words = f"{_word_jobs(sweep, jobs, request.rerun)}, {at_once:,} at once, in "
     terminal.print(Text.assemble(words, (str(sweep.path), "cyan")), Text())
     resume, reason = _resume_command(sweep, config), ""
     if jobs:
@@ -199,13 +201,14 @@ def _run(sweep: SweepDirectory, config: DictConfig, request: SweepRequest, termi
     return sum_up(sweep, reason, resume, terminal)
 
 
-def _word_jobs(sweep: SweepDirectory, jobs: Sequence[SweepJob]) -> str:
+def _word_jobs(sweep: SweepDirectory, jobs: Sequence[SweepJob], rerun: str) -> str:
     until, num_jobs = sweep.record.until, len(sweep.record.jobs)
     num_finished = num_jobs - len(jobs)
     words = plural(num_jobs, "job")
     if until is not None:
         words = f"at most {words}, {until.first_seeds} to {until.most_seeds} seeds of each configuration"
-        num_finished = sum(sweep.state(job).status == "completed" for job in needed_jobs(sweep))
+        finished = [job for job in needed_jobs(sweep) if sweep.state(job).status == "completed"]
+        num_finished = 0 if rerun == "all" else len(finished)
     return f"{words}, {num_finished:,} already finished" if num_finished else words
 
 

@@ -89,7 +89,7 @@ def test_console_and_page_say_what_is_decided(sweep: Path) -> None:
 
 @pytest.mark.slow
 def test_comparing_later_says_the_same_and_other_runs_are_compared_as_ever(
-    sweep: Path, run_command: Run
+    sweep: Path, tmp_path: Path, run_command: Run
 ) -> None:
     again = run_command(
         "mode=compare", f"runs={sweep}", "compare.format=json", cwd=sweep.parent, kind="light"
@@ -99,6 +99,13 @@ def test_comparing_later_says_the_same_and_other_runs_are_compared_as_ever(
     some = run_command("mode=compare", f"runs=[{','.join(chosen)}]", "compare.format=json", cwd=sweep.parent)
     (pair,) = json.loads(some.stdout)["sets"][0]["decisions"]["pairs"]
     assert pair["outcome"] == "better"
+    shutil.copytree(chosen[0], elsewhere := tmp_path / "elsewhere")
+    mixed = run_command(
+        "mode=compare", f"runs=[{elsewhere},{chosen[1]}]", "compare.format=json", cwd=tmp_path
+    )
+    (report,) = json.loads(mixed.stdout)["sets"]
+    assert report["decisions"] is None
+    assert any("take their number as fixed, are too small" in note for note in report["notes"])
 
 
 @pytest.mark.slow
@@ -112,15 +119,23 @@ def test_nothing_runs_again_and_a_failed_seed_counts_for_nobody(
     shutil.copytree(sweep, copy)
     run = run_of(copy, 4)
     manifest = read_json(run / "manifest.json")
-    manifest |= {"status": "failed", "error": {"type": "RunError", "message": "out of memory", "hint": ""}}
+    manifest |= {
+        "status": "failed",
+        "data": None,
+        "error": {"type": "RunError", "message": "out of memory", "hint": ""},
+    }
     (run / "manifest.json").write_text(json.dumps(manifest))
     (run / "summary.json").unlink()
     told = run_command("mode=compare", f"runs={copy}", "compare.format=json", cwd=tmp_path).stdout
     decisions = json.loads(told)["sets"][0]["decisions"]
     assert decisions["failed"] == ["units=[48] seed 1"]
     assert decisions["pairs"][2]["looks"][-1]["num_seeds"] == 4
-    # Resumed, it runs once more, and the end is what it had been.
     resumed = run_command("-m", "sweep=s", cwd=tmp_path)
+    assert resumed.returncode == 1
+    assert "Without a result: units=[48] seed 1." in " ".join(resumed.stdout.split())
+    assert resumed.stdout.rstrip().endswith("sweep=s rerun=failed")
+    # Run once more, it counts, and the end is what it had been.
+    resumed = run_command("-m", "sweep=s", "rerun=failed", cwd=tmp_path)
     assert resumed.returncode == 0, resumed.stdout
     assert decisions_of(copy)["pairs"] == decisions_of(sweep)["pairs"]
 
@@ -139,6 +154,7 @@ REFUSALS = [
         "-m model=ann,bn_dnn training.threads=1,2 until=decided",
         "until: each configuration needs the same seeds",
     ),
+    ("-m model=ann,bn_dnn until=decided until.level=0.0001", "until.level: got 0.0001 for all pairs of 2"),
     ("-m model=ann,bn_dnn until=decided until.level=0", "until.level: got 0; expected a number > 0"),
     ("-m model=ann,bn_dnn until.level=0.1", "until.level: the chosen until has no such key"),
     ("until=decided", "until: it belongs to a sweep. Add -m."),
@@ -170,7 +186,9 @@ def test_a_plan_says_the_least_and_the_most_and_another_rule_is_another_sweep(
     told = run_command(*plan, cwd=tmp_path, kind="light").stdout
     assert "at most 60 jobs" in told
     assert "3 to 30 seeds of each configuration; at least 6 jobs" in told
-    assert "until=decided counts seeds, not sweep_plan.seeds=5" in told
+    assert "sweep_plan.seeds=5 is ignored: until=decided says how many seeds there are" in " ".join(
+        told.split()
+    )
     assert "seed   7 to 36" in told
     other = run_command("-m", *NETWORKS, *SETTINGS, "until.precision=0.2", cwd=sweep.parents[1], kind="light")
     assert other.returncode == 2

@@ -42,7 +42,7 @@ def plot_decisions(pairs: Sequence[Decision], precision: float) -> Figure:
     )
     for place, pair in enumerate(shown, 1):
         axes = figure.add_subplot(rows, columns, place)
-        draw_decision(axes, pair, precision)
+        _draw(axes, pair, precision)
         style_axes(axes, "seeds" if place > len(shown) - columns else "", "points ahead")
         axes.set_title(_title(pair), size=9.5, color=INK, loc="left")
     hidden = f"the first {len(shown)} of {len(pairs):,} pairs; " if len(shown) < len(pairs) else ""
@@ -54,12 +54,12 @@ def plot_page_decision(pair: Decision, precision: float, width_inches: float) ->
     """Draws one pair's course for a page; see `plot_decisions`."""
     figure = new_figure(_PAGE_PANEL_INCHES, width_inches)
     axes = figure.add_axes((0.15, 0.19, 0.82, 0.75))
-    draw_decision(axes, pair, precision)
+    _draw(axes, pair, precision)
     rule_lightly(axes, "seeds")
     return figure
 
 
-def draw_decision(axes: Axes, pair: Decision, precision: float) -> None:
+def _draw(axes: Axes, pair: Decision, precision: float) -> None:
     """Draws how far the better one is ahead; the axis reaches as far as the later half of its looks."""
     seeds = np.array([look.num_seeds for look in pair.looks])
     difference, low, high = 100 * np.array([pair.ahead(look) for look in pair.looks]).T
