@@ -16,6 +16,7 @@ FLOORS = (
     {"processes"},
     {"training"},
     {"evaluation", "comparison"},
+    {"exports"},
     {"report"},
     {"tuning"},
     {"sweeps"},
@@ -38,13 +39,15 @@ ANSWERING = ("modes.evaluate", "modes.predict", "modes.verify", "data.dataset", 
 
 HEAVY_ROOMS = (
     "training", "evaluation.evaluating", "evaluation.latency", "tuning.proposals", "tuning.stages",
-    "tuning.trials", "tuning.conclusion",
+    "tuning.trials", "tuning.conclusion", "exports.onnx", "exports.litert", "exports.litert_int8",
+    "exports.saved_model",
 )  # fmt: skip
 """What may import TensorFlow when it is imported itself."""
 
 LIGHT = (
     "words", "statistics", "errors", "environment", "config", "runs", "data", "processes", "comparison",
     "report", "cli", "modes", "sweeps.planning", "sweeps.sweep", "tuning.definition", "tuning.screen",
+    "exports.formats", "exports.proof",
 )  # fmt: skip
 """What loads TensorFlow through no other module either."""
 
