@@ -20,8 +20,10 @@ from mnist_exp.runs.run import Run
 if TYPE_CHECKING:
     import keras
 
-ALL = "all"
-CARD = "card.json"
+ALL, KERAS = "all", "keras"
+CARD, EXAMPLE = "card.json", "example.npy"
+INPUT, OUTPUT = "images", "probabilities"
+"""Names of tensors, where a format lets us choose."""
 
 
 class Format(NamedTuple):
@@ -29,11 +31,10 @@ class Format(NamedTuple):
 
     Attributes:
         name: What `export.format` calls it, and its module in this package.
-        title: What people call it.
         file: What is written, a file or a folder.
-        extra: The extra of this package that converting and running it needs; empty for none.
-        packages: What that extra brings, by the names that Python imports.
-        runtime: The distribution that alone is needed to run it.
+        extra: The extra of this package that it needs, which brings `packages`, by the names that Python
+            imports; empty for none.
+        runtime: The distributions that alone are needed to run it.
         template: The script that loads it, in `templates/`; empty where Python does not run it, and
             nothing is measured.
         is_exact: Whether it computes in float32, so that all answers have to be Keras' own.
@@ -50,17 +51,10 @@ class Format(NamedTuple):
     is_exact: bool = True
     has_front: bool = True
 
-    @property
-    def script(self) -> str:
-        """The script's name beside the file."""
-        return f"use_{self.name}.py"
-
 
 _LITERT = ("ai_edge_litert",)
-KERAS = Format("keras", "Keras", "best.keras", runtime="keras, tensorflow", template="keras")
-"""What the others are compared with."""
-
 FORMATS = (
+    Format(KERAS, "Keras", "best.keras", runtime="keras, tensorflow", template="keras"),
     Format(
         "onnx", "ONNX", "model.onnx",
         extra="onnx", packages=("tf2onnx", "onnx", "onnxruntime"), runtime="onnxruntime", template="onnx",
@@ -76,6 +70,7 @@ FORMATS = (
     ),
     Format("saved_model", "SavedModel", "saved_model", runtime="tensorflow", template="saved_model"),
 )  # fmt: skip
+"""The first is the run's own, exported and measured with each of the others."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +81,7 @@ class Subject:
         run: It was trained there; `run.result` says how good it is.
         network: From float32 (B, H, W) in [0, 1] to probabilities float32 (B, C).
         behind: The same without the preprocessing in front; `network` itself where there is none.
-        calibration: Images that no test looks at, uint8 (N, H, W), as they are in the files.
+        calibration: No test images, uint8 (N, H, W), as `behind` takes them.
     """
 
     run: Run
@@ -96,29 +91,18 @@ class Subject:
     calibration: NDArray[np.uint8]
 
 
-class Tensor(Struct, frozen=True, kw_only=True):
-    """What goes in or comes out; null for any number."""
-
-    name: str
-    shape: list[int | None]
-    dtype: str
-    range: tuple[float, float] = (0.0, 1.0)
-
-
 class Proof(Struct, frozen=True, kw_only=True):
-    """A format in its own runtime, in a process of its own, on all test images.
+    """A format in its own runtime, in a process of its own, on all test images at each batch size.
 
     Attributes:
-        batch_sizes: Each of them was run on all images.
         num_equal: Images with Keras' answer at every batch size.
         agreement_interval: Wilson interval of their share.
         largest_difference: Of any probability from Keras', at any batch size.
-        accuracy_interval: Wilson interval of the accuracy at the first batch size.
-        latency: On one thread.
+        accuracy: At the first batch size.
+        latency: On one thread, by batch size.
         versions: Of Python and the runtime.
     """
 
-    batch_sizes: list[int]
     num_images: int
     num_equal: int
     agreement_interval: Interval
@@ -133,9 +117,9 @@ class Exported(Struct, frozen=True, kw_only=True):
     """One format of an export.
 
     Attributes:
-        file: In the export's folder, as `script` is. A folder's bytes are those of all files in it, its
-            SHA-256 that of their names and contents in order.
+        sha256: Of each file, by its path in the export's folder.
         has_front: Whether the run's preprocessing is part of the file; if not, the script does it.
+        input: The tensor's name.
         details: What else a program may need: opset, quantisation.
         proof: Null where Python cannot run the format.
     """
@@ -144,51 +128,54 @@ class Exported(Struct, frozen=True, kw_only=True):
     file: str
     script: str | None
     bytes: int
-    sha256: str
+    sha256: dict[str, str]
     has_front: bool
-    input: Tensor
-    output: Tensor
+    input: str
+    output: str
     details: dict[str, str | int]
     proof: Proof | None
 
 
 class Card(Struct, frozen=True, kw_only=True):
-    """`card.json`: what was exported, from where, and how it was proved.
+    """`card.json`: what was exported, from where, and how it was proved; Keras' own format is the first.
 
     Attributes:
         run: The run's directory, as it was found.
         exported_at: UTC.
         data: Fingerprints of the images that the run saw.
-        calibration: The split that quantisation was calibrated on, and how many images of it.
+        input_shape: Of every format; null for any number.
+        calibration: Images that quantisation is calibrated on, in words.
         proved: How equality was measured, in words.
-        keras: The run's own network, measured the same way.
     """
 
     run: str
     run_id: str
     model: str
     exported_at: str
-    class_names: list[str]
     num_params: int
     preprocessing: str
     data: DataRecord
+    class_names: list[str]
+    input_shape: list[int | None]
+    input_range: tuple[float, float] = (0.0, 1.0)
+    output_shape: list[int | None]
+    dtype: str
     calibration: str
     proved: str
-    keras: Exported
     formats: list[Exported]
     versions: dict[str, str]
 
 
 def choose_formats(name: str) -> list[Format]:
-    """Finds the formats that are meant, and makes sure that what they need is installed.
+    """Finds the formats that are meant, Keras' own before them; what they need is installed.
 
     Raises:
         ConfigError: There is no such format, or an extra is missing.
     """
-    names = [row.name for row in FORMATS]
+    names = [row.name for row in FORMATS[1:]]
     if name not in (*names, ALL):
-        raise ConfigError(f'export.format: got "{name}".', nearest(name, [*names, ALL]))
-    chosen = [row for row in FORMATS if name in (row.name, ALL)]
+        raise ConfigError(f"export.format: got {name}.", nearest(name, [*names, ALL]))
+    chosen = [row for row in FORMATS if name in (row.name, ALL) or row.name == KERAS]
     for row in chosen:
         missing = [package for package in row.packages if util.find_spec(package) is None]
         if missing:
