@@ -81,14 +81,20 @@ class Subject:
         run: It was trained there; `run.result` says how good it is.
         network: From float32 (B, H, W) in [0, 1] to probabilities float32 (B, C).
         behind: The same without the preprocessing in front; `network` itself where there is none.
+        preprocessing: What is in front, as in `data.preprocessing`.
         calibration: No test images, uint8 (N, H, W), as `behind` takes them.
+        calibrated_on: Which images those are, in words.
+        example: One of them as it is in the data set, uint8 (H, W).
     """
 
     run: Run
     network: "keras.Model"
     behind: "keras.Model"
+    preprocessing: str
     class_names: list[str]
     calibration: NDArray[np.uint8]
+    calibrated_on: str
+    example: NDArray[np.uint8]
 
 
 class Proof(Struct, frozen=True, kw_only=True):
@@ -144,7 +150,7 @@ class Card(Struct, frozen=True, kw_only=True):
         exported_at: UTC.
         data: Fingerprints of the images that the run saw.
         input_shape: Of every format; null for any number.
-        calibration: Images that quantisation is calibrated on, in words.
+        calibration: Which images quantisation is calibrated on, in words.
         proved: How equality was measured, in words.
     """
 

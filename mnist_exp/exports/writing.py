@@ -20,7 +20,7 @@ from mnist_exp.runs import files, provenance
 from mnist_exp.runs.run import Run
 from mnist_exp.training.loading import load_network
 from mnist_exp.training.networks import predict_probabilities
-from mnist_exp.training.preprocessing import layers_behind, prepare_images
+from mnist_exp.training.preprocessing import Preprocessing, is_front, layers_behind, prepare_images
 from mnist_exp.words import shortened
 
 _CALIBRATION_IMAGES = 500
@@ -45,17 +45,10 @@ def export(
         ConfigError: The network does not compute in float32 alone, or a format cannot express it.
         RunError: A format is not equal, or a file could not be written.
     """
-    (seen, test), names = images, list(config.data.class_names)
-    network = load_network(run)
-    _refuse_other_policies(network, run)
-    # Never the test images, which `data.validation=test` makes those to validate on.
-    is_validation = seen.validation is not None and not seen.selected_on_test
-    kept = seen.validation if is_validation and seen.validation is not None else seen.training
-    chosen = choose_images(kept, _CALIBRATION_IMAGES).images
-    files.write_with(folder / EXAMPLE, lambda draft: np.save(draft, chosen[0]))
-    calibration = prepare_images(config.data.preprocessing, chosen)
-    subject = Subject(run, network, _without_front(network), names, calibration)
-    reference = predict_probabilities(network, test.images)
+    seen, test = images
+    subject = _load_subject(run, list(config.data.class_names), seen)
+    files.write_with(folder / EXAMPLE, lambda draft: np.save(draft, subject.example))
+    reference = predict_probabilities(subject.network, test.images)
     exported = []
     for row in formats:
         exported.append(_export_one(row, subject, folder, test, reference))
@@ -65,17 +58,43 @@ def export(
         run_id=run.manifest.run_id,
         model=config.model.name,
         exported_at=provenance.utc_now(),
-        num_params=network.count_params(),
-        preprocessing=config.data.preprocessing,
+        num_params=subject.network.count_params(),
+        preprocessing=subject.preprocessing,
         data=run.data,
-        class_names=names,
-        input_shape=list(network.input_shape),
-        output_shape=list(network.output_shape),
+        class_names=subject.class_names,
+        input_shape=list(subject.network.input_shape),
+        output_shape=list(subject.network.output_shape),
         dtype=_POLICY,
-        calibration=f"{len(chosen)} {'validation' if is_validation else 'training'} images",
+        calibration=subject.calibrated_on,
         proved=HOW,
         formats=exported,
         versions=provenance.versions(),
+    )
+
+
+def _load_subject(run: Run, names: list[str], seen: TrainingData) -> Subject:
+    network = load_network(run)
+    _refuse_other_policies(network, run)
+    # The network's own: a search's winner may have another one than its configuration says.
+    front = [layer for layer in network.layers if is_front(layer)]
+    preprocessing: Preprocessing = front[0].name if front else "none"
+    behind = network
+    if front:
+        behind = keras.Sequential([keras.Input(network.input_shape[1:]), *layers_behind(network)])
+    # Never the test images, which `data.validation=test` makes those to validate on.
+    split, kept = "validation", seen.validation
+    if kept is None or seen.selected_on_test:
+        split, kept = "training", seen.training
+    chosen = choose_images(kept, _CALIBRATION_IMAGES).images
+    return Subject(
+        run=run,
+        network=network,
+        behind=behind,
+        preprocessing=preprocessing,
+        class_names=names,
+        calibration=prepare_images(preprocessing, chosen),
+        calibrated_on=f"{len(chosen)} {split} images",
+        example=chosen[0],
     )
 
 
@@ -85,13 +104,6 @@ def _refuse_other_policies(network: keras.Model, run: Run) -> None:
     if policies != {_POLICY}:
         words = f"its network computes in {', '.join(sorted(policies))}"
         raise ConfigError(f"run: {run.path}: {words}; only {_POLICY} can be exported.")
-
-
-def _without_front(network: keras.Sequential) -> keras.Sequential:
-    behind = layers_behind(network)
-    if len(behind) == len(network.layers):
-        return network
-    return keras.Sequential([keras.Input(network.input_shape[1:]), *behind])
 
 
 def _export_one(
@@ -131,7 +143,7 @@ def _write_script(row: Format, subject: Subject, folder: Path) -> Path:
         lstrip_blocks=True, keep_trailing_newline=True,
     )  # fmt: skip
     path = folder / f"use_{row.name}.py"
-    deskews = subject.behind is not subject.network and not row.has_front
+    deskews = subject.preprocessing == "deskew" and not row.has_front
     template = environment.get_template(f"{row.template}.py.jinja")
     text = template.render(file=row.file, script=path.name, runtime=row.runtime, deskews=deskews)
     files.write_bytes(path, text.encode())

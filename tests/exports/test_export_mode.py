@@ -221,7 +221,8 @@ def test_what_a_converter_lacks_is_one_line(finished_run: FinishedRun, tmp_path:
     layers = [*build_front("deskew", (28, 28)), keras.layers.Flatten(), keras.layers.Dense(10)]
     network = keras.Sequential([keras.Input((28, 28)), *layers])
     images = np.zeros((1, 28, 28), np.uint8)
-    subject = Subject(Run(finished_run.path), network, network, list("0123456789"), images)
+    names = list("0123456789")
+    subject = Subject(Run(finished_run.path), network, network, "deskew", names, images, "", images[0])
     test, reference = LabelledImages(images, np.zeros(1, np.uint8)), np.zeros((1, 10), np.float32)
     with pytest.raises(ConfigError, match="litert cannot express this network: .") as refused:
         writing._export_one(ROWS["litert"], subject, tmp_path, test, reference)
@@ -230,7 +231,9 @@ def test_what_a_converter_lacks_is_one_line(finished_run: FinishedRun, tmp_path:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not all(HERE.values()), reason="the extras onnx and litert are not installed")
-@pytest.mark.parametrize("words", [("data.preprocessing=deskew", "model=bn_dnn"), ("model=cnn",)])
+@pytest.mark.parametrize(
+    "words", [("data.preprocessing=deskew", "model=bn_dnn", "model.activation=gelu"), ("model=cnn",)]
+)
 def test_the_command_exports_everything(
     run_command: Callable[..., "subprocess.CompletedProcess[str]"], tmp_path: Path, words: tuple[str, ...]
 ) -> None:
