@@ -55,7 +55,7 @@ def _measured(each: Exported) -> Row:
 def _facts(card: Card, path: str) -> list[Fact]:
     facts = [Fact("images", f"{card.data.num_test:,} test images of {card.data.name}: {card.data.source}")]
     for each in card.formats:
-        if each.proof is not None and each.proof.num_equal < each.proof.num_images:
+        if each.proof is not None and "quantisation" in each.details:
             share = percent(each.proof.num_equal / each.proof.num_images)
             interval = accuracy_interval_text(each.proof.agreement_interval)
             words = f"{share} of the answers equal, {interval}; calibrated on {card.calibration}"

@@ -1,6 +1,6 @@
 """Networks of finished runs in every format: bytes, latency, equality, as a Markdown table.
 
-uv run --extra onnx --extra litert python tests/benchmarks/exports.py runs/best_ann/* runs/best_cnn/*
+uv run --all-extras python tests/benchmarks/exports.py runs/best_ann/* runs/best_cnn/*
 """
 
 import argparse
