@@ -16,6 +16,7 @@ FLOORS = (
     {"processes"},
     {"training"},
     {"evaluation", "comparison"},
+    {"exports"},
     {"report"},
     {"tuning"},
     {"sweeps"},
@@ -33,18 +34,22 @@ HEAVY = ("tensorflow", "keras", "keras_tuner")
 SLOW = ("matplotlib", "scipy", "PIL", "h5py", "pooch")
 """Libraries of a tenth of a second and more."""
 
-ANSWERING = ("modes.evaluate", "modes.predict", "modes.verify", "data.dataset", "report.terminal")
+ANSWERING = (
+    "modes.evaluate", "modes.export", "modes.predict", "modes.verify", "data.dataset", "report.terminal",
+)  # fmt: skip
 """What a refusal comes from: it loads neither those nor TensorFlow."""
 
 HEAVY_ROOMS = (
     "training", "evaluation.evaluating", "evaluation.latency", "tuning.proposals", "tuning.stages",
-    "tuning.trials", "tuning.conclusion",
+    "tuning.trials", "tuning.conclusion", "exports.onnx", "exports.litert", "exports.litert_int8",
+    "exports.saved_model", "exports.writing",
 )  # fmt: skip
 """What may import TensorFlow when it is imported itself."""
 
 LIGHT = (
     "words", "statistics", "errors", "environment", "config", "runs", "data", "processes", "comparison",
     "report", "cli", "modes", "sweeps.planning", "sweeps.sweep", "tuning.definition", "tuning.screen",
+    "exports.formats", "exports.proof",
 )  # fmt: skip
 """What loads TensorFlow through no other module either."""
 
@@ -197,7 +202,7 @@ def test_only_modes_import_late() -> None:
     late = {
         (module, other)
         for module in MODULES
-        if not is_in(module, ("modes.evaluate", "modes.predict", "modes.tune"))
+        if not is_in(module, ("modes.evaluate", "modes.export", "modes.predict", "modes.tune"))
         for other in imports(module, late=True)
         if other.removeprefix("mnist_exp.") in MODULES
     }

@@ -100,6 +100,7 @@ REFUSED = [
     ("mode=compare runs=x compare=null", "compare: got null; expected a mapping. Set compare.columns or"),
     ("mode=evaluate run=a,b", "run=a,b: mode=evaluate cannot be swept. Several are a list: run=[a,b]"),
     ("mode=verify run=a,b", "run=a,b: mode=verify cannot be swept. Name one."),
+    ("mode=export run=a,b", "run=a,b: mode=export cannot be swept. Name one."),
     ("experiment.best_ann=1", "experiment.best_ann: there is no such key. Write experiment=best_ann"),
     ("seed=[1,2]", "seed: got [1, 2]; expected a whole number. For each of them: mnist-exp -m seed=1,2"),
     ("training={}", "training={}: an empty mapping changes nothing. Leave it out."),
@@ -123,9 +124,13 @@ REFUSED = [
     ("mode=predict image=a.png", "image: there is no such key", 'Did you mean "images"'),
     ("mode=evaluate seeed=1", "seeed: there is no such key", "Accepted: evaluate, run, runs_dir, split."),
     ("rn=latest", "rn: there is no such key", 'Did you mean "run"'),
-    ("mode=compare run=study", "run: belongs to mode=evaluate, mode=predict or mode=verify", '"runs"'),
+    ("mode=compare run=study", "run: belongs to", "mode=predict, mode=verify or mode=export", '"runs"'),
     ("mode=evaluate runs=study", "runs: belongs to mode=compare", 'Did you mean "run"'),
     ("mode=compare compare.srot=ann", "compare.srot: there is no such key", '"compare.sort"'),
+    ("mode=export run=latest", "export.format: got none", "export.format=onnx"),
+    ("mode=export run=latest export.format=onx", "export.format: got onx", 'Did you mean "onnx"'),
+    ("mode=export run=latest export.format=saved_model seed=1", "seed: mode=export", "Accepted: run,"),
+    ("mode=export export.fromat=onnx", "export.fromat: there is no such key", '"export.format"'),
     ("mode=predict images=a/[0-9].png", "images=a/[0-9].png:", "in quotes of its own"),
     # words of which only some are accepted
     ("training.monitor=val_acc", "training.monitor:", '"val_acc"', '"val_accuracy"'),
@@ -461,8 +466,11 @@ def test_a_path_given_as_a_word_is_asked_about(refuse: Refuse, tmp_path: Path) -
 
 @pytest.mark.parametrize(
     ("mode", "place"),
-    [("evaluate", "runs"), ("predict", "my runs"), ("verify", "my runs"), ("compare", "my runs")],
-)
+    [
+        ("evaluate", "runs"), ("predict", "my runs"), ("verify", "my runs"), ("export", "runs"),
+        ("compare", "my runs"),
+    ],
+)  # fmt: skip
 def test_an_example_of_a_question_can_be_pasted(
     refuse: Refuse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str, place: str
 ) -> None:

@@ -66,7 +66,7 @@ _MODE_WORDS = {
         "search tuning hpo optimize optimise"
     ),
     "predict": "prediction inference infer classify", "compare": "comparison compare_runs diff",
-    "verify": "verification check reproduce",
+    "verify": "verification check reproduce", "export": "convert save onnx tflite litert",
 }  # fmt: skip
 _VERSION, _RERUN = "--version", "--experimental-rerun"
 WHOLE_GROUPS = ("search_space=", "sweep_plan=")

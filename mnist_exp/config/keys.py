@@ -20,6 +20,7 @@ MODE_KEYS = {
     "evaluate": ("run", "split", "evaluate"),
     "predict": ("run", "images"),
     "verify": ("run",),
+    "export": ("run", "export"),
     "compare": ("runs", "compare"),
 }
 
@@ -42,7 +43,7 @@ def shipped_keys() -> frozenset[str]:
     for mode, roots in MODE_KEYS.items():
         path = CONF_DIR / "mode" / f"{mode}.yaml"
         nodes = OmegaConf.load(path) if path.exists() else OmegaConf.create()
-        for root in set(roots) & {"compare", "evaluate"}:
+        for root in set(roots) & {"compare", "evaluate", "export"}:
             found |= {f"{root}.{key}" for key in OmegaConf.select(nodes, root) or ()}
     return frozenset(found)
 

@@ -157,7 +157,9 @@ def _explain_signs(text: str, typed: Sequence[str]) -> ConfigError | None:
         key, _, value = found[1].partition("=")
         reading = [mode for mode in MODE_KEYS if mode != "tune" and f"mode={mode}" in typed]
         if reading:
-            hint = "Name one." if reading == ["verify"] else f"Several are a list: {key}=[{value}]"
+            hint = (
+                "Name one." if reading in (["verify"], ["export"]) else f"Several are a list: {key}=[{value}]"
+            )
             return ConfigError(f"{shortened(found[1])}: mode={reading[0]} cannot be swept.", hint)
         refusal = _refuse_value(key, value)
         number = f" {refusal.hint}" if refusal and "a number" in refusal.message else ""

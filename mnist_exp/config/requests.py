@@ -82,6 +82,12 @@ class CompareOptions(Node, frozen=True):
     format: Literal["table", "csv", "json", "markdown"] = "table"
 
 
+class ExportOptions(Node, frozen=True):
+    """Which format a network is exported to, a row of `exports/formats`; null when not given."""
+
+    format: str | None = None
+
+
 class EvaluateOptions(Node, frozen=True):
     """How a run is evaluated: at most so many images are made harder, 0 for none."""
 

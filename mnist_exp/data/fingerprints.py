@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 import numpy as np
@@ -10,14 +10,16 @@ from numpy.typing import NDArray
 
 from mnist_exp.config.schema import DataConfig
 from mnist_exp.data import locating
-from mnist_exp.data.dataset import SAMPLE_PATH, find_source, load_training_data
-from mnist_exp.errors import ExperimentError
+from mnist_exp.data.dataset import SAMPLE_PATH, Images, TrainingData, find_source, load_training_data
+from mnist_exp.data.locating import Progress
+from mnist_exp.errors import ConfigError, ExperimentError
 from mnist_exp.runs.records import DataRecord
 from mnist_exp.runs.run import Run
 
 Part = Literal["train", "test", "split"]
 
 _MOST_CONFIGS = 3
+_NOWHERE: dict[str, Any] = {"path": None, "path_variable": None, "places": [], "mirrors": []}
 _PARTS: dict[Part, str] = {
     "train": "training images",
     "test": "test images",
@@ -52,6 +54,38 @@ def find_other_images(seen: DataRecord, found: Mapping[Part, str | None]) -> Oth
         if sha256 != saw[part]:
             return OtherImages(part, saw[part], sha256)
     return None
+
+
+def own_data_node(run: Run, path: str | None) -> dict[str, Any]:
+    """Says where a run's images are looked for: at a path, or where the run found them."""
+    node: dict[str, Any] = run.config["data"]
+    if path is not None:
+        return node | {"path": path}
+    if run.data.name != node["name"]:
+        # The bundled digits stood in; images that this machine has by now must not replace them.
+        return node | _NOWHERE
+    return node
+
+
+def load_own_data(run: Run, config: DataConfig, progress: Progress) -> tuple[TrainingData, Images]:
+    """Loads the very images that a run saw: those to train and validate on, and the test images.
+
+    Raises:
+        ConfigError: They are not there, or others are.
+    """
+    source = find_source(config, progress=progress)
+    seen, test = load_training_data(source), source.load("test")
+    found: dict[Part, str | None] = {
+        "train": seen.train_sha256,
+        "test": test.sha256,
+        "split": seen.split_sha256,
+    }
+    if (other := find_other_images(run.data, found)) is not None:
+        raise ConfigError(
+            f"data: in {source.description}, the {other} ({run.path}).",
+            "Say where the run's images are: data.path=…",
+        )
+    return seen, test
 
 
 def load_test_images(runs: Sequence[Run]) -> NDArray[np.uint8] | None:

@@ -11,9 +11,8 @@ from msgspec import Struct
 from mnist_exp.config.keys import MODE_KEYS
 from mnist_exp.config.overrides import plain_key
 from mnist_exp.config.parsing import none_given, parse_tree, read_request, refuse_unused
-from mnist_exp.config.schema import Config, DataConfig, Text
-from mnist_exp.data.dataset import find_source, load_training_data
-from mnist_exp.data.fingerprints import Part, find_other_images
+from mnist_exp.config.schema import Config, Text
+from mnist_exp.data.fingerprints import load_own_data, own_data_node
 from mnist_exp.errors import ConfigError
 from mnist_exp.evaluation.verification import Verification, verify
 from mnist_exp.modes.execution import execute
@@ -29,7 +28,6 @@ _USED = ("mode", "runs_dir", *MODE_KEYS["verify"])
 _OWN = ("model", "optimizer", "schedule", "augmentation", "training", "data", "seed", "experiment")
 _DATA_PATH = "data.path"
 _VERIFICATION = "verification.json"
-_NOWHERE: dict[str, Any] = {"path": None, "path_variable": None, "places": [], "mirrors": []}
 
 
 class VerifyRequest(Struct, frozen=True, kw_only=True):
@@ -87,7 +85,7 @@ def run(request: VerifyRequest, terminal: Terminal, given: Path | None) -> int:
         # Before anything is trained, so that a damaged run is refused at once.
         _ = run.arrays
     job = _job(run, config, request, given)
-    _refuse_other_images(run, job.config.data, terminal)
+    load_own_data(run, job.config.data, terminal.download_progress)
     terminal.print(f"training again: {run.path}")
     path = execute(job, terminal)
     assert path is not None
@@ -116,7 +114,7 @@ def _job(run: Run, config: Config, request: VerifyRequest, given: Path | None) -
         "runs_dir": request.runs_dir,
         "sweep": None,
         "resume": None,
-        "data": _data_node(run, request),
+        "data": own_data_node(run, request.data["path"] if request.names_images else None),
         "training": run.config["training"] | {"engine": training.engine.value, "threads": training.threads},
     }
     return Job(
@@ -128,31 +126,6 @@ def _job(run: Run, config: Config, request: VerifyRequest, given: Path | None) -
         given=given,
         is_repetition=True,
     )
-
-
-def _data_node(run: Run, request: VerifyRequest) -> dict[str, Any]:
-    node = run.config["data"]
-    if request.names_images:
-        return node | {"path": request.data["path"]}
-    if run.data.name != node["name"]:
-        # The bundled digits stood in; images that this machine has by now must not replace them.
-        return node | _NOWHERE
-    return node
-
-
-def _refuse_other_images(run: Run, config: DataConfig, terminal: Terminal) -> None:
-    source = find_source(config, progress=terminal.download_progress)
-    seen, test = load_training_data(source), source.load("test")
-    found: dict[Part, str | None] = {
-        "train": seen.train_sha256,
-        "test": test.sha256,
-        "split": seen.split_sha256,
-    }
-    if (other := find_other_images(run.data, found)) is not None:
-        raise ConfigError(
-            f"data: in {source.description}, the {other} ({run.path}).",
-            f"Say where the run's images are: {_DATA_PATH}=…",
-        )
 
 
 def _write(found: Verification, path: Path) -> None:

@@ -21,7 +21,7 @@ from typing import Any
 
 LIGHT = ("cli", "modes.jobs", "modes.compare", "sweeps.sweep", "report.comparison_document")
 HEAVY = (
-    *(*LIGHT, "modes.evaluate", "modes.predict", "modes.train", "modes.tune", "modes.verify"),
+    *(*LIGHT, "modes.evaluate", "modes.export", "modes.predict", "modes.train", "modes.tune", "modes.verify"),
     *("evaluation.evaluating", "evaluation.latency", "report.run"),
     *("tuning.conclusion", "tuning.proposals", "tuning.search", "tuning.stages"),
 )
