@@ -42,7 +42,7 @@ ANSWERING = (
 HEAVY_ROOMS = (
     "training", "evaluation.evaluating", "evaluation.latency", "tuning.proposals", "tuning.stages",
     "tuning.trials", "tuning.conclusion", "exports.onnx", "exports.litert", "exports.litert_int8",
-    "exports.saved_model", "exports.writing",
+    "exports.saved_model", "exports.page", "exports.writing",
 )  # fmt: skip
 """What may import TensorFlow when it is imported itself."""
 

@@ -69,6 +69,7 @@ FORMATS = (
         is_exact=False,
     ),
     Format("saved_model", "SavedModel", "saved_model", runtime="tensorflow", template="saved_model"),
+    Format("page", "web page", "draw.html"),
 )  # fmt: skip
 """The first is the run's own, exported and measured with each of the others."""
 

@@ -61,6 +61,9 @@ def _facts(card: Card, path: str) -> list[Fact]:
             words = f"{share} of the answers equal, {interval}; calibrated on {card.calibration}"
             facts.append(Fact(_TITLES[each.format], words, "careful"))
     for each in card.formats:
+        if each.proof is None:
+            facts.append(Fact(_TITLES[each.format], f"not measured; open {each.file} in a browser"))
+    for each in card.formats:
         if not each.has_front and card.preprocessing != "none":
             words = f"not in {each.file}: {each.script} does {card.preprocessing} first"
             facts.append(Fact("preprocessing", words, "careful"))

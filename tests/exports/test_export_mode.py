@@ -121,7 +121,7 @@ def test_eight_bits_are_told_with_intervals(exported: Callable[[str], tuple[str,
     assert "calibrated on 500 validation images" in " ".join(text.split())
 
 
-@pytest.mark.parametrize("name", [required(name) for name in ROWS])
+@pytest.mark.parametrize("name", [required(name) for name, row in ROWS.items() if row.template])
 def test_the_script_runs_where_only_the_runtime_is(
     name: str, exported: Callable[[str], tuple[str, Path, Card]], tmp_path: Path
 ) -> None:
@@ -247,6 +247,8 @@ def test_the_command_exports_everything(
     assert [each.format for each in card.formats] == list(ROWS)
     deskews = card.preprocessing == "deskew"
     for each in card.formats:
+        if each.format == "page":
+            continue  # Python does not run it
         script = (tmp_path / "taken" / "along" / str(each.script)).read_text()
         assert each.proof is not None and ("def deskew" in script) == (deskews and not each.has_front)
         assert each.proof.num_equal == 1000 or each.format == "litert_int8"
