@@ -16,7 +16,7 @@ FLOORS = (
     {"processes"},
     {"training"},
     {"evaluation", "comparison"},
-    {"exports"},
+    {"exports", "trackers"},
     {"report"},
     {"tuning"},
     {"sweeps"},
@@ -48,8 +48,8 @@ HEAVY_ROOMS = (
 
 LIGHT = (
     "words", "statistics", "errors", "environment", "config", "runs", "data", "processes", "comparison",
-    "report", "cli", "modes", "sweeps.planning", "sweeps.sweep", "tuning.definition", "tuning.screen",
-    "exports.formats", "exports.proof",
+    "trackers", "report", "cli", "modes", "sweeps.planning", "sweeps.sweep", "tuning.definition",
+    "tuning.screen", "exports.formats", "exports.proof",
 )  # fmt: skip
 """What loads TensorFlow through no other module either."""
 

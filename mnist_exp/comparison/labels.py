@@ -10,7 +10,7 @@ from mnist_exp.words import one_line
 
 # Neither a seed nor where things lie, nor what a mode or a whole sweep was asked for.
 _NO_PART_OF_A_RECIPE = frozenset(
-    {"seed", "runs_dir", "sweep", "resume", "run", "runs", "images", "mode", "compare", "report"}
+    {"seed", "runs_dir", "sweep", "resume", "run", "runs", "images", "mode", "compare", "report", "tracker"}
     | {"tuner", "search_space", "plan", "rerun", "on_fail", "sweep_plan", "until", "training.threads"}
     # Which images a run saw is told by their fingerprints.
     | {f"data.{name}" for name in ("name", "path", "path_variable", "places", "mirrors", "on_missing")}

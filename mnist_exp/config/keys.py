@@ -22,6 +22,7 @@ MODE_KEYS = {
     "verify": ("run",),
     "export": ("run", "export"),
     "compare": ("runs", "compare"),
+    "publish": ("runs", "publish"),
 }
 
 FREE_NODES = (".arguments", ".numbers")
@@ -43,7 +44,7 @@ def shipped_keys() -> frozenset[str]:
     for mode, roots in MODE_KEYS.items():
         path = CONF_DIR / "mode" / f"{mode}.yaml"
         nodes = OmegaConf.load(path) if path.exists() else OmegaConf.create()
-        for root in set(roots) & {"compare", "evaluate", "export"}:
+        for root in set(roots) & {"compare", "evaluate", "export", "publish"}:
             found |= {f"{root}.{key}" for key in OmegaConf.select(nodes, root) or ()}
     return frozenset(found)
 

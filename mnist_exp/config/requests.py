@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
-from mnist_exp.config.schema import Node
+from mnist_exp.config.schema import Name, Node, Text
 
 _Entries = list[dict[str, Any]]
 
@@ -86,6 +86,20 @@ class ExportOptions(Node, frozen=True):
     """Which format a network is exported to, a row of `exports/formats`; null when not given."""
 
     format: str | None = None
+
+
+class PublishOptions(Node, frozen=True):
+    """How runs are copied into a tracker.
+
+    Attributes:
+        to: Which; null when not given.
+        project: MLflow's experiment, or W&B's project.
+        files: Files that are copied too, by their path in a run's directory.
+    """
+
+    to: Literal["mlflow", "wandb", "tensorboard"] | None = None
+    project: Name = "mnist-exp"
+    files: list[Text] = []
 
 
 class EvaluateOptions(Node, frozen=True):

@@ -300,6 +300,17 @@ class BayesianTunerConfig(_TunerConfig, frozen=True, tag="bayesian", tag_field="
 TunerConfig = RandomTunerConfig | GridTunerConfig | HyperbandTunerConfig | BayesianTunerConfig
 
 
+class NoTrackerConfig(Node, frozen=True, tag="none", tag_field="name"):
+    """The run's own files, and no more."""
+
+
+class TensorBoardTrackerConfig(Node, frozen=True, tag="tensorboard", tag_field="name"):
+    """Event files in the run's directory, written as it trains."""
+
+
+TrackerConfig = NoTrackerConfig | TensorBoardTrackerConfig
+
+
 class Config(Node, frozen=True):
     """Everything that decides what a run does.
 
@@ -308,6 +319,7 @@ class Config(Node, frozen=True):
         sweep: Name of the folder in `runs_dir` for runs that belong together; null for none.
         resume: The directory of an interrupted run to resume; null for a new run.
         tuner: How to search; null unless `mode` is `tune`.
+        tracker: Who follows a training; it has no part in what comes of that.
         search_space: What to search, by dotted path; see `mnist_exp.tuning.search_space`.
     """
 
@@ -324,3 +336,4 @@ class Config(Node, frozen=True):
     training: TrainingConfig
     tuner: TunerConfig | None = None
     search_space: dict[str, Any] | None = None
+    tracker: TrackerConfig = NoTrackerConfig()

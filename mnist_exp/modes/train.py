@@ -24,6 +24,7 @@ from mnist_exp.report.figures.fonts import describe_numbered
 from mnist_exp.report.figures.training import draw_training
 from mnist_exp.report.terminal import Terminal
 from mnist_exp.runs import files, provenance
+from mnist_exp.runs.folder import TENSORBOARD
 from mnist_exp.runs.job import Job
 from mnist_exp.runs.provenance import num_threads
 from mnist_exp.runs.records import (
@@ -35,6 +36,8 @@ from mnist_exp.runs.records import (
 )
 from mnist_exp.runs.run import Run, read_config, read_tree
 from mnist_exp.runs.writer import RunDirectory
+from mnist_exp.trackers.copies import parameters
+from mnist_exp.trackers.tensorboard import LiveTracker
 from mnist_exp.training import fitting, scoring
 from mnist_exp.training.callbacks import BestCheckpoint
 from mnist_exp.training.checkpoints import Checkpoint, load_best, read_checkpoint, write_checkpoint
@@ -145,7 +148,8 @@ def run(experiment: Experiment, run: RunDirectory, terminal: Terminal, request: 
     terminal.print(render_parts(result.plan_parts(_plan(experiment, run))), "")
     if experiment.is_resumed:
         _resume(experiment, run, terminal)
-    fit = _fit(experiment, run, terminal, request)
+    tracker = _tracker(experiment, run, terminal)
+    fit = _fit(experiment, run, tracker, terminal, request)
     best = experiment.model.network
     load_best(run.best_checkpoint_path, best)
     scored = scoring.score(best, run.rows, fit.best_epoch, experiment.images.test.images)
@@ -162,6 +166,7 @@ def run(experiment: Experiment, run: RunDirectory, terminal: Terminal, request: 
     not_drawn = draw_training(run, config, scored, test, class_names)
     run.update_manifest(not_drawn=not_drawn)
     run.write_summary(summary)
+    tracker.end(summary, run.path)
     for notice in filter(None, [*not_drawn, describe_numbered(class_names)]):
         terminal.print(render_notice(notice))
     digits = result.first_digits(test.images, test.labels, scored.probabilities, class_names)
@@ -187,7 +192,16 @@ def _resume(experiment: Experiment, run: RunDirectory, terminal: Terminal) -> No
     terminal.print(f"resuming after epoch {len(rows)} of {epochs}")
 
 
-def _fit(experiment: Experiment, run: RunDirectory, terminal: Terminal, request: StopRequest) -> fitting.Fit:
+def _tracker(experiment: Experiment, run: RunDirectory, terminal: Terminal) -> LiveTracker:
+    """Begins to follow a training where that is asked for, with the epochs that it has."""
+    rows = experiment.earlier.state.rows if experiment.earlier else []
+    folder, tracker = run.path / TENSORBOARD, experiment.config.tracker
+    return LiveTracker(tracker, folder, lambda: parameters(read_tree(run.path)), rows, terminal.print)
+
+
+def _fit(
+    experiment: Experiment, run: RunDirectory, tracker: LiveTracker, terminal: Terminal, request: StopRequest
+) -> fitting.Fit:
     config, data, network = experiment.config, experiment.images.seen, experiment.model.network
     best = BestCheckpoint(run, network, config.training.monitor, config.training.direction)
     first_epoch = 1 + (len(experiment.earlier.state.rows) if experiment.earlier else 0)
@@ -195,6 +209,7 @@ def _fit(experiment: Experiment, run: RunDirectory, terminal: Terminal, request:
 
         def report(row: EpochMetrics, is_best: bool) -> None:
             run.append_metrics(row)
+            tracker.epoch(row)
             progress.epoch(row, is_best)
 
         return fitting.fit(

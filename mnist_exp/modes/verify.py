@@ -114,6 +114,7 @@ def _job(run: Run, config: Config, request: VerifyRequest, given: Path | None) -
         "runs_dir": request.runs_dir,
         "sweep": None,
         "resume": None,
+        "tracker": {"name": "none"},
         "data": own_data_node(run, request.data["path"] if request.names_images else None),
         "training": run.config["training"] | {"engine": training.engine.value, "threads": training.threads},
     }

@@ -17,8 +17,8 @@ from mnist_exp.runs.run import Run, parse_config
 SEARCH_BUDGET = ("tuner.max_trials", "tuner.max_minutes", "tuner.patience_trials")
 
 _MAY_CHANGE = {
-    "train": ("training.epochs", "data.path"),
-    "tune": (*SEARCH_BUDGET, "tuner.workers", "data.path"),
+    "train": ("training.epochs", "data.path", "tracker"),
+    "tune": (*SEARCH_BUDGET, "tuner.workers", "data.path", "tracker"),
 }
 
 

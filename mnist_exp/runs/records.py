@@ -195,6 +195,24 @@ class Manifest(Struct, frozen=True, kw_only=True):
         return path if path.is_absolute() else None
 
 
+class PublishedRecord(Struct, frozen=True, kw_only=True):
+    """One entry of `published.json`: a tracker that has a copy of the run.
+
+    Attributes:
+        where: The tracker's address or folder.
+        name: What the tracker calls the copy.
+        at: When, UTC.
+        files: What was asked for beside parameters, curves and results.
+    """
+
+    to: str
+    where: str
+    project: str
+    name: str
+    at: str
+    files: list[str]
+
+
 class ExecutionRecord(Struct, frozen=True, kw_only=True):
     """One training of a trial's network.
 

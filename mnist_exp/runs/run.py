@@ -27,7 +27,15 @@ from mnist_exp.runs.archives import (
     read_npz,
 )
 from mnist_exp.runs.folder import BEST, LAST, DamagedRun, RunFolder
-from mnist_exp.runs.records import DataRecord, EpochMetrics, Manifest, SearchSummary, Summary, TrialRecord
+from mnist_exp.runs.records import (
+    DataRecord,
+    EpochMetrics,
+    Manifest,
+    PublishedRecord,
+    SearchSummary,
+    Summary,
+    TrialRecord,
+)
 from mnist_exp.words import one_line, shortened
 
 RunStatus = Literal["completed", "failed", "interrupted", "running", "lost"]
@@ -227,6 +235,12 @@ class Run:
         if not all(0 <= trial.trial < _MOST for trial in trials):
             raise self.damaged(folder.TRIALS, "a trial's number is out of range")
         return trials
+
+    def read_published(self) -> list[PublishedRecord]:
+        """Reads which trackers have a copy; none without a `published.json`."""
+        if not self.has(folder.PUBLISHED):
+            return []
+        return self._read_json(folder.PUBLISHED, list[PublishedRecord], folder.MAX_MANIFEST_BYTES)
 
     def read_overrides(self) -> list[str] | None:
         """Reads what was typed, a flat list of texts; None without an `overrides.yaml`."""

@@ -26,12 +26,13 @@ from mnist_exp.runs.folder import (
     OVERRIDES,
     PLOTS,
     PREDICTIONS,
+    PUBLISHED,
     SUMMARY,
     DamagedRun,
     RunFolder,
 )
 from mnist_exp.runs.provenance import Moment, utc_now
-from mnist_exp.runs.records import EpochMetrics, ErrorRecord, Manifest, Status, Summary
+from mnist_exp.runs.records import EpochMetrics, ErrorRecord, Manifest, PublishedRecord, Status, Summary
 
 if TYPE_CHECKING:
     import numpy as np
@@ -125,6 +126,12 @@ class RunDirectory:
     def _write_json(self, name: str, record: msgspec.Struct) -> None:
         content = msgspec.json.format(msgspec.json.encode(record), indent=2)
         files.write_bytes(self.path / name, content + b"\n")
+
+
+def write_published(run_path: Path, records: Sequence[PublishedRecord]) -> None:
+    """Writes `published.json`: which trackers have a copy of a run."""
+    content = msgspec.json.format(msgspec.json.encode(records), indent=2)
+    files.write_bytes(run_path / PUBLISHED, content + b"\n")
 
 
 def last_checkpoint(run_path: Path) -> Path:

@@ -23,7 +23,7 @@ from mnist_exp.words import one_line
 MOST_JOBS = 100_000
 
 _LEFT_OUT = ("sweep", *SWEEP_KEYS)
-_SAME_FOR_ALL = (*_LEFT_OUT, "runs_dir", "resume", "hydra")
+_SAME_FOR_ALL = (*_LEFT_OUT, "runs_dir", "resume", "tracker", "hydra")
 
 _Axis = list[dict[str, Any]]
 """What a job takes one of: keys to values."""

@@ -16,16 +16,18 @@ from mnist_exp.words import one_line, plural
 
 _MOST_LETTERS = 80
 _FEWEST_DIGITS = 6
-_ELSEWHERE = ("runs_dir", "sweep")
+_ELSEWHERE = ("runs_dir", "sweep", "tracker")
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 _SAYS_NOTHING = ("none", "default")
 _ABSENT = object()
+_NO_TRACKER = {"name": "none"}
+"""What sweeps from before there was such a key have."""
 
 
 def canonical(config: Mapping[str, Any], search: Mapping[str, Any] | None = None) -> bytes:
     """Gives what decides a job's result as bytes: equal exactly where two jobs would do the same.
 
-    `config` is resolved; where its run is kept is left out.
+    `config` is resolved; where its run is kept, and who follows it, is left out.
     """
     return _bytes(_kept(config, search))
 
@@ -158,6 +160,9 @@ def first_difference(old: SweepRecord, new: SweepRecord) -> str | None:
     if old.until != new.until:
         was, now = (dict(leaves(msgspec.to_builtins(plan.until) or {})) for plan in (old, new))
         return _word_change("until", was, now)
+    followed = [plan.jobs[0].config.get("tracker", _NO_TRACKER) for plan in (old, new) if plan.jobs]
+    if len(followed) == 2 and followed[0] != followed[1]:
+        return _word_change("tracker", *followed)
     gone, added = _others(old.jobs, new.jobs), _others(new.jobs, old.jobs)
     if not gone and not added:
         return None

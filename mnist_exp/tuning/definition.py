@@ -23,7 +23,7 @@ from mnist_exp.words import direction_of
 GROUPS = ("model", "optimizer", "schedule", "augmentation", "training")
 """What a search may change. Everything else is the same for all trials, or they could not be compared."""
 
-_NOT_FOR_TRIALS = (*SWEEP_KEYS, "hydra", "tuner", "search_space")
+_NOT_FOR_TRIALS = (*SWEEP_KEYS, "hydra", "tuner", "search_space", "tracker")
 _DECIDE_SCORES = ("training.monitor", "training.direction")
 _ABSENT = object()
 DEFAULT = "default"

@@ -2,6 +2,7 @@
 
 import os
 import statistics
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from mnist_exp.data.fingerprints import Part, find_other_images
 from mnist_exp.errors import ConfigError, ExperimentError, explain, is_out_of_memory
 from mnist_exp.processes.messages import EpochEnded, PrepareTrials, RunTrial
 from mnist_exp.runs import files, provenance
+from mnist_exp.runs.folder import TENSORBOARD
 from mnist_exp.runs.records import (
     ConfirmationRecord,
     EpochMetrics,
@@ -21,6 +23,8 @@ from mnist_exp.runs.records import (
     TrialStatus,
 )
 from mnist_exp.runs.run import Run, read_config
+from mnist_exp.trackers.copies import plain
+from mnist_exp.trackers.tensorboard import LiveTracker
 from mnist_exp.training import fitting
 from mnist_exp.training.callbacks import BestWeights
 from mnist_exp.training.device import start_fresh
@@ -66,7 +70,7 @@ class TrialRunner:
         """Trains on each seed and leaves a record; stopped if `must_stop` says so after an earlier epoch."""
         began = provenance.Moment()
         outcome = self._train_all(trial, report, must_stop)
-        self._save(outcome, trial.name if trial.trial is None else trial_name(trial.trial))
+        self._save(outcome, _name_of(trial))
         self.files.submit(trial.name, self._record(trial, outcome, began))
 
     def _record(
@@ -130,9 +134,11 @@ class TrialRunner:
         outcome.num_params = model.network.count_params()
         best = BestWeights(model.network, config.training.monitor, config.training.direction)
         rows: list[EpochMetrics] = []
+        tracker = self._tracker(trial, seed)
 
         def add(row: EpochMetrics, is_best: bool) -> None:
             rows.append(row)
+            tracker.epoch(row)
             report(EpochEnded(epoch=row.epoch, epochs=num_epochs, score=getattr(row, objective)))
 
         def check() -> None:
@@ -140,6 +146,7 @@ class TrialRunner:
                 raise _Stopped
 
         fit = fitting.fit(config, model, training, self.data.validation, best, add, check)
+        tracker.end()
         execution = ExecutionRecord(
             seed=seed,
             score=getattr(rows[best.best_epoch - 1], objective),
@@ -154,6 +161,12 @@ class TrialRunner:
             outcome.best = best
         outcome.executions.append(execution)
 
+    def _tracker(self, trial: RunTrial, seed: int) -> LiveTracker:
+        """Begins to follow one training, where the search is followed."""
+        name = _name_of(trial) if len(trial.seeds) == 1 else f"{_name_of(trial)}_seed_{seed}"
+        folder, tracker = self.files.path / TENSORBOARD / name, self.search.config.tracker
+        return LiveTracker(tracker, folder, lambda: plain({"seed": seed} | trial.values), [], _say)
+
     def _is_better(self, execution: ExecutionRecord, other: ExecutionRecord) -> bool:
         if self.search.direction == "max":
             return execution.score > other.score
@@ -165,6 +178,15 @@ class TrialRunner:
             network = outcome.best.network
             network.set_weights(outcome.best.weights)
             files.write_with(self.files.weights_path(name), for_use(network).save)
+
+
+def _name_of(trial: RunTrial) -> str:
+    return trial.name if trial.trial is None else trial_name(trial.trial)
+
+
+def _say(sentence: str) -> None:
+    """Writes to where a worker's other messages go."""
+    print(sentence, file=sys.stderr, flush=True)
 
 
 def prepare_trials(preparation: PrepareTrials) -> TrialRunner:

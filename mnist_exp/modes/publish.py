@@ -1,0 +1,154 @@
+"""`mode=publish`: finished runs copied into a tracker, from their files alone; TensorFlow is not loaded."""
+
+from collections.abc import Sequence
+from glob import escape
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+from mnist_exp.comparison.grouping import comparable_sets
+from mnist_exp.config.commands import setting
+from mnist_exp.config.keys import MODE_KEYS
+from mnist_exp.config.parsing import none_given, read_request, refuse_unused
+from mnist_exp.config.requests import PublishOptions
+from mnist_exp.config.schema import Text
+from mnist_exp.errors import ConfigError, RunError, explain
+from mnist_exp.report.terminal import Terminal
+from mnist_exp.runs import writer
+from mnist_exp.runs.finding import find_runs
+from mnist_exp.runs.folder import RunFolder
+from mnist_exp.runs.provenance import utc_now
+from mnist_exp.runs.records import PublishedRecord
+from mnist_exp.runs.run import DamagedRun, Run, read_run
+from mnist_exp.trackers.copies import RunCopy, Tracker
+from mnist_exp.trackers.mlflow import MlflowTracker
+from mnist_exp.trackers.tensorboard import TensorBoardTracker
+from mnist_exp.trackers.wandb import WandbTracker
+from mnist_exp.words import one_line, plural
+
+_USED = ("mode", "runs_dir", *MODE_KEYS["publish"])
+
+
+class PublishRequest(Struct, frozen=True, kw_only=True):
+    """What `mode=publish` reads of a configuration; `runs` are as of `mode=compare`."""
+
+    runs: str | list[Text] | None
+    runs_dir: Text
+    publish: PublishOptions
+
+
+def accept(tree: dict[str, Any], typed: Sequence[str]) -> PublishRequest:
+    """Checks a request.
+
+    Raises:
+        ConfigError: A key is not accepted, is of no use here, or is missing, or a package is.
+    """
+    refuse_unused(typed, _USED, _refusal)
+    request = read_request(tree, PublishRequest)
+    if not request.runs:
+        everything = setting("runs", str(Path(escape(request.runs_dir), "*")))
+        raise none_given("runs", request.runs_dir, "mode=publish", everything, "publish.to=tensorboard")
+    to = request.publish.to
+    if to is None:
+        raise ConfigError("publish.to: got none.", "Accepted: mlflow, tensorboard, wandb.")
+    for name in request.publish.files:
+        if to == "tensorboard" or Path(name).is_absolute() or ".." in Path(name).parts:
+            hint = "MLflow and W&B take files, by their paths in a run's directory."
+            raise ConfigError(f"publish.files: got {one_line(name)} with publish.to={to}.", hint)
+    if to != "tensorboard" and find_spec(to) is None:
+        hint = f"Install it with: pip install 'mnist-exp[{to}]'"
+        raise ConfigError(f"publish.to={to} needs {to}, which is not installed.", hint)
+    return request
+
+
+def _refusal(key: str) -> ConfigError:
+    return ConfigError(
+        f"{key}: mode=publish copies finished runs, and has no use for it.",
+        "Accepted: runs, runs_dir, publish.to, publish.project, publish.files.",
+    )
+
+
+def run(request: PublishRequest, terminal: Terminal, given: Path | None) -> None:
+    """Copies each finished run that is not there yet, and notes in its directory that it is.
+
+    Args:
+        given: Not used: nothing but the runs' own directories is written to.
+
+    Raises:
+        ConfigError: A path is not there.
+        RunError: The tracker failed; what was copied before is noted.
+    """
+    patterns = [request.runs] if isinstance(request.runs, str) else request.runs or []
+    finished = _read_finished(find_runs(patterns), terminal)
+    groups, tracker, num_copied = _groups(finished), _connect(request.publish), 0
+    for each in finished:
+        if not _is_there(each, request.publish, tracker):
+            _publish(each, groups.get(each.path, ""), request.publish, tracker, terminal)
+            num_copied += 1
+    terminal.print(f"{plural(num_copied, 'run')} published to {request.publish.to}: {tracker.where}")
+    if len(finished) > num_copied:
+        terminal.print(f"{plural(len(finished) - num_copied, 'run')} left out: published there before")
+
+
+def _read_finished(paths: Sequence[Path], terminal: Terminal) -> list[Run]:
+    """Reads completed trainings and searches; says of others, and of damaged ones, that they are left out."""
+    finished = []
+    for path in paths:
+        try:
+            run = read_run(path)
+            run.read_published()
+            with RunFolder(path) as folder:
+                folder.refuse_links()  # what is written next would go where they lead
+        except DamagedRun as error:
+            terminal.print(f"left out: {error}")
+            continue
+        if run.summary is not None and run.manifest.mode != "verify":
+            finished.append(run)
+        else:
+            terminal.print(f"left out: {path} is {run.status} (mode={run.manifest.mode})")
+    return finished
+
+
+def _groups(finished: Sequence[Run]) -> dict[Path, str]:
+    """Calls each training by what tells its recipe from those of the others."""
+    labels: dict[Path, str] = {}
+    for found in comparable_sets(each for each in finished if each.is_training):
+        for group in found.groups:
+            labels |= {each.path: group.label for each in (*group.runs, *group.duplicates)}
+    return labels
+
+
+def _connect(options: PublishOptions) -> Tracker:
+    match options.to:
+        case "mlflow":
+            return MlflowTracker(options.project)
+        case "wandb":
+            return WandbTracker(options.project)
+    return TensorBoardTracker()
+
+
+def _is_there(run: Run, options: PublishOptions, tracker: Tracker) -> bool:
+    for each in run.read_published():
+        is_same = (each.to, each.where, each.project) == (options.to, tracker.where, options.project)
+        if is_same and set(options.files) <= set(each.files):
+            return True
+    return False
+
+
+def _publish(run: Run, group: str, options: PublishOptions, tracker: Tracker, terminal: Terminal) -> None:
+    with RunFolder(run.path) as folder:
+        files = [name for name in options.files if folder.size_of(name) is not None]
+    for name in set(options.files).difference(files):
+        terminal.print(f"{run.path} has no {one_line(name)}")
+    try:
+        name = tracker.publish(RunCopy(run, group, files))
+    except Exception as error:
+        problem = f"{run.path} was not published to {tracker.where}: {explain(error).message}"
+        raise RunError(problem, "The same command goes on from here.") from error
+    note = PublishedRecord(
+        to=str(options.to), where=tracker.where, project=options.project, name=name, at=utc_now(),
+        files=options.files,
+    )  # fmt: skip
+    writer.write_published(run.path, [*run.read_published(), note])
