@@ -1,7 +1,7 @@
 """TensorBoard's event files as bytes: protobuf messages in TFRecord frames, written without TensorFlow.
 
-Fields are numbered as in TensorFlow's event.proto and summary.proto, and in plugin_data.proto of TensorBoard's
-HParams. Times are in seconds since 1970.
+Fields are numbered as in TensorFlow's event.proto and summary.proto, and in TensorBoard's own of its
+HParams plugin. Times are in seconds since 1970.
 """
 
 import struct
