@@ -125,7 +125,7 @@ REFUSED = [
     ("mode=evaluate seeed=1", "seeed: there is no such key", "Accepted: evaluate, run, runs_dir, split."),
     ("rn=latest", "rn: there is no such key", 'Did you mean "run"'),
     ("mode=compare run=study", "run: belongs to", "mode=predict, mode=verify or mode=export", '"runs"'),
-    ("mode=evaluate runs=study", "runs: belongs to mode=compare", 'Did you mean "run"'),
+    ("mode=evaluate runs=study", "runs: belongs to mode=compare or mode=publish", 'Did you mean "run"'),
     ("mode=compare compare.srot=ann", "compare.srot: there is no such key", '"compare.sort"'),
     ("mode=export run=latest", "export.format: got none", "export.format=onnx"),
     ("mode=export run=latest export.format=onx", "export.format: got onx", 'Did you mean "onnx"'),
@@ -468,7 +468,7 @@ def test_a_path_given_as_a_word_is_asked_about(refuse: Refuse, tmp_path: Path) -
     ("mode", "place"),
     [
         ("evaluate", "runs"), ("predict", "my runs"), ("verify", "my runs"), ("export", "runs"),
-        ("compare", "my runs"),
+        ("compare", "my runs"), ("publish", "runs"),
     ],
 )  # fmt: skip
 def test_an_example_of_a_question_can_be_pasted(
@@ -484,7 +484,7 @@ def test_an_example_of_a_question_can_be_pasted(
         tree = OmegaConf.to_container(compose("config", words), resolve=True)
     assert name == "mnist-exp" and isinstance(tree, dict)
     folder = Path(tree["runs_dir"])
-    found = find_runs([tree["runs"]]) if mode == "compare" else [choose_run(tree["run"], folder)]
+    found = find_runs([tree["runs"]]) if mode in ("compare", "publish") else [choose_run(tree["run"], folder)]
     assert [Path(path).resolve().parent for path in found] == [tmp_path / place]
 
 
