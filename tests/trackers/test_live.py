@@ -10,9 +10,13 @@ import pytest
 
 from mnist_exp.comparison.labels import recipe
 from mnist_exp.config.parsing import parse_tree
+from mnist_exp.config.requests import SweepPlanConfig
 from mnist_exp.config.schema import NoTrackerConfig, TensorBoardTrackerConfig
+from mnist_exp.errors import ConfigError
+from mnist_exp.runs.records import SweepJob, SweepRecord
 from mnist_exp.runs.run import Run
-from mnist_exp.sweeps.names import canonical
+from mnist_exp.sweeps.expansion import expand
+from mnist_exp.sweeps.names import canonical, first_difference
 from mnist_exp.trackers import events
 from mnist_exp.trackers.copies import plain
 from mnist_exp.trackers.tensorboard import EventFile, LiveTracker
@@ -87,6 +91,26 @@ def test_recipes_and_jobs_do_not_notice() -> None:
     earlier = {key: value for key, value in usual.items() if key != "tracker"}
     assert parse_tree(earlier) == parse_tree(usual)
     assert canonical(earlier) == canonical(usual)
+
+
+def sweep_of(tree: dict[str, Any]) -> SweepRecord:
+    job = SweepJob(number=0, name="a", overrides=[], varied={}, config=tree, search=None, num_params=1)
+    return SweepRecord(
+        name="s", created_at="", argv=[], versions={}, git=None, working_dir="", cores_per_job=0, jobs=[job]
+    )
+
+
+def test_a_sweep_is_resumed_with_the_tracker_that_it_began_with() -> None:
+    usual, followed = composed(), composed(FOLLOWED)
+    earlier = {key: value for key, value in usual.items() if key != "tracker"}
+    assert first_difference(sweep_of(earlier), sweep_of(usual)) is None
+    told = first_difference(sweep_of(earlier), sweep_of(followed))
+    assert told == "tracker.name: none → tensorboard"
+
+
+def test_the_tracker_is_the_same_for_all_jobs() -> None:
+    with pytest.raises(ConfigError, match="tracker: it is the same for all jobs of a sweep"):
+        expand(["tracker=none,tensorboard"], SweepPlanConfig(), 0)
 
 
 @pytest.mark.slow
