@@ -58,7 +58,7 @@ def accept(tree: dict[str, Any], typed: Sequence[str]) -> PublishRequest:
             hint = "MLflow and W&B take files, by their paths in a run's directory."
             raise ConfigError(f"publish.files: got {one_line(name)} with publish.to={to}.", hint)
     if to != "tensorboard" and find_spec(to) is None:
-        hint = f"Install it with: pip install 'mnist-exp[{to}]'"
+        hint = f"Use uv run --with {to} mnist-exp …, or pip install 'mnist-exp[{to}]'."
         raise ConfigError(f"publish.to={to} needs {to}, which is not installed.", hint)
     return request
 

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +99,16 @@ def test_a_bad_request_is_one_line(runs: Path, run_command: RunCommand, asked: s
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
     assert told in done.stderr
     assert sorted(runs.parent.rglob("*")) == before
+
+
+@pytest.mark.parametrize("package", ["mlflow", "wandb"])
+def test_a_missing_package_is_named(runs: Path, run_command: RunCommand, package: str) -> None:
+    if find_spec(package) is not None:
+        pytest.skip(f"{package} is installed")
+    asked = ("mode=publish", "runs=runs", f"publish.to={package}")
+    done = run_command(*asked, cwd=runs.parent, kind="light")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert f"pip install 'mnist-exp[{package}]'" in done.stderr
 
 
 def test_nothing_is_written_through_a_link(runs: Path, run_command: RunCommand) -> None:
