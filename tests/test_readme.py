@@ -27,7 +27,7 @@ PAGES = {
     )
 }
 BENCHMARKS = (ROOT / "tests/benchmarks/README.md").read_text(encoding="utf-8")
-ASKING = ("mode=evaluate", "mode=predict", "mode=verify")
+ASKING = ("mode=evaluate", "mode=predict", "mode=verify", "mode=export")
 SHORT_SEARCH = ("tuner.max_trials=1", "tuner.confirm.seeds=1", "tuner.workers=1")
 # One process for all commands: TensorFlow is imported once.
 DRIVER = """
@@ -95,7 +95,7 @@ def stop_at_the_end(run: Path) -> None:
 
 def shortened(command: list[str]) -> list[str]:
     """Gives a command less to do: one epoch on few digits, a search of one trial."""
-    if {"mode=compare", *ASKING} & set(command):
+    if {"mode=compare", "mode=publish", *ASKING} & set(command):
         return command
     data = "data.validation=50" if "data.path" in str(command) else "data=sample"
     seeds = {"seed=range(100,110)": "seed=100", "seed=range(100,106)": "seed=100,101"}
