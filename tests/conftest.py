@@ -30,7 +30,12 @@ READ_LATE = {"MNIST_EXP_DATA", "MNIST_EXP_RUNS", "KERASTUNER_TUNER_ID"}
 LEADER = ("setsid",)
 """What makes a command lead a group of processes."""
 
-LONGEST = ()
+LONGEST = (
+    "test_search_faults.py", "test_clock_faults.py", "test_hostile_environment.py", "test_sweep_faults.py",
+    "test_resume.py", "test_readme.py", "test_faults.py", "test_disk_faults.py", "test_until.py",
+    "test_predict_mode.py", "test_drawing.py", "test_launchers.py", "test_compare_benchmark.py",
+    "test_signal_faults.py", "test_live.py", "test_export_mode.py", "test_recipes.py",
+)  # fmt: skip
 """Test files that take more than a minute, the longest first: what begins last should not."""
 
 Start = Callable[..., "subprocess.Popen[str]"]

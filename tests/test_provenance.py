@@ -114,7 +114,7 @@ def test_a_comparison_names_what_was_not_the_same_for_all_runs(tmp_path: Path) -
     for seed, environment in enumerate((HERE, elsewhere, None)):
         make_run(tmp_path, f"r{seed}", seed=seed, manifest={"environment": environment})
     (found,) = examine([tmp_path], CompareOptions()).sets
-    (note,) = [note for note in notes(found, "test_accuracy") if "Not the same" in note]
+    (note,) = [note for note in notes(found, None, "test_accuracy") if "Not the same" in note]
     assert note == (
         "Not the same for all runs: TF_ENABLE_ONEDNN_OPTS (0 or unset), processor (One or Two), "
         "vector extensions (avx or avx avx2 fma). The same seed gives slightly different numbers."
