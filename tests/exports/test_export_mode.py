@@ -85,6 +85,7 @@ def link_only(names: list[str], folder: Path) -> None:
                 link.symlink_to(Path(str(distribution.locate_file(top))))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [required(name) for name in ("onnx", "litert", "saved_model")])
 def test_a_float_format_gives_every_answer(
     name: str, exported: Callable[[str], tuple[str, Path, Card]], finished_run: FinishedRun
@@ -108,6 +109,7 @@ def test_a_float_format_gives_every_answer(
     assert all(len(line) <= 100 for line in text.splitlines() if str(folder) not in line)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not HERE["litert_int8"], reason="the extra litert is not installed")
 def test_eight_bits_are_told_with_intervals(exported: Callable[[str], tuple[str, Path, Card]]) -> None:
     text, _, card = exported("litert_int8")
@@ -121,6 +123,7 @@ def test_eight_bits_are_told_with_intervals(exported: Callable[[str], tuple[str,
     assert "calibrated on 500 validation images" in " ".join(text.split())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [required(name) for name, row in ROWS.items() if row.template])
 def test_the_script_runs_where_only_the_runtime_is(
     name: str, exported: Callable[[str], tuple[str, Path, Card]], tmp_path: Path
@@ -165,6 +168,7 @@ def test_preprocessing_in_a_script_gives_the_same_bits() -> None:
     np.testing.assert_array_equal(names["deskew"](pixels), expected)
 
 
+@pytest.mark.slow
 def test_another_answer_is_refused_with_its_place(exported: Callable[[str], tuple[str, Path, Card]]) -> None:
     _, folder, _ = exported("saved_model")
     with np.load(SAMPLE_PATH) as arrays:

@@ -148,7 +148,10 @@ REFUSALS = [
         "-m model=ann,bn_dnn data.validation=0 until=decided",
         "until.by: got val_accuracy, and data.validation=0",
     ),
-    ("-m model=ann,bn_dnn mode=tune until=decided", "until: mode=tune confirms its winner"),
+    (
+        "-m model=ann,bn_dnn mode=tune until=decided until.most_seeds=3",
+        "until: mode=tune confirms its winner",
+    ),
     ("-m model=ann,bn_dnn until=decided until.first_seeds=31", "until.first_seeds: got 31, more than"),
     (
         "-m model=ann,bn_dnn training.threads=1,2 until=decided",
