@@ -48,7 +48,7 @@ def publish(run_command: RunCommand, folder: Path, to: str, *more: str, **variab
     asked = ("mode=publish", "runs=runs/*", f"publish.to={to}", *more)
     done = run_command(*asked, cwd=folder, cold=True, **variables)
     assert done.returncode == 0, done.stderr
-    return done.stdout
+    return " ".join(done.stdout.split())  # long paths are wrapped
 
 
 def copies(where: str) -> dict[str, Any]:
