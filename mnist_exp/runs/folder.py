@@ -21,7 +21,7 @@ _Record = TypeVar("_Record")
 MANIFEST, CONFIG, OVERRIDES, LOG = "manifest.json", "config.yaml", "overrides.yaml", "train.log"
 METRICS, SUMMARY, PREDICTIONS, TRIALS = "metrics.jsonl", "summary.json", "predictions.npz", "trials.jsonl"
 CHECKPOINTS, PLOTS, PAGE = "checkpoints", "plots", "report.html"
-TENSORBOARD, PUBLISHED = "tensorboard", "published.json"
+TENSORBOARD, PUBLISHED, NOTES = "tensorboard", "published.json", "notes.json"
 BEST, LAST = f"{CHECKPOINTS}/best.keras", f"{CHECKPOINTS}/last.keras"
 """What is in a run's directory."""
 

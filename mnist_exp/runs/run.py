@@ -27,6 +27,7 @@ from mnist_exp.runs.archives import (
     read_npz,
 )
 from mnist_exp.runs.folder import BEST, LAST, DamagedRun, RunFolder
+from mnist_exp.runs.notes import Notes, read_notes
 from mnist_exp.runs.records import (
     DataRecord,
     EpochMetrics,
@@ -130,6 +131,11 @@ class Run:
         if problem := _find_impossible(summary):
             raise self.damaged(folder.SUMMARY, problem)
         return summary
+
+    @cached_property
+    def notes(self) -> Notes:
+        """What people noted about it."""
+        return read_notes(self.path)
 
     @cached_property
     def best_checkpoint_bytes(self) -> int | None:
