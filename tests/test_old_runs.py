@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from mnist_exp.runs.notes import Notes, write_notes
 from tests.conftest import Run
 
 OLD_RUNS = Path(__file__).with_name("old_runs")
@@ -16,11 +17,12 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder whose `runs` are the old ones."""
+    """A folder whose `runs` are the old ones, each with a note beside its record, which changes nothing."""
     shutil.copytree(OLD_RUNS, tmp_path / "runs")
     # git keeps no empty folder.
     for path in (tmp_path / "runs").rglob("manifest.json"):
         (path.parent / "plots").mkdir()
+        write_notes(path.parent, Notes(note="old", tags=["keep"], star=True))
     return tmp_path
 
 

@@ -124,7 +124,12 @@ REFUSED = [
     ("mode=predict image=a.png", "image: there is no such key", 'Did you mean "images"'),
     ("mode=evaluate seeed=1", "seeed: there is no such key", "Accepted: evaluate, run, runs_dir, split."),
     ("rn=latest", "rn: there is no such key", 'Did you mean "run"'),
-    ("mode=compare run=study", "run: belongs to", "mode=predict, mode=verify or mode=export", '"runs"'),
+    (
+        "mode=compare run=study",
+        "run: belongs to",
+        "mode=predict, mode=verify, mode=export or mode=note",
+        '"runs"',
+    ),
     ("mode=evaluate runs=study", "runs: belongs to mode=compare or mode=publish", 'Did you mean "run"'),
     ("mode=compare compare.srot=ann", "compare.srot: there is no such key", '"compare.sort"'),
     ("mode=export run=latest", "export.format: got none", "export.format=onnx"),
@@ -468,7 +473,7 @@ def test_a_path_given_as_a_word_is_asked_about(refuse: Refuse, tmp_path: Path) -
     ("mode", "place"),
     [
         ("evaluate", "runs"), ("predict", "my runs"), ("verify", "my runs"), ("export", "runs"),
-        ("compare", "my runs"), ("publish", "runs"),
+        ("compare", "my runs"), ("publish", "runs"), ("note", "my runs"),
     ],
 )  # fmt: skip
 def test_an_example_of_a_question_can_be_pasted(

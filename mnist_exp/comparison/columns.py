@@ -10,25 +10,33 @@ from mnist_exp.comparison.pairs import points
 from mnist_exp.comparison.report import GroupRow, RunRow
 from mnist_exp.config.requests import CompareOptions
 from mnist_exp.errors import ConfigError, nearest
+from mnist_exp.words import one_line, shortened
 
 GROUP, SEEDS, INTERVAL = "group", "seeds", "test_interval"
+TAGS, NOTE = "tags", "note"
 USUAL_COLUMNS = [GROUP, SEEDS, "val_accuracy", "test_accuracy", INTERVAL, "num_params", "train_s"]
-_GROUP_COLUMNS = [GROUP, SEEDS, INTERVAL, *MEASURES]
+_GROUP_COLUMNS = [GROUP, SEEDS, INTERVAL, *MEASURES, TAGS, NOTE]
+_NO_ORDER = (INTERVAL, TAGS, NOTE)
 _BEFORE = ["run", "status", "set", "group"]
 _BETWEEN = ["seed", "val_accuracy", "test_accuracy", "test_accuracy_low", "test_accuracy_high"]
 _REST = [name for name in MEASURES if name not in _BETWEEN]
 _AFTER = ["jobs_at_once", "selected_on_test", "is_counted", "mode", "error"]
 
 
-def run_columns(keys: Sequence[str]) -> list[str]:
+def run_columns(keys: Sequence[str], noted: Sequence[str] = (TAGS, NOTE)) -> list[str]:
     """Lists the columns of `results.csv`: one for each key that differs, among others."""
-    return [*_BEFORE, *keys, *_BETWEEN, *_REST, *_AFTER]
+    return [*_BEFORE, *keys, *_BETWEEN, *_REST, *_AFTER, *noted]
+
+
+def noted_columns(rows: Sequence[GroupRow | RunRow]) -> list[str]:
+    """Lists the columns that people wrote something in by `mode=note`."""
+    return [name for name in (TAGS, NOTE) if any(getattr(row, name) for row in rows)]
 
 
 def check_columns(options: CompareOptions, sets: Sequence[ComparableSet]) -> None:
     """Raises ConfigError for a column that is not there, with the nearest names."""
     keys = sorted({key for found in sets for key in found.keys})
-    _check("compare.sort", options.sort, [name for name in _GROUP_COLUMNS if name != INTERVAL] + keys)
+    _check("compare.sort", options.sort, [name for name in _GROUP_COLUMNS if name not in _NO_ORDER] + keys)
     is_by_run = options.format == "csv"
     for name in options.columns or ():
         _check("compare.columns", name, run_columns(keys) if is_by_run else [*_GROUP_COLUMNS, *keys])
@@ -73,7 +81,7 @@ def heading(column: str) -> str:
 
 def is_words(column: str) -> bool:
     """Says whether a column holds words rather than numbers."""
-    return column == GROUP or "." in column
+    return column in (GROUP, TAGS, NOTE) or "." in column
 
 
 def cell(row: GroupRow, column: str) -> str:
@@ -82,6 +90,8 @@ def cell(row: GroupRow, column: str) -> str:
         return f"{row.label} (optimistic)" if row.is_optimistic else row.label
     if column == SEEDS:
         return f"{len(row.seeds):,}"
+    if column in (TAGS, NOTE):
+        return shortened(one_line(getattr(row, column))) or "–"
     if column == INTERVAL:
         low, high = row.test_interval
         return f"{100 * low:.2f} to {100 * high:.2f}"

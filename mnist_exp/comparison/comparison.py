@@ -20,6 +20,7 @@ from mnist_exp.comparison.pairs import compare_with_leader
 from mnist_exp.comparison.report import Comparison, GroupRow, RunRow, SearchRow, SetReport
 from mnist_exp.config.requests import CompareOptions
 from mnist_exp.runs.finding import find_runs
+from mnist_exp.runs.notes import Notes
 from mnist_exp.runs.records import SearchSummary
 from mnist_exp.runs.run import DamagedRun, Run, read_run
 from mnist_exp.words import candidate_name, one_line
@@ -117,6 +118,7 @@ def _report(found: ComparableSet, options: CompareOptions) -> SetReport:
 
 
 def _group_row(group: SeedGroup, keys: Sequence[str]) -> GroupRow:
+    noted = [_notes(run) for run in group.runs]
     return GroupRow(
         label=group.label,
         settings={key: group.settings[key] for key in keys if key in group.settings},
@@ -125,7 +127,17 @@ def _group_row(group: SeedGroup, keys: Sequence[str]) -> GroupRow:
         is_optimistic=group.is_optimistic,
         measures={name: spread_of(measure, group.runs) for name, measure in MEASURES.items()},
         test_interval=group_interval(group),
+        tags="; ".join(dict.fromkeys(filter(None, (notes.marks for notes in noted)))),
+        note="; ".join(dict.fromkeys(filter(None, (notes.note for notes in noted)))),
     )
+
+
+def _notes(run: Run) -> Notes:
+    """Reads what was noted about a run, which a damaged note does not make a damaged run."""
+    try:
+        return run.notes
+    except DamagedRun as error:
+        return Notes(note=error.reason)
 
 
 def _set_rows(sets: Sequence[ComparableSet]) -> list[RunRow]:
@@ -145,7 +157,7 @@ def _row(
     settings: dict[str, object] | None = None,
     is_counted: bool = False,
 ) -> RunRow:
-    manifest, summary = run.manifest, run.summary
+    manifest, summary, notes = run.manifest, run.summary, _notes(run)
     return RunRow(
         run=str(run.path),
         mode=one_line(manifest.mode),
@@ -160,6 +172,8 @@ def _row(
         selected_on_test=summary.selected_on_test if summary else None,
         jobs_at_once=manifest.sweep.jobs_at_once if manifest.sweep else None,
         error=_word_absence(run),
+        tags=notes.marks,
+        note=notes.note,
     )
 
 

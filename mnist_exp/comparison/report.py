@@ -137,6 +137,7 @@ class RunRow:
         test_interval: 95% Wilson interval of the test accuracy.
         jobs_at_once: How many jobs of its sweep may have run at the same time; null outside of one.
         error: Why it is not compared; empty where it is.
+        tags: Star and tags, as of `mode=note`; like `note`, empty without.
     """
 
     run: str
@@ -152,6 +153,8 @@ class RunRow:
     selected_on_test: bool | None = None
     jobs_at_once: int | None = None
     error: str = ""
+    tags: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,6 +168,7 @@ class GroupRow:
         measures: Name to mean and spread over its seeds; null where it has none.
         test_interval: 95% interval of the test accuracy: of the mean (t) with several seeds, of the
             network (Wilson) with one.
+        tags: What its runs have, each once; so has `note`.
     """
 
     label: str
@@ -174,6 +178,8 @@ class GroupRow:
     is_optimistic: bool
     measures: dict[str, Spread | None]
     test_interval: tuple[float, float]
+    tags: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -67,6 +67,7 @@ _MODE_WORDS = {
     ),
     "predict": "prediction inference infer classify", "compare": "comparison compare_runs diff",
     "verify": "verification check reproduce", "export": "convert save onnx tflite litert",
+    "note": "notes annotate annotation tag tags star comment",
 }  # fmt: skip
 _VERSION, _RERUN = "--version", "--experimental-rerun"
 WHOLE_GROUPS = ("search_space=", "sweep_plan=")

@@ -23,6 +23,7 @@ MODE_KEYS = {
     "export": ("run", "export"),
     "compare": ("runs", "compare"),
     "publish": ("runs", "publish"),
+    "note": ("run", "note", "tags", "star"),
 }
 
 FREE_NODES = (".arguments", ".numbers")

@@ -8,7 +8,7 @@ import msgspec
 from rich.console import RenderableType
 from rich.text import Text
 
-from mnist_exp.comparison.columns import USUAL_COLUMNS, run_columns, run_value
+from mnist_exp.comparison.columns import USUAL_COLUMNS, noted_columns, run_columns, run_value
 from mnist_exp.comparison.comparison import Examined, examine
 from mnist_exp.comparison.report import Comparison
 from mnist_exp.config.commands import command, setting, with_runs_dir
@@ -41,15 +41,16 @@ def to_json(comparison: Comparison) -> str:
 
 def results_csv(comparison: Comparison, columns: Sequence[str] | None = None) -> str:
     """Writes a table with a line a run; all columns where `columns` is None."""
-    names = columns or run_columns(sorted({key for found in comparison.sets for key in found.keys}))
+    keys = sorted({key for found in comparison.sets for key in found.keys})
+    names = columns or run_columns(keys, noted_columns(comparison.runs))
     return to_csv(names, ([run_value(run, name) for name in names] for run in comparison.runs))
 
 
 def markdown_table(comparison: Comparison) -> str:
     """Writes each set's groups as a Markdown table, its verdict and its notes."""
-    columns = comparison.columns or USUAL_COLUMNS
     texts = []
     for report in comparison.sets:
+        columns = comparison.columns or [*USUAL_COLUMNS, *noted_columns(report.groups)]
         apart = f" (apart: {report.reason})" if report.reason else ""
         table = group_table(report.groups, report, columns)
         texts.append(to_markdown(report.title + apart, table, [report.verdict, *report.notes]))

@@ -2,7 +2,15 @@
 
 from collections.abc import Sequence
 
-from mnist_exp.comparison.columns import GROUP, USUAL_COLUMNS, cell, heading, is_words, run_value
+from mnist_exp.comparison.columns import (
+    GROUP,
+    USUAL_COLUMNS,
+    cell,
+    heading,
+    is_words,
+    noted_columns,
+    run_value,
+)
 from mnist_exp.comparison.decisions import Decisions
 from mnist_exp.comparison.measures import MEASURES
 from mnist_exp.comparison.pairs import DIFFERENCE_TO_SEE, MOST_SEEDS_WORTH_SAYING, Pair, p_value_text, points
@@ -37,7 +45,8 @@ _MOST_LEFT_OUT = 5
 _MOST_PAIRS = 8
 _SEVERAL_SEEDS = "± is the standard deviation over seeds, the interval that of their mean (t)."
 _ONE_SEED = "With one seed the interval is that of the one network (Wilson)."
-_RUN_COLUMNS = ["run", "group", "status", "seed", "val_accuracy", "test_accuracy", "train_s"]
+_NUMBERS = ["seed", "val_accuracy", "test_accuracy", "train_s"]
+_RUN_COLUMNS = ["run", "group", "status", *_NUMBERS]
 RESULTS, COMPARISON = "results.csv", "comparison.json"
 
 
@@ -123,6 +132,8 @@ def _set_parts(
     if not is_first and report.verdict:
         parts.append(Words(f"{_sentence(report.verdict)} {evidence}", "lead"))
     columns = sorted(comparison.columns or USUAL_COLUMNS, key=lambda column: not is_words(column))
+    if comparison.columns is None:
+        columns += noted_columns(report.groups)
     source = RESULTS if is_written else "compare.format=csv"
     parts.append(group_table(report.groups[:_MOST_ROWS], report, columns, source))
     if hint := _explain(report, columns):
@@ -349,11 +360,9 @@ def _left_out(runs: Sequence[RunRow]) -> list[Part]:
 
 
 def _run_table(runs: Sequence[RunRow]) -> Table:
-    columns = [
-        Column(heading(name), "words" if name in ("run", "group", "status") else "number")
-        for name in _RUN_COLUMNS
-    ]
-    rows = [Row([_run_cell(run, name) for name in _RUN_COLUMNS]) for run in runs[:_MOST_ROWS]]
+    names = [*_RUN_COLUMNS, *noted_columns(runs)]
+    columns = [Column(heading(name), "number" if name in _NUMBERS else "words") for name in names]
+    rows = [Row([_run_cell(run, name) for name in names]) for run in runs[:_MOST_ROWS]]
     return Table("Runs", columns, rows, len(runs), RESULTS)
 
 

@@ -15,11 +15,14 @@ from numpy.typing import NDArray
 from mnist_exp.report.document import Document, Heading, Part, Picture, Score
 from mnist_exp.report.png import SIGNATURE, png_bytes
 from mnist_exp.runs import files
-from mnist_exp.runs.folder import PAGE
+from mnist_exp.runs.folder import PAGE, RunFolder
+from mnist_exp.runs.notes import Notes
 from mnist_exp.words import accuracy_interval_text, percent, visible
 
 TEMPLATES_DIR = Path(__file__).with_name("templates")
 MOST_BYTES = 3_000_000
+_MAX_PAGE_BYTES = 100_000_000
+_NOTES, _END = b"<!-- notes -->", b"<!-- end of notes -->"
 
 
 def write_page(folder: Path, document: Document) -> None:
@@ -41,6 +44,32 @@ def render_page(document: Document) -> str:
         style=Markup(style), script=Markup(script), policy=policy, document=document, top=top,
         sections=sections,
     )  # fmt: skip
+
+
+def notes_picture(notes: Notes) -> Picture:
+    """Shows what people noted about a run, between marks by which `renew_notes` finds it."""
+    banner = Markup('<div class="banner" role="note"><strong>{}</strong><p>{}</p></div>')
+    shown = banner.format(visible(notes.marks), visible(notes.note)) if notes != Notes() else ""
+    return Picture(Markup(_NOTES.decode()) + shown + Markup(_END.decode()))
+
+
+def renew_notes(folder: Path, notes: Notes) -> None:
+    """Changes what a page says that people noted about its run, and nothing else of it.
+
+    Raises:
+        DamagedRun: The page is too large, or a link.
+        RunError: It could not be written.
+    """
+    with RunFolder(folder) as run_files:
+        if not run_files.has(PAGE):
+            return  # it is written when the run ends
+        page = run_files.read(PAGE, _MAX_PAGE_BYTES)
+    before, _, rest = page.partition(_NOTES)
+    _, end, after = rest.partition(_END)
+    if not end:  # of a run from before there were notes
+        before, end, after = page.partition(b"</h1>")
+        before += end
+    files.write_bytes(folder / PAGE, before + notes_picture(notes).markup.encode() + after)
 
 
 def _sections(parts: Sequence[Part]) -> list[list[Part]]:

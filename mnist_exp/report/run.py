@@ -16,7 +16,7 @@ from mnist_exp.report.document import (
     Table,
     Words,
 )
-from mnist_exp.report.html import png_picture, write_page
+from mnist_exp.report.html import notes_picture, png_picture, write_page
 from mnist_exp.report.result import numbers, score, warnings
 from mnist_exp.report.run_figures import run_figures, search_figures
 from mnist_exp.report.run_material import RunMaterial, read_material
@@ -63,6 +63,7 @@ def run_document(material: RunMaterial) -> Document:
     kicker = f"{kind} · {material.status} · {time_text(manifest.started_at)}"
     document = Document(title, kicker, heading)
     parts = document.parts
+    parts.append(notes_picture(material.notes))
     if material.status != "completed":
         parts.append(_status(material))
     if summary is None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from mnist_exp.data.fingerprints import load_test_images
 from mnist_exp.report.html import MOST_BYTES, png_uri
 from mnist_exp.runs.folder import CONFIG, METRICS, PLOTS, RunFolder
+from mnist_exp.runs.notes import Notes
 from mnist_exp.runs.records import EpochMetrics, SearchSummary, Summary, TrialRecord
 from mnist_exp.runs.run import DamagedRun, Predictions, Run, RunStatus, class_names
 from mnist_exp.words import visible
@@ -37,6 +38,7 @@ class RunMaterial:
     """
 
     run: Run
+    notes: Notes
     status: RunStatus
     summary: Summary | None
     config: dict[str, Any]
@@ -85,6 +87,7 @@ def read_material(path: Path) -> RunMaterial:
     summary = attempt(lambda: run.summary, None)
     return RunMaterial(
         run=run,
+        notes=attempt(lambda: run.notes, Notes()),
         status=attempt(lambda: run.status, run.manifest.status),
         summary=summary,
         config=attempt(lambda: run.config, {}) if is_whole or run.has(CONFIG) else {},

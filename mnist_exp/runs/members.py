@@ -20,13 +20,17 @@ def read_members(named: str | Sequence[str], runs_dir: Path) -> list[Member]:
     Raises:
         ConfigError: There is no such run, one is not finished, or one is named twice.
     """
-    words = [named] if isinstance(named, str) else named
-    paths = [path for word in words for path in _paths(word, runs_dir)]
-    members = [read_finished(path) for path in paths]
+    members = [read_finished(path) for path in find_named(named, runs_dir)]
     if len(members) > 1:
         _refuse_twice([run for run, _ in members])
         _refuse_repetitions([run for run, _ in members])
     return members
+
+
+def find_named(named: str | Sequence[str], runs_dir: Path) -> list[Path]:
+    """Finds the runs that are meant, whatever their status; see `read_members`."""
+    words = [named] if isinstance(named, str) else named
+    return [path for word in words for path in _paths(word, runs_dir)]
 
 
 def _paths(word: str, runs_dir: Path) -> list[Path]:

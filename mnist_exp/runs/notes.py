@@ -2,18 +2,20 @@
 
 import fcntl
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta, Struct
 
+from mnist_exp.errors import RunError
 from mnist_exp.runs import files
 from mnist_exp.runs.folder import NOTES, RunFolder
 
-Tag = Annotated[str, Meta(pattern=r"^\w[\w.:/+-]{0,63}\Z")]
+TAG = r"^[^\W\d_][\w.:/+-]{0,63}\Z"
+Note = Annotated[str, Meta(max_length=10_000)]
 _MAX_BYTES = 1_000_000
 
 
@@ -22,12 +24,17 @@ class Notes(Struct, frozen=True, kw_only=True):
 
     Attributes:
         tags: Each once, in the order in which they were added.
-        star: Whether it is marked as one of the best.
+        star: Whether it is one of those that matter.
     """
 
-    note: Annotated[str, Meta(max_length=10_000)] = ""
-    tags: Annotated[list[Tag], Meta(max_length=100)] = []
+    note: Note = ""
+    tags: list[Annotated[str, Meta(pattern=TAG)]] = []
     star: bool = False
+
+    @property
+    def marks(self) -> str:
+        """Star and tags in a line: `★ paper, good`; empty without any."""
+        return f"{'★ ' if self.star else ''}{', '.join(self.tags)}".strip()
 
 
 def read_notes(run_path: Path) -> Notes:
@@ -37,19 +44,44 @@ def read_notes(run_path: Path) -> Notes:
 
 
 def write_notes(run_path: Path, notes: Notes) -> None:
-    """Writes `notes.json`; who changes what is there holds `noting` from reading to writing."""
-    content = msgspec.json.format(msgspec.json.encode(notes), indent=2)
-    files.write_bytes(run_path / NOTES, content + b"\n")
+    """Writes `notes.json`; raises RunError where that fails."""
+    content = msgspec.json.format(msgspec.json.encode(notes), indent=2) + b"\n"
+    if len(content) > _MAX_BYTES:
+        raise RunError(f"{run_path / NOTES}: {len(content):,} bytes; {_MAX_BYTES:,} at most are noted.")
+    files.write_bytes(run_path / NOTES, content)
 
 
-@contextmanager
-def noting(run_path: Path) -> Iterator[None]:
-    """Keeps other commands from changing a run's notes meanwhile: they wait."""
-    # On the directory itself: a running run holds its log, and a file of its own would be left behind.
+def change_notes(run_path: Path, change: Callable[[Notes], Notes]) -> Notes:
+    """Reads, changes and writes a run's notes, with other commands that do so waiting; returns them.
+
+    Raises:
+        DamagedRun: What is there cannot be read.
+        RunError: They could not be written.
+    """
+    # The lock is on the directory itself: a running run holds its log, and no file is left behind.
     descriptor = os.open(run_path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         with suppress(OSError):  # some network file systems have no locks
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
+        before = read_notes(run_path)
+        after = change(before)
+        if after != before:
+            write_notes(run_path, after)
+        return after
     finally:
         os.close(descriptor)
+
+
+def changed_tags(tags: Sequence[str], words: Sequence[str]) -> list[str]:
+    """Applies words to tags: all plain ones together replace them, then `+x` adds and `-x` removes, in order.
+
+    No words at all leave no tags.
+    """
+    plain = [word for word in words if word[0] not in "+-"]
+    kept = dict.fromkeys(plain if plain or not words else tags)
+    for word in words:
+        if word[0] == "+":
+            kept[word[1:]] = None
+        elif word[0] == "-":
+            kept.pop(word[1:], None)
+    return list(kept)
