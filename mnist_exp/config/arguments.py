@@ -9,7 +9,7 @@ from pathlib import Path
 from hydra._internal.utils import get_args_parser
 
 from mnist_exp import CONF_DIR
-from mnist_exp.config.commands import command, flags_first, setting
+from mnist_exp.config.commands import command, flags_first, quoted, setting
 from mnist_exp.config.help import help_text
 from mnist_exp.config.keys import MODE_KEYS, known_keys, options_of, shipped_keys
 from mnist_exp.config.letters import check_letters
@@ -125,6 +125,7 @@ def accepted_arguments(typed: Sequence[str]) -> list[str]:
     if _VERSION in typed:
         print(f"mnist-exp {importlib.metadata.version('mnist-exp')}", flush=True)
         raise SystemExit(0)
+    typed = [quoted(word) for word in typed]
     parser = get_args_parser()
     # Else `--experiment` would be short for `--experimental-rerun`, which unpickles a file.
     parser.allow_abbrev, parser.exit_on_error = False, False

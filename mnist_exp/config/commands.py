@@ -7,6 +7,7 @@ import os
 import re
 import shlex
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from glob import escape, has_magic
 from itertools import starmap
 from pathlib import Path
@@ -31,7 +32,8 @@ _RUNS = "runs"
 """`runs_dir` where nothing names another."""
 
 _NO_PATHS = ("latest", "best", "")
-_ELSEWHERE = re.compile(r"~|.*(\$\{|://)", re.DOTALL)
+_ELSEWHERE = re.compile(r"~|(latest |best )?where:|.*(\$\{|://)", re.DOTALL)
+_FREE_TEXTS = ("where", "note")
 
 
 def command(*words: str, **variables: str) -> str:
@@ -47,6 +49,19 @@ def setting(key: str, value: Any) -> str:
         return to_override(key, literal, "command")
     except ConfigError:  # what Hydra's grammar has no words for
         return f"{key}={value}"
+
+
+def quoted(word: str) -> str:
+    """Quotes a free text, or a condition on runs, for Hydra's grammar, unless that has been done."""
+    key, _, value = word.partition("=")
+    is_condition = key in ("run", "runs") and re.match(r"(latest |best )?where:", value)
+    if not (key in _FREE_TEXTS or is_condition) or value in ("", "null"):
+        return word
+    if value[0] in "'\"":
+        with suppress(HydraException):
+            parse_override(word)
+            return word
+    return setting(key, value)
 
 
 def _literal(value: Any) -> Any:

@@ -17,6 +17,7 @@ from mnist_exp.config.schema import Text
 from mnist_exp.errors import ConfigError
 from mnist_exp.report.comparison import present_comparison
 from mnist_exp.report.terminal import Terminal
+from mnist_exp.runs.finding import find_runs
 from mnist_exp.runs.writer import claim_folder
 
 _USED = ("mode", "runs_dir", *MODE_KEYS["compare"])
@@ -58,7 +59,7 @@ def run(request: CompareRequest, terminal: Terminal, given: Path | None) -> int:
         RunError: A file could not be written.
     """
     patterns = [request.runs] if isinstance(request.runs, str) else request.runs or []
-    examined = examine(patterns, request.compare)
+    examined = examine(find_runs(patterns, Path(request.runs_dir)), request.compare)
     output_dir = None
     if request.compare.format == "table":
         output_dir = claim_folder(Path(request.runs_dir), "compare", given)

@@ -81,7 +81,7 @@ def run(request: PublishRequest, terminal: Terminal, given: Path | None) -> None
         RunError: The tracker failed; what was copied before is noted.
     """
     patterns = [request.runs] if isinstance(request.runs, str) else request.runs or []
-    finished = _read_finished(find_runs(patterns), terminal)
+    finished = _read_finished(find_runs(patterns, Path(request.runs_dir)), terminal)
     groups, tracker, num_copied = _groups(finished), _connect(request.publish), 0
     for each in finished:
         if not _is_there(each, request.publish, tracker):

@@ -8,36 +8,40 @@ from glob import glob, has_magic
 from pathlib import Path
 from typing import Any
 
-from mnist_exp.config.commands import resume_command
+from mnist_exp.config.commands import command, resume_command, with_runs_dir
 from mnist_exp.config.schema import Config
 from mnist_exp.errors import ConfigError, nearest
 from mnist_exp.runs.files import is_new_folder
 from mnist_exp.runs.folder import MANIFEST, SWEEP
+from mnist_exp.runs.index import select
 from mnist_exp.runs.run import DamagedRun, Run, parse_config, read_run, read_tree, refused
 from mnist_exp.words import shortened
 
 _EARLIER = "earlier"
 # A run lies in its sweep's folder, or in an experiment's in there; `runs` holds sweeps.
 _DEPTH = 3
+_MOST_NAMED = 5
 _ANY_DEPTH = "**"
 LATEST, BEST = "latest", "best"
+WHERE = "where:"
 _ACCEPTED = f"Accepted: {LATEST}, {BEST}, or a run's directory."
 
 
-def find_runs(patterns: Sequence[str | Path]) -> list[Path]:
+def find_runs(patterns: Sequence[str | Path], runs_dir: Path | None = None) -> list[Path]:
     """Lists the run directories that patterns mean, each once, in the order of their paths.
 
     Patterns are run directories, folders of runs, and globs of either, `**` included. Of what a glob
-    matches, only runs and folders of sweeps count.
+    matches, only runs and folders of sweeps count. `where: status=completed` means those of `runs_dir` that
+    the expression means.
 
     Raises:
-        ConfigError: A path is not there, or a pattern means no run.
+        ConfigError: A path is not there, a pattern means no run, or an expression is none.
     """
     if not patterns:
         raise ConfigError("runs: got none.", "Name run directories, such as runs='runs/study/*'.")
     found: dict[tuple[int, int], Path] = {}
     for pattern in patterns:
-        matched = sorted(_match(str(pattern)))
+        matched = sorted(_match(str(pattern), runs_dir or Path()))
         if not matched:
             raise ConfigError(
                 f"runs: {pattern} holds no run.",
@@ -49,7 +53,10 @@ def find_runs(patterns: Sequence[str | Path]) -> list[Path]:
     return sorted(found.values())
 
 
-def _match(pattern: str) -> Iterator[Path]:
+def _match(pattern: str, runs_dir: Path) -> Iterator[Path]:
+    if pattern.startswith(WHERE):
+        yield from _runs_where(pattern, runs_dir, "runs")
+        return
     try:
         path = Path(pattern).expanduser()
     except RuntimeError as error:
@@ -86,19 +93,37 @@ def _runs_matched(path: Path) -> Iterator[Path]:
             yield from _runs_below(matched, _DEPTH)
 
 
+def _runs_where(pattern: str, runs_dir: Path, key: str) -> list[Path]:
+    expression = pattern.partition(WHERE)[2]
+    found = select(_runs_in(runs_dir), expression, runs_dir, key)
+    if not found:
+        see = command("mode=list", *with_runs_dir([], {"runs_dir": str(runs_dir)}, Path.cwd()))
+        raise ConfigError(f"{key}: no run in {runs_dir} is one where {expression.strip()}.", f"See {see}")
+    return found
+
+
 def _runs_below(folder: Path, depth: int | None) -> Iterator[Path]:
     """Yields the runs in a folder, itself included, links to folders not followed."""
-    for place, folders, files in os.walk(folder):
-        if MANIFEST in files or _is_run(Path(place)):
-            folders.clear()
+    waiting = [(str(folder), depth)]
+    while waiting:
+        place, left = waiting.pop()
+        if os.path.lexists(os.path.join(place, MANIFEST)):  # noqa: PTH118 - of ten thousand runs
             yield Path(place)
-            continue
-        if SWEEP in files and _EARLIER in folders:
-            # Attempts that a sweep has put aside: the runs that count have taken their place.
-            folders.remove(_EARLIER)
-        if depth is not None and len(Path(place).relative_to(folder).parts) >= depth:
-            folders.clear()
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        elif left != 0:
+            waiting += [(inner, None if left is None else left - 1) for inner in _folders_in(place)]
+
+
+def _folders_in(place: str) -> list[str]:
+    """Lists what may hold runs that count: not those whose place others took in a sweep."""
+    try:
+        with os.scandir(place) as entries:
+            found = {entry.name: entry for entry in entries}
+    except OSError:
+        return []
+    if SWEEP in found:
+        found.pop(_EARLIER, None)
+    names = [name for name in found if not name.startswith(".")]
+    return [found[name].path for name in names if found[name].is_dir(follow_symlinks=False)]
 
 
 def _parts_match(parts: Sequence[str], patterns: Sequence[str]) -> bool:
@@ -136,10 +161,15 @@ def choose_run(text: str, runs_dir: Path) -> Path:
     Args:
         text: `latest` (the completed training that was started last, those in sweeps and experiments
             included), `best` (the one of highest validation accuracy, the later of equals), a run's
-            directory, or its name in `runs_dir`.
+            directory, or its name in `runs_dir`; or `where: …`, of one run alone, also after
+            `latest` and `best` for one of those that it means.
     """
-    if text in (LATEST, BEST):
-        return _choose_training(text, runs_dir)
+    word, is_condition, _ = text.partition(WHERE)
+    if (word := word.strip()) in (LATEST, BEST):
+        meant = _runs_where(text, runs_dir, "run") if is_condition else None
+        return _choose_training(word, runs_dir, meant)
+    if is_condition and not word:
+        return _one_of(_runs_where(text, runs_dir, "run"))
     if not text:
         raise ConfigError("run: got an empty name.", _ACCEPTED)
     try:
@@ -162,7 +192,7 @@ def choose_stopped(text: str, runs_dir: Path) -> Path:
     """
     if text != LATEST:
         return Path(text)
-    stopped = [run for run in _readable_runs(runs_dir) if _can_resume(run)]
+    stopped = [run for run in _readable_runs(_runs_in(runs_dir)) if _can_resume(run)]
     if not stopped:
         hint = "Name one by its path; a sweep is resumed by the command that began it."
         raise ConfigError(f"resume: {runs_dir} holds no run that was stopped.", hint)
@@ -199,8 +229,17 @@ def _how_to_resume(run: Run) -> str:
     return f" Resume it: {resume_command(run.path, tree, run.manifest.folder, run.manifest.argv)}"
 
 
-def _choose_training(text: str, runs_dir: Path) -> Path:
-    readable = _readable_runs(runs_dir)
+def _one_of(found: Sequence[Path]) -> Path:
+    if len(found) == 1:
+        return found[0]
+    names = ", ".join(str(path) for path in found[:_MOST_NAMED])
+    more = f" and {len(found) - _MOST_NAMED:,} more" if len(found) > _MOST_NAMED else ""
+    raise ConfigError(f"run: {len(found):,} runs are meant: {names}{more}.", f"Say more, or {BEST} {WHERE} …")
+
+
+def _choose_training(text: str, runs_dir: Path, meant: Sequence[Path] | None) -> Path:
+    """Chooses among the runs that are meant; None for all in `runs_dir`."""
+    readable = _readable_runs(_runs_in(runs_dir) if meant is None else meant)
     trainings = [run for run in readable if run.is_training and run.best_checkpoint_bytes is not None]
     if not trainings:
         raise ConfigError(f"run: {runs_dir} holds no completed training.", "Train one: mnist-exp")
@@ -226,11 +265,9 @@ def _is_validated(run: Run) -> bool:
     return run.result.val_accuracy is not None and not run.result.selected_on_test
 
 
-def _readable_runs(runs_dir: Path) -> Iterator[Run]:
-    """Yields what is readable in a folder; damaged runs are passed over."""
-    if not runs_dir.is_dir():
-        return
-    for path in _runs_in(runs_dir):
+def _readable_runs(paths: Sequence[Path]) -> Iterator[Run]:
+    """Yields what is readable; damaged runs are passed over."""
+    for path in paths:
         with suppress(DamagedRun):
             yield read_run(path)
 

@@ -121,30 +121,11 @@ class RunFolder:
             raise self.damaged(name, shortened(str(error), 300)) from error
 
     def read_yaml(self, name: str, max_bytes: int) -> dict[str, Any]:
-        """Reads a mapping from a YAML file, without links within it and not nested deeply."""
-        content = self.read(name, max_bytes)
+        """Reads a mapping from a YAML file; see `parse_yaml`."""
         try:
-            self._check_yaml(name, content)
-            tree = msgspec.yaml.decode(content, type=dict[str, Any])
-        except (msgspec.DecodeError, yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
-            words = " ".join(str(error).split())
-            raise self.damaged(name, f"not readable as YAML: {shortened(words, 300)}") from error
-        if problem := find_odd(tree):
-            raise self.damaged(name, problem.rstrip("."))
-        return tree
-
-    def _check_yaml(self, name: str, content: bytes) -> None:
-        """Refuses what would end the reader or fill the memory: the parser itself would not."""
-        depth = 0
-        for number, event in enumerate(yaml.parse(content, Loader=yaml.CSafeLoader)):
-            if isinstance(event, yaml.AliasEvent):
-                raise self.damaged(name, "has aliases, which a run does not write")
-            depth += isinstance(event, yaml.CollectionStartEvent)
-            depth -= isinstance(event, yaml.CollectionEndEvent)
-            if isinstance(event, yaml.ScalarEvent) and len(event.value) > MOST_LETTERS:
-                raise self.damaged(name, f"has a value of more than {MOST_LETTERS:,} letters")
-            if depth > DEEPEST or number > _MOST_EVENTS:
-                raise self.damaged(name, "larger or nested deeper than any configuration")
+            return parse_yaml(self.read(name, max_bytes))
+        except ValueError as error:
+            raise self.damaged(name, str(error)) from error
 
     def size_of(self, name: str) -> int | None:
         """Says how many bytes a file has; None for no plain file."""
@@ -195,3 +176,31 @@ class RunFolder:
             yield inner, last
         finally:
             os.close(inner)
+
+
+def parse_yaml(content: bytes) -> dict[str, Any]:
+    """Reads a mapping from YAML, without links within it and not nested deeply; raises ValueError."""
+    try:
+        problem = _find_unsafe(content)
+        tree = {} if problem else msgspec.yaml.decode(content, type=dict[str, Any])
+    except (msgspec.DecodeError, yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
+        words = " ".join(str(error).split())
+        raise ValueError(f"not readable as YAML: {shortened(words, 300)}") from error
+    if problem := problem or find_odd(tree):
+        raise ValueError(problem.rstrip("."))
+    return tree
+
+
+def _find_unsafe(content: bytes) -> str | None:
+    """Says what would end the reader or fill the memory: the parser itself would not."""
+    depth = 0
+    for number, event in enumerate(yaml.parse(content, Loader=yaml.CSafeLoader)):
+        if isinstance(event, yaml.AliasEvent):
+            return "has aliases, which a run does not write"
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if isinstance(event, yaml.ScalarEvent) and len(event.value) > MOST_LETTERS:
+            return f"has a value of more than {MOST_LETTERS:,} letters"
+        if depth > DEEPEST or number > _MOST_EVENTS:
+            return "larger or nested deeper than any configuration"
+    return None

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mnist_exp.config.schema import Config, SplitName
 from mnist_exp.errors import ConfigError
-from mnist_exp.runs.finding import choose_run, find_runs, read_finished
+from mnist_exp.runs.finding import WHERE, choose_run, find_runs, read_finished
 from mnist_exp.runs.run import Run
 
 Member = tuple[Run, Config]
@@ -15,7 +15,7 @@ Member = tuple[Run, Config]
 def read_members(named: str | Sequence[str], runs_dir: Path) -> list[Member]:
     """Reads the runs that are meant, one or several that differ, in the order in which they were named.
 
-    Each is named as for `choose_run`, or by a glob as `mode=compare` reads it.
+    Each is named as for `choose_run`, or several at once as for `find_runs`, by a glob or a condition.
 
     Raises:
         ConfigError: There is no such run, one is not finished, or one is named twice.
@@ -34,10 +34,10 @@ def find_named(named: str | Sequence[str], runs_dir: Path) -> list[Path]:
 
 
 def _paths(word: str, runs_dir: Path) -> list[Path]:
-    if not has_magic(word) or Path(word).exists():
+    if not word.startswith(WHERE) and (not has_magic(word) or WHERE in word or Path(word).exists()):
         return [choose_run(word, runs_dir)]
     try:
-        return find_runs([word])
+        return find_runs([word], runs_dir)
     except ConfigError as error:
         raise ConfigError(f"run: {error.message.removeprefix('runs: ')}", error.hint) from error
 
