@@ -95,11 +95,13 @@ class PublishOptions(Node, frozen=True):
         to: Which; null when not given.
         project: MLflow's experiment, or W&B's project.
         files: Files that are copied too, by their path in a run's directory.
+        unfinished: Whether failed and interrupted runs are copied, too.
     """
 
     to: Literal["mlflow", "wandb", "tensorboard"] | None = None
     project: Name = "mnist-exp"
     files: list[Text] = []
+    unfinished: bool = False
 
 
 class EvaluateOptions(Node, frozen=True):

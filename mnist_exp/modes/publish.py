@@ -1,4 +1,4 @@
-"""`mode=publish`: finished runs copied into a tracker, from their files alone; TensorFlow is not loaded."""
+"""`mode=publish`: runs copied into a tracker, from their files alone; TensorFlow is not loaded."""
 
 from collections.abc import Sequence
 from glob import escape
@@ -66,12 +66,12 @@ def accept(tree: dict[str, Any], typed: Sequence[str]) -> PublishRequest:
 def _refusal(key: str) -> ConfigError:
     return ConfigError(
         f"{key}: mode=publish copies finished runs, and has no use for it.",
-        "Accepted: runs, runs_dir, publish.to, publish.project, publish.files.",
+        "Accepted: runs, runs_dir, publish.to, publish.project, publish.files, publish.unfinished.",
     )
 
 
 def run(request: PublishRequest, terminal: Terminal, given: Path | None) -> None:
-    """Copies each finished run that is not there yet, and notes in its directory that it is.
+    """Copies each run that is not there yet as it ended, and notes in its directory that it is.
 
     Args:
         given: Not used: nothing but the runs' own directories is written to.
@@ -81,40 +81,41 @@ def run(request: PublishRequest, terminal: Terminal, given: Path | None) -> None
         RunError: The tracker failed; what was copied before is noted.
     """
     patterns = [request.runs] if isinstance(request.runs, str) else request.runs or []
-    finished = _read_finished(find_runs(patterns, Path(request.runs_dir)), terminal)
-    groups, tracker, num_copied = _groups(finished), _connect(request.publish), 0
-    for each in finished:
+    ended = _read_ended(find_runs(patterns, Path(request.runs_dir)), request.publish.unfinished, terminal)
+    groups, tracker, num_copied = _groups(ended), _connect(request.publish), 0
+    for each in ended:
         if not _is_there(each, request.publish, tracker):
             _publish(each, groups.get(each.path, ""), request.publish, tracker, terminal)
             num_copied += 1
     terminal.print(f"{plural(num_copied, 'run')} published to {request.publish.to}: {tracker.where}")
-    if len(finished) > num_copied:
-        terminal.print(f"{plural(len(finished) - num_copied, 'run')} left out: published there before")
+    if len(ended) > num_copied:
+        terminal.print(f"{plural(len(ended) - num_copied, 'run')} left out: published there before")
 
 
-def _read_finished(paths: Sequence[Path], terminal: Terminal) -> list[Run]:
-    """Reads completed trainings and searches; says of others, and of damaged ones, that they are left out."""
-    finished = []
+def _read_ended(paths: Sequence[Path], with_unfinished: bool, terminal: Terminal) -> list[Run]:
+    """Reads trainings and searches; says of others, and of damaged ones, that they are left out."""
+    ended = []
     for path in paths:
         try:
             run = read_run(path)
-            run.read_published()
+            _ = run.read_published(), run.config
             with RunFolder(path) as folder:
                 folder.refuse_links()  # what is written next would go where they lead
         except DamagedRun as error:
             terminal.print(f"left out: {error}")
             continue
-        if run.summary is not None and run.manifest.mode != "verify":
-            finished.append(run)
+        accepted = ("completed", "failed", "interrupted", "lost") if with_unfinished else ("completed",)
+        if run.status in accepted and run.manifest.mode != "verify":
+            ended.append(run)
         else:
             terminal.print(f"left out: {path} is {run.status} (mode={run.manifest.mode})")
-    return finished
+    return ended
 
 
-def _groups(finished: Sequence[Run]) -> dict[Path, str]:
-    """Calls each training by what tells its recipe from those of the others."""
+def _groups(ended: Sequence[Run]) -> dict[Path, str]:
+    """Calls each completed training by what tells its recipe from those of the others."""
     labels: dict[Path, str] = {}
-    for found in comparable_sets(each for each in finished if each.is_training):
+    for found in comparable_sets(each for each in ended if each.is_training):
         for group in found.groups:
             labels |= {each.path: group.label for each in (*group.runs, *group.duplicates)}
     return labels
@@ -132,7 +133,7 @@ def _connect(options: PublishOptions) -> Tracker:
 def _is_there(run: Run, options: PublishOptions, tracker: Tracker) -> bool:
     for each in run.read_published():
         is_same = (each.to, each.where, each.project) == (options.to, tracker.where, options.project)
-        if is_same and set(options.files) <= set(each.files):
+        if is_same and each.status == run.status and set(options.files) <= set(each.files):
             return True
     return False
 
@@ -149,6 +150,6 @@ def _publish(run: Run, group: str, options: PublishOptions, tracker: Tracker, te
         raise RunError(problem, "The same command goes on from here.") from error
     note = PublishedRecord(
         to=str(options.to), where=tracker.where, project=options.project, name=name, at=utc_now(),
-        files=options.files,
+        files=options.files, status=run.status,
     )  # fmt: skip
     writer.write_published(run.path, [*run.read_published(), note])

@@ -203,6 +203,7 @@ class PublishedRecord(Struct, frozen=True, kw_only=True):
         name: What the tracker calls the copy.
         at: When, UTC.
         files: What was asked for beside parameters, curves and results.
+        status: How the run had ended by then, or `lost`.
     """
 
     to: str
@@ -211,6 +212,7 @@ class PublishedRecord(Struct, frozen=True, kw_only=True):
     name: str
     at: str
     files: list[str]
+    status: str = "completed"
 
 
 class ExecutionRecord(Struct, frozen=True, kw_only=True):

@@ -9,6 +9,7 @@ from itertools import accumulate
 from typing import Any, Protocol
 
 from mnist_exp.comparison.labels import recipe
+from mnist_exp.runs.folder import METRICS, RunFolder
 from mnist_exp.runs.records import EpochMetrics, Summary
 from mnist_exp.runs.run import Run
 from mnist_exp.trackers.events import Plain
@@ -21,7 +22,7 @@ _GONE = "training.teacher."
 
 @dataclass(frozen=True)
 class RunCopy:
-    """A completed run; times are in seconds since 1970.
+    """A run that has ended, however it did; times are in seconds since 1970.
 
     Attributes:
         group: What the runs are called that differ by their seed only; empty for none.
@@ -49,19 +50,35 @@ class RunCopy:
         """See `parameters`."""
         return parameters(self.run.config)
 
+    @property
+    def is_completed(self) -> bool:
+        """Whether it has a result."""
+        return self.run.summary is not None
+
+    @property
+    def results(self) -> dict[str, float]:
+        """Its summary's numbers; none of a run that was not completed."""
+        return {} if self.run.summary is None else numbers(self.run.summary)
+
     def curves(self) -> list[tuple[float, EpochMetrics]]:
         """Reads its epochs, each with the time of its end, pauses left out."""
-        rows = self.run.read_metrics()
+        with RunFolder(self.run.path) as folder:
+            has_epochs = bool(folder.size_of(METRICS))
+        rows = self.run.read_metrics() if has_epochs else []
         ends = list(accumulate((row.duration_s for row in rows), initial=self.times[0]))
         return list(zip(ends[1:], rows, strict=True))
 
     def tags(self) -> dict[str, str]:
         """Gives where it belongs, and the fingerprints of its images."""
-        manifest, data = self.run.manifest, self.run.data
+        manifest, data = self.run.manifest, self.run.manifest.data
         sweep = manifest.sweep.name if manifest.sweep else self.run.config.get("sweep")
         tags = {"mode": manifest.mode, "seed": str(manifest.seed), "group": self.group, "sweep": sweep}
-        tags |= {"data": data.name, "data.train_sha256": data.train_sha256}
-        tags |= {"data.test_sha256": data.test_sha256, "data.split_sha256": data.split_sha256}
+        tags["status"] = self.run.status
+        if data is not None:
+            tags |= {"data": data.name, "data.train_sha256": data.train_sha256}
+            tags |= {"data.test_sha256": data.test_sha256, "data.split_sha256": data.split_sha256}
+        if manifest.error is not None:
+            tags["error"] = shortened(manifest.error.message, _LONGEST_VALUE)
         return {name: str(value) for name, value in tags.items() if value}
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 Plain = bool | float | str
 _CASTAGNOLI, _MASK = 0x82F63B78, 2**32 - 1
 _EMPTY_TENSOR = b"\x08\x01\x12\x02\x12\x00"  # float32 (0,)
-_RGB, _SUCCESS = 3, 1
+_RGB, _SUCCESS, _FAILURE = 3, 1, 2
 _PNG_SIZE = slice(16, 24)
 
 
@@ -83,9 +83,10 @@ def session_start(wall_s: float, hyperparameters: Mapping[str, Plain]) -> bytes:
     return _hparams(wall_s, "session_start_info", _field(3, content))
 
 
-def session_end(wall_s: float) -> bytes:
-    """Encodes that a training was completed, for the HParams plugin."""
-    return _hparams(wall_s, "session_end_info", _field(4, _field(1, _SUCCESS) + _field(2, wall_s)))
+def session_end(wall_s: float, is_completed: bool) -> bytes:
+    """Encodes how a training ended, for the HParams plugin."""
+    status = _field(1, _SUCCESS if is_completed else _FAILURE)
+    return _hparams(wall_s, "session_end_info", _field(4, status + _field(2, wall_s)))
 
 
 def _hparams(wall_s: float, tag: str, content: bytes) -> bytes:

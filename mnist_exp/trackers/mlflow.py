@@ -31,7 +31,7 @@ class MlflowTracker:
         for run in self._client.search_runs([experiment], filter_string=same):
             if run.info.status == "FINISHED":
                 return self._finish(run.info.run_id, copy)
-            # Its copying was interrupted.
+            # Its copying was interrupted, or it had not been completed.
             self._client.delete_run(run.info.run_id)
         tags = copy.tags() | {_IDENTITY: copy.identity}
         began_ms = round(copy.times[0] * 1000)
@@ -43,7 +43,7 @@ class MlflowTracker:
         from mlflow.entities import Metric, Param
 
         points = [(ended_s, row.epoch, numbers(row)) for ended_s, row in copy.curves()]
-        points.append((copy.times[1], 0, numbers(copy.run.result)))
+        points.append((copy.times[1], 0, copy.results))
         metrics = [
             Metric(name, value, round(ended_s * 1000), step)
             for ended_s, step, values in points
@@ -56,5 +56,6 @@ class MlflowTracker:
         for name in copy.files:
             folder = None if Path(name).parent == Path() else str(Path(name).parent)
             self._client.log_artifact(run_id, str(copy.run.path / name), folder)
-        self._client.set_terminated(run_id, "FINISHED", round(copy.times[1] * 1000))
+        status = "FINISHED" if copy.is_completed else "FAILED"
+        self._client.set_terminated(run_id, status, round(copy.times[1] * 1000))
         return run_id

@@ -1,4 +1,4 @@
-"""Event files for TensorBoard: while a run trains, or of a finished one."""
+"""Event files for TensorBoard: while a run trains, or afterwards."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -36,13 +36,14 @@ class EventFile:
         self._step = row.epoch
         self._append(events.scalars(ended_s, row.epoch, numbers(row)))
 
-    def end(self, ended_s: float, summary: Summary | None = None, run_path: Path | None = None) -> None:
-        """Adds the results and the pictures of a completed training."""
-        results = {} if summary is None else numbers(summary)
+    def end(
+        self, ended_s: float, results: Mapping[str, float], run_path: Path | None, is_completed: bool = True
+    ) -> None:
+        """Adds the results and the pictures of a training that has ended."""
         content = events.scalars(ended_s, self._step, {f"summary/{name}": results[name] for name in results})
         for name, png in ({} if run_path is None else _read_pictures(run_path)).items():
             content += events.picture(ended_s, self._step, name, png)
-        self._append(content + events.session_end(ended_s))
+        self._append(content + events.session_end(ended_s, is_completed))
 
     def _append(self, content: bytes) -> None:
         with self._path.open("ab") as file:
@@ -86,10 +87,10 @@ class LiveTracker:
                 self._file.epoch(time.time(), row)
 
     def end(self, summary: Summary | None = None, run_path: Path | None = None) -> None:
-        """Adds what `EventFile.end` does."""
+        """Adds the results and the pictures of a completed training, where it has any."""
         with self._tolerating():
             if self._file is not None:
-                self._file.end(time.time(), summary, run_path)
+                self._file.end(time.time(), {} if summary is None else numbers(summary), run_path)
 
     @contextmanager
     def _tolerating(self) -> Iterator[None]:
@@ -101,7 +102,7 @@ class LiveTracker:
 
 
 class TensorBoardTracker:
-    """Writes finished runs' event files into their own directories."""
+    """Writes event files of runs that have ended into their own directories."""
 
     where = TENSORBOARD
 
@@ -111,5 +112,5 @@ class TensorBoardTracker:
         file = EventFile(copy.run.path / TENSORBOARD, copy.parameters, began_s)
         for epoch in copy.curves():
             file.epoch(*epoch)
-        file.end(ended_s, copy.run.result, copy.run.path)
+        file.end(ended_s, copy.results, copy.run.path, copy.is_completed)
         return TENSORBOARD

@@ -33,7 +33,8 @@ class WandbTracker:
         ) as run:  # fmt: skip
             for ended_s, row in copy.curves():
                 run.log(numbers(row) | {"_timestamp": ended_s}, step=row.epoch)
-            run.summary.update(numbers(copy.run.result))
+            run.summary.update(copy.results)
             for name in copy.files:
                 run.save(str((path / name).absolute()), base_path=str(path.absolute()), policy="now")
+            run.finish(exit_code=0 if copy.is_completed else 1)
         return run_id

@@ -210,7 +210,7 @@ def test_every_kind_of_value_is_read_back(tmp_path: Path) -> None:
     }
     file = EventFile(tmp_path, odd, 1.5)
     file.epoch(2.5, make_rows(1, None)[0])
-    file.end(3.5)
+    file.end(3.5, {}, None)
     assert read_hyperparameters(tmp_path) == odd
     assert [event.wall_time for event in read_events(tmp_path)] == [1.5, 1.5, *[2.5] * 4, 3.5]
     assert read_events(tmp_path)[0].file_version == "brain.Event:2"

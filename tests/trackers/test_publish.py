@@ -50,6 +50,23 @@ def test_runs_are_published_once_without_tensorflow(runs: Path, run_command: Run
     assert not (runs / "failed/published.json").exists()
 
 
+def test_unfinished_runs_are_published_as_they_ended_and_again_once_completed(
+    runs: Path, run_command: RunCommand
+) -> None:
+    make_unfinished(runs, "late", "interrupted", "SIGTERM")
+    make_unfinished(runs, "at_work", "running")
+    asked = (*PUBLISH, "runs=runs/*", "publish.unfinished=true")
+    done = run_command(*asked, cwd=runs.parent, kind="light")
+    assert done.returncode == 0 and "5 runs published" in done.stdout, done.stdout
+    assert [notes(runs / name)[0]["status"] for name in ("late", "at_work")] == ["interrupted", "lost"]
+    assert read_hyperparameters(runs / "late/tensorboard")["model.name"] == "ann"
+    shutil.copytree(make_run(runs.parent, "completed"), runs / "late", dirs_exist_ok=True)
+    again = run_command(*asked, cwd=runs.parent, kind="light")
+    assert "1 run published" in again.stdout and "4 runs left out" in again.stdout
+    assert [note["status"] for note in notes(runs / "late")] == ["interrupted", "completed"]
+    assert len(read_curve(runs / "late/tensorboard", "val_loss")) == 5
+
+
 def test_what_was_followed_is_replaced_by_the_same(
     finished_run: FinishedRun, run_command: RunCommand, tmp_path: Path
 ) -> None:
@@ -69,7 +86,7 @@ def test_what_was_followed_is_replaced_by_the_same(
 def test_a_copy_tells_where_a_run_belongs(runs: Path) -> None:
     copy = RunCopy(Run(runs / "a1"), "ann", [])
     assert copy.tags() == {
-        "mode": "train", "seed": "1", "group": "ann", "data": "mnist",
+        "mode": "train", "seed": "1", "group": "ann", "status": "completed", "data": "mnist",
         "data.train_sha256": sha256("train"), "data.test_sha256": sha256("test"),
         "data.split_sha256": sha256("split"),
     }  # fmt: skip

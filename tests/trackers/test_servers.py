@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.comparison.run_makers import make_run
+from tests.comparison.run_makers import make_run, make_unfinished
 from tests.conftest import Run as RunCommand
 from tests.conftest import clean_environment
 from tests.sweeps.sweeping import wait_for
@@ -102,9 +102,12 @@ def test_a_copy_that_was_interrupted_is_made_anew(folder: Path, run_command: Run
     experiment = client.create_experiment("mnist-exp", artifact_location=str(folder / "mlruns"))
     identity = "ann_0 2026-11-22T10:00:00.000Z"
     torn = client.create_run(experiment, tags={"mnist_exp.run": identity}, run_name="ann_0")
-    publish(run_command, folder, "mlflow", MLFLOW_TRACKING_URI=where)
-    run = copies(where)["ann_0"]
-    assert run.info.run_id != torn.info.run_id and run.info.status == "FINISHED"
+    make_unfinished(folder / "runs", "failed", "failed", "the loss is NaN")
+    for _ in range(2):
+        publish(run_command, folder, "mlflow", "publish.unfinished=true", MLFLOW_TRACKING_URI=where)
+        run, failed = copies(where)["ann_0"], copies(where)["failed"]
+        assert run.info.run_id != torn.info.run_id and run.info.status == "FINISHED"
+        assert (failed.info.status, failed.data.tags["error"]) == ("FAILED", "the loss is NaN")
 
 
 @pytest.fixture
