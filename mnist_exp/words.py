@@ -67,7 +67,9 @@ def duration(seconds: float) -> str:
 
 
 def size(num_bytes: int) -> str:
-    """Writes a size in bytes with a decimal unit: `612 MB`, `1.48 GB`."""
+    """Writes a size in bytes with a decimal unit: `46 kB`, `612 MB`, `1.48 GB`."""
+    if num_bytes < 1e6:
+        return f"{num_bytes / 1e3:.0f} kB"
     return f"{num_bytes / 1e6:.0f} MB" if num_bytes < 1e9 else f"{num_bytes / 1e9:.2f} GB"
 
 

@@ -16,7 +16,7 @@ FILES = sorted(CONF_DIR.rglob("*.yaml"))
 # Those of Hydra's own group are no part of a job's configuration; the modes that read finished runs have a
 # configuration of their own; experiments are accepted in test_refusals.py.
 OTHERS = {"help", "experiment"}
-READING = {"compare", "evaluate", "export", "note", "predict", "publish", "verify"}
+READING = {"clean", "compare", "evaluate", "export", "note", "predict", "publish", "verify"}
 OPTIONS = [
     (path.parent.name, path.stem)
     for path in FILES

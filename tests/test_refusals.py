@@ -130,7 +130,11 @@ REFUSED = [
         "mode=predict, mode=verify, mode=export or mode=note",
         '"runs"',
     ),
-    ("mode=evaluate runs=study", "runs: belongs to mode=compare or mode=publish", 'Did you mean "run"'),
+    (
+        "mode=evaluate runs=study",
+        "runs: belongs to mode=compare, mode=publish or mode=clean",
+        'Did you mean "run"',
+    ),
     ("mode=compare compare.srot=ann", "compare.srot: there is no such key", '"compare.sort"'),
     ("mode=export run=latest", "export.format: got none", "export.format=onnx"),
     ("mode=export run=latest export.format=onx", "export.format: got onx", 'Did you mean "onnx"'),

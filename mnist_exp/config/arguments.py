@@ -67,6 +67,7 @@ _MODE_WORDS = {
     ),
     "predict": "prediction inference infer classify", "compare": "comparison compare_runs diff",
     "verify": "verification check reproduce", "export": "convert save onnx tflite litert",
+    "clean": "delete rm remove prune gc clear cleanup",
     "note": "notes annotate annotation tag tags star comment",
 }  # fmt: skip
 _VERSION, _RERUN = "--version", "--experimental-rerun"

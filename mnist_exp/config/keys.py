@@ -24,6 +24,7 @@ MODE_KEYS = {
     "compare": ("runs", "compare"),
     "publish": ("runs", "publish"),
     "note": ("run", "note", "tags", "star"),
+    "clean": ("runs", "where", "clean", "keep", "older_than", "force", "plan", "restore", "empty"),
 }
 
 FREE_NODES = (".arguments", ".numbers")
@@ -45,7 +46,7 @@ def shipped_keys() -> frozenset[str]:
     for mode, roots in MODE_KEYS.items():
         path = CONF_DIR / "mode" / f"{mode}.yaml"
         nodes = OmegaConf.load(path) if path.exists() else OmegaConf.create()
-        for root in set(roots) & {"compare", "evaluate", "export", "publish"}:
+        for root in set(roots) & {"clean", "compare", "evaluate", "export", "keep", "publish"}:
             found |= {f"{root}.{key}" for key in OmegaConf.select(nodes, root) or ()}
     return frozenset(found)
 

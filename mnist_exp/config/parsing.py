@@ -12,6 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from mnist_exp.config.checks import check
 from mnist_exp.config.commands import LAUNCHER, command, with_runs_dir
+from mnist_exp.config.keys import MODE_KEYS
 from mnist_exp.config.overrides import plain_key
 from mnist_exp.config.refusals import as_typed, explain_rejection
 from mnist_exp.config.requests import NoUntilConfig, SweepPlanConfig, SweepRequest
@@ -89,10 +90,16 @@ def parse_sweep_request(composed: DictConfig) -> SweepRequest:
 
 def refuse_sweep_keys(composed: DictConfig) -> None:
     """Refuses, by a ConfigError, a single run that is asked for what only a sweep can do."""
-    requested = msgspec.structs.asdict(parse_sweep_request(composed))
-    for key, value in requested.items():
-        if value != msgspec.structs.asdict(NO_SWEEP)[key]:
+    requested, unchanged = map(msgspec.structs.asdict, (parse_sweep_request(composed), NO_SWEEP))
+    for key in _sweep_keys(composed):
+        if requested[key] != unchanged[key]:
             raise ConfigError(f"{key}: it belongs to a sweep.", "Add -m.")
+
+
+def _sweep_keys(composed: DictConfig) -> list[str]:
+    """Lists the keys that speak of a whole sweep, without those that mean something to the mode itself."""
+    own = MODE_KEYS.get(str(OmegaConf.select(composed, "mode")), ())
+    return [key for key in SWEEP_KEYS if key not in own]
 
 
 def refuse_launcher(composed: DictConfig) -> None:
@@ -130,7 +137,7 @@ def parse_tree(tree: dict[str, Any], *, is_trained: bool = False) -> Config:
 
 def resolve(composed: DictConfig) -> dict[str, Any]:
     """Replaces interpolations by values, as in `config.yaml`, without keys of whole sweeps and of Hydra."""
-    left_out = (*SWEEP_KEYS, "hydra")
+    left_out = (*_sweep_keys(composed), "hydra")
     tree = _to_tree(
         composed if "hydra" not in composed else OmegaConf.masked_copy(composed, own_keys(composed))
     )

@@ -7,6 +7,7 @@ from msgspec import Meta
 from mnist_exp.config.schema import Name, Node, Text
 
 _Entries = list[dict[str, Any]]
+What = Literal["last_checkpoints", "failed", "runs"]
 
 
 class SweepPlanConfig(Node, frozen=True):
@@ -102,6 +103,18 @@ class PublishOptions(Node, frozen=True):
     project: Name = "mnist-exp"
     files: list[Text] = []
     unfinished: bool = False
+
+
+class CleanOptions(Node, frozen=True):
+    """What is cleared away: of completed runs the last checkpoints, or runs; null when not given."""
+
+    what: What | None = None
+
+
+class KeepOptions(Node, frozen=True):
+    """What stays: so many runs of each sweep, and of those in none, by validation accuracy."""
+
+    best: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
 
 
 class EvaluateOptions(Node, frozen=True):

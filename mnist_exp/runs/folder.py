@@ -25,7 +25,7 @@ TENSORBOARD, PUBLISHED, NOTES = "tensorboard", "published.json", "notes.json"
 BEST, LAST = f"{CHECKPOINTS}/best.keras", f"{CHECKPOINTS}/last.keras"
 """What is in a run's directory."""
 
-SWEEP = "sweep.json"
+SWEEP, SWEEP_LOG = "sweep.json", "sweep.log"
 """What is in a sweep's folder."""
 
 MAX_CONFIG_BYTES, MAX_MANIFEST_BYTES = 5_000_000, 1_000_000

@@ -274,7 +274,7 @@ def _read_row(path: Path) -> RunRow:
     record.pop("candidates", None)
     with suppress(DamagedRun):
         record |= asdict(run.notes)
-    return RunRow(path, _size_of(path), record, sections)
+    return RunRow(path, size_of(path), record, sections)
 
 
 def _read_manifest(run: Run, sections: dict[str, Values]) -> Values:
@@ -311,7 +311,7 @@ def _read_section(content: bytes) -> tuple[str, Values]:
     return root, dict(leaves(value, root))
 
 
-def _size_of(path: Path) -> int:
+def size_of(path: Path) -> int:
     """Sums up the bytes of all files below a folder; links are not followed."""
     num_bytes, folders = 0, [str(path)]
     while folders:

@@ -18,13 +18,12 @@ from mnist_exp.config.refusals import explain_rejection
 from mnist_exp.config.schema import Name
 from mnist_exp.errors import ConfigError, nearest
 from mnist_exp.runs import files, writer
-from mnist_exp.runs.folder import METRICS, SWEEP
+from mnist_exp.runs.folder import METRICS, SWEEP, SWEEP_LOG
 from mnist_exp.runs.records import EpochMetrics, Manifest, Summary, SweepJob, SweepRecord
 from mnist_exp.runs.run import DamagedRun, Run
 from mnist_exp.words import plural
 
 JobStatus = Literal["pending", "running", "completed", "failed", "interrupted"]
-_LOG = "sweep.log"
 _EARLIER = "earlier"
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.-]+")
 _LONGEST_NAME = 64
@@ -44,7 +43,7 @@ class SweepDirectory:
     def __init__(self, path: Path, record: SweepRecord) -> None:
         self.path = path
         self.record = record
-        self.log_path = path / _LOG
+        self.log_path = path / SWEEP_LOG
 
     def create(self) -> None:
         """Makes the folder where it is missing; raises ConfigError where it cannot be made."""
