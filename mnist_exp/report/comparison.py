@@ -22,7 +22,7 @@ from mnist_exp.report.comparison_document import (
     group_table,
 )
 from mnist_exp.report.console import render_parts, whole
-from mnist_exp.report.document import Part
+from mnist_exp.report.document import Document, Part
 from mnist_exp.report.html import write_page
 from mnist_exp.report.tables import to_csv, to_markdown
 from mnist_exp.report.terminal import Terminal
@@ -67,6 +67,11 @@ def write_comparison_page(examined: Examined, output_dir: Path, words: Sequence[
 
     `words` are of a command that compares in this way, but for the mode and the runs.
     """
+    write_page(output_dir, page_document(examined, str(output_dir), words))
+
+
+def page_document(examined: Examined, written_to: str = "", words: Sequence[str] = ()) -> Document:
+    """Tells a comparison with its figures; see `comparison_document` and `write_comparison_page`."""
     intervals: list[list[Part]] = []
     figures: list[Part] = []
     if examined.sets:
@@ -77,10 +82,7 @@ def write_comparison_page(examined: Examined, output_dir: Path, words: Sequence[
         intervals = [interval_parts(*each) for each in sets]
         figures = figure_parts(examined)
     again = _command(examined.comparison, words)
-    document = comparison_document(
-        examined.comparison, intervals, figures, written_to=str(output_dir), again=again
-    )
-    write_page(output_dir, document)
+    return comparison_document(examined.comparison, intervals, figures, written_to=written_to, again=again)
 
 
 def _command(comparison: Comparison, words: Sequence[str]) -> str:

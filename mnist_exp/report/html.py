@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from mnist_exp.report.document import Document, Heading, Part, Picture, Score
+from mnist_exp.report.document import Document, Heading, Part, Picture, Score, Table
 from mnist_exp.report.png import SIGNATURE, png_bytes
 from mnist_exp.runs import files
 from mnist_exp.runs.folder import PAGE, RunFolder
@@ -82,10 +82,24 @@ def _sections(parts: Sequence[Part]) -> list[list[Part]]:
     return sections
 
 
-def draw(name: str, *values: Any) -> Markup:
-    """Draws a chart by a macro of `charts.html`."""
-    macro = getattr(_environment().get_template("charts.html").module, name)
+def draw(name: str, *values: Any, template: str = "charts.html") -> Markup:
+    """Draws a chart, or another part, by a macro of a template."""
+    macro = getattr(_environment().get_template(template).module, name)
     return Markup(macro(*values))
+
+
+def render_table(table: Table) -> str:
+    """Makes a table alone, for a notebook: no script sorts it."""
+    return draw("table", table, False, template="parts.html")
+
+
+def render_frame(document: Document, height_px: int) -> str:
+    """Puts a document's page within another page, a notebook: the style of neither reaches the other."""
+    page = render_page(document)
+    return Markup(
+        '<iframe srcdoc="{}" title="{}" sandbox="allow-scripts" style="width: 100%; height: {}px; border: 0">'
+        "</iframe>"
+    ).format(page, document.title, height_px)
 
 
 def _digest(text: str) -> str:

@@ -14,6 +14,7 @@ import msgspec.yaml
 import yaml
 
 from mnist_exp.config.trees import DEEPEST, MOST_LETTERS, MOST_NODES, find_odd
+from mnist_exp.errors import ExperimentError
 from mnist_exp.words import shortened
 
 _Record = TypeVar("_Record")
@@ -34,7 +35,7 @@ _MOST_EVENTS = 3 * MOST_NODES
 _PIECE_BYTES = 2**22
 
 
-class DamagedRun(Exception):  # noqa: N818 - says what the run is, not that the reader failed
+class DamagedRun(ExperimentError):  # noqa: N818 - says what the run is, not that the reader failed
     """A run's directory that cannot be believed; says which file, and what is wrong with it."""
 
     def __init__(self, path: Path, reason: str) -> None:

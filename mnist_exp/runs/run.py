@@ -187,6 +187,13 @@ class Run:
             found[folder.PREDICTIONS] = {"probabilities": own.probabilities, "labels": own.labels}
         return found
 
+    def check(self) -> None:
+        """Reads, of a completed run, every file that a comparison needs."""
+        if self.status == "completed":
+            _ = self.config, self.best_checkpoint_bytes, self.has_predictions
+            if self.is_training:
+                self.read_metrics()
+
     def has(self, name: str) -> bool:
         """Says whether there is a file of that name."""
         with RunFolder(self.path) as files:
@@ -302,10 +309,7 @@ def read_run(path: Path) -> Run:
         DamagedRun: A file is missing, damaged, too large or a link, or two contradict each other.
     """
     run = Run(path)
-    if run.status == "completed":
-        _ = run.config, run.best_checkpoint_bytes, run.has_predictions
-        if run.is_training:
-            run.read_metrics()
+    run.check()
     return run
 
 

@@ -1,4 +1,4 @@
-"""Comparing, measured: seconds and memory of `mode=compare` over a hundred and a thousand runs.
+"""Comparing, measured: seconds and memory of `mode=compare` over a hundred and a thousand runs; `load_runs`.
 
     uv run --all-extras python tests/benchmarks/comparing.py [--out comparing.json]
 
@@ -42,6 +42,7 @@ class Case(NamedTuple):
         name: What is asked for, in words.
         num_runs: How many runs are compared.
         options: What the command asks for besides.
+        code: What Python runs instead of the command, `FOLDER` in the place of that of the runs.
         most_s: Bar, in seconds; none for None.
         most_mb: Bar, in megabytes; none for None.
     """
@@ -51,16 +52,20 @@ class Case(NamedTuple):
     options: tuple[str, ...] = ()
     most_s: float | None = None
     most_mb: float | None = None
+    code: str = ""
 
 
 def cases(few: int, many: int) -> list[Case]:
     """Lists what is measured: all that a comparison writes, and the table alone."""
     table = ("compare.format=csv",)
+    code = "import mnist_exp; runs = mnist_exp.load_runs('FOLDER'); print(len(runs.rows()))"
     return [
         Case("table, page and figures", few, most_s=2),
         Case("table alone", few, table),
         Case("table, page and figures", many, most_mb=500),
         Case("table alone", many, table, most_s=10, most_mb=500),
+        Case("load_runs and rows() in Python", few, code=code),
+        Case("load_runs and rows() in Python", many, code=code),
     ]
 
 
@@ -123,7 +128,12 @@ def _spoilt(source: Path, group: int, seed: int) -> tuple[np.ndarray[Any, Any], 
 
 
 def compare(case: Case, folder: Path, runs_dir: Path) -> Child:
-    """Compares once, and makes sure that no run was left out."""
+    """Compares once, or runs the code, and makes sure that no run was left out."""
+    if case.code:
+        child = run_child((sys.executable, "-c", case.code.replace("FOLDER", str(folder))))
+        if child.output.split() != [str(case.num_runs)]:
+            sys.exit(f"{case.name}: not {case.num_runs:,} runs:\n{child.output[:2000]}")
+        return child
     words = ("mode=compare", f"runs='{folder}/*'", f"runs_dir='{runs_dir}'", *case.options)
     child = run_child((sys.executable, "-m", "mnist_exp", *words))
     num_lines = len(child.output.splitlines())
