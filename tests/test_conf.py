@@ -16,7 +16,9 @@ FILES = sorted(CONF_DIR.rglob("*.yaml"))
 # Those of Hydra's own group are no part of a job's configuration; the modes that read finished runs have a
 # configuration of their own; experiments are accepted in test_refusals.py.
 OTHERS = {"help", "experiment"}
-READING = {"clean", "compare", "evaluate", "export", "note", "predict", "publish", "verify"}
+READING = {
+    "clean", "compare", "evaluate", "export", "note", "predict", "publish", "schema", "verify", "watch",
+}  # fmt: skip
 OPTIONS = [
     (path.parent.name, path.stem)
     for path in FILES
@@ -44,7 +46,7 @@ def test_every_file_begins_with_a_comment_that_says_what_it_is() -> None:
     for path in FILES:
         lines = path.read_text(encoding="utf-8").splitlines()
         comments = itertools.takewhile(lambda line: line.startswith("#"), lines)
-        words = [line for line in comments if not line.startswith("# @package")]
+        words = [line for line in comments if not line.startswith(("# @package", "# yaml-language-server"))]
         if not words or len(words[0]) <= 15:
             lacking.append(path)
     assert lacking == []

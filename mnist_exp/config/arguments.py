@@ -69,6 +69,8 @@ _MODE_WORDS = {
     "verify": "verification check reproduce", "export": "convert save onnx tflite litert",
     "clean": "delete rm remove prune gc clear cleanup",
     "note": "notes annotate annotation tag tags star comment",
+    "watch": "follow monitor tail attach",
+    "schema": "reference keys",
 }  # fmt: skip
 _VERSION, _RERUN = "--version", "--experimental-rerun"
 WHOLE_GROUPS = ("search_space=", "sweep_plan=")

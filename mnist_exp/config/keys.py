@@ -25,6 +25,8 @@ MODE_KEYS = {
     "publish": ("runs", "publish"),
     "note": ("run", "note", "tags", "star"),
     "clean": ("runs", "where", "clean", "keep", "older_than", "force", "plan", "restore", "empty"),
+    "watch": ("run",),
+    "schema": (),
 }
 
 FREE_NODES = (".arguments", ".numbers")

@@ -17,7 +17,9 @@ class SweepPlanConfig(Node, frozen=True):
     paths, or groups, whose values are names of their files; what is not given is empty.
 
     Attributes:
+        grid: Every combination of these values.
         zip: The first values together, the second ones together, and so on: lists of one length.
+        list: The values of one job after another.
         exclude: Jobs that have all values of one of these entries are left out.
         seeds: Number of seeds of each job, counted from `seed`; null for `seed` alone.
     """
@@ -76,6 +78,7 @@ class CompareOptions(Node, frozen=True):
         sort: The column that sorts the table, best first: a column of `results.csv`, or a key that
             differs between the runs, such as `optimizer.learning_rate`.
         columns: The columns to show; null for those that say most.
+        format: How the comparison is printed; all but `table` for programs.
     """
 
     sort: str = "val_accuracy"
@@ -84,7 +87,12 @@ class CompareOptions(Node, frozen=True):
 
 
 class ExportOptions(Node, frozen=True):
-    """Which format a network is exported to, a row of `exports/formats`; null when not given."""
+    """What a network is exported to.
+
+    Attributes:
+        format: `onnx`, `litert`, `litert_int8` (8 bits), `saved_model`, `page` (to draw on), or `all`; null
+            when not given.
+    """
 
     format: str | None = None
 
@@ -106,18 +114,31 @@ class PublishOptions(Node, frozen=True):
 
 
 class CleanOptions(Node, frozen=True):
-    """What is cleared away: of completed runs the last checkpoints, or runs; null when not given."""
+    """What is cleared away.
+
+    Attributes:
+        what: Of completed runs the `last_checkpoints`, runs that have `failed`, or `runs` of any end; null
+            when not given.
+    """
 
     what: What | None = None
 
 
 class KeepOptions(Node, frozen=True):
-    """What stays: so many runs of each sweep, and of those in none, by validation accuracy."""
+    """What stays.
+
+    Attributes:
+        best: So many runs of each sweep, and of those in none, by validation accuracy.
+    """
 
     best: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
 
 
 class EvaluateOptions(Node, frozen=True):
-    """How a run is evaluated: at most so many images are made harder, 0 for none."""
+    """How a run is evaluated.
+
+    Attributes:
+        robustness_images: At most so many are shifted, rotated, blurred and made noisy; 0 for none.
+    """
 
     robustness_images: Annotated[int, Meta(ge=0, le=10_000_000)] = 2000

@@ -21,7 +21,12 @@ class Node(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class MirrorConfig(Node, frozen=True):
-    """Where to download a data set: a folder's address, `/` at its end; file to `algorithm:hex digest`."""
+    """Where to download a data set.
+
+    Attributes:
+        url: A folder's address, `/` at its end.
+        files: The names of its files, each with `algorithm:hex digest`.
+    """
 
     url: str
     files: dict[str, str]
@@ -31,6 +36,7 @@ class DataConfig(Node, frozen=True):
     """Which images, where they come from, and how the validation images are set apart.
 
     Attributes:
+        name: What reports call the images.
         path: An `.npz` file with Keras' keys or a folder with the four IDX files;
             null looks at the environment variable `path_variable`, then at `places`.
         path_variable: Environment variable that stands in for `path`; null for none.
@@ -44,7 +50,8 @@ class DataConfig(Node, frozen=True):
         split_seed: Seed of the stratified choice of validation images.
         class_names: Name of each label, 0 upwards.
         train_sha256: Fingerprint of the canonical training images and labels; null without any.
-        preprocessing: `deskew` makes slanted things upright; see `mnist_exp.training.preprocessing`.
+        test_sha256: The same for the test images.
+        preprocessing: `deskew` makes slanted things upright; the saved network does this itself.
             Runs from before there was such a key are read as `none`.
     """
 
@@ -66,6 +73,7 @@ class MlpConfig(Node, frozen=True, tag="mlp", tag_field="family"):
     """A multilayer perceptron: Flatten, hidden layers, softmax.
 
     Attributes:
+        name: What reports call the network.
         units: Number of units of each hidden layer, first to last.
         activation: A Keras activation, for all hidden layers or one for each.
         batch_norm: Whether BatchNormalization follows each hidden layer's activation.
@@ -87,9 +95,13 @@ class MlpConfig(Node, frozen=True, tag="mlp", tag_field="family"):
 
 
 class SequentialConfig(Node, frozen=True, tag="sequential", tag_field="family"):
-    """Any stack of Keras layers, named in YAML: each a name, or a mapping of one name to its arguments.
+    """Any stack of Keras layers, named in YAML.
 
-    `numbers` are the file's own keys, for `layers` to refer to by interpolation.
+    Attributes:
+        name: What reports call the network.
+        layers: Each a name, or a mapping of one name to its arguments, which may refer by interpolation to
+            the file's own keys.
+        numbers: These own keys.
     """
 
     name: Name
@@ -101,9 +113,12 @@ ModelConfig = MlpConfig | SequentialConfig
 
 
 class OptimizerConfig(Node, frozen=True):
-    """Any optimizer that Keras registers, such as `adamw`; `arguments` as Keras names them.
+    """Any optimizer that Keras registers.
 
-    `learning_rate` is what the schedule starts from or rises to.
+    Attributes:
+        name: As Keras knows it, such as `adamw`.
+        learning_rate: What the schedule starts from or rises to.
+        arguments: All others, as Keras names them.
     """
 
     name: str
@@ -128,14 +143,25 @@ class CosineScheduleConfig(Node, frozen=True, tag="cosine", tag_field="name"):
 
 
 class StepScheduleConfig(Node, frozen=True, tag="step", tag_field="name"):
-    """The learning rate times `factor` after every `every_epochs` epochs."""
+    """The learning rate falls in steps.
+
+    Attributes:
+        every_epochs: Number of epochs of a step.
+        factor: What the learning rate is multiplied by after each.
+    """
 
     every_epochs: PositiveCount
     factor: Annotated[float, Meta(gt=0, le=1)]
 
 
 class PlateauScheduleConfig(Node, frozen=True, tag="plateau", tag_field="name"):
-    """The learning rate times `factor` after `patience` epochs without improvement of `training.monitor`."""
+    """The learning rate falls when `training.monitor` stops improving.
+
+    Attributes:
+        patience: Number of epochs without improvement.
+        factor: What the learning rate is then multiplied by.
+        min_learning_rate: It falls no further than this.
+    """
 
     patience: PositiveCount
     factor: Annotated[float, Meta(gt=0, lt=1)]
@@ -163,15 +189,23 @@ class _AugmentationConfig(Node, frozen=True, kw_only=True):
 
 
 class ShiftConfig(_AugmentationConfig, frozen=True, tag="shift", tag_field="name"):
-    """Each training image moved by whole pixels, `max_pixels` at most, on both axes."""
+    """Each training image moved by whole pixels.
+
+    Attributes:
+        max_pixels: How far at most, on each axis.
+    """
 
     max_pixels: Annotated[int, Meta(ge=1, le=8)]
 
 
 class AffineConfig(_AugmentationConfig, frozen=True, tag="affine", tag_field="name"):
-    """Each training image rotated, scaled, sheared and moved at random, at most so far either way.
+    """Each training image rotated, scaled, sheared and moved at random.
 
-    `scale_fraction` is a share of the image, each axis apart.
+    Attributes:
+        rotation_degrees: At most so far, either way.
+        scale_fraction: At most so much larger or smaller, as a share of the image, each axis apart.
+        shear_degrees: At most so far, either way.
+        translation_pixels: At most so far, either way, on each axis.
     """
 
     rotation_degrees: Annotated[float, Meta(ge=0, le=180)]
@@ -205,7 +239,12 @@ class Engine(StrEnum):
 
 
 class EarlyStoppingConfig(Node, frozen=True):
-    """Ends after `patience` epochs without an improvement by `min_delta`; patience 0 never stops early."""
+    """When a training ends before its last epoch.
+
+    Attributes:
+        patience: Number of epochs without an improvement by `min_delta`; 0 never stops early.
+        min_delta: The least change of `training.monitor` that counts as an improvement.
+    """
 
     patience: Count
     min_delta: Annotated[float, Meta(ge=0, le=1000)]
@@ -215,11 +254,14 @@ class TrainingConfig(Node, frozen=True):
     """How long, in which batches, and by which engine a network is trained.
 
     Attributes:
+        epochs: How often the network sees all training images.
+        batch_size: Number of images of a training step.
         label_smoothing: Share of each target spread evenly over all classes.
         ema_momentum: Momentum of the moving average of the weights; 0 keeps none.
         mixup: Alpha of the Beta distribution by which images mix in pairs (Zhang et al. 2018); 0: none.
         monitor: The metric that chooses the best epoch.
         direction: Whether a larger (`max`) or a smaller (`min`) monitor is better.
+        engine: What executes an epoch: XLA (`compiled`), a TensorFlow `graph`, stock `keras`; `auto` chooses.
         threads: Number of threads of one operation; 0 uses every core.
     """
 
@@ -236,7 +278,12 @@ class TrainingConfig(Node, frozen=True):
 
 
 class ConfirmConfig(Node, frozen=True):
-    """How the `top` trials and the untuned default are checked: on so many fresh seeds, 0 for none."""
+    """How the best trials and the untuned default are checked.
+
+    Attributes:
+        top: Number of trials that are trained again.
+        seeds: Number of fresh seeds for each; 0 for no such check.
+    """
 
     top: Annotated[int, Meta(ge=1, le=1000)]
     seeds: Annotated[int, Meta(ge=0, le=1000)]
@@ -247,8 +294,10 @@ class _TunerConfig(Node, frozen=True):
 
     Attributes:
         objective: The metric whose value at a training's best epoch is its score.
-        max_trials: The search ends after so many trials, or `max_minutes`; null for no limit.
+        max_trials: The search ends after so many trials; null for no limit.
+        max_minutes: The search ends after so many minutes; null for no limit.
         patience_trials: It ends after so many trials without a better score, failed ones counted; null never.
+        epochs: Of a trial; the confirmation trains for `training.epochs`.
         executions_per_trial: Number of trainings of a trial, each on a seed of its own.
         workers: Number of trials at once on this machine; 0 for one a core.
         keep: Number of trials whose weights are kept.
@@ -274,9 +323,11 @@ class GridTunerConfig(_TunerConfig, frozen=True, tag="grid", tag_field="name"):
 
 
 class HyperbandTunerConfig(_TunerConfig, frozen=True, tag="hyperband", tag_field="name"):
-    """Many short trials, the best one in `factor` again with `factor` times the epochs (Li et al. 2018).
+    """Many short trials, the best of them again with more epochs (Li et al. 2018).
 
-    `iterations` is how often the whole procedure is run.
+    Attributes:
+        factor: Of each round, one trial in so many is trained again, with so many times the epochs.
+        iterations: How often the whole procedure is run.
     """
 
     factor: Annotated[int, Meta(ge=2, le=100)]
@@ -315,9 +366,14 @@ class Config(Node, frozen=True):
     """Everything that decides what a run does.
 
     Attributes:
+        mode: What to do.
         seed: Seed of the initial weights, the shuffling, dropout, augmentation and the search.
+        runs_dir: The folder that run directories are made in, and looked for in.
         sweep: Name of the folder in `runs_dir` for runs that belong together; null for none.
-        resume: The directory of an interrupted run to resume; null for a new run.
+        resume: The directory of an interrupted run to resume, or `latest`; null for a new run.
+        model: The network.
+        schedule: How the learning rate changes while a network trains.
+        augmentation: How training images are changed at random, anew in each epoch.
         tuner: How to search; null unless `mode` is `tune`.
         tracker: Who follows a training; it has no part in what comes of that.
         search_space: What to search, by dotted path; see `mnist_exp.tuning.search_space`.

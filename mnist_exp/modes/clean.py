@@ -40,9 +40,12 @@ class CleanRequest(Struct, frozen=True, kw_only=True):
 
     Attributes:
         runs: As of `mode=compare`; null for all in `runs_dir`.
-        older_than: A number of hours, days or weeks, such as `30d`.
+        where: Which of them, such as `sweep=study and test_accuracy<90%`.
+        older_than: A number of hours, days or weeks, such as `30d`: only runs that were started longer ago.
+        force: Whether what has a star or the tag `keep`, or is needed by others, is not spared.
         plan: Whether nothing is moved.
-        restore: A folder of the trash to put back, instead of all else; `empty` deletes one.
+        restore: A folder of the trash to put back, instead of all else.
+        empty: A folder of the trash to delete, instead of all else.
     """
 
     runs: str | list[Text] | None

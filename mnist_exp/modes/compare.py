@@ -24,7 +24,11 @@ _USED = ("mode", "runs_dir", *MODE_KEYS["compare"])
 
 
 class CompareRequest(Struct, frozen=True, kw_only=True):
-    """What `mode=compare` reads; `runs` are folders, globs or sweeps, null when not given."""
+    """What `mode=compare` reads.
+
+    Attributes:
+        runs: Folders, globs or sweeps; null when not given.
+    """
 
     runs: str | list[Text] | None
     runs_dir: Text

@@ -45,9 +45,12 @@ _EVALUATION, _CLASSES, _MEMBERS = "evaluation.json", "per_class.csv", "members.c
 
 
 class EvaluateRequest(Struct, frozen=True, kw_only=True):
-    """What `mode=evaluate` reads; `run` is as `read_members` takes it, null when not given.
+    """What `mode=evaluate` reads; `typed` are the command line's overrides, which say whether `data` counts.
 
-    `typed` are the command line's overrides, which say whether `data` counts.
+    Attributes:
+        run: `latest`, `best` (by validation accuracy), a directory; a glob or a list: an ensemble of several.
+            Null when not given.
+        split: Which of the images.
     """
 
     run: str | list[Text] | None

@@ -32,7 +32,7 @@ class ExportRequest(Struct, frozen=True, kw_only=True):
     """What `mode=export` reads of a configuration.
 
     Attributes:
-        run: Which: `latest`, `best`, a directory; null when not given.
+        run: `latest`, `best` (by validation accuracy), a directory; null when not given.
         runs_dir: The folder that the export's own folder is made in, and runs are looked for in.
         data: The command line's data node, of which `path` counts where it was typed.
     """

@@ -27,8 +27,10 @@ class NoteRequest(Struct, frozen=True, kw_only=True):
     """What `mode=note` reads of a configuration; null leaves what is there.
 
     Attributes:
-        run: Which, one or several, as for `find_named`.
-        tags: Of `changed_tags`, one or a list.
+        run: Of any status: `latest`, `best`, a directory, a glob, or a list of these.
+        note: A text; empty for none.
+        tags: `[paper,v2]` sets them, `[+good,-old]` adds and removes.
+        star: Whether they have one.
     """
 
     run: str | list[Text] | None

@@ -26,7 +26,12 @@ _MOST_NAMED = 5
 
 
 class PredictRequest(Struct, frozen=True, kw_only=True):
-    """What `mode=predict` reads; `run`, as `read_members` takes it, and `images` are null when not given."""
+    """What `mode=predict` reads; null stands for what was not given.
+
+    Attributes:
+        run: `latest`, `best` (by validation accuracy), a directory; a glob or a list: an ensemble of several.
+        images: PNG or JPEG files, folders or globs.
+    """
 
     run: str | list[Text] | None
     runs_dir: Text

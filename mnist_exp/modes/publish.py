@@ -32,7 +32,11 @@ _USED = ("mode", "runs_dir", *MODE_KEYS["publish"])
 
 
 class PublishRequest(Struct, frozen=True, kw_only=True):
-    """What `mode=publish` reads of a configuration; `runs` are as of `mode=compare`."""
+    """What `mode=publish` reads of a configuration.
+
+    Attributes:
+        runs: Folders, globs or sweeps; null when not given.
+    """
 
     runs: str | list[Text] | None
     runs_dir: Text

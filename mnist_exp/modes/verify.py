@@ -31,9 +31,10 @@ _VERIFICATION = "verification.json"
 
 
 class VerifyRequest(Struct, frozen=True, kw_only=True):
-    """What `mode=verify` reads; `run` is as `choose_run` takes it, null when not given.
+    """What `mode=verify` reads; of `data`, the command line's node, `path` counts where it was typed.
 
-    Of `data`, the command line's node, `path` counts where it was typed.
+    Attributes:
+        run: `latest`, `best` (by validation accuracy), a directory; null when not given.
     """
 
     run: str | None

@@ -106,6 +106,11 @@ class Terminal:
         """Whether something that is read could not be written to standard output."""
         return self._screen.failure is not None and self._screen.failure.errno not in _NO_READER
 
+    @property
+    def has_lost_reader(self) -> bool:
+        """Whether nobody reads standard output any more."""
+        return self._screen.failure is not None
+
     def download_progress(self, file_name: str, num_bytes: int, total: int) -> None:
         """Shows a download: a line when a file begins, then tenths on a terminal; `total` 0 is unknown."""
         if file_name not in self._downloads:

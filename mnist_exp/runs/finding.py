@@ -8,11 +8,13 @@ from glob import glob, has_magic
 from pathlib import Path
 from typing import Any
 
+from msgspec import Struct
+
 from mnist_exp.config.commands import command, resume_command, with_runs_dir
 from mnist_exp.config.schema import Config
 from mnist_exp.errors import ConfigError, nearest
 from mnist_exp.runs.files import is_new_folder
-from mnist_exp.runs.folder import MANIFEST, SWEEP
+from mnist_exp.runs.folder import MANIFEST, SWEEP, RunFolder
 from mnist_exp.runs.index import select
 from mnist_exp.runs.run import DamagedRun, Run, parse_config, read_run, read_tree, refused
 from mnist_exp.words import shortened
@@ -24,7 +26,14 @@ _MOST_NAMED = 5
 _ANY_DEPTH = "**"
 LATEST, BEST = "latest", "best"
 WHERE = "where:"
+_MAX_SWEEP_BYTES = 500_000_000
 _ACCEPTED = f"Accepted: {LATEST}, {BEST}, or a run's directory."
+
+
+class _Created(Struct):
+    """What says when a sweep was begun, of all that is in its `sweep.json`."""
+
+    created_at: str
 
 
 def find_runs(patterns: Sequence[str | Path], runs_dir: Path | None = None) -> list[Path]:
@@ -183,6 +192,40 @@ def choose_run(text: str, runs_dir: Path) -> Path:
     if has_magic(text):
         raise ConfigError(f"run: {text} may be several runs, and one is needed.", _ACCEPTED)
     raise ConfigError(f"run: {text} does not exist.", _hint(path, runs_dir))
+
+
+def choose_work(text: str, runs_dir: Path) -> Path:
+    """Finds the run, search or sweep that is meant; raises ConfigError where there is none.
+
+    Args:
+        text: `latest` (begun or resumed last, finished or not), a directory, or a name in `runs_dir`.
+    """
+    if text != LATEST:
+        return _sweep_named(text, runs_dir) or choose_run(text, runs_dir)
+    begun = list(_begun(runs_dir))
+    if not begun:
+        raise ConfigError(f"run: {runs_dir} holds no run.", "Begin one: mnist-exp")
+    return max(begun)[1]
+
+
+def _sweep_named(text: str, runs_dir: Path) -> Path | None:
+    with suppress(OSError, RuntimeError, ValueError):  # no name of anything: `choose_run` says so
+        for place in (Path(text).expanduser(), runs_dir / text):
+            if text and os.path.lexists(place / SWEEP):
+                return place
+    return None
+
+
+def _begun(runs_dir: Path) -> Iterator[tuple[str, Path]]:
+    """Yields when each run and sweep was begun or resumed, and where it is; a job stands for its sweep."""
+    for path in _runs_in(runs_dir):
+        with suppress(DamagedRun):
+            manifest = Run(path).manifest
+            at = max([manifest.started_at, *(resumed.at for resumed in manifest.resumed)])
+            yield at, path if manifest.sweep is None else path.parent
+    for path in runs_dir.glob(f"*/{SWEEP}"):
+        with suppress(DamagedRun), RunFolder(path.parent) as folder:
+            yield folder.read_json(SWEEP, _Created, _MAX_SWEEP_BYTES).created_at, path.parent
 
 
 def choose_stopped(text: str, runs_dir: Path) -> Path:

@@ -4,6 +4,7 @@ import fcntl
 import os
 import stat
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,6 +31,9 @@ SWEEP, SWEEP_LOG = "sweep.json", "sweep.log"
 """What is in a sweep's folder."""
 
 MAX_CONFIG_BYTES, MAX_MANIFEST_BYTES = 5_000_000, 1_000_000
+
+_SHARED = ("nfs", "cifs", "smb", "fuse", "9p", "lustre", "ceph", "gpfs", "beegfs", "afs")
+_FRESH_S = 300.0
 
 _MOST_EVENTS = 3 * MOST_NODES
 _PIECE_BYTES = 2**22
@@ -145,17 +149,27 @@ class RunFolder:
         return self._stat(name) is not None
 
     def is_locked(self, name: str) -> bool:
-        """Says whether some process holds the lock on a file, as `files.is_taken` does for one of its own."""
+        """Says whether some process holds the lock on a file, as `files.is_taken` does for one of its own.
+
+        Where locks are unknown, or not told to other machines, a file that changed in the last five
+        minutes stands for one.
+        """
         if not self.has(name):
             return False
         with self.open(name, sys.maxsize) as file:
             try:
                 # Shared, so that two tests at once do not take each other for a run.
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except OSError:
-                # Held; or a network file system without locks, which knows no better.
+            except BlockingIOError:
                 return True
-        return False
+            except OSError:
+                return self._is_fresh()
+        return _is_shared(self.path) and self._is_fresh()
+
+    def _is_fresh(self) -> bool:
+        with os.scandir(self._descriptor) as entries:
+            newest = max(entry.stat(follow_symlinks=False).st_mtime for entry in entries)
+        return time.time() - newest < _FRESH_S
 
     def _stat(self, name: str) -> os.stat_result | None:
         try:
@@ -205,3 +219,15 @@ def _find_unsafe(content: bytes) -> str | None:
         if depth > DEEPEST or number > _MOST_EVENTS:
             return "larger or nested deeper than any configuration"
     return None
+
+
+def _is_shared(path: Path) -> bool:
+    """Says whether a file system may be another machine's; no where there is no /proc to tell."""
+    device = path.stat().st_dev
+    number = f"{os.major(device)}:{os.minor(device)}"
+    try:
+        lines = Path("/proc/self/mountinfo").read_text().splitlines()
+    except OSError:
+        return False
+    mounted = [line.partition(" - ") for line in lines]
+    return any(kind.startswith(_SHARED) for place, _, kind in mounted if place.split()[2] == number)

@@ -18,7 +18,7 @@ from mnist_exp.config.refusals import explain_rejection
 from mnist_exp.config.schema import Name
 from mnist_exp.errors import ConfigError, nearest
 from mnist_exp.runs import files, writer
-from mnist_exp.runs.folder import METRICS, SWEEP, SWEEP_LOG
+from mnist_exp.runs.folder import METRICS, SWEEP, SWEEP_LOG, RunFolder
 from mnist_exp.runs.records import EpochMetrics, Manifest, Summary, SweepJob, SweepRecord
 from mnist_exp.runs.run import DamagedRun, Run
 from mnist_exp.words import plural
@@ -59,6 +59,15 @@ class SweepDirectory:
     def freeze(self) -> None:
         """Writes the plan to `sweep.json`."""
         files.write_bytes(self.path / SWEEP, msgspec.json.format(msgspec.json.encode(self.record), indent=1))
+
+    def is_at_work(self) -> bool:
+        """Says whether some process runs it, as far as its lock or its files tell."""
+        with RunFolder(self.path) as folder:
+            return folder.is_locked(SWEEP_LOG)
+
+    def names(self) -> set[str]:
+        """Names what is in the folder: jobs that have begun, beside the sweep's own files."""
+        return {path.name for path in self.path.iterdir()}
 
     def run_path(self, job: SweepJob) -> Path:
         """Says where a job's run is, or will be."""

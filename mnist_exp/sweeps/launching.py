@@ -46,9 +46,13 @@ class Watch:
         self._thread = threading.Thread(target=self._follow, daemon=True)
         self.status = SweepStatus(0, [], [], 0.0, None, "")
 
-    def expect(self, jobs: Sequence[SweepJob], question: str) -> None:
-        """Follows these jobs, not begun yet, too; `question` is what they decide, empty for nothing."""
-        self._before |= {job.name: _end_of(self._sweep.state(job).manifest) for job in jobs}
+    def expect(self, jobs: Sequence[SweepJob], question: str, *, is_new: bool = True) -> None:
+        """Follows these jobs too, and of those that are `is_new` only what they do from now on.
+
+        `question` is what they decide, empty for nothing.
+        """
+        if is_new:
+            self._before |= {job.name: _end_of(self._sweep.state(job).manifest) for job in jobs}
         self._waiting += jobs
         self._question = question
 
@@ -62,20 +66,24 @@ class Watch:
 
     def _follow(self) -> None:
         while not self._is_over.wait(_LOOK_S):
-            self._look()
-        self._look()
+            self.look()
+        self.look()
 
-    def _look(self) -> None:
+    def look(self) -> None:
+        """Brings `status` up to date, and prints a line for each job that has ended since."""
+        names = self._sweep.names()
         running: list[tuple[SweepJob, EpochMetrics | None]] = []
-        for job in list(self._waiting):
+        for job in [job for job in self._waiting if job.name in names]:
             state = self._sweep.state(job)
-            if state.manifest is None or _end_of(state.manifest) == self._before[job.name] is not None:
+            if state.manifest is None or _end_of(state.manifest) == self._before.get(job.name) is not None:
                 continue
             if state.status == "running":
                 running.append((job, self._sweep.last_epoch(job)))
             elif state.manifest.status in _FINAL:
                 self._waiting.remove(job)
                 self._ended.append(state.manifest)
+                if state.manifest.sweep is not None:
+                    self._jobs_at_once = state.manifest.sweep.jobs_at_once
                 summary, num_ended = self._sweep.summary(job), len(self._ended)
                 num_jobs = num_ended + len(self._waiting)
                 self._terminal.print(render_ended(job, state.manifest, summary, num_ended, num_jobs))

@@ -46,8 +46,10 @@ _WHICH = {*SWEEP_KEYS, "sweep", "runs_dir"} - {"sweep_plan"}
 _KEPT = "on_fail="
 
 
-def sum_up(sweep: SweepDirectory, reason: str, resume: str, terminal: Terminal) -> int:
-    """Sums a sweep up, on the screen and in its folder.
+def sum_up(
+    sweep: SweepDirectory, reason: str, resume: str, terminal: Terminal, *, is_ours: bool = True
+) -> int:
+    """Sums a sweep up, on the screen and, where it `is_ours`, in its folder.
 
     Args:
         sweep: No job of it is running.
@@ -60,7 +62,7 @@ def sum_up(sweep: SweepDirectory, reason: str, resume: str, terminal: Terminal) 
     states = [(job, sweep.state(job)) for job in needed_jobs(sweep)]
     completed = [sweep.run_path(job) for job, state in states if state.status == "completed"]
     if completed:
-        compare_runs(completed, CompareOptions(), terminal, sweep.path)
+        compare_runs(completed, CompareOptions(), terminal, sweep.path if is_ours else None)
     unfinished = [(job, state) for job, state in states if state.status != "completed"]
     terminal.print(_render_ending(sweep, len(completed), len(states), reason))
     if not unfinished:

@@ -18,6 +18,7 @@ from mnist_exp.runs import files
 from mnist_exp.runs.folder import CHECKPOINTS, TRIALS
 from mnist_exp.runs.records import ConfirmationRecord, TrialRecord
 
+CONFIRMED = "confirmed.jsonl"
 _Record = TypeVar("_Record")
 _COLUMNS = ("trial", "status", "score", "epochs", "best_epoch", "num_params", "duration_s")
 
@@ -77,11 +78,11 @@ class SearchFiles:
 
     def write_confirmations(self, confirmations: Sequence[ConfirmationRecord]) -> None:
         """Writes `confirmed.jsonl`."""
-        self._write_lines("confirmed.jsonl", confirmations)
+        self._write_lines(CONFIRMED, confirmations)
 
     def read_confirmations(self) -> list[ConfirmationRecord]:
         """Reads `confirmed.jsonl`; none before the first."""
-        return list(self._read_lines("confirmed.jsonl", ConfirmationRecord))
+        return list(self._read_lines(CONFIRMED, ConfirmationRecord))
 
     def write_state(self, state: dict[str, Any]) -> None:
         """Writes `oracle.json`: what the next proposals depend on."""
