@@ -5,7 +5,6 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import closing
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +29,6 @@ from mnist_exp.config.refusals import explain_hydra
 from mnist_exp.config.unused import refuse_unused_values
 from mnist_exp.errors import ConfigError, ExperimentError, explain
 from mnist_exp.processes.start import check_working_folder, prepare
-from mnist_exp.report.streams import silence
 from mnist_exp.report.terminal import Terminal, tolerating_lost_output
 from mnist_exp.runs import files
 
@@ -114,9 +112,6 @@ def main() -> None:
 
 
 def _run_command_line() -> None:
-    is_completion = "-sc" in sys.argv or "--shell-completion" in sys.argv
-    if is_completion and any(word.startswith("query=") for word in sys.argv):
-        _prepare_completion()
     # Hydra prints its own errors and exits with 1 unless it is told to raise them.
     os.environ[_FULL_ERROR] = "1"
     statuses: list[int] = []
@@ -143,15 +138,6 @@ def _run_command_line() -> None:
         Terminal().error(f"mnist-exp: {known}")
         sys.exit(known.exit_status)
     sys.exit(max(statuses, default=0))
-
-
-def _prepare_completion() -> None:
-    """Keeps a shell's line free of messages, and takes the folder of own YAML from what is typed there."""
-    silence(sys.stderr)
-    line = os.environ.get("COMP_LINE", "").replace("--config-dir=", "--config-dir ").split()
-    for flag, folder in pairwise(line):
-        if flag in ("--config-dir", "-cd"):
-            sys.argv += [flag, folder]
 
 
 def _status_of(terminal: Terminal, action: Callable[[], int | None]) -> int:

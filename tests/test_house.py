@@ -61,6 +61,7 @@ LATE = {
     ("api", "training.loading"): "reading runs does not wait for TensorFlow",
     ("worker", "modes.work"): "a worker hears of its parent's end while it imports TensorFlow",
     ("__main__", "cli"): "NumPy reads its variables when it is imported",
+    ("__main__", "config.completion"): "Hydra is imported in a process that is prepared",
     ("cli", "modes.jobs"): "--help waits for nothing",
     ("cli", "sweeps.sweep"): "--help waits for nothing",
     ("modes.execution", "report.run"): "a trial has no page",

@@ -127,7 +127,7 @@ REFUSED = [
     (
         "mode=compare run=study",
         "run: belongs to",
-        "mode=predict, mode=verify, mode=export or mode=note",
+        "mode=predict, mode=verify, mode=export, mode=note or mode=watch",
         '"runs"',
     ),
     (

@@ -107,7 +107,7 @@ def test_a_training_is_followed_as_it_shows_itself_until_it_is_killed(start: Sta
 
 @pytest.mark.slow
 def test_a_sweep_of_a_launchers_is_followed_job_by_job(start: Start, tmp_path: Path) -> None:
-    jobs = ("optimizer.learning_rate=0.001,0.002,900", "training.epochs=3", "hydra/launcher=joblib")
+    jobs = ("optimizer.learning_rate=0.001,0.002,1000", "training.epochs=3", "hydra/launcher=joblib")
     sweep = start(
         "-m", *SMALL, "model.units=[8]", *jobs, "sweep=three", "optimizer=sgd", cwd=tmp_path, cold=True
     )
