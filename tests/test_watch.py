@@ -107,10 +107,10 @@ def test_a_training_is_followed_as_it_shows_itself_until_it_is_killed(start: Sta
 
 @pytest.mark.slow
 def test_a_sweep_of_a_launchers_is_followed_job_by_job(start: Start, tmp_path: Path) -> None:
-    jobs = ("optimizer.learning_rate=0.001,0.002,1000", "training.epochs=3", "hydra/launcher=joblib")
-    sweep = start(
-        "-m", *SMALL, "model.units=[8]", *jobs, "sweep=three", "optimizer=sgd", cwd=tmp_path, cold=True
-    )
+    # Each step multiplies every weight of the third job by 1 - 0.001 * 4000.
+    jobs = ("optimizer.learning_rate=0.001", "optimizer.weight_decay=0.1,0.2,4000", "training.epochs=4")
+    joblib = ("hydra/launcher=joblib", "schedule=constant", "sweep=three")
+    sweep = start("-m", *SMALL, *jobs, *joblib, cwd=tmp_path, cold=True)
     wait_for(lambda: (tmp_path / "runs" / "three" / "sweep.json").exists(), sweep)
     watched = follow(start, tmp_path, "run=three")
     sweep.communicate(timeout=300)

@@ -1,4 +1,4 @@
-"""What a shell asks at a TAB, answered by Hydra alone: the rest of the command would take longer to import."""
+"""What a shell asks at a TAB, answered by Hydra alone: all else would take longer to import."""
 
 import os
 import sys
