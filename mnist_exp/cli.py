@@ -33,7 +33,8 @@ from mnist_exp.report.terminal import Terminal, tolerating_lost_output
 from mnist_exp.runs import files
 
 _READING = (
-    "clean", "compare", "evaluate", "export", "note", "predict", "publish", "schema", "verify", "watch",
+    "clean", "compare", "evaluate", "export", "list", "note", "predict", "publish", "schema", "verify",
+    "watch",
 )  # fmt: skip
 _HYDRA_FILES = ("config.yaml", "hydra.yaml", "overrides.yaml")
 """What Hydra writes to `hydra.output_subdir` before a job begins."""

@@ -17,7 +17,8 @@ FILES = sorted(CONF_DIR.rglob("*.yaml"))
 # configuration of their own; experiments are accepted in test_refusals.py.
 OTHERS = {"help", "experiment"}
 READING = {
-    "clean", "compare", "evaluate", "export", "note", "predict", "publish", "schema", "verify", "watch",
+    "clean", "compare", "evaluate", "export", "list", "note", "predict", "publish", "schema", "verify",
+    "watch",
 }  # fmt: skip
 OPTIONS = [
     (path.parent.name, path.stem)

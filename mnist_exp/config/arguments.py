@@ -68,7 +68,7 @@ _MODE_WORDS = {
     "predict": "prediction inference infer classify", "compare": "comparison compare_runs diff",
     "verify": "verification check reproduce", "export": "convert save onnx tflite litert",
     "clean": "delete rm remove prune gc clear cleanup",
-    "note": "notes annotate annotation tag tags star comment",
+    "note": "notes annotate annotation tag tags star comment", "list": "ls history",
     "watch": "follow monitor tail attach",
     "schema": "reference keys",
 }  # fmt: skip

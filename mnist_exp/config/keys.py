@@ -23,6 +23,7 @@ MODE_KEYS = {
     "export": ("run", "export"),
     "compare": ("runs", "compare"),
     "publish": ("runs", "publish"),
+    "list": ("runs", "where", "sort", "by", "format", "limit"),
     "note": ("run", "note", "tags", "star"),
     "clean": ("runs", "where", "clean", "keep", "older_than", "force", "plan", "restore", "empty"),
     "watch": ("run",),

@@ -116,10 +116,11 @@ class Column(NamedTuple):
 
 
 class Cell(NamedTuple):
-    """A cell and what a page sorts it by; None for its text, empty for the end."""
+    """A cell and what a page sorts it by; None for its text, empty for the end; and where a page leads."""
 
     text: str
     order: str | None = None
+    link: str = ""
 
 
 class Row(NamedTuple):
@@ -137,7 +138,7 @@ class Table(Part):
         name: What its rows are.
         num_rows: Number of rows that there are; -1 for those that are here.
         source: What has them all.
-        style: On a page: `tall` scrolls, `settings` has a wide first column.
+        style: On a page: `tall` scrolls, `settings` has a wide first column, `filtered` a field for words.
         most: How many rows a console shows.
     """
 

@@ -6,15 +6,17 @@ import os
 from collections.abc import Iterable, Sequence
 from io import StringIO
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mnist_exp.evaluation.pictures import Picture, Unread
 from mnist_exp.evaluation.side_by_side import shows_several
 from mnist_exp.report.document import Table
 from mnist_exp.runs.files import csv_cell
+
+if TYPE_CHECKING:
+    from mnist_exp.evaluation.pictures import Picture, Unread
 
 NUM_CHOICES = 3
 _HEADINGS = (
@@ -90,7 +92,7 @@ def file_name(path: Path) -> str:
 
 
 def prediction_table(
-    pictures: Sequence[Picture], choices: Sequence[Sequence[Choice]], unread: Sequence[Unread]
+    pictures: Sequence["Picture"], choices: Sequence[Sequence[Choice]], unread: Sequence["Unread"]
 ) -> str:
     """Writes a line a picture as CSV: those that were read, then those that were not."""
     rows = [_predicted(*each) for each in zip(pictures, choices, strict=True)]
@@ -99,7 +101,7 @@ def prediction_table(
     return to_csv(_HEADINGS, rows)
 
 
-def _predicted(picture: Picture, choices: Sequence[Choice]) -> list[Any]:
+def _predicted(picture: "Picture", choices: Sequence[Choice]) -> list[Any]:
     values: list[Any] = [part for choice in choices for part in choice]
     values += [None] * (2 * NUM_CHOICES - len(values))
     flags = (picture.is_inverted, shows_several(picture.image), picture.has_surroundings)

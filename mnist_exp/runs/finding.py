@@ -50,7 +50,7 @@ def find_runs(patterns: Sequence[str | Path], runs_dir: Path | None = None) -> l
         raise ConfigError("runs: got none.", "Name run directories, such as runs='runs/study/*'.")
     found: dict[tuple[int, int], Path] = {}
     for pattern in patterns:
-        matched = sorted(_match(str(pattern), runs_dir or Path()))
+        matched = sorted(_match(str(pattern), runs_dir or Path()), key=_parts)
         if not matched:
             raise ConfigError(
                 f"runs: {pattern} holds no run.",
@@ -59,7 +59,11 @@ def find_runs(patterns: Sequence[str | Path], runs_dir: Path | None = None) -> l
         for path in matched:
             status = path.stat()
             found.setdefault((status.st_dev, status.st_ino), path)
-    return sorted(found.values())
+    return sorted(found.values(), key=_parts)
+
+
+def _parts(path: Path) -> tuple[str, ...]:
+    return path.parts  # which are compared faster than paths
 
 
 def _match(pattern: str, runs_dir: Path) -> Iterator[Path]:
@@ -104,7 +108,7 @@ def _runs_matched(path: Path) -> Iterator[Path]:
 
 def _runs_where(pattern: str, runs_dir: Path, key: str) -> list[Path]:
     expression = pattern.partition(WHERE)[2]
-    found = select(_runs_in(runs_dir), expression, runs_dir, key)
+    found = select(runs_in(runs_dir), expression, runs_dir, key)
     if not found:
         see = command("mode=list", *with_runs_dir([], {"runs_dir": str(runs_dir)}, Path.cwd()))
         raise ConfigError(f"{key}: no run in {runs_dir} is one where {expression.strip()}.", f"See {see}")
@@ -218,7 +222,7 @@ def _sweep_named(text: str, runs_dir: Path) -> Path | None:
 
 def _begun(runs_dir: Path) -> Iterator[tuple[str, Path]]:
     """Yields when each run and sweep was begun or resumed, and where it is; a job stands for its sweep."""
-    for path in _runs_in(runs_dir):
+    for path in runs_in(runs_dir):
         with suppress(DamagedRun):
             manifest = Run(path).manifest
             at = max([manifest.started_at, *(resumed.at for resumed in manifest.resumed)])
@@ -235,7 +239,7 @@ def choose_stopped(text: str, runs_dir: Path) -> Path:
     """
     if text != LATEST:
         return Path(text)
-    stopped = [run for run in _readable_runs(_runs_in(runs_dir)) if _can_resume(run)]
+    stopped = [run for run in _readable_runs(runs_in(runs_dir)) if _can_resume(run)]
     if not stopped:
         hint = "Name one by its path; a sweep is resumed by the command that began it."
         raise ConfigError(f"resume: {runs_dir} holds no run that was stopped.", hint)
@@ -282,7 +286,7 @@ def _one_of(found: Sequence[Path]) -> Path:
 
 def _choose_training(text: str, runs_dir: Path, meant: Sequence[Path] | None) -> Path:
     """Chooses among the runs that are meant; None for all in `runs_dir`."""
-    readable = _readable_runs(_runs_in(runs_dir) if meant is None else meant)
+    readable = _readable_runs(runs_in(runs_dir) if meant is None else meant)
     trainings = [run for run in readable if run.is_training and run.best_checkpoint_bytes is not None]
     if not trainings:
         raise ConfigError(f"run: {runs_dir} holds no completed training.", "Train one: mnist-exp")
@@ -315,7 +319,8 @@ def _readable_runs(paths: Sequence[Path]) -> Iterator[Run]:
             yield read_run(path)
 
 
-def _runs_in(folder: Path) -> list[Path]:
+def runs_in(folder: Path) -> list[Path]:
+    """Lists the runs in a folder, in the order of their paths; none where there is no such folder."""
     try:
         return find_runs([folder])
     except ConfigError:
@@ -323,7 +328,7 @@ def _runs_in(folder: Path) -> list[Path]:
 
 
 def _only_run(place: Path) -> Path:
-    found = _runs_in(place)
+    found = runs_in(place)
     if len(found) == 1:
         return found[0]
     if not found:
@@ -335,7 +340,7 @@ def _only_run(place: Path) -> Path:
 
 def _hint(path: Path, runs_dir: Path) -> str:
     folder = path.parent if path.parent.is_dir() and path.parent != Path() else runs_dir
-    runs = {run.name: run for run in _runs_in(folder)}
+    runs = {run.name: run for run in runs_in(folder)}
     if not runs:
         return _ACCEPTED
     guess = nearest(path.name, [*runs, LATEST, BEST])

@@ -4,11 +4,12 @@ The index, a file in a folder of runs, may be deleted at any time. What it says 
 run's directory and files have the very times and sizes that they had when they were read.
 """
 
+import gc
 import os
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
@@ -174,7 +175,7 @@ class _Entry(Struct, frozen=True, array_like=True):
 
 
 class _Index(Struct, frozen=True, array_like=True):
-    """The file; `entries` are by absolute path."""
+    """The file; `entries` are by their path in the folder."""
 
     format: int = _FORMAT
     sections: list[Values] = []
@@ -191,19 +192,38 @@ def read_rows(paths: Sequence[Path], runs_dir: Path | None = None) -> list[RunRo
     index = _Index() if runs_dir is None else _read_index(runs_dir)
     rows: list[RunRow] = []
     fresh: dict[str, tuple[list[int], RunRow]] = {}
-    for path in paths:
-        place = os.path.abspath(path)  # noqa: PTH100 - of ten thousand paths, in a tenth of the time
-        stamp, entry = _stamp(place), index.entries.get(place)
-        if entry is not None and entry.stamp == stamp:
-            sections = {root: index.sections[number] for root, number in entry.sections.items()}
-            rows.append(RunRow(path, entry.num_bytes, entry.record, sections))
-            continue
-        rows.append(_read_row(path))
-        if _is_settled(rows[-1], stamp):
-            fresh[place] = stamp, rows[-1]
-    if runs_dir is not None and fresh:
-        _write_index(runs_dir, index, fresh)
+    with _without_collection():
+        for path in paths:
+            place, stamp = _place(path, runs_dir), _stamp(path)
+            entry = index.entries.get(place)
+            if entry is not None and entry.stamp == stamp:
+                sections = {root: index.sections[number] for root, number in entry.sections.items()}
+                rows.append(RunRow(path, entry.num_bytes, entry.record, sections))
+                continue
+            rows.append(_read_row(path))
+            if place and _is_settled(rows[-1], stamp):
+                fresh[place] = stamp, rows[-1]
+        if runs_dir is not None and fresh:
+            _write_index(runs_dir, index, fresh)
     return rows
+
+
+@contextmanager
+def _without_collection() -> Iterator[None]:
+    """Keeps Python from looking for circles among a million values, which are none."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def _place(path: Path, runs_dir: Path | None) -> str:
+    """Names a run in a folder by its path in there; empty for one that is elsewhere."""
+    text, above = str(path), f"{runs_dir}/"
+    return text.removeprefix(above) if text.startswith(above) else ""
 
 
 def _read_index(runs_dir: Path) -> _Index:
@@ -213,10 +233,8 @@ def _read_index(runs_dir: Path) -> _Index:
             index = msgspec.msgpack.decode(folder.read(INDEX, _MAX_INDEX_BYTES), type=_Index)
     except (DamagedRun, msgspec.DecodeError, ValueError, RecursionError):
         return _Index()
-    numbers = range(len(index.sections))
-    is_whole = all(
-        number in numbers for entry in index.entries.values() for number in entry.sections.values()
-    )
+    numbers = [max(entry.sections.values(), default=0) for entry in index.entries.values()]
+    is_whole = max(numbers, default=0) < max(len(index.sections), 1)
     return index if index.format == _FORMAT and is_whole else _Index()
 
 
@@ -224,7 +242,7 @@ def _write_index(runs_dir: Path, index: _Index, fresh: Mapping[str, tuple[list[i
     """Adds runs to the index, and leaves out those that are gone."""
     entries: dict[str, Any] = {}
     for place, entry in index.entries.items():
-        if os.path.lexists(place):
+        if os.path.lexists(runs_dir / place):
             entries[place] = entry
     sections = list(index.sections)
     numbers = {msgspec.msgpack.encode(section): number for number, section in enumerate(sections)}
@@ -241,12 +259,12 @@ def _write_index(runs_dir: Path, index: _Index, fresh: Mapping[str, tuple[list[i
         files.write_bytes(runs_dir / INDEX, msgspec.msgpack.encode((_FORMAT, sections, entries)))
 
 
-def _stamp(place: str) -> list[int]:
+def _stamp(path: Path) -> list[int]:
     """Lists size and times of a run's directory and of what is read of it; -1 for what is not there."""
     stamp = []
     for name in _STAMPED:
         try:
-            found = os.lstat(f"{place}/{name}")
+            found = os.lstat(f"{path}/{name}")
         except OSError:
             stamp.append(-1)
         else:
@@ -280,14 +298,21 @@ def _read_row(path: Path) -> RunRow:
 def _read_manifest(run: Run, sections: dict[str, Values]) -> Values:
     """Flattens the manifest; puts what other runs have, too, in sections."""
     status = run.status
-    tree = msgspec.to_builtins(run.manifest) | {"status": status}
-    del tree["resumed"]
+    record = asdict(run.manifest) | {"status": status}
+    del record["resumed"]
     for root in _SHARED:
-        sections[root] = dict(leaves(tree.pop(root), root))
-    record = dict(leaves(tree))
+        sections[root] = _section(root, msgspec.json.encode(record.pop(root)))
     for name, part in (("error", "message"), ("sweep", "name"), ("engine", "name")):
-        record[name] = record.pop(f"{name}.{part}", None)
+        if record[name] is not None:
+            record |= {f"{name}.{field}": value for field, value in asdict(record[name]).items()}
+            record[name] = record.pop(f"{name}.{part}")
     return record
+
+
+@lru_cache(maxsize=50_000)
+def _section(root: str, content: bytes) -> Values:
+    """Flattens a part of a manifest, as JSON."""
+    return dict(leaves(msgspec.json.decode(content), root))
 
 
 def _read_config(path: Path) -> dict[str, Values]:

@@ -25,6 +25,19 @@ function sortBy(table, heading) {
   table.tBodies[0].append(...rows.map((each) => each.row));
 }
 
+// Hides the rows below a field that lack one of its words.
+function filter(field) {
+  const words = field.value.toLowerCase().split(/\s+/);
+  const rows = field.closest("p").nextElementSibling.querySelectorAll("tbody tr");
+  let count = 0;
+  for (const row of rows) {
+    row.words ??= row.textContent.toLowerCase();
+    row.hidden = !words.every((word) => row.words.includes(word));
+    count += !row.hidden;
+  }
+  field.closest("p").querySelector("output").textContent = `${count} of ${rows.length}`;
+}
+
 function enlarge(button) {
   const dialog = document.getElementById("enlarged");
   dialog.querySelector("img").src = button.querySelector("img").src;
@@ -55,6 +68,10 @@ document.addEventListener("click", (event) => {
   const dialog = event.target.closest("dialog");
   // A click on the dialog itself is one beside its content.
   if (dialog && (event.target === dialog || event.target.closest("button"))) dialog.close();
+});
+
+document.addEventListener("input", (event) => {
+  if (event.target.closest(".filter")) filter(event.target);
 });
 
 // A printed page shows what is folded on a screen.

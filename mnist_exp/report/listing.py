@@ -1,0 +1,230 @@
+"""Runs as a list: what stands in a line of it, on a console, in a table for programs and on a page."""
+
+import json
+import os
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.text import Text
+
+from mnist_exp.comparison.labels import fingerprint, label_recipes, recipe, value_text
+from mnist_exp.report.console import columns, render_facts
+from mnist_exp.report.document import Cell, Column, Document, Row, Table
+from mnist_exp.runs.folder import PAGE
+from mnist_exp.runs.index import RunRow
+from mnist_exp.runs.notes import Notes
+from mnist_exp.words import duration, one_line, percent, plural, size
+
+_RECIPE = ("model", "optimizer", "schedule", "augmentation", "training")
+_APART = ("mode", "data.name", "data.preprocessing")
+_USUAL = ("mode", "train")
+_NONE = "–"
+_STYLES = {"failed": "red", "damaged": "red", "running": "cyan", "interrupted": "yellow", "lost": "yellow"}
+_WRONG = ("failed", "damaged")
+_FEWEST = 14
+"""Characters that a column keeps which is cut where a screen is narrow."""
+
+Line = dict[str, Any]
+
+
+class Field(NamedTuple):
+    """A column: the name of what it holds, and how that is written; `is_long` for what may be cut."""
+
+    name: str
+    heading: str
+    text: Callable[[Any], str] = str
+    is_number: bool = False
+    is_long: bool = False
+
+
+def _size_text(num_bytes: int) -> str:
+    return size(num_bytes) if num_bytes >= 9_950_000 else f"{num_bytes / 1e6:.1f} MB"
+
+
+_COSTS = [Field("seconds", "took", duration, True), Field("bytes", "size", _size_text, True)]
+RUN_FIELDS = [
+    Field("when", "when"),
+    Field("run", "run"),
+    Field("differs", "differs", is_long=True),
+    Field("status", "status"),
+    Field("val_accuracy", "val", percent, True),
+    Field("test_accuracy", "test", percent, True),
+    *_COSTS,
+    Field("note", "note", is_long=True),
+    Field("error", "error", is_long=True),
+]
+GROUP_FIELDS = [
+    Field("when", "last"),
+    Field("name", "name"),
+    Field("runs", "runs", "{:,}".format, True),
+    Field("status", "status", is_long=True),
+    Field("val_accuracy", "mean val", percent, True),
+    Field("best", "best val", percent, True),
+    *_COSTS,
+]
+_LEFT_OUT = ("when", "bytes", "seconds")
+"""Columns that a narrow screen has no room for, the first one first."""
+
+
+def run_lines(rows: Sequence[RunRow], runs_dir: Path) -> list[Line]:
+    """Tells each run; what differs is among these runs."""
+    lines = []
+    for row, label in zip(rows, differences(rows, ("seed",)), strict=True):
+        notes = Notes(note=row.get("note"), tags=row.get("tags"), star=row.get("star"))
+        lines.append(
+            {
+                "when": f"{row.when:%Y-%m-%d %H:%M}" if row.when else None,
+                "run": _name(row.path, runs_dir),
+                "differs": label,
+                "status": row.status,
+                "val_accuracy": row.get("val_accuracy"),
+                "test_accuracy": row.get("test_accuracy"),
+                "seconds": row.get("duration_s"),
+                "bytes": row.num_bytes,
+                "note": f"{notes.marks}  {one_line(notes.note)}".strip(),
+                "error": one_line(row.get("error") or ""),
+            }
+        )
+    return lines
+
+
+def group_lines(rows: Sequence[RunRow], by: str) -> list[Line]:
+    """Sums up each sweep, or each group of runs that differ in seed alone, in the order of their first."""
+    names = differences(rows) if by == "group" else [value_text(row.get("sweep") or _NONE) for row in rows]
+    groups: dict[str, list[RunRow]] = {}
+    for name, row in zip(names, rows, strict=True):
+        groups.setdefault(name, []).append(row)
+    lines = []
+    for name, members in groups.items():
+        scores = [score for row in members if (score := row.get("val_accuracy")) is not None]
+        times = [f"{row.when:%Y-%m-%d %H:%M}" for row in members if row.when]
+        lines.append(
+            {
+                "when": max(times, default=None),
+                "name": name,
+                "runs": len(members),
+                "status": _statuses(members),
+                "val_accuracy": fmean(scores) if scores else None,
+                "best": max(scores, default=None),
+                "seconds": sum(row.get("duration_s") or 0 for row in members),
+                "bytes": sum(row.num_bytes for row in members),
+            }
+        )
+    return lines
+
+
+def differences(rows: Sequence[RunRow], seed: Sequence[str] = ()) -> list[str]:
+    """Calls each run by what tells it from the others, as comparisons do; with `("seed",)` its seed, too."""
+    known = [row for row in rows if "model" in row.sections]
+    recipes = {row.path: _recipe(row) for row in known}
+    unlike = {fingerprint(each): each for each in recipes.values()}
+    labels = dict(zip(unlike, label_recipes(list(unlike.values())), strict=True))
+    apart = [name for name in (*_APART, *seed) if len({value_text(row.get(name)) for row in known}) > 1]
+    told = []
+    for row in rows:
+        words = [labels[fingerprint(recipes[row.path])]] if row.path in recipes else [_NONE]
+        for name in apart:
+            value = value_text(row.get(name))
+            words += [f"{name.removesuffix('.name')}={value}"] if (name, value) != _USUAL else []
+        told.append(" ".join(words))
+    return told
+
+
+def _recipe(row: RunRow) -> dict[str, Any]:
+    return recipe({name: value for root in _RECIPE for name, value in row.sections.get(root, {}).items()})
+
+
+def _name(path: Path, runs_dir: Path) -> str:
+    """Names a run as `run=` takes it: below `runs_dir` by its path in there."""
+    return str(path.relative_to(runs_dir) if path.is_relative_to(runs_dir) else path)
+
+
+def totals(rows: Sequence[RunRow]) -> str:
+    """Sums up: `312 runs, 4.20 GB, 3 running`."""
+    words = [plural(len(rows), "run"), _size_text(sum(row.num_bytes for row in rows))]
+    others = _statuses([row for row in rows if row.status != "completed"])
+    return ", ".join(filter(None, [*words, others]))
+
+
+def _statuses(rows: Sequence[RunRow]) -> str:
+    counts = Counter(row.status for row in rows)
+    return ", ".join(f"{count:,} {status}" for status, count in counts.most_common())
+
+
+def to_json(rows: Sequence[RunRow]) -> str:
+    """Writes all that is known of each run as JSON, by the names of `where`."""
+    return json.dumps([row.values for row in rows], indent=2, ensure_ascii=False, default=str)
+
+
+def listing_table(fields: Sequence[Field], lines: Sequence[Line], links: Sequence[str] = ()) -> Table:
+    """Makes a table of lines; `links` are where the runs' names lead, empty for nowhere."""
+    rows = []
+    for number, line in enumerate(lines):
+        cells = [Cell(_text(field, line), _order(field, line)) for field in fields]
+        if links:
+            cells[1] = cells[1]._replace(link=links[number])
+        rows.append(Row(cells, "careful" if line["status"] in _WRONG else ""))
+    heads = [Column(field.heading, "number" if field.is_number else "words") for field in fields]
+    return Table("runs", heads, rows, style="filtered")
+
+
+def _text(field: Field, line: Line) -> str:
+    value = line[field.name]
+    return _NONE if value is None else field.text(value)
+
+
+def _order(field: Field, line: Line) -> str | None:
+    value = line[field.name]
+    return str("" if value is None else value) if field.is_number else None
+
+
+def listing_page(lines: Sequence[Line], rows: Sequence[RunRow], folder: Path) -> Document:
+    """Tells all runs on a page in a folder, from which relative links lead to theirs."""
+    links = []
+    for row in rows:
+        page = row.path / PAGE
+        links.append(quote(os.path.relpath(page, folder)) if page.is_file() else "")
+    document = Document("Runs", "runs", totals(rows))
+    document.parts.append(listing_table(RUN_FIELDS, lines, links))
+    return document
+
+
+class ListingTable:
+    """Lines on a console, each on one of its own: a narrow one cuts long texts and leaves columns out."""
+
+    def __init__(self, fields: Sequence[Field], lines: Sequence[Line]) -> None:
+        self._fields, self._lines = fields, lines
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        fields = self._fitting(options.max_width)
+        table = columns(*(field.heading for field in fields))
+        table.padding = (0, 1, 0, 0)
+        for field, column in zip(fields, table.columns, strict=True):
+            column.justify = "right" if field.is_number else "left"
+            column.no_wrap = not field.is_long
+        for line in self._lines:
+            style = _STYLES.get(line["status"], "")
+            texts = [_text(field, line) for field in fields]
+            table.add_row(*(Text(text, style, no_wrap=True, overflow="ellipsis") for text in texts))
+        yield table
+        errors = [line for line in self._lines if line.get("error") and line["status"] in _WRONG]
+        if errors:
+            yield render_facts(*((line["run"], line["error"]) for line in errors))
+            yield ""
+
+    def _fitting(self, width: int) -> list[Field]:
+        """Picks what there is room for, and something to show in."""
+        fields = [field for field in self._fields if field.name != "error" and self._width(field)]
+        for name in _LEFT_OUT:
+            if sum(self._width(field) + 2 for field in fields) > width:
+                fields = [field for field in fields if field.name != name]
+        return fields
+
+    def _width(self, field: Field) -> int:
+        widest = max(len(_text(field, line)) for line in self._lines)
+        return widest and max(len(field.heading), min(widest, _FEWEST) if field.is_long else widest)
