@@ -27,6 +27,7 @@ from mnist_exp.config.parsing import (
 )
 from mnist_exp.config.refusals import explain_hydra
 from mnist_exp.config.unused import refuse_unused_values
+from mnist_exp.data import completing
 from mnist_exp.errors import ConfigError, ExperimentError, explain
 from mnist_exp.processes.start import check_working_folder, prepare
 from mnist_exp.report.terminal import Terminal, tolerating_lost_output
@@ -115,6 +116,7 @@ def main() -> None:
 def _run_command_line() -> None:
     # Hydra prints its own errors and exits with 1 unless it is told to raise them.
     os.environ[_FULL_ERROR] = "1"
+    completing.register()
     statuses: list[int] = []
 
     def job(composed: DictConfig) -> int:

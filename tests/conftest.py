@@ -10,7 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from mnist_exp.data import completing
 from tests.support.warm import WarmCommand, WarmProcess
+
+completing.register()
 
 COMMAND = Path(sys.executable).with_name("mnist-exp")
 FOREIGN = (

@@ -42,7 +42,7 @@ FORMS = ["npz", "idx", "gz"]
 
 
 def load_config(name, **changes):
-    node = OmegaConf.to_container(OmegaConf.load(ROOT / f"conf/data/{name}.yaml"))
+    node = OmegaConf.to_container(OmegaConf.load(ROOT / f"conf/data/{name}.yaml"), resolve=True)
     return msgspec.structs.replace(msgspec.convert(node, DataConfig), **changes)
 
 
@@ -319,28 +319,33 @@ def zeros(*shape):
 UNREADABLE = "x_train has no readable .npy header"
 # Bytes of an .npz file, and what the one line must contain.
 WRONG_NPZ = {
-    "float images": (changed(x_train=zeros(40, 28, 28) * 1.0), "x_train holds float64; accepted: uint8"),
-    "int64 labels": (changed(y_train=np.zeros(40, np.int64)), "y_train holds int64; accepted: uint8"),
-    "flat images": (changed(x_train=zeros(40, 784)), "x_train has shape (40, 784)"),
-    "coloured images": (changed(x_test=zeros(20, 28, 28, 3)), "x_test has shape (20, 28, 28, 3)"),
+    "complex images": (changed(x_train=zeros(40, 28, 28) * 1j), "x_train holds complex128; accepted: whole"),
+    "no numbers": (changed(x_train=zeros(40, 28, 28) * np.nan), "x_train has values from nan to nan"),
+    "negative": (changed(x_train=zeros(40, 28, 28) - 1.0), "x_train has values from -1.0 to -1.0; accepted"),
+    "too bright": (changed(x_train=zeros(40, 28, 28) + np.int64(256)), "x_train has values from 256 to 256"),
+    "many labels": (changed(y_train=np.full(40, 256)), "y_train has labels from 256 to 256; accepted: whole"),
+    "half labels": (changed(y_train=np.full(40, 0.5)), "y_train has labels from 0.5 to 0.5; accepted: whole"),
+    "flat oblongs": (changed(x_train=zeros(40, 783)), "x_train has shape (40, 783)"),
+    "transparent": (changed(x_test=zeros(20, 28, 28, 4)), "x_test has shape (20, 28, 28, 4)"),
     "tiny images": (changed(x_train=zeros(40, 7, 28)), "sides of 8 to 256 pixels"),
     "large images": (changed(x_train=zeros(40, 28, 257)), "sides of 8 to 256 pixels"),
     "two sizes": (changed(x_test=zeros(20, 27, 28)), "x_test of (27, 28); accepted: the same"),
     "no images": (changed(x_train=zeros(0, 28, 28)), "x_train is empty"),
     "few labels": (changed(y_train=zeros(39)), "x_train holds 40 images, y_train 39 labels"),
-    "one-hot labels": (changed(y_test=zeros(20, 10)), "y_test has shape (20, 10)"),
+    "one-hot labels": (changed(y_test=zeros(20, 10)), "y_test has rows that are not one-hot"),
     "label 10": (changed(y_test=zeros(20) + 10), "y_test has labels up to 10, data.class_names has 10"),
     "objects": (changed(y_train=np.array([{}] * 40)), "y_train holds pickled Python objects"),
     "nothing": (b"", "it is not a whole .npz file"),
     "npy file": (npy_bytes(np.zeros(3)), "it is not a whole .npz file"),
     "missing keys": (
-        npz_bytes(x_train=zeros(4, 28, 28), y_train=zeros(4), extra=zeros(1)),
-        "it lacks x_test, y_test; it holds x_train, y_train, extra",
+        npz_bytes(x_train=zeros(4, 28, 28), y_test=zeros(4), extra=zeros(1)),
+        "it lacks y_train, x_test; it holds x_train, y_test, extra",
     ),
+    "twice": (changed(train_images=zeros(40, 28, 28)), "x_train and train_images may both be x_train"),
     "lzma": (zipped(NPY, zipfile.ZIP_LZMA), "is compressed as numpy never does"),
     "claims 2**40 images": (with_shape("(1099511627776, 28, 28)"), "claims 862,017,116,176,384 bytes"),
     "claims 1 GiB": (with_shape("(1300000, 28, 28)"), "its header promises 1,019,200,"),
-    "negative": (with_shape("(-1, 28, 28)"), "x_train is empty"),
+    "below none": (with_shape("(-1, 28, 28)"), "x_train is empty"),
     "no tuple": (with_shape("'many'"), UNREADABLE),
     "call": (with_header("__import__('os').abort()"), UNREADABLE),
     "nested": (with_header("(" * 800), UNREADABLE),
@@ -397,7 +402,7 @@ def test_a_folder_without_the_files_names_what_is_missing(tmp_path):
     folder = write_idx(tmp_path / "folder", small_arrays())
     (folder / IDX_NAMES["y_test"]).unlink()
     message = refused(offline(path=str(folder)))
-    assert "the folder lacks t10k-labels-idx1-ubyte (with or without .gz)" in message
+    assert "the folder lacks y_test; it holds t10k-images-idx3-ubyte" in message
 
 
 @pytest.mark.parametrize("path", ["~/none.npz", "a\0b", "x" * 5000, "~nobody-here/x", "/dev/zero", "pipe"])

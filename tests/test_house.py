@@ -63,6 +63,7 @@ LATE = {
     ("__main__", "cli"): "NumPy reads its variables when it is imported",
     ("__main__", "config.completion"): "Hydra is imported in a process that is prepared",
     ("cli", "modes.jobs"): "--help waits for nothing",
+    ("data.completing", "data.formats"): "a default command opens no files",
     ("cli", "sweeps.sweep"): "--help waits for nothing",
     ("modes.execution", "report.run"): "a trial has no page",
     ("processes.guardian", "runs.writer"): "a guardian that is not needed costs nothing",

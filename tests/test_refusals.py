@@ -104,8 +104,12 @@ REFUSED = [
     ("experiment.best_ann=1", "experiment.best_ann: there is no such key. Write experiment=best_ann"),
     ("seed=[1,2]", "seed: got [1, 2]; expected a whole number. For each of them: mnist-exp -m seed=1,2"),
     ("training={}", "training={}: an empty mapping changes nothing. Leave it out."),
-    ("data.validation=0.1", "got 0.1; expected a whole number or test. It is a number of images, such as"),
-    ("data.validation=0.1x", 'data.validation: got "0.1x". Accepted: whole numbers, test.'),
+    ("data.validation=1.5", "got 1.5; expected a number < 1.0. It is a number of images, such as"),
+    ("data.validation=0.1x", 'data.validation: got "0.1x". Accepted: '),
+    ("data.folds=5", "data.folds: it needs data.fold. Such as: data.folds=5 data.fold=0"),
+    ("data.folds=5 data.fold=5", "data.fold: got 5; accepted: 0 to 4"),
+    ("data.folds=1 data.fold=0", "data.folds: got 1; expected a whole number >= 2"),
+    ("data.num_classes=5", "data.num_classes: got 5; data.class_names has 10 names"),
     ("model.units=[12,x]", "model.units[1]:", '"x"', "whole number"),
     ("runs_dir=null", "runs_dir:", "null", "text"),
     # out of range
@@ -523,14 +527,14 @@ def test_a_file_in_place_of_the_folder_is_refused(refuse: Refuse, tmp_path: Path
 
 # Overrides, the number of images, their labels in turn, and what the one line must contain.
 REFUSED_IMAGES = [
-    ("hydra.run.dir=x/y", 20, range(10), ("5000", "0 to 19")),
+    ("data.validation=5000 hydra.run.dir=x/y", 20, range(10), ("5000", "0 to 19")),
     ("data.validation=20 hydra.run.dir=x/y hydra.output_subdir=z", 20, range(10), ("data.validation=20",)),
     ("data.validation=5 hydra.output_subdir=z runs_dir=a/b", 20, range(1), ("label 0 alone",)),
     ("data.validation=5 hydra.run.dir=empty hydra.output_subdir=z", 20, range(1), ("label 0 alone",)),
     ("data.validation=1 hydra.run.dir=x", 0, range(10), ("images",)),
     ("mode=tune data.validation=5 hydra.run.dir=empty", 20, range(1), ("label 0 alone",)),
     ("-m data.validation=5 seed=0,1", 20, range(1), ("job 1 of 2", "label 0 alone")),
-    ("-m data.validation=5 seed=0,1 plan=true", 22, range(11), ("job 1 of 2", "labels up to 10")),
+    ("-m data.validation=1 seed=0,1 plan=true data.class_names=[a,b]", 3, range(3), ("labels up to 2",)),
 ]
 
 

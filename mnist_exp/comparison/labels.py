@@ -14,7 +14,8 @@ _NO_PART_OF_A_RECIPE = frozenset(
     | {"tuner", "search_space", "plan", "rerun", "on_fail", "sweep_plan", "until", "training.threads"}
     # Which images a run saw is told by their fingerprints.
     | {f"data.{name}" for name in ("name", "path", "path_variable", "places", "mirrors", "on_missing")}
-    | {f"data.{name}" for name in ("validation", "split_seed", "class_names")}
+    | {f"data.{name}" for name in ("validation", "split_seed", "class_names", "folds", "fold")}
+    | {f"data.{name}" for name in ("num_classes", "image_shape", "size")}
     | {f"data.{name}" for name in ("train_sha256", "test_sha256")}
 )
 # Keys that runs may be older than, with what they did all the same.

@@ -8,6 +8,7 @@ from mnist_exp.config.refusals import as_typed
 from mnist_exp.config.schema import (
     BayesianTunerConfig,
     Config,
+    DataConfig,
     MlpConfig,
     OptimizerConfig,
     PlateauScheduleConfig,
@@ -31,6 +32,7 @@ def check(config: Config) -> None:
             _check_mlp(config.model)
         case SequentialConfig():
             _check_layers(config.model)
+    check_data(config.data)
     _check_monitor(config)
     _check_tuner(config)
 
@@ -120,6 +122,21 @@ def _check_layers(config: SequentialConfig) -> None:
 def _has_mapping(value: Any) -> bool:
     """Says whether there is a mapping in a value: Keras would make an object of it."""
     return isinstance(value, dict) or (isinstance(value, list) and any(map(_has_mapping, value)))
+
+
+def check_data(config: DataConfig) -> None:
+    """Makes sure that what is said of classes and folds goes together; raises ConfigError where not."""
+    num_classes, num_names = config.num_classes, len(config.class_names)
+    if num_classes not in (None, num_names):
+        raise ConfigError(
+            f"data.num_classes: got {num_classes}; data.class_names has {num_names} names.",
+            "Leave it out, or name every class.",
+        )
+    if (config.folds is None) != (config.fold is None):
+        key, other = ("data.folds", "data.fold") if config.fold is None else ("data.fold", "data.folds")
+        raise ConfigError(f"{key}: it needs {other}.", "Such as: data.folds=5 data.fold=0")
+    if config.folds is not None and config.fold is not None and config.fold >= config.folds:
+        raise ConfigError(f"data.fold: got {config.fold}; accepted: 0 to {config.folds - 1}.")
 
 
 def _check_monitor(config: Config) -> None:

@@ -56,7 +56,7 @@ def value_meant(key: str, value: Any, expectation: str) -> str:
         each = ",".join(map(str, value))
         return f"For each of them: {command('-m', f'{key}={each}')}"
     if key == "data.validation" and isinstance(value, float):
-        return "It is a number of images, such as 5000."
+        return "It is a number of images, such as 5000, or a share of them, such as 0.1."
     if numbers := numbers_in(value):
         if "a list" in expectation and "text" not in expectation:
             return f"Write {key}=[{','.join(numbers)}]"

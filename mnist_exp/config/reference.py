@@ -145,9 +145,10 @@ def reference(requests: Requests) -> str:
     _, nodes = _described([Config, SweepRequest, *requests.values()])
     properties = nodes["Config"]["properties"] | nodes["SweepRequest"]["properties"]
     values = _plain("config.yaml")
-    own = {key: properties[key] for key in values if key in properties}
+    groups = typed_groups()
+    own = {key: properties[key] for key in values if key in properties and key not in groups}
     sections = [_INTRODUCTION + "\n".join(["", *_entries("", [{"properties": own}], nodes, values)])]
-    for group in typed_groups():
+    for group in groups:
         options = ", ".join(f"`{group}={option}`" for option in options_of(group))
         found = _entries(f"{group}.", _nodes_below(properties[group], nodes), nodes, _values_of(group))
         sections.append("\n".join([f"## {group}\n", _filled(options, ""), "", *found]).rstrip())

@@ -37,22 +37,27 @@ class DataConfig(Node, frozen=True):
 
     Attributes:
         name: What reports call the images.
-        path: An `.npz` file with Keras' keys or a folder with the four IDX files;
+        path: A file or folder of a form that `mnist_exp.data.formats` reads;
             null looks at the environment variable `path_variable`, then at `places`.
         path_variable: Environment variable that stands in for `path`; null for none.
         places: Files or folders to look at when no path is given; `~` is the home
             folder, `{keras}` is Keras' own folder.
         mirrors: Where to download from when nothing is found, tried in order.
         on_missing: `sample` falls back to the bundled digits, `error` refuses.
-        validation: Number of training images set apart for validation (0 for none), or
-            `test` to validate on the test images, as the original study did: every number
+        validation: Number of training images set apart for validation (0 for none), their share of
+            all, or `test` to validate on the test images, as the original study did: every number
             that comes out of such a run is then marked as chosen on test images.
-        split_seed: Seed of the stratified choice of validation images.
+        split_seed: Seed of the stratified choice of validation images, held out ones and folds.
         class_names: Name of each label, 0 upwards.
         train_sha256: Fingerprint of the canonical training images and labels; null without any.
         test_sha256: The same for the test images.
         preprocessing: `deskew` makes slanted things upright; the saved network does this itself.
             Runs from before there was such a key are read as `none`.
+        num_classes: As many as `class_names`; networks refer to it.
+        image_shape: Height, width and 1; networks refer to it.
+        size: Side in pixels that pictures are brought to; null for their commonest.
+        folds: Number of stratified parts of the training images, for cross-validation; null without.
+        fold: The part that takes the place of the test images, from 0.
     """
 
     name: Name
@@ -61,12 +66,17 @@ class DataConfig(Node, frozen=True):
     places: list[Text]
     mirrors: list[MirrorConfig]
     on_missing: Literal["sample", "error"]
-    validation: Count | Literal["test"]
+    validation: Count | Annotated[float, Meta(gt=0, lt=1)] | Literal["test"]
     split_seed: Seed
     class_names: list[str]
     train_sha256: str | None
     test_sha256: str | None
     preprocessing: Literal["none", "deskew"] = "none"
+    num_classes: int | None = None
+    image_shape: list[int] | None = None
+    size: Annotated[int, Meta(ge=8, le=256)] | None = None
+    folds: Annotated[int, Meta(ge=2, le=10_000_000)] | None = None
+    fold: Count | None = None
 
 
 class MlpConfig(Node, frozen=True, tag="mlp", tag_field="family"):

@@ -30,6 +30,11 @@ def _searches_by_another(config: Config) -> bool:
     return config.tuner is not None and config.tuner.objective != config.training.monitor
 
 
+def _takes_no_images_apart(config: Config) -> bool:
+    """Says whether validation images alone are chosen; files may lack test images, too."""
+    return config.data.folds is None and config.data.path is None
+
+
 class _Switch(NamedTuple):
     """Keys that nothing uses while the key `switch` has one of the values `off`, and `applies`."""
 
@@ -43,7 +48,7 @@ _SWITCHES = (
     _Switch(("training.early_stopping.min_delta",), "training.early_stopping.patience", (0,)),
     _Switch(("training.monitor",), "data.validation", (0,), _validates),
     _Switch(("training.monitor",), "tuner.objective", ("val_accuracy", "val_loss"), _searches_by_another),
-    _Switch(("data.split_seed",), "data.validation", (0, "test")),
+    _Switch(("data.split_seed",), "data.validation", (0, "test"), _takes_no_images_apart),
     _Switch(("optimizer.nesterov",), "optimizer.momentum", (0, None)),
     _Switch(("augmentation.elastic_grid",), "augmentation.elastic_pixels", (0,)),
     _Switch(("schedule.final_fraction",), "schedule.warmup_fraction", (1,)),

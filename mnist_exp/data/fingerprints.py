@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from mnist_exp.config.schema import DataConfig
 from mnist_exp.data import locating
 from mnist_exp.data.dataset import SAMPLE_PATH, Images, TrainingData, find_source, load_training_data
-from mnist_exp.data.locating import Progress
+from mnist_exp.data.found import Progress
 from mnist_exp.errors import ConfigError, ExperimentError
 from mnist_exp.runs.records import DataRecord
 from mnist_exp.runs.run import Run

@@ -5,21 +5,20 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from mnist_exp import environment
 from mnist_exp.config.schema import DataConfig, MirrorConfig
-from mnist_exp.data.formats import FILES_ACCEPTED, MAX_BYTES, missing_files
+from mnist_exp.data.formats import FILES_ACCEPTED, has_mnist_files
+from mnist_exp.data.found import MAX_BYTES, Progress
 from mnist_exp.errors import ConfigError
 
 GIVEN = "data.path"
 KNOWN = "data.places"
 DOWNLOADED = "data.mirrors"
-# Called with the file's name, the bytes that have arrived and their total (0 when unknown).
-Progress = Callable[[str, int, int], None]
 REPLY_S = 3.0
 READ_S = 5.0
 _CHUNK_BYTES = 2**16
@@ -58,7 +57,7 @@ def existing_place(config: DataConfig) -> Place | None:
     """Returns the first of `data.places` that is a file, or a folder with all four files."""
     for path in _known_paths(config):
         try:
-            if path.is_file() or (path.is_dir() and not missing_files(path)):
+            if path.is_file() or (path.is_dir() and has_mnist_files(path)):
                 return place_at(KNOWN, path)
         except OSError:  # a folder that may not be entered, a name too long
             continue

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from mnist_exp.data.dataset import LabelledImages, choose_stratified
+from mnist_exp.data.dataset import LabelledImages
+from mnist_exp.data.parts import choose_stratified
 from mnist_exp.evaluation.results import Distorted, Robustness
 from mnist_exp.statistics import wilson_interval
 

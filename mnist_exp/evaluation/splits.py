@@ -6,11 +6,12 @@ from typing import Any
 
 import msgspec
 
+from mnist_exp.config.checks import check_data
 from mnist_exp.config.overrides import plain_key
 from mnist_exp.config.parsing import read_request
 from mnist_exp.config.schema import DataConfig, SplitName
 from mnist_exp.data.dataset import Images, LabelledImages, Source, find_source, load_training_data
-from mnist_exp.data.locating import Progress
+from mnist_exp.data.found import Progress
 from mnist_exp.errors import ConfigError
 
 _DATA = "data"
@@ -51,7 +52,9 @@ def choose_data(own: dict[str, Any], composed: dict[str, Any], typed: Sequence[s
     else:
         changed = [key.partition(".")[2].partition(".")[0] for key in keys if key.startswith(f"{_DATA}.")]
         node = own | {name: composed[name] for name in changed if name in composed}
-    return read_request({_DATA: node}, _Holder).data
+    config = read_request({_DATA: node}, _Holder).data
+    check_data(config)
+    return config
 
 
 def load_split(config: DataConfig, split: SplitName, progress: Progress) -> ScoredSplit:

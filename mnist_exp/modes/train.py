@@ -84,13 +84,12 @@ def prepare(job: Job, terminal: Terminal, earlier: RunDirectory | None) -> Exper
     set_threads(config.training.threads)
     images = _IMAGES.get(config.data, terminal.download_progress)
     shape, num_classes = images.test.images.shape[1:], len(images.source.class_names)
-    record = scoring.data_record(images.source, images.seen, images.test)
-    checkpoint = None if earlier is None else _find_checkpoint(earlier, config, record)
+    checkpoint = None if earlier is None else _find_checkpoint(earlier, config, images.record)
     model, engine = _MODELS.get(config, images.seen.training, shape, num_classes)
     return Experiment(
         config=config,
         images=images,
-        record=record,
+        record=images.record,
         model=model,
         engine=engine if earlier is None else earlier.manifest.engine or engine,
         device=device_name(),
@@ -162,7 +161,7 @@ def run(experiment: Experiment, run: RunDirectory, terminal: Terminal, request: 
         selected_on_test=experiment.images.seen.selected_on_test,
         data_notice=experiment.record.notice,
     )
-    run.write_predictions(scored.probabilities, test.labels)
+    run.write_predictions(scored.probabilities, test.labels, test.indices)
     not_drawn = draw_training(run, config, scored, test, class_names)
     run.update_manifest(not_drawn=not_drawn)
     run.write_summary(summary)

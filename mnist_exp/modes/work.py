@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import mnist_exp.modes.train  # noqa: F401 - while nothing is to be done yet
+from mnist_exp.data import completing
 from mnist_exp.errors import ExperimentError, explain
 from mnist_exp.modes.execution import execute
 from mnist_exp.processes.messages import (
@@ -33,6 +34,7 @@ class Work:
     """Does one request after another; `is_stopped` says of a trial's name whether it is to end."""
 
     def __init__(self, reply: Callable[[Reply], None], is_stopped: Callable[[str], bool]) -> None:
+        completing.register()
         self._reply, self._is_stopped = reply, is_stopped
         self._runner: TrialRunner | None = None
 

@@ -30,7 +30,7 @@ from mnist_exp.runs.records import DataRecord, EngineRecord, SearchSummary, Summ
 from mnist_exp.statistics import mean_interval
 from mnist_exp.words import duration, loss_text, percent, plural, size
 
-_MOST_LAYERS, _MOST_CLASSES = 500, 26
+_MOST_LAYERS, _MOST_CLASSES, _FEW_CLASSES = 500, 26, 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +79,7 @@ def plan_parts(plan: Plan) -> list[Part]:
     facts = [
         Fact("data", f"{data.name}: {counts}"),
         Fact("data", data.source, "quiet"),
+        *_description_facts(data),
         Fact("optimizer", _describe_optimizer(plan.optimizer)),
         Fact("schedule", _describe(plan.schedule)),
         Fact("augmentation", _describe(plan.augmentation)),
@@ -92,6 +93,23 @@ def plan_parts(plan: Plan) -> list[Part]:
         Table("Layers", columns, layers, most=_MOST_LAYERS, on="console"),
         Facts(facts, on="console"),
     ]
+
+
+def _description_facts(data: DataRecord) -> list[Fact]:
+    """Tells in two lines what was understood of the files, and what is odd about them."""
+    found = data.description
+    if found is None:
+        return []
+    size = " × ".join(map(str, found.image_shape))
+    polarity = {"dark": ", light on dark", "light": ", dark on light"}.get(data.background or "", "")
+    counts = found.counts.get("train", [])
+    names = ", ".join(found.class_names[:_FEW_CLASSES])
+    more = ", …" if len(found.class_names) > _FEW_CLASSES else ""
+    classes = f"{len(counts)}, {min(counts):,} to {max(counts):,} images to train on each"
+    facts = [Fact("images", f"{found.kind}: {size}{polarity}"), Fact("classes", f"{classes}: {names}{more}")]
+    if found.notes:
+        facts.append(Fact("noted", " ".join(found.notes)))
+    return facts
 
 
 def _describe(node: Struct) -> str:

@@ -7,6 +7,7 @@ import warnings
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import IO, Any, BinaryIO, Literal, NamedTuple, cast
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile
 
@@ -83,8 +84,15 @@ def read_member(archive: ZipFile, name: str) -> bytes:
         return b"".join(iter(lambda: stream.read(MOST_AT_ONCE), b""))
 
 
-def read_npz(file: BinaryIO, kinds: Mapping[str, ArrayKind], max_bytes: int) -> dict[str, NDArray[Any]]:
+def read_npz(
+    file: BinaryIO,
+    kinds: Mapping[str, ArrayKind],
+    max_bytes: int,
+    optional: Mapping[str, ArrayKind] = MappingProxyType({}),
+) -> dict[str, NDArray[Any]]:
     """Reads row-major arrays, at most `max_bytes` unpacked, each checked by its header before its values.
+
+    Those that are `optional` may be missing.
 
     Raises:
         FormatError: An array is missing, damaged, or something else than accepted.
@@ -92,6 +100,9 @@ def read_npz(file: BinaryIO, kinds: Mapping[str, ArrayKind], max_bytes: int) -> 
     with explained("it"):
         archive = open_archive(file, max_bytes)
     with archive:
+        members = set(archive.namelist())
+        also = {key: kind for key, kind in optional.items() if f"{key}.npy" in members}
+        kinds = {**kinds, **also}
         return {key: _read_array(archive, key, kind) for key, kind in kinds.items()}
 
 
@@ -127,7 +138,15 @@ def parse_npy(head: bytes, kind: type[np.generic]) -> Header:
     Raises:
         FormatError: It is not an `.npy` file's, or that of something of another type.
     """
-    stream, accepted = io.BytesIO(head), np.dtype(kind)
+    header, dtype = parse_npy_header(head)
+    if dtype != np.dtype(kind):
+        raise FormatError(f"holds {dtype}; accepted: {np.dtype(kind)}")
+    return header
+
+
+def parse_npy_header(head: bytes) -> tuple[Header, np.dtype[Any]]:
+    """Reads the header of an `.npy` file of any type but Python objects; see `parse_npy`."""
+    stream = io.BytesIO(head)
     try:
         readers = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
         with warnings.catch_warnings():
@@ -137,10 +156,9 @@ def parse_npy(head: bytes, kind: type[np.generic]) -> Header:
     except Exception as error:  # numpy's parser lets out whatever a hostile header makes it raise
         raise FormatError("has no readable .npy header") from error
     if dtype.hasobject:
-        raise FormatError(f"holds pickled Python objects, which are never loaded; accepted: {accepted}")
-    if dtype != accepted:
-        raise FormatError(f"holds {dtype}; accepted: {accepted}")
-    return Header(tuple(int(side) for side in shape), "F" if is_fortran else "C", stream.tell())
+        raise FormatError("holds pickled Python objects, which are never loaded; accepted: numbers")
+    sides = tuple(int(side) for side in shape)
+    return Header(sides, "F" if is_fortran else "C", stream.tell()), dtype
 
 
 def read_exactly(stream: IO[bytes], size: int, start: bytes = b"") -> bytearray:

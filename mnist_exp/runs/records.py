@@ -10,6 +10,7 @@ from mnist_exp.config.requests import DecidedConfig
 
 Status = Literal["running", "completed", "failed", "interrupted"]
 Background = Literal["dark", "light"]
+TestPart = Literal["official", "held_out", "fold"]
 TrialStatus = Literal["completed", "failed", "stopped"]
 
 
@@ -80,6 +81,36 @@ class GitRecord(Struct, frozen=True, kw_only=True):
     dirty: bool
 
 
+class FoldRecord(Struct, frozen=True, kw_only=True):
+    """Which fold of the training images took the place of the test images.
+
+    Attributes:
+        fold: From 0.
+        whole_sha256: SHA-256 of all the training images' bytes, then the labels'.
+    """
+
+    folds: int
+    fold: int
+    whole_sha256: str
+
+
+class DataDescription(Struct, frozen=True, kw_only=True):
+    """What was understood of a data set's files.
+
+    Attributes:
+        kind: The form of the files, in words.
+        image_shape: Height and width in pixels.
+        counts: Images of each class, by `train`, `validation` and `test`, those that there are.
+        notes: Sentences on what was made of the files, and what is odd about them.
+    """
+
+    kind: str = ""
+    image_shape: list[int] = []
+    class_names: list[str] = []
+    counts: dict[str, list[int]] = {}
+    notes: list[str] = []
+
+
 class DataRecord(Struct, frozen=True, kw_only=True):
     """Which images a run saw, known by their content.
 
@@ -88,8 +119,12 @@ class DataRecord(Struct, frozen=True, kw_only=True):
         notice: What a reader must know about them; null when they are as named.
         train_sha256: SHA-256 of the training images' bytes, then the labels'.
         test_sha256: The same for the test images; null while a search has not looked at them.
-        split_sha256: SHA-256 of the indices of the validation images; null without any.
+        split_sha256: SHA-256 of the indices of the validation images, or of the files' own ones; null
+            without any.
         background: Of the training images, dark or light; null where they differ, or it was not recorded.
+        test_part: The files' own test images, or training images in their place: a tenth `held_out`, or
+            a `fold`.
+        description: Null in older ones.
     """
 
     name: str
@@ -102,6 +137,9 @@ class DataRecord(Struct, frozen=True, kw_only=True):
     num_validation: int
     num_test: int
     background: Background | None = None
+    test_part: TestPart = "official"
+    fold: FoldRecord | None = None
+    description: DataDescription | None = None
 
 
 class EngineRecord(Struct, frozen=True, kw_only=True):

@@ -50,6 +50,7 @@ _KINDS = {
     "probabilities": ArrayKind(np.float32, (_MOST_IMAGES, _MOST_CLASSES)),
     "labels": ArrayKind(np.uint8, (_MOST_IMAGES,)),
 }
+_INDICES = {"indices": ArrayKind(np.int64, (_MOST_IMAGES,))}
 _WEIGHTS = "model.weights.h5"
 
 __all__ = ["DamagedRun", "Run", "RunStatus", "read_run"]
@@ -71,9 +72,13 @@ class PredictedClasses:
 
 @dataclass(frozen=True, eq=False)
 class Predictions(PredictedClasses):
-    """Predicted classes and the probabilities, float32 (N, C), that they are the largest of."""
+    """Predicted classes and the probabilities, float32 (N, C), that they are the largest of.
+
+    `indices`, int64 (N,), are positions among the training images where those took the place of test images.
+    """
 
     probabilities: NDArray[np.float32]
+    indices: NDArray[np.int64] | None = None
 
 
 class Run:
@@ -205,12 +210,13 @@ class Run:
             return None
         with RunFolder(self.path) as files, files.open(folder.PREDICTIONS, _MAX_PREDICTIONS_BYTES) as file:
             try:
-                arrays = read_npz(file, _KINDS, _MAX_PREDICTIONS_BYTES)
+                arrays = read_npz(file, _KINDS, _MAX_PREDICTIONS_BYTES, optional=_INDICES)
             except FormatError as error:
                 raise self.damaged(folder.PREDICTIONS, str(error)) from error
         probabilities = arrays["probabilities"]
         predicted = probabilities.argmax(axis=1).astype(np.uint8)
-        found = Predictions(arrays["labels"], predicted, probabilities.shape[1], probabilities)
+        labels, indices = arrays["labels"], arrays.get("indices")
+        found = Predictions(labels, predicted, probabilities.shape[1], probabilities, indices)
         if problem := self._find_problem(found):
             raise self.damaged(folder.PREDICTIONS, problem)
         return found
@@ -220,6 +226,8 @@ class Run:
         count, num_classes = found.probabilities.shape
         if count != len(found.labels):
             return f"probabilities of {count:,} images with {len(found.labels):,} labels"
+        if found.indices is not None and not _is_ascending(found.indices, count):
+            return "indices that are not the ascending positions of so many images"
         if not np.isfinite(found.probabilities).all():
             return "probabilities that are not finite"
         if found.labels.max() >= num_classes:
@@ -311,6 +319,10 @@ def read_run(path: Path) -> Run:
     run = Run(path)
     run.check()
     return run
+
+
+def _is_ascending(indices: NDArray[np.int64], count: int) -> bool:
+    return len(indices) == count and indices[0] >= 0 and bool((np.diff(indices) > 0).all())
 
 
 def _find_impossible(summary: Summary) -> str:

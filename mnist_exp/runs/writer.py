@@ -110,12 +110,27 @@ class RunDirectory:
         """Writes `summary.json`."""
         self._write_json(SUMMARY, summary)
 
-    def write_predictions(self, probabilities: "NDArray[np.float32]", labels: "NDArray[np.uint8]") -> None:
-        """Writes `predictions.npz`: probabilities float32 (N, C), labels uint8 (N,)."""
+    def write_predictions(
+        self,
+        probabilities: "NDArray[np.float32]",
+        labels: "NDArray[np.uint8]",
+        indices: "NDArray[np.int64] | None" = None,
+    ) -> None:
+        """Writes `predictions.npz`: probabilities float32 (N, C), labels uint8 (N,).
+
+        `indices`, int64 (N,), are positions among the training images that took the place of test images.
+        """
         import numpy as np
 
+        arrays: dict[str, Any] = {
+            "probabilities": probabilities.astype(np.float32),
+            "labels": labels.astype(np.uint8),
+        }
+        if indices is not None:
+            arrays["indices"] = indices.astype(np.int64)
+
         def save(draft: Path) -> None:
-            np.savez(draft, probabilities=probabilities.astype(np.float32), labels=labels.astype(np.uint8))
+            np.savez(draft, **arrays)
 
         files.write_with(self.path / PREDICTIONS, save)
 

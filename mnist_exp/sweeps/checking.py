@@ -15,7 +15,7 @@ from mnist_exp.config.parsing import parse_tree
 from mnist_exp.config.schema import Config, DataConfig, MlpConfig, OptimizerConfig
 from mnist_exp.data.dataset import SPLITS, find_source
 from mnist_exp.data.fingerprints import Part, find_other_images
-from mnist_exp.data.locating import Progress
+from mnist_exp.data.found import Progress
 from mnist_exp.errors import ConfigError, ExperimentError
 from mnist_exp.processes.child import explain_end, wait_for_any
 from mnist_exp.processes.messages import CheckNetworks, Network, NetworksChecked, Refusal
@@ -107,10 +107,10 @@ class Checker:
                 source.labels(split)
         except ConfigError as error:
             return error
-        height, width = source.arrays["x_train"].shape[1:]
-        num_validation = 0 if source.validation == "test" else source.validation
+        is_own = source.has_own_validation
+        num_validation = 0 if is_own or source.validation == "test" else source.validation
         return DataFacts(
-            image_shape=(height, width),
+            image_shape=source.found.image_shape,
             num_classes=len(source.class_names),
             num_train=source.num_images("train") - num_validation,
             notice=source.notice,

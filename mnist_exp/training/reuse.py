@@ -18,8 +18,8 @@ from mnist_exp.data.dataset import (
     find_source,
     load_training_data,
 )
-from mnist_exp.data.locating import Progress
-from mnist_exp.runs.records import EngineRecord
+from mnist_exp.data.found import Progress
+from mnist_exp.runs.records import DataRecord, EngineRecord
 from mnist_exp.training import fitting
 from mnist_exp.training.device import start_fresh
 from mnist_exp.training.engine import EpochModel
@@ -27,6 +27,7 @@ from mnist_exp.training.model import ExperimentModel
 from mnist_exp.training.networks import build_network
 from mnist_exp.training.preprocessing import prepare_training
 from mnist_exp.training.randomness import drawn_rate, rate_of
+from mnist_exp.training.scoring import data_record
 
 
 class StoredImages(NamedTuple):
@@ -35,6 +36,7 @@ class StoredImages(NamedTuple):
     source: Source
     seen: TrainingData
     test: Images
+    record: DataRecord
 
 
 class ImageStore:
@@ -48,8 +50,10 @@ class ImageStore:
         if self._kept is None or self._kept[0] != config:
             self._kept = None
             source = find_source(config, progress=progress)
-            seen = prepare_training(config.preprocessing, load_training_data(source))
-            self._kept = (config, StoredImages(source, seen, source.load("test")))
+            filed, test = load_training_data(source), source.load("test")
+            record = data_record(source, filed, test)
+            seen = prepare_training(config.preprocessing, filed)
+            self._kept = (config, StoredImages(source, seen, test, record))
         return self._kept[1]
 
 

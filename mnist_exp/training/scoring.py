@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from mnist_exp.data.backgrounds import find_background
 from mnist_exp.data.dataset import Images, Source, TrainingData
-from mnist_exp.runs.records import DataRecord, EpochMetrics, Summary
+from mnist_exp.data.description import describe
+from mnist_exp.runs.records import DataRecord, EpochMetrics, FoldRecord, Summary
 from mnist_exp.statistics import accuracy, cross_entropy, wilson_interval
 from mnist_exp.training import networks
 from mnist_exp.training.networks import EVALUATION_BATCH_SIZE
@@ -40,7 +41,11 @@ def score(
 
 
 def data_record(source: Source, seen: TrainingData, test: Images | None) -> DataRecord:
-    """Says which images a run saw; `test` is None while it has not looked at them."""
+    """Says which images a run saw, as they lie in files; `test` is None while it has not looked at them."""
+    fold = None
+    if source.fold is not None and seen.whole_sha256 is not None:
+        folds, number = source.fold
+        fold = FoldRecord(folds=folds, fold=number, whole_sha256=seen.whole_sha256)
     notices = [notice for notice in (seen.notice, test and test.notice) if notice]
     return DataRecord(
         name=source.name,
@@ -53,6 +58,9 @@ def data_record(source: Source, seen: TrainingData, test: Images | None) -> Data
         num_validation=len(seen.validation or ()),
         num_test=source.num_images("test"),
         background=find_background(seen.training.images),
+        test_part=source.test_part,
+        fold=fold,
+        description=describe(source, seen, test),
     )
 
 

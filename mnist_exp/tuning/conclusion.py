@@ -51,7 +51,7 @@ def conclude(
         raise RunError(error.message, f"{error.hint} Then: {resume}") from error
     run.update_manifest(data=scoring.data_record(source, data, test))
     scored, accuracies, execution = _score_winner(found, files, run, test)
-    run.write_predictions(scored.probabilities, test.labels)
+    run.write_predictions(scored.probabilities, test.labels, test.indices)
     config = found.search.trial_config(found.winner.values, execution.seed, 0)
     summary = _summarise(found, scored, accuracies, execution, test, run)
     files.write_experiment(_write_experiment(found, summary))

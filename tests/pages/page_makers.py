@@ -9,7 +9,7 @@ import msgspec.yaml
 import numpy as np
 
 from mnist_exp.data.dataset import SAMPLE_PATH
-from mnist_exp.data.formats import open_arrays
+from mnist_exp.data.formats import open_data
 from mnist_exp.runs.records import (
     DataRecord,
     EngineRecord,
@@ -30,7 +30,7 @@ HOSTILE = (
 
 def sample_data(**changes: Any) -> tuple[np.ndarray[Any, np.dtype[np.uint8]], DataRecord]:
     """The bundled test labels, and a record with their fingerprint."""
-    arrays = open_arrays(SAMPLE_PATH)
+    arrays = open_data(SAMPLE_PATH).arrays
     images, labels = arrays["x_test"].read(), arrays["y_test"].read()
     sha256 = hashlib.sha256(images.data)
     sha256.update(labels.data)

@@ -1,0 +1,67 @@
+"""`.npz` files, and folders of `.npy` files or of `.npz` files with one array each."""
+
+from pathlib import Path
+from zipfile import BadZipFile
+
+from mnist_exp.data.found import FoundData, choose_set, find_sets, missing_arrays
+from mnist_exp.data.storage import StoredArray, open_stored, opened_archive
+from mnist_exp.runs.archives import FormatError, explained
+
+_ENDINGS = (".npy", ".npz")
+
+
+def open_npz(path: Path) -> FoundData:
+    """Opens an `.npz` file with Keras' keys, MedMNIST's, or others that name part and kind.
+
+    Raises:
+        FormatError: Something is missing, damaged, ambiguous, or of another type or shape than accepted.
+    """
+    members = _members(path)
+    chosen = choose_set(find_sets(members), None)
+    if missing := missing_arrays(chosen):
+        held = ", ".join(members[:8]) or "nothing"
+        raise FormatError(f"it lacks {', '.join(missing)}; it holds {held:.200}")
+    notes: list[str] = []
+    arrays = {}
+    for key, names in chosen.items():
+        if len(names) > 1:
+            raise FormatError(f"{' and '.join(names):.200} may both be {key}; accepted: one of them")
+        arrays[key] = open_stored(path, names[0], notes, is_images=key.startswith("x"))
+    whose = "MedMNIST's" if chosen["x_train"] == ["train_images"] else "Keras'"
+    return FoundData(f"{whose} .npz", arrays, notes=notes)
+
+
+def _members(path: Path) -> list[str]:
+    with explained("it"):
+        try:
+            with opened_archive(path) as archive:
+                return [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
+        except BadZipFile as error:
+            raise FormatError("is not a whole .npz file") from error
+
+
+def find_arrays(files: dict[str, Path]) -> dict[str, dict[str, list[str]]]:
+    """Sorts a folder's files, by name without ending, into data sets; see `find_sets`."""
+    return find_sets(sorted(Path(name).stem for name in files if name.endswith(_ENDINGS)))
+
+
+def open_folder(files: dict[str, Path], chosen: dict[str, list[str]]) -> FoundData:
+    """Opens `.npy` or `.npz` files with an array each, such as KMNIST's four; raises as `open_npz` does."""
+    notes: list[str] = []
+    arrays = {}
+    for key, names in chosen.items():
+        paths = [files[name + ending] for name in names for ending in _ENDINGS if name + ending in files]
+        if len(paths) > 1:
+            raise FormatError(f"{paths[0].name} and {paths[1].name} may both be {key}; accepted: one of them")
+        arrays[key] = _open_single(paths[0], notes, is_images=key.startswith("x"))
+    return FoundData("arrays in files of their own", arrays, notes=notes)
+
+
+def _open_single(path: Path, notes: list[str], *, is_images: bool) -> StoredArray:
+    if path.suffix == ".npy":
+        return open_stored(path, None, notes, is_images=is_images)
+    with explained(path.name):
+        members = _members(path)
+        if len(members) != 1:
+            raise FormatError(f"holds {len(members)} arrays; accepted: one")
+        return open_stored(path, members[0], notes, is_images=is_images)

@@ -1,0 +1,88 @@
+"""What a configuration leaves to the data at `data.path`: the names and number of classes, the images' shape.
+
+OmegaConf's resolvers for `conf/`. A default command, which names no path, reads nothing.
+"""
+
+import functools
+import os
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from omegaconf import DictConfig, ListConfig, OmegaConf
+
+from mnist_exp.runs.archives import READING_ERRORS
+
+_USUAL_SHAPE = [28, 28, 1]
+_MOST_STAMPED = 100
+
+
+class _Facts(NamedTuple):
+    """What files say: of each class its name, and whether that is more than its number."""
+
+    names: list[str]
+    are_named: bool
+    image_shape: list[int]
+    num_train: int
+
+
+def register() -> None:
+    """Makes the resolvers known to OmegaConf."""
+    for resolver in (own_class_names, own_num_classes, own_image_shape, own_validation):
+        OmegaConf.register_new_resolver(resolver.__name__, resolver, replace=True)
+
+
+def own_class_names(usual: list[str], *, _parent_: DictConfig) -> ListConfig:
+    """Gives the files' names of classes, or the set's `usual` ones where there are as many."""
+    facts = _find(_parent_)
+    if facts is None or len(facts.names) < 2 or (not facts.are_named and len(facts.names) == len(usual)):
+        return OmegaConf.create(list(usual))
+    return OmegaConf.create(facts.names)
+
+
+def own_num_classes(*, _parent_: DictConfig) -> int | None:
+    """Counts `class_names` beside it; None without any."""
+    names = _parent_.get("class_names")
+    return None if names is None else len(names)
+
+
+def own_image_shape(*, _parent_: DictConfig) -> ListConfig:
+    """Gives [height, width, 1] as the files have it, or MNIST's."""
+    facts = _find(_parent_)
+    return OmegaConf.create(_USUAL_SHAPE if facts is None else facts.image_shape)
+
+
+def own_validation(usual: int, *, _parent_: DictConfig) -> int | float:
+    """Gives a set's `usual` number of images to validate on, or a tenth where that were more than half."""
+    facts = _find(_parent_)
+    return usual if facts is None or usual <= facts.num_train / 2 else 0.1
+
+
+def _find(data: DictConfig) -> _Facts | None:
+    """Looks where the node `data` says that its files are; None where it does not, or they cannot be read."""
+    path, variable = data.get("path"), data.get("path_variable")
+    if path is None and variable:
+        path = os.environ.get(str(variable))
+    if not path:
+        return None
+    try:
+        place = Path(str(path)).expanduser().absolute()
+        return _read(place, _stamp(place), data.get("size"))
+    except (*READING_ERRORS, TypeError):
+        return None  # `find_source` refuses it in its own words
+
+
+def _stamp(place: Path) -> tuple[Any, ...]:
+    """Tells a file or folder from what lay there before."""
+    paths = [place if place.exists() else place.parent]
+    if paths[0].is_dir():
+        paths += sorted(paths[0].iterdir())[:_MOST_STAMPED]
+    return tuple((path.name, path.stat().st_mtime_ns, path.stat().st_size) for path in paths)
+
+
+@functools.lru_cache(maxsize=4)
+def _read(place: Path, stamp: tuple[Any, ...], size: int | None) -> _Facts:
+    from mnist_exp.data.formats import open_data
+
+    found = open_data(place, size)
+    num_train = found.arrays["y_train"].shape[0]
+    return _Facts(list(found.names), found.class_names is not None, [*found.image_shape, 1], num_train)
