@@ -82,6 +82,8 @@ def test_last_checkpoints_of_sweeps_in_one_command(tmp_path: Path, clean: Clean)
     assert "4 runs among the best" in said
     assert said.endswith("older_than=1h keep.best=2 plan=false")
 
+    said = clean("clean.what=last_checkpoints", "where=sweep=study", "force=true", "keep.best=1")
+    assert "29 last checkpoints" in said and "stays 1 run among the best: seed-29 next" in said
     said = clean("clean.what=last_checkpoints", "where=sweep=study", "plan=false", "force=true")
     assert "30 last checkpoints, 3 MB: moved to runs/.trash/" in said
     assert not any((run / LAST).exists() for run in study) and (other[0] / LAST).exists()

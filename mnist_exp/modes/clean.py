@@ -114,7 +114,7 @@ def run(request: CleanRequest, terminal: Terminal, given: Path | None) -> None:
 
 def _clean(request: CleanRequest, what: What, runs_dir: Path, terminal: Terminal) -> None:
     rows = read_rows(find_runs([runs_dir]), runs_dir)
-    reasons = {} if request.force else reasons_to_stay(runs_dir, rows, what, request.keep.best)
+    reasons = reasons_to_stay(runs_dir, rows, what, request.keep.best, force=request.force)
     pieces, staying = choose(_meant(request, rows), what, reasons)
     outcome, further = "would go", [[*without(sys.argv[1:], ["plan"]), "plan=false"]]
     if pieces and not request.plan:

@@ -17,7 +17,7 @@ from mnist_exp.report.html import renew_notes
 from mnist_exp.report.terminal import Terminal
 from mnist_exp.runs.members import find_named
 from mnist_exp.runs.notes import TAG, Note, Notes, change_notes, changed_tags, read_notes
-from mnist_exp.runs.run import DamagedRun, refused
+from mnist_exp.runs.run import refused
 from mnist_exp.words import shortened, visible
 
 _USED = ("mode", "runs_dir", *MODE_KEYS["note"])
@@ -85,13 +85,6 @@ def run(request: NoteRequest, terminal: Terminal, given: Path | None) -> None:
             read_notes(path)
         for path in paths:
             notes = change_notes(path, change)
-            _renew_page(path, notes, terminal)
+            renew_notes(path, notes)
             words = "  ".join(filter(None, [notes.marks, visible(notes.note)]))
             terminal.print(Line(str(path), "cyan"), Line(f"  {words or 'nothing noted'}"))
-
-
-def _renew_page(path: Path, notes: Notes, terminal: Terminal) -> None:
-    try:
-        renew_notes(path, notes)
-    except DamagedRun as error:
-        terminal.print(f"left as it is: {error}")

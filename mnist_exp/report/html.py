@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from mnist_exp.report.document import Document, Heading, Part, Picture, Score, Table
 from mnist_exp.report.png import SIGNATURE, png_bytes
 from mnist_exp.runs import files
-from mnist_exp.runs.folder import PAGE, RunFolder
+from mnist_exp.runs.folder import PAGE, DamagedRun, RunFolder
 from mnist_exp.runs.notes import Notes
 from mnist_exp.words import accuracy_interval_text, percent, visible
 
@@ -54,16 +54,15 @@ def notes_picture(notes: Notes) -> Picture:
 
 
 def renew_notes(folder: Path, notes: Notes) -> None:
-    """Changes what a page says that people noted about its run, and nothing else of it.
+    """Changes what a page says that people noted about its run, and nothing else; raises RunError.
 
-    Raises:
-        DamagedRun: The page is too large, or a link.
-        RunError: It could not be written.
+    A page that is not there yet, or is a link, stays as it is.
     """
-    with RunFolder(folder) as run_files:
-        if not run_files.has(PAGE):
-            return  # it is written when the run ends
-        page = run_files.read(PAGE, _MAX_PAGE_BYTES)
+    try:
+        with RunFolder(folder) as run_files:
+            page = run_files.read(PAGE, _MAX_PAGE_BYTES)
+    except DamagedRun:
+        return
     before, _, rest = page.partition(_NOTES)
     _, end, after = rest.partition(_END)
     if not end:  # of a run from before there were notes

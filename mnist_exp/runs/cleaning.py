@@ -20,16 +20,12 @@ _RESULTS = ("comparison.json", "evaluation.json", "card.json")
 _MAX_BYTES = 50_000_000
 
 
-class _Named(Struct, frozen=True):
-    run: str
-
-
 class _Result(Struct, frozen=True):
     """What a comparison, an evaluation or an export says of the runs that it is about."""
 
     run: str = ""
-    runs: list[_Named] = []
-    members: list[_Named] = []
+    runs: list["_Result"] = []
+    members: list["_Result"] = []
 
 
 def choose(
@@ -72,15 +68,20 @@ def _is_at_work(row: RunRow) -> bool:
     return row.status == "running" or any(map(is_taken, logs))
 
 
-def reasons_to_stay(runs_dir: Path, rows: Sequence[RunRow], what: What, best: int) -> dict[Path, str]:
+def reasons_to_stay(
+    runs_dir: Path, rows: Sequence[RunRow], what: What, best: int, *, force: bool
+) -> dict[Path, str]:
     """Says why runs stay.
 
     Args:
         rows: All runs in `runs_dir`.
         best: So many of each sweep, and of the runs in none, stay: those of highest validation accuracy,
             counted apart where images differ.
+        force: Whether nothing else stays.
     """
     reasons = dict.fromkeys(_find_best(rows, best), "among the best")
+    if force:
+        return reasons
     if what != "last_checkpoints":
         others = dict.fromkeys(_find_named(runs_dir, rows), "in a comparison, an evaluation or an export")
         reasons |= others

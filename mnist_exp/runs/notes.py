@@ -10,7 +10,6 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Struct
 
-from mnist_exp.errors import RunError
 from mnist_exp.runs import files
 from mnist_exp.runs.folder import NOTES, RunFolder
 
@@ -45,10 +44,8 @@ def read_notes(run_path: Path) -> Notes:
 
 def write_notes(run_path: Path, notes: Notes) -> None:
     """Writes `notes.json`; raises RunError where that fails."""
-    content = msgspec.json.format(msgspec.json.encode(notes), indent=2) + b"\n"
-    if len(content) > _MAX_BYTES:
-        raise RunError(f"{run_path / NOTES}: {len(content):,} bytes; {_MAX_BYTES:,} at most are noted.")
-    files.write_bytes(run_path / NOTES, content)
+    content = msgspec.json.format(msgspec.json.encode(notes), indent=2)
+    files.write_bytes(run_path / NOTES, content + b"\n")
 
 
 def change_notes(run_path: Path, change: Callable[[Notes], Notes]) -> Notes:
