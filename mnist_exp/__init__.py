@@ -1,10 +1,4 @@
-"""Config-driven experiments with small image classifiers; and their runs, read from Python.
-
-import mnist_exp
-
-runs = mnist_exp.load_runs("runs/study/*", where="seed < 5")
-mnist_exp.compare(runs).verdicts
-"""
+"""Config-driven experiments with small image classifiers; and what is read of their runs from Python."""
 
 from importlib import import_module
 from pathlib import Path

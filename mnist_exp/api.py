@@ -6,6 +6,7 @@
 import warnings
 from collections import Counter, UserList
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from mnist_exp.comparison.comparison import Examined, examine
-from mnist_exp.comparison.labels import differing_keys, recipe, value_text
+from mnist_exp.comparison.labels import differing_keys, recipe
 from mnist_exp.config.requests import CompareOptions
 from mnist_exp.report.comparison import page_document, to_json
-from mnist_exp.report.document import Column, Table, row
 from mnist_exp.report.html import render_frame, render_table
+from mnist_exp.report.listing import RUN_FIELDS, listing_table, run_lines
 from mnist_exp.runs import folder
 from mnist_exp.runs.finding import find_runs
 from mnist_exp.runs.folder import DamagedRun, RunFolder
@@ -25,16 +26,15 @@ from mnist_exp.runs.index import read_rows, select
 from mnist_exp.runs.records import EpochMetrics, Summary
 from mnist_exp.runs.run import Predictions
 from mnist_exp.runs.run import Run as StoredRun
-from mnist_exp.words import percent, plural, visible
+from mnist_exp.words import plural, visible
 
 if TYPE_CHECKING:
     import keras
     import pandas
 
-_FIRST = ["name", "status"]
+_FIRST = ["name", "status", "seed"]
 _LAST = ["mode", "started_at", "bytes", "error", "star", "tags", "note"]
-_SHOWN = ["val_accuracy", "test_accuracy", "train_s", "tags", "note"]
-_MOST_ROWS, _MOST_KEYS, _MOST_NAMED = 200, 8, 3
+_MOST_ROWS, _MOST_NAMED = 200, 3
 _PAGE_PX = 640
 
 Paths = str | Path | Iterable[str | Path]
@@ -95,11 +95,7 @@ class Run(StoredRun):
         return load_network(self)
 
     def __repr__(self) -> str:
-        try:
-            words = f"{self.status}, {percent(self.summary.test_accuracy)}" if self.summary else self.status
-        except DamagedRun:
-            words = "damaged"
-        return f"<Run {visible(str(self.path))}: {words}>"
+        return f"<Run {visible(str(self.path))}: {self.status}>"
 
     def _repr_html_(self) -> str:
         return Runs([self])._repr_html_()
@@ -110,7 +106,7 @@ class Runs(UserList[Run]):
 
     >>> runs = mnist_exp.load_runs("runs/study")
     >>> runs[1:]
-    <3 runs: 3 completed>
+    <3 runs, 3 completed>
     """
 
     def where(self, expression: str) -> "Runs":
@@ -128,7 +124,8 @@ class Runs(UserList[Run]):
         >>> [row["test_accuracy"] for row in runs.rows() if row["seed"] == 0]
         [0.62, 0.621]
         """
-        names = [*_FIRST, *self._differing(), *Summary.__struct_fields__, *_LAST]
+        keys = differing_keys([recipe(run.config) for run in self])
+        names = [*_FIRST, *keys, *Summary.__struct_fields__, *_LAST]
         return [{name: row.get(name) for name in names} for row in read_rows([run.path for run in self])]
 
     def frame(self) -> "pandas.DataFrame":
@@ -140,25 +137,20 @@ class Runs(UserList[Run]):
         try:
             import pandas
         except ModuleNotFoundError as error:
-            words = (
-                "runs.frame() needs pandas: pip install pandas. runs.rows() gives the same as dictionaries."
-            )
+            words = "frame() needs pandas: pip install pandas. rows() gives the same as dictionaries."
             raise ImportError(words) from error
         return pandas.DataFrame(self.rows())
 
-    def _differing(self) -> list[str]:
-        return ["seed", *differing_keys([recipe(run.config) for run in self])]
-
     def __repr__(self) -> str:
-        statuses = Counter(run.status for run in self)
-        words = ", ".join(f"{count:,} {status}" for status, count in statuses.most_common())
-        return f"<{plural(len(self), 'run')}: {words}>"
+        statuses = Counter(run.status for run in self).most_common()
+        counts = [f"{count:,} {status}" for status, count in statuses]
+        return f"<{', '.join([plural(len(self), 'run'), *counts])}>"
 
     def _repr_html_(self) -> str:
-        names = [*_FIRST, *self._differing()[:_MOST_KEYS], *_SHOWN]
-        lines = [row(*map(value_text, map(each.get, names))) for each in self[:_MOST_ROWS].rows()]
-        columns = [Column(name, "words") for name in names]
-        return render_table(Table("Runs", columns, lines, len(self), "runs.rows()"))
+        lines = run_lines(read_rows([run.path for run in self[:_MOST_ROWS]]), Path())
+        fields = [field for field in RUN_FIELDS if any(line[field.name] not in (None, "") for line in lines)]
+        table = listing_table(fields, lines)
+        return render_table(replace(table, num_rows=len(self), source="runs.rows()"))
 
 
 class ComparedRuns:
@@ -225,7 +217,7 @@ def load_runs(paths: Paths, where: str = "") -> Runs:
             a warning.
 
     >>> mnist_exp.load_runs("runs/study/*", where="seed < 1")
-    <2 runs: 2 completed>
+    <2 runs, 2 completed>
     """
     patterns = [paths] if isinstance(paths, str | Path) else list(paths)
     found = find_runs(patterns)
@@ -235,6 +227,7 @@ def load_runs(paths: Paths, where: str = "") -> Runs:
         run = Run(path)
         try:
             run.check()
+            _ = run.config  # how runs of any status differ
             runs.append(run)
         except DamagedRun as error:
             if path.resolve() in named:

@@ -142,8 +142,8 @@ def test_a_list_of_runs(study: Path) -> None:
     make_unfinished(study, "stopped", "interrupted")
     make_run(study, "plain", config={"model.dropout": 0.5})
     runs = mnist_exp.load_runs(["runs/study/*", study])
-    assert repr(runs) == "<6 runs: 5 completed, 1 interrupted>" and repr(runs[-1:0]) == "<0 runs: >"
-    assert repr(runs.where("model.dropout = 0.5")[0]) == "<Run runs/study/plain: completed, 98.50%>"
+    assert repr(runs) == "<6 runs, 5 completed, 1 interrupted>" and repr(runs[-1:0]) == "<0 runs>"
+    assert repr(runs.where("model.dropout = 0.5")[0]) == "<Run runs/study/plain: completed>"
     *_, stopped = runs
     assert stopped.metrics["loss"] == [] and stopped.predictions is None and stopped.summary is None
     rows = {row["name"]: row for row in runs.rows()}
@@ -180,7 +180,7 @@ def test_what_cannot_be_found_is_said_in_a_line(asked: dict[str, Any], words: st
 
 def test_a_frame_without_pandas_is_refused(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pandas", None)
-    with pytest.raises(ImportError, match=r"pip install pandas\. runs\.rows\(\) gives the same"):
+    with pytest.raises(ImportError, match=r"pip install pandas\. rows\(\) gives the same"):
         mnist_exp.load_runs("runs/study").frame()
 
 
@@ -191,7 +191,7 @@ def test_what_a_notebook_shows_is_escaped(study: Path) -> None:
         page = Page(shown._repr_html_())
         allowed = {"div", "table", "thead", "tbody", "tr", "th", "td", "bdi", "p"}
         assert {element.name for element in page.elements} <= allowed
-        assert "<i>run<" in [element.text for element in page.elements]
+        assert "runs/study/<i>run<" in [element.text for element in page.elements]
 
 
 @pytest.mark.slow
@@ -204,7 +204,7 @@ def test_the_notebook_runs(study: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     listed, best, _, compared, missed, network = json.loads(done.stdout.splitlines()[-1])
-    assert listed[0] == "<4 runs: 4 completed>" and listed[1].count("<tr") == 5 and listed[2] == []
+    assert listed[0] == "<4 runs, 4 completed>" and listed[1].count("<tr") == 5 and listed[2] == []
     assert "bn_dnn" in best[1]
     (frame,) = Page(compared[1]).named("iframe")
     page = Page(frame.attributes["srcdoc"])

@@ -88,17 +88,17 @@ def draw(name: str, *values: Any, template: str = "charts.html") -> Markup:
 
 
 def render_table(table: Table) -> str:
-    """Makes a table alone, for a notebook: no script sorts it."""
-    return draw("table", table, False, template="parts.html")
+    """Makes a table alone, for a notebook: without the script that sorts and filters."""
+    return str(draw("table", table, False, template="parts.html"))
 
 
 def render_frame(document: Document, height_px: int) -> str:
     """Puts a document's page within another page, a notebook: the style of neither reaches the other."""
-    page = render_page(document)
-    return Markup(
+    frame = Markup(
         '<iframe srcdoc="{}" title="{}" sandbox="allow-scripts" style="width: 100%; height: {}px; border: 0">'
         "</iframe>"
-    ).format(page, document.title, height_px)
+    )
+    return str(frame.format(render_page(document), document.title, height_px))
 
 
 def _digest(text: str) -> str:
