@@ -58,6 +58,16 @@ def mean_interval(values: Sequence[float], level: float = 0.95) -> tuple[float, 
     return _around(mean(values), error, len(values) - 1, level)
 
 
+def corrected_interval(
+    values: Sequence[float], ratio: float, level: float = 0.95
+) -> tuple[float, float] | None:
+    """Bounds the mean over folds as `corrected_t_test` does; None with fewer than two."""
+    if len(values) < 2:
+        return None
+    square = variance(values) * (1 / len(values) + ratio)
+    return _around(mean(values), square**0.5, len(values) - 1, level)
+
+
 def welch_interval(
     first: Sequence[float], second: Sequence[float], level: float = 0.95
 ) -> tuple[float, float] | None:
@@ -186,6 +196,23 @@ def paired_t_test(
     """
     differences = [one - other for one, other in zip(first, second, strict=True)]
     square = max(variance(differences), step**2 / 6) / len(differences)
+    return _t_test(mean(differences), square, len(differences) - 1, level)
+
+
+def corrected_t_test(
+    first: Sequence[float], second: Sequence[float], ratio: float, step: float = 0.0, level: float = 0.95
+) -> MeanTest:
+    """Tests whether the mean differs, from scores on the same two folds or more; see `paired_t_test`.
+
+    The corrected resampled t test (Nadeau and Bengio 2003, "Inference for the generalization error",
+    Machine Learning 52). Folds share most of what they are trained on, so differences go together: the
+    variance of their mean is 1 / folds + `ratio` times theirs, where independent ones had 1 / folds.
+
+    Args:
+        ratio: Number of images tested on by that of images trained on.
+    """
+    differences = [one - other for one, other in zip(first, second, strict=True)]
+    square = max(variance(differences), step**2 / 6) * (1 / len(differences) + ratio)
     return _t_test(mean(differences), square, len(differences) - 1, level)
 
 

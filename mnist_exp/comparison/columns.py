@@ -10,7 +10,7 @@ from mnist_exp.comparison.pairs import points
 from mnist_exp.comparison.report import GroupRow, RunRow
 from mnist_exp.config.requests import CompareOptions
 from mnist_exp.errors import ConfigError, nearest
-from mnist_exp.words import one_line, shortened
+from mnist_exp.words import one_line, plural, shortened
 
 GROUP, SEEDS, INTERVAL = "group", "seeds", "test_interval"
 TAGS, NOTE = "tags", "note"
@@ -18,7 +18,7 @@ USUAL_COLUMNS = [GROUP, SEEDS, "val_accuracy", "test_accuracy", INTERVAL, "num_p
 _GROUP_COLUMNS = [GROUP, SEEDS, INTERVAL, *MEASURES, TAGS, NOTE]
 _NO_ORDER = (INTERVAL, TAGS, NOTE)
 _BEFORE = ["run", "status", "set", "group"]
-_BETWEEN = ["seed", "val_accuracy", "test_accuracy", "test_accuracy_low", "test_accuracy_high"]
+_BETWEEN = ["fold", "seed", "val_accuracy", "test_accuracy", "test_accuracy_low", "test_accuracy_high"]
 _REST = [name for name in MEASURES if name not in _BETWEEN]
 _AFTER = ["jobs_at_once", "selected_on_test", "is_counted", "mode", "error"]
 
@@ -48,10 +48,10 @@ def _check(key: str, name: str, accepted: Sequence[str]) -> None:
 
 
 def sorting_column(groups: Sequence[SeedGroup], requested: str) -> str:
-    """Returns the column that sorts groups: test accuracy where none was scored on validation images."""
+    """Returns the column that sorts groups: test accuracy where folds or no validation images choose."""
     runs = [run for group in groups for run in group.runs]
-    is_unknown = requested == "val_accuracy" and all(run.result.val_accuracy is None for run in runs)
-    return "test_accuracy" if is_unknown else requested
+    is_unknown = groups[0].folds or all(run.result.val_accuracy is None for run in runs)
+    return "test_accuracy" if requested == "val_accuracy" and is_unknown else requested
 
 
 def sort_key(group: SeedGroup, column: str) -> tuple[Any, ...]:
@@ -89,7 +89,8 @@ def cell(row: GroupRow, column: str) -> str:
     if column == GROUP:
         return f"{row.label} (optimistic)" if row.is_optimistic else row.label
     if column == SEEDS:
-        return f"{len(row.seeds):,}"
+        count = f"{len(row.seeds):,}"
+        return f"{count} × {plural(len(row.folds), 'fold')}" if row.folds else count
     if column in (TAGS, NOTE):
         return shortened(one_line(getattr(row, column))) or "–"
     if column == INTERVAL:

@@ -87,8 +87,8 @@ def _ranked(found: ComparableSet) -> ComparableSet:
 
 
 def _ranking(group: SeedGroup) -> tuple[float, ...]:
-    """Ranks a group by validation accuracy; by test accuracy where nothing was set apart for choosing."""
-    for name in ("val_accuracy", "test_accuracy"):
+    """Ranks a group by validation accuracy; by test accuracy where folds or no validation images choose."""
+    for name in ("test_accuracy",) if group.folds else ("val_accuracy", "test_accuracy"):
         if spread := spread_of(MEASURES[name], group.runs):
             return (-spread.mean,)
     return ()
@@ -96,7 +96,10 @@ def _ranking(group: SeedGroup) -> tuple[float, ...]:
 
 def _report(found: ComparableSet, options: CompareOptions) -> SetReport:
     leader, *others = found.groups
-    is_chosen_on_test = any(run.validates_on_test or run.result.val_accuracy is None for run in leader.runs)
+    # Images that one fold sets apart to validate are tested on in another.
+    is_chosen_on_test = bool(leader.folds) or any(
+        run.validates_on_test or run.result.val_accuracy is None for run in leader.runs
+    )
     decisions = read_decisions(found.groups)
     pairs = [] if decisions else compare_with_leader(leader, others, is_chosen_on_test)
     sort = sorting_column(found.groups, options.sort)
@@ -123,6 +126,8 @@ def _group_row(group: SeedGroup, keys: Sequence[str]) -> GroupRow:
         label=group.label,
         settings={key: group.settings[key] for key in keys if key in group.settings},
         seeds=group.seeds,
+        folds=group.folds,
+        num_runs=len(group.runs),
         num_duplicates=len(group.duplicates),
         is_optimistic=group.is_optimistic,
         measures={name: spread_of(measure, group.runs) for name, measure in MEASURES.items()},
@@ -166,6 +171,7 @@ def _row(
         group=group.label if group else "",
         settings=settings or {},
         seed=manifest.seed,
+        fold=run.fold,
         is_counted=is_counted,
         measures={name: measure.value(run) for name, measure in MEASURES.items()} if summary else {},
         test_interval=run_interval(run) if summary else None,

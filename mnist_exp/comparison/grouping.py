@@ -1,4 +1,4 @@
-"""Which runs can be compared: sets of runs on the same images, and groups that differ by their seed."""
+"""Which runs can be compared: sets of runs on the same images, and groups that differ by seed or fold."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -15,10 +15,10 @@ _DIGITS = 8
 
 @dataclass(frozen=True, eq=False)
 class SeedGroup:
-    """Runs that differ by nothing but their seed.
+    """Runs that differ by nothing but their seed and, in a cross-validation, the fold that is left out.
 
     Attributes:
-        settings: Its recipe, without the seed; `runs` has one for each seed, ascending.
+        settings: Its recipe, without the seed; `runs` has one for each fold and seed, ascending.
         duplicates: Earlier runs of a seed that ran again; they are no part of any statistic.
         is_optimistic: Whether test images had a part in choosing the best epochs.
     """
@@ -31,8 +31,13 @@ class SeedGroup:
 
     @property
     def seeds(self) -> list[int]:
-        """Its seeds, ascending."""
-        return [run.manifest.seed for run in self.runs]
+        """Its seeds, ascending, each once."""
+        return sorted({run.manifest.seed for run in self.runs})
+
+    @property
+    def folds(self) -> list[int]:
+        """The folds that were left out, ascending, each once; none without cross-validation."""
+        return sorted({run.fold for run in self.runs if run.fold is not None})
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,12 +62,29 @@ class ComparableSet:
 
 def comparable_sets(runs: Iterable[Run]) -> list[ComparableSet]:
     """Sorts completed trainings by the images they saw, the largest set first."""
-    by_data: dict[tuple[str, str | None, str | None], list[Run]] = {}
+    by_data: dict[tuple[object, ...], list[Run]] = {}
     for run in runs:
-        data = run.data
-        by_data.setdefault((data.train_sha256, data.test_sha256, data.split_sha256), []).append(run)
+        by_data.setdefault(_images_of(run), []).append(run)
     parts = sorted(by_data.values(), key=len, reverse=True)
     return [_make_set(part, parts[0][0].data) for part in parts]
+
+
+def _images_of(run: Run) -> tuple[object, ...]:
+    """Says what runs must have in common: their images or, whichever fold is left out, all their folds."""
+    data, fold = run.data, run.data.fold
+    if fold is None:
+        return data.train_sha256, data.test_sha256, data.split_sha256
+    node = run.config.get("data")
+    chosen = [node.get(key) for key in ("split_seed", "validation")] if isinstance(node, dict) else []
+    return fold.whole_sha256, fold.folds, repr(chosen), data.split_sha256 is None
+
+
+def by_fold(runs: Iterable[Run]) -> list[list[Run]]:
+    """Puts runs together that left the same fold out; without cross-validation, each is alone."""
+    parts: dict[int, list[Run]] = {}
+    for place, run in enumerate(runs):
+        parts.setdefault(place if run.fold is None else run.fold, []).append(run)
+    return [parts[number] for number in sorted(parts)]
 
 
 def _make_set(runs: Sequence[Run], usual: DataRecord) -> ComparableSet:
@@ -92,19 +114,27 @@ def _recipe_of(run: Run) -> Settings:
 
 
 def _make_group(label: str, settings: Settings, runs: Sequence[Run]) -> SeedGroup:
-    """Keeps the latest run of each seed; of those that began together, the one named last."""
-    ordered = sorted(runs, key=lambda run: (run.manifest.seed, run.manifest.started_at, run.path))
-    latest = {run.manifest.seed: run for run in ordered}
+    """Keeps the latest run of each fold and seed; of those that began together, the one named last."""
+    ordered = sorted(runs, key=lambda run: (*_place(run), run.manifest.started_at, run.path))
+    latest = {_place(run): run for run in ordered}
     return SeedGroup(
         label=label,
         settings=settings,
         runs=list(latest.values()),
-        duplicates=[run for run in ordered if latest[run.manifest.seed] is not run],
+        duplicates=[run for run in ordered if latest[_place(run)] is not run],
         is_optimistic=any(run.result.selected_on_test for run in runs),
     )
 
 
+def _place(run: Run) -> tuple[int, int]:
+    return run.fold or 0, run.manifest.seed
+
+
 def _difference(data: DataRecord, usual: DataRecord) -> str:
+    if data.fold is not None and data is not usual:
+        return "cross-validated, on other images or other folds"
+    if usual.fold is not None and data is not usual:
+        return "tested on test images, which no fold is"
     parts = []
     for what, key in (("training", "train"), ("test", "test"), ("validation", "split")):
         own, other = getattr(data, f"{key}_sha256"), getattr(usual, f"{key}_sha256")
@@ -120,14 +150,20 @@ def _name(sha256: str | None) -> str:
 
 def describe_data(data: DataRecord) -> str:
     """Words which images a set's runs saw."""
+    if data.fold is not None:
+        num_images = data.num_train + data.num_validation + data.num_test
+        folds = f"{data.fold.folds} folds of {num_images:,} training images ({_name(data.fold.whole_sha256)})"
+        return f"{one_line(data.name)}: cross-validation, {folds}"
     counts = f"{data.num_train:,} to train on, {data.num_validation:,} to validate, {data.num_test:,} to test"
     return f"{one_line(data.name)}: {counts}"
 
 
 def count_looks(runs: Iterable[Run]) -> list[str]:
-    """Says for each set of test images how often the compared runs have looked at them."""
+    """Says for each set of test images how often the compared runs have looked at them; no fold is one."""
     num_runs, num_looks, names = Counter[str](), Counter[str](), dict[str, str]()
     for run in runs:
+        if run.fold is not None:
+            continue
         sha256 = run.data.test_sha256 or ""
         names[sha256] = f"{one_line(run.data.name)} ({_name(sha256)})"
         num_runs[sha256] += 1

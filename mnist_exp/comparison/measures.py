@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from statistics import fmean, stdev
 from typing import Literal
 
-from mnist_exp.comparison.grouping import SeedGroup
+from mnist_exp.comparison.grouping import SeedGroup, by_fold
 from mnist_exp.runs.run import Run
-from mnist_exp.statistics import mean_interval, wilson_interval
+from mnist_exp.statistics import corrected_interval, mean_interval, wilson_interval
 from mnist_exp.words import duration, loss_text, percent, size
 
 
@@ -24,7 +24,7 @@ class Measure:
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """A measure over a group's seeds; the standard deviation is null with fewer than two."""
+    """A measure over a group's seeds, or folds; the standard deviation is null with fewer than two."""
 
     mean: float
     sd: float | None
@@ -54,20 +54,38 @@ MEASURES = {
 
 
 def spread_of(measure: Measure, runs: Sequence[Run]) -> Spread | None:
-    """Sums up a measure over a group's runs; None where no run has it."""
-    values = [value for run in runs if (value := measure.value(run)) is not None]
+    """Sums up a measure over seeds, or over folds (a mean over seeds each); None where no run has it."""
+    values = []
+    for part in by_fold(runs):
+        known = [value for run in part if (value := measure.value(run)) is not None]
+        values += [fmean(known)] if known else []
     if not values:
         return None
     return Spread(fmean(values), stdev(values) if len(values) > 1 else None, len(values))
 
 
 def group_interval(group: SeedGroup) -> tuple[float, float]:
-    """Bounds test accuracy at 95%: t interval of several seeds' mean, within [0, 1]; Wilson's of one."""
-    scores = [run.result.test_accuracy for run in group.runs]
-    interval = mean_interval(scores)
+    """Bounds test accuracy at 95%, within [0, 1]: t interval of several seeds' mean; Wilson's of one.
+
+    Over folds, the corrected t interval.
+    """
+    if len(group.folds) > 1:
+        interval = corrected_interval(fold_accuracies(group.runs), test_ratio(group.runs))
+    else:
+        interval = mean_interval([run.result.test_accuracy for run in group.runs])
     if interval is None:
         return run_interval(group.runs[0])
     return max(interval[0], 0.0), min(interval[1], 1.0)
+
+
+def fold_accuracies(runs: Sequence[Run]) -> list[float]:
+    """Gives the test accuracy on each fold: a mean over seeds, which share images as no two folds do."""
+    return [fmean(run.result.test_accuracy for run in part) for part in by_fold(runs)]
+
+
+def test_ratio(runs: Sequence[Run]) -> float:
+    """Gives the number of images tested on by that of images trained on, the mean over runs."""
+    return fmean(run.data.num_test / max(run.data.num_train, 1) for run in runs)
 
 
 def run_interval(run: Run) -> tuple[float, float]:

@@ -2,16 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from statistics import fmean
 from typing import Literal
 
 import numpy as np
 
 from mnist_exp.comparison.bootstrap import bootstrap_interval
 from mnist_exp.comparison.grouping import SeedGroup
+from mnist_exp.comparison.measures import fold_accuracies, test_ratio
 from mnist_exp.runs.run import Run
 from mnist_exp.statistics import (
     Discordance,
     MeanTest,
+    corrected_t_test,
     count_discordance,
     holm,
     mcnemar_p_value,
@@ -24,7 +27,7 @@ from mnist_exp.statistics import (
 )
 from mnist_exp.words import plural
 
-Method = Literal["McNemar", "paired t", "Welch t", "pooled t", "none"]
+Method = Literal["McNemar", "paired t", "Welch t", "pooled t", "corrected t", "none"]
 ALPHA = 0.05
 DIFFERENCE_TO_SEE = 0.001
 MOST_SEEDS_WORTH_SAYING = 1000
@@ -41,7 +44,8 @@ class Pair:
 
     Attributes:
         method: Exact McNemar for two single runs, paired t where seeds match, Welch's t otherwise;
-            pooled t where one side is a single run; `none` where nothing can be tested.
+            pooled t where one side is a single run; corrected t over the folds of a cross-validation
+            that both have; `none` where nothing can be tested.
         difference: Mean test accuracy of the first minus the second, of the seeds that are tested.
         interval: Its 95% interval; null without a test.
         p_value: Two-sided, of this test alone; null without a test.
@@ -50,6 +54,7 @@ class Pair:
             it was not computed, and where a side's single run says nothing of its other seeds.
         more_seeds: How many more seeds a side would show 0.1 points, with a chance of 80%; null
             where nothing is known of the spread.
+        num_folds: Number of folds that both have; null without cross-validation.
     """
 
     first: str
@@ -65,6 +70,7 @@ class Pair:
     more_seeds: int | None
     is_optimistic: bool
     sentence: str = ""
+    num_folds: int | None = None
 
     @property
     def is_decided(self) -> bool:
@@ -93,9 +99,11 @@ def word_pair(pair: Pair, num_pairs: int) -> Pair:
 def _word_decision(pair: Pair, num_pairs: int) -> str:
     if pair.interval is None or pair.corrected_p_value is None:
         words = f"cannot test {pair.first} against {pair.second}: difference {points(pair.difference)} points"
-        return f"{words}, and predictions.npz is missing"
+        why = "predictions.npz is missing" if pair.num_folds is None else "fewer than two folds are common"
+        return f"{words}, and {why}"
     name, alone = ("Holm p", " for this pair alone") if num_pairs > 1 else ("p", "")
-    evidence = f"{p_value_text(pair.corrected_p_value, name)}, {_word_seeds(pair.num_seeds)}"
+    number = plural(pair.num_folds, "fold") if pair.num_folds else _word_seeds(pair.num_seeds)
+    evidence = f"{p_value_text(pair.corrected_p_value, name)}, {number}"
     difference, (low, high) = pair.difference, pair.interval
     if pair.is_decided and difference < 0:
         difference, low, high = -difference, -high, -low
@@ -119,6 +127,8 @@ def _word_images(pair: Pair) -> str:
 
 def _word_more(pair: Pair) -> str:
     wanted = f"{100 * DIFFERENCE_TO_SEE:g} points"
+    if pair.num_folds is not None:
+        return ""
     if pair.more_seeds is None:
         return "; one seed each does not say how much seeds matter" if pair.interval is not None else ""
     if pair.more_seeds > MOST_SEEDS_WORTH_SAYING:
@@ -164,6 +174,8 @@ def compare_with_leader(leader: SeedGroup, others: Sequence[SeedGroup], chosen_o
 
 
 def _test_pair(first: SeedGroup, second: SeedGroup, variance: float | None, resampled: bool) -> Pair:
+    if first.folds != second.folds or len(first.folds) > 1:
+        return _compare_folds(first, second)
     if len(first.runs) == len(second.runs) == 1:
         return _compare_networks(first, second, variance)
     one, other, is_paired = _match_seeds(first, second)
@@ -216,6 +228,32 @@ def _compare_networks(first: SeedGroup, second: SeedGroup, variance: float | Non
         image_interval=None,
         more_seeds=None if variance is None else _more_seeds(variance**0.5, False, 1),
         is_optimistic=first.is_optimistic or second.is_optimistic,
+    )
+
+
+def _compare_folds(first: SeedGroup, second: SeedGroup) -> Pair:
+    """Compares two cross-validations on the folds that both have; one fold alone tells nothing of others."""
+    folds = set(first.folds) & set(second.folds)
+    one, other = ([run for run in group.runs if not folds or run.fold in folds] for group in (first, second))
+    scores, other_scores = fold_accuracies(one), fold_accuracies(other)
+    found = None
+    if len(folds) > 1:
+        step = 1 / one[0].data.num_test
+        found = corrected_t_test(scores, other_scores, test_ratio([*one, *other]), step)
+    return Pair(
+        first=first.label,
+        second=second.label,
+        method="none" if found is None else "corrected t",
+        difference=fmean(scores) - fmean(other_scores),
+        interval=None if found is None else found.interval,
+        p_value=None if found is None else found.p_value,
+        corrected_p_value=None,
+        num_seeds=(len(first.seeds), len(second.seeds)),
+        discordance=None,
+        image_interval=None,
+        more_seeds=None,
+        is_optimistic=first.is_optimistic or second.is_optimistic,
+        num_folds=len(folds),
     )
 
 

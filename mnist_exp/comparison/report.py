@@ -30,6 +30,8 @@ def verdict(pairs: Sequence[Pair], chosen_on_test: bool) -> str:
     parts += [f"is worse than {_name_some(beating)}"] if beating else []
     parts += [f"cannot be told from {_name_some(equal)}"] if equal else []
     words = parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+    if pairs[0].num_folds is not None:
+        return f"{leader} leads in cross-validation, and was chosen by that: it {words}"
     if chosen_on_test:
         return f"{leader} leads on the test images, and was chosen by that: it {words}"
     return f"{leader} leads on validation images; on the test images it {words}"
@@ -49,6 +51,7 @@ def notes(found: ComparableSet, decisions: Decisions | None, sort: str) -> list[
     sentences += _word_until(decisions, runs)
     sentences += _word_choice(found.groups, runs, sort)
     sentences += _word_duplicates(found.groups)
+    sentences += _word_folds(found)
     sentences += _word_surroundings(runs)
     return sentences
 
@@ -101,6 +104,17 @@ def _word_duplicates(groups: Sequence[SeedGroup]) -> list[str]:
     return [f"Run more than once, the latest counts: {_name_some(repeated)}."] if repeated else []
 
 
+def _word_folds(found: ComparableSet) -> list[str]:
+    """Names the cross-validations that lack folds."""
+    lacking = []
+    num_folds = 0 if found.data.fold is None else found.data.fold.folds
+    for group in found.groups:
+        missing = sorted(set(range(num_folds)) - set(group.folds))
+        lacking += [f"{group.label} lacks fold {', '.join(map(str, missing))}"] if missing else []
+    words = "Incomplete cross-validations are compared on the folds that both have"
+    return [f"{words}: {_name_some(lacking)}."] if lacking else []
+
+
 def _word_values(what: str, values: Sequence[str]) -> str:
     words = " or ".join(values)
     return one_line(f"{what} ({words})" if len(words) <= _LONGEST_VALUES else what)
@@ -132,6 +146,7 @@ class RunRow:
         set: Number of its comparable set, 1 for the first; null outside of any, its `group` then empty.
         settings: Value of each key that differs between groups of its set.
         seed: Its seed; null where its manifest is damaged.
+        fold: The fold that was left out to test on; null without cross-validation.
         is_counted: Whether statistics count it: false for an earlier run of the same seed.
         measures: Name to value; see `measures.MEASURES`. Empty unless completed.
         test_interval: 95% Wilson interval of the test accuracy.
@@ -147,6 +162,7 @@ class RunRow:
     group: str = ""
     settings: dict[str, Any]
     seed: int | None
+    fold: int | None = None
     is_counted: bool = False
     measures: dict[str, float | int | None]
     test_interval: tuple[float, float] | None = None
@@ -159,21 +175,23 @@ class RunRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupRow:
-    """Runs that differ by their seed alone: a line of the table.
+    """Runs that differ by their seed alone, or by the fold left out: a line of the table.
 
     Attributes:
         settings: Value of each key that differs between the groups; a key it lacks is left out.
-        seeds: Ascending, each once.
+        seeds: Ascending, each once; so are `folds`, empty without cross-validation.
         num_duplicates: Number of earlier runs of the same seeds, which are not counted.
         measures: Name to mean and spread over its seeds; null where it has none.
         test_interval: 95% interval of the test accuracy: of the mean (t) with several seeds, of the
-            network (Wilson) with one.
+            network (Wilson) with one; over folds, corrected for what they share.
         tags: What its runs have, each once; so has `note`.
     """
 
     label: str
     settings: dict[str, Any]
     seeds: list[int]
+    folds: list[int]
+    num_runs: int
     num_duplicates: int
     is_optimistic: bool
     measures: dict[str, Spread | None]
@@ -211,6 +229,16 @@ class SetReport:
     pairs: list[Pair]
     notes: list[str]
     decisions: Decisions | None
+
+    @property
+    def accuracy(self) -> str:
+        """What its accuracies are called."""
+        return "test accuracy" if self.data.fold is None else "cross-validated accuracy"
+
+    @property
+    def samples(self) -> str:
+        """What its means are taken over."""
+        return "seeds" if self.data.fold is None else "folds"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -43,7 +43,7 @@ MOST_SETS = 20
 _MOST_LISTED = 100
 _MOST_LEFT_OUT = 5
 _MOST_PAIRS = 8
-_SEVERAL_SEEDS = "± is the standard deviation over seeds, the interval that of their mean (t)."
+_SEVERAL = "± is the standard deviation over {}, the interval that of their mean ({})."
 _ONE_SEED = "With one seed the interval is that of the one network (Wilson)."
 _NUMBERS = ["seed", "val_accuracy", "test_accuracy", "train_s"]
 _RUN_COLUMNS = ["run", "group", "status", *_NUMBERS]
@@ -108,8 +108,8 @@ def _headline(comparison: Comparison) -> str:
     spread = group.measures["test_accuracy"]
     low, high = group.test_interval
     score = percent(spread.mean) if spread is not None else "–"
-    seeds = plural(len(group.seeds), "seed")
-    return f"{group.label}: {score} test accuracy (95% {100 * low:.2f} to {100 * high:.2f}, {seeds})."
+    seeds = plural(len(group.folds), "fold") if group.folds else plural(len(group.seeds), "seed")
+    return f"{group.label}: {score} {report.accuracy} (95% {100 * low:.2f} to {100 * high:.2f}, {seeds})."
 
 
 def _sentence(verdict: str) -> str:
@@ -120,7 +120,7 @@ def _sentence(verdict: str) -> str:
 def _set_parts(
     report: SetReport, comparison: Comparison, drawn: Sequence[Part], is_first: bool, is_written: bool
 ) -> list[Part]:
-    num_runs = sum(len(each.seeds) for each in report.groups)
+    num_runs = sum(each.num_runs for each in report.groups)
     counts = f"{plural(num_runs, 'run')} in {plural(len(report.groups), 'group')}"
     evidence = _evidence(report)
     parts: list[Part] = []
@@ -169,12 +169,16 @@ def group_table(
         rows.append(Row([_group_cell(group, column) for column in columns], tone))
     return Table(
         "Groups",
-        [Column(heading(column), "words" if is_words(column) else "number") for column in columns],
+        [Column(_heading(column, report), "words" if is_words(column) else "number") for column in columns],
         rows,
         num_rows=len(report.groups),
         source=source,
         on="both",
     )
+
+
+def _heading(column: str, report: SetReport) -> str:
+    return report.accuracy if column == "test_accuracy" else heading(column)
 
 
 def _group_cell(group: GroupRow, column: str) -> Cell:
@@ -186,12 +190,13 @@ def _explain(report: SetReport, columns: Sequence[str]) -> str:
     """Says how the table is sorted and to be read."""
     sentences = []
     if len(report.groups) > 1:
-        what = heading(report.sort) + (" accuracy" if report.sort == "val_accuracy" else "")
+        what = _heading(report.sort, report) + (" accuracy" if report.sort == "val_accuracy" else "")
         sentences.append(f"Sorted by {what}.")
     if {"test_accuracy", "test_interval"} & set(columns):
-        counts = [len(group.seeds) for group in report.groups]
+        counts = [len(group.folds or group.seeds) for group in report.groups]
         if max(counts) > 1:
-            sentences.append(_SEVERAL_SEEDS)
+            test = "t" if report.data.fold is None else "corrected t"
+            sentences.append(_SEVERAL.format(report.samples, test))
         if min(counts) == 1:
             sentences.append(_ONE_SEED)
     return " ".join(sentences)
@@ -221,7 +226,7 @@ def _pairs(report: SetReport, source: str) -> list[Part]:
     ]
     looks = ", and for a leader chosen by the same images" if report.is_chosen_on_test else ""
     hint = (
-        f"Differences of test accuracy in points; the leader is {report.leader}. p is corrected for "
+        f"Differences of {report.accuracy} in points; the leader is {report.leader}. p is corrected for "
         f"{len(report.pairs)} tests{looks}; intervals are not. More seeds: about how many more it "
         f"would take to detect {100 * DIFFERENCE_TO_SEE:g} points."
     )
@@ -310,7 +315,8 @@ def _evidence(report: SetReport) -> str:
         )
     if pair.interval is None:
         return ""
-    words = f"What is compared is test accuracy, in percentage points, by a {pair.method} test over seeds."
+    words = f"What is compared is {report.accuracy}, in percentage points, by a {pair.method} test over "
+    words += f"{report.samples}."
     if pair.image_interval is None or _tells_of_images(pair):
         return words
     low, high = map(points, pair.image_interval)

@@ -48,11 +48,12 @@ _DIGITS_A_ROW = 9
 def interval_parts(report: SetReport, found: ComparableSet) -> list[Part]:
     """Draws a set's test accuracies and says what the marks mean."""
     marks = "Dot: the network’s accuracy, with its interval."
-    if any(len(group.seeds) > 1 for group in report.groups):
-        marks = "Large dot: mean over seeds, with its interval. Small dots: single seeds."
+    if any(group.num_runs > 1 for group in report.groups):
+        marks = f"Large dot: mean over {report.samples}, with its interval. Small dots: single runs."
     if report.leader is not None:
         images = "test" if report.is_chosen_on_test else "validation"
-        marks = f"{marks} Dashed line: {report.leader}, the best on {images} images."
+        where = f"on {images} images" if report.data.fold is None else "in cross-validation"
+        marks = f"{marks} Dashed line: {report.leader}, the best {where}."
     return [Figures(interval_figures(report, found)), Words(marks, "quiet")]
 
 
@@ -62,8 +63,8 @@ def figure_parts(examined: Examined) -> list[Part]:
     parts: list[Part] = _course_of_decisions(report)
     if curves := _curves(found):
         parts.append(Heading("Learning curves"))
-        if any(len(group.seeds) > 1 for group in report.groups):
-            hint = "Means over seeds; bands are one standard deviation to either side."
+        if any(group.num_runs > 1 for group in report.groups):
+            hint = f"Means over {report.samples}; bands are one standard deviation to either side."
             parts.append(Words(hint, "quiet"))
         parts.append(Figures(curves))
     names = [visible(group.label, _LONGEST_LABEL) for group in found.groups[:MOST_COLOURS]]
@@ -71,7 +72,7 @@ def figure_parts(examined: Examined) -> list[Part]:
     ringed = "Ringed: Pareto-optimal, nothing cheaper is as accurate."
     hint = f"Higher is better, further left is cheaper. {ringed} {numbered}."
     parts += [Heading("Accuracy against cost"), Words(hint, "quiet"), Figures(_costs(found), "three")]
-    if len(found.groups) > 1:
+    if len(found.groups) > 1 and found.data.fold is None:
         parts += _first_against_second(found, names[0], names[1])
     return parts
 
@@ -147,7 +148,7 @@ def interval_figures(report: SetReport, found: ComparableSet) -> list[EmbeddedFi
     forest = comparison_plots.forest_rows(found, report)[:_MOST_ROWS]
     leading = next((row.mean for row in forest if row.label == report.leader), None)
     more = f"The first {len(forest)} of {len(report.groups):,}." if len(forest) < len(report.groups) else ""
-    title = "Test accuracy, 95% intervals"
+    title = f"{report.accuracy.capitalize()}, 95% intervals"
     drawings = [_intervals(title, accuracy_rows(forest), leading, more, in_points=False)]
     tested = [row for row in difference_rows(forest) if row.value is not None]
     if tested:

@@ -46,7 +46,7 @@ def comparison_plots(examined: Examined) -> tuple[dict[str, Plot], list[str]]:
     decided = [pair for pair in report.decisions.pairs if pair.looks] if report.decisions else []
     if report.decisions and decided:
         figures["decisions"] = partial(plot_decisions, decided, report.decisions.until.precision)
-    if len(found.groups) < 2:
+    if len(found.groups) < 2 or found.data.fold is not None:  # folds are no images that runs have in common
         return figures, []
     first, second = found.groups[:2]
     scored = [correct_predictions(group) for group in (first, second)]

@@ -6,6 +6,11 @@ _INTERVAL_OF_MEAN = (
     "Interval of a mean (t)",
     "With more and more seeds, a group's mean accuracy on these images would most likely lie in it.",
 )
+_INTERVAL_OF_FOLDS = (
+    "Interval over folds (corrected t)",
+    "The mean accuracy of networks trained on as many images of this kind would most likely lie in it. It is "
+    "wider than with independent runs: folds share most of the images that they are trained on.",
+)
 _INTERVAL_OF_ONE = (
     "Interval of one network (Wilson)",
     "With more and more images of this kind, this one network's accuracy would most likely lie in it; it "
@@ -26,6 +31,12 @@ _TESTS = {
         "Welch's t test",
         "The seeds differ: it tests whether the two means are farther apart than the spreads of both sides "
         "explain.",
+    ),
+    "corrected t": (
+        "Corrected t test",
+        "Both sides were tested on the same folds: it tests whether the mean of the differences, fold by "
+        "fold, is farther from zero than their spread explains, corrected for what folds share (Nadeau and "
+        "Bengio 2003). Several seeds of a fold count as their mean.",
     ),
     "pooled t": (
         "Pooled t test",
@@ -63,8 +74,9 @@ _P_VALUE = (
 def explanations(report: SetReport) -> list[tuple[str, str]]:
     """Says in plain words what the tests and intervals of a set mean, those that it has."""
     methods = {pair.method for pair in report.pairs}
-    counts = [len(row.seeds) for row in report.groups]
-    found = [_INTERVAL_OF_MEAN] if counts and max(counts) > 1 else []
+    counts = [len(row.folds or row.seeds) for row in report.groups]
+    of_mean = _INTERVAL_OF_MEAN if report.data.fold is None else _INTERVAL_OF_FOLDS
+    found = [of_mean] if counts and max(counts) > 1 else []
     found += [_INTERVAL_OF_ONE] if counts and min(counts) == 1 else []
     found += [words for method, words in _TESTS.items() if method in methods]
     found += [_BOOTSTRAP] if any(pair.image_interval is not None for pair in report.pairs) else []

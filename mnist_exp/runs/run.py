@@ -165,6 +165,12 @@ class Run:
         return self.manifest.data
 
     @property
+    def fold(self) -> int | None:
+        """The fold that took the place of the test images, from 0; None without."""
+        data = self.manifest.data
+        return None if data is None or data.fold is None else data.fold.fold
+
+    @property
     def result(self) -> Summary:
         """The result of a completed run."""
         assert self.summary is not None

@@ -120,6 +120,11 @@ def check_until(until: DecidedConfig, jobs: Sequence[tuple[dict[str, object], Co
 def _check_data(until: DecidedConfig, configs: Sequence[Config]) -> None:
     """Refuses configurations that see other images, or are compared by images that there are not."""
     first, *others = (msgspec.structs.asdict(config.data) for config in configs)
+    if any(data["folds"] is not None for data in (first, *others)):
+        raise ConfigError(
+            "data.folds: until=decided takes seeds for independent of each other, which folds are not.",
+            "Leave out until or data.folds.",
+        )
     for key, value in first.items():
         if key != "preprocessing" and any(other[key] != value for other in others):
             raise ConfigError(

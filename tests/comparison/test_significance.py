@@ -6,10 +6,12 @@ from math import comb
 
 import numpy as np
 import pytest
-from scipy.stats import binomtest, ttest_ind, ttest_rel
+from scipy.stats import binomtest, t, ttest_ind, ttest_rel
 
 from mnist_exp.statistics import (
     Discordance,
+    corrected_interval,
+    corrected_t_test,
     count_discordance,
     holm,
     mcnemar_p_value,
@@ -188,3 +190,31 @@ def test_the_number_of_seeds_has_its_limits() -> None:
     assert seeds_to_see(0.001, 100.0, paired=False) == 1_000_000
     # As the normal distribution has it: ((1.96 + 0.8416) * spread / difference) squared.
     assert seeds_to_see(0.001, 0.05, paired=True) == pytest.approx((2.8016 * 50) ** 2, rel=0.002)
+
+
+def test_the_corrected_test_is_computed_as_by_hand() -> None:
+    first, second = [0.98, 0.97, 0.99, 0.98, 0.98], [0.97, 0.95, 0.96, 0.96, 0.96]
+    found = corrected_t_test(first, second, ratio=1 / 4)
+    # Differences 1, 2, 3, 2 and 2 points: mean 2, variance 0.5; 0.5 × (1/5 + 1/4) = 0.225.
+    error = 0.01 * 0.225**0.5
+    assert found.difference == pytest.approx(0.02)
+    assert found.freedom == 4
+    assert found.p_value == pytest.approx(2 * t.sf(0.02 / error, 4))
+    margin = t.ppf(0.975, 4) * error
+    assert found.interval == pytest.approx((0.02 - margin, 0.02 + margin))
+    differences = [one - other for one, other in zip(first, second, strict=True)]
+    assert corrected_interval(differences, 1 / 4) == pytest.approx(found.interval)
+    assert corrected_interval([0.98], 1 / 4) is None
+
+
+@pytest.mark.parametrize("folds", [2, 5, 10])
+def test_the_corrected_test_keeps_its_level_where_folds_go_together(folds: int) -> None:
+    # Equally good sides; each two folds' differences have the correlation that the paper assumes, 1 / folds.
+    generator, count = np.random.default_rng(folds), 4000
+    common = generator.normal(size=(count, 1)) * (1 / folds) ** 0.5
+    differences = common + generator.normal(size=(count, folds)) * (1 - 1 / folds) ** 0.5
+    nothing = [0.0] * folds
+    tests = [corrected_t_test(row, nothing, 1 / (folds - 1)).p_value for row in differences.tolist()]
+    naive = [paired_t_test(row, nothing).p_value for row in differences.tolist()]
+    assert np.mean(np.array(tests) < 0.05) == pytest.approx(0.05, abs=0.011)
+    assert np.mean(np.array(naive) < 0.05) > 0.08

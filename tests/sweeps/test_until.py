@@ -152,6 +152,7 @@ REFUSALS = [
         "-m model=ann,bn_dnn mode=tune until=decided until.most_seeds=3",
         "until: mode=tune confirms its winner",
     ),
+    ("-m model=ann,bn_dnn data.folds=3 data.fold=range(3) until=decided", "data.folds: until=decided takes"),
     ("-m model=ann,bn_dnn until=decided until.first_seeds=31", "until.first_seeds: got 31, more than"),
     (
         "-m model=ann,bn_dnn training.threads=1,2 until=decided",
