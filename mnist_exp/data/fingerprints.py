@@ -102,6 +102,24 @@ def load_test_images(runs: Sequence[Run]) -> NDArray[np.uint8] | None:
     return None
 
 
+def load_whole_images(run: Run) -> NDArray[np.uint8] | None:
+    """Reads what a cross-validation folds, uint8 (N, height, width); None where no file at hand has it."""
+    wanted = run.data.fold.whole_sha256 if run.data.fold is not None else None
+    for config in _data_configs([run]):
+        for candidate in _candidates(config):
+            try:
+                source = find_source(candidate)
+                parts = [source.load("train"), source.load("test")]
+            except (ExperimentError, OSError, ValueError):
+                continue
+            if wanted is not None and parts[0].whole_sha256 == wanted:
+                whole = np.empty((sum(map(len, parts)), *parts[0].images.shape[1:]), np.uint8)
+                for part in parts:
+                    whole[part.indices] = part.images
+                return whole
+    return None
+
+
 def load_training_images(run: Run) -> NDArray[np.uint8] | None:
     """Reads what a run was trained on, uint8 (N, height, width); None where no file at hand has it."""
     own = run.data

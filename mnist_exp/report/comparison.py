@@ -24,6 +24,7 @@ from mnist_exp.report.comparison_document import (
 from mnist_exp.report.console import render_parts, whole
 from mnist_exp.report.document import Document, Part
 from mnist_exp.report.html import write_page
+from mnist_exp.report.label_errors import write_label_errors
 from mnist_exp.report.tables import to_csv, to_markdown
 from mnist_exp.report.terminal import Terminal
 from mnist_exp.runs import files
@@ -149,7 +150,7 @@ def _show(
 
 
 def _write(examined: Examined, output_dir: Path, words: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Writes tables and pictures; returns a sentence for each picture that has nothing to show or failed."""
+    """Writes tables and pictures; returns sentences: what there is to say, and pictures that failed."""
     plots_dir = output_dir / _PLOTS
     try:
         plots_dir.mkdir(parents=True, exist_ok=True)
@@ -164,5 +165,6 @@ def _write(examined: Examined, output_dir: Path, words: Sequence[str]) -> tuple[
     from mnist_exp.report.comparison_plots import comparison_plots
     from mnist_exp.report.figures.style import draw_plots
 
+    found = write_label_errors(examined.sets, output_dir)
     plots, notes = comparison_plots(examined)
-    return notes, draw_plots(plots, plots_dir)
+    return found + notes, draw_plots(plots, plots_dir)

@@ -30,6 +30,9 @@ BEST, LAST = f"{CHECKPOINTS}/best.keras", f"{CHECKPOINTS}/last.keras"
 SWEEP, SWEEP_LOG = "sweep.json", "sweep.log"
 """What is in a sweep's folder."""
 
+OUT_OF_FOLD, LABEL_ERRORS, LABEL_ERRORS_PAGE = "out_of_fold.npz", "label_errors.csv", "label_errors.html"
+"""What is there, or in a comparison's, of a cross-validation."""
+
 MAX_CONFIG_BYTES, MAX_MANIFEST_BYTES = 5_000_000, 1_000_000
 
 _SHARED = ("nfs", "cifs", "smb", "fuse", "9p", "lustre", "ceph", "gpfs", "beegfs", "afs")
