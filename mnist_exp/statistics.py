@@ -58,16 +58,6 @@ def mean_interval(values: Sequence[float], level: float = 0.95) -> tuple[float, 
     return _around(mean(values), error, len(values) - 1, level)
 
 
-def corrected_interval(
-    values: Sequence[float], ratio: float, level: float = 0.95
-) -> tuple[float, float] | None:
-    """Bounds the mean over folds as `corrected_t_test` does; None with fewer than two."""
-    if len(values) < 2:
-        return None
-    square = variance(values) * (1 / len(values) + ratio)
-    return _around(mean(values), square**0.5, len(values) - 1, level)
-
-
 def welch_interval(
     first: Sequence[float], second: Sequence[float], level: float = 0.95
 ) -> tuple[float, float] | None:

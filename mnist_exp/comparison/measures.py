@@ -7,7 +7,7 @@ from typing import Literal
 
 from mnist_exp.comparison.grouping import SeedGroup, by_fold
 from mnist_exp.runs.run import Run
-from mnist_exp.statistics import corrected_interval, mean_interval, wilson_interval
+from mnist_exp.statistics import corrected_t_test, mean_interval, wilson_interval
 from mnist_exp.words import duration, loss_text, percent, size
 
 
@@ -69,10 +69,10 @@ def group_interval(group: SeedGroup) -> tuple[float, float]:
 
     Over folds, the corrected t interval.
     """
+    interval = mean_interval([run.result.test_accuracy for run in group.runs])
     if len(group.folds) > 1:
-        interval = corrected_interval(fold_accuracies(group.runs), test_ratio(group.runs))
-    else:
-        interval = mean_interval([run.result.test_accuracy for run in group.runs])
+        scores = fold_accuracies(group.runs)
+        interval = corrected_t_test(scores, [0.0] * len(scores), test_ratio(group.runs)).interval
     if interval is None:
         return run_interval(group.runs[0])
     return max(interval[0], 0.0), min(interval[1], 1.0)

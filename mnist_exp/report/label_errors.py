@@ -35,10 +35,7 @@ from mnist_exp.words import confidence, visible
 _MOST_DIGITS, _MOST_ROWS = 150, 500
 _LONGEST_NAME = 40
 _COLUMNS = ("index", "given", "suggested", "probability_of_suggested", "self_confidence")
-_TABLE = (
-    Column("image"), Column("label", "words"), Column("taken for", "words"), Column("probability"),
-    Column("of the label"),
-)  # fmt: skip
+_WORDS, _NUMBERS = ("label", "taken for"), ("probability", "of the label")
 _METHOD = (
     "Labels are ranked by the probability that networks give them, the lowest first. How many are wrong is "
     "estimated by confident learning (Northcutt, Jiang and Chuang 2021): an image counts as one of a class "
@@ -107,8 +104,9 @@ def _document(
         hint = "Below each: its label, then (→) what it is taken for. A click enlarges."
         digits = [_digit(images[each.place], each, names) for each in suspects[:_MOST_DIGITS]]
         document.parts += [Words(hint, "quiet"), Digits(digits)]
+    columns = [Column("image"), *(Column(name, "words") for name in _WORDS), *map(Column, _NUMBERS)]
     rows = [_row(each, names) for each in suspects[:_MOST_ROWS]]
-    document.parts.append(Table("Labels", _TABLE, rows, len(suspects), LABEL_ERRORS, style="tall"))
+    document.parts.append(Table("Labels", columns, rows, len(suspects), LABEL_ERRORS, style="tall"))
     document.parts.append(Folded("How they were found", [Words(_METHOD)]))
     return document
 

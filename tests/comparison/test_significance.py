@@ -10,7 +10,6 @@ from scipy.stats import binomtest, t, ttest_ind, ttest_rel
 
 from mnist_exp.statistics import (
     Discordance,
-    corrected_interval,
     corrected_t_test,
     count_discordance,
     holm,
@@ -202,9 +201,6 @@ def test_the_corrected_test_is_computed_as_by_hand() -> None:
     assert found.p_value == pytest.approx(2 * t.sf(0.02 / error, 4))
     margin = t.ppf(0.975, 4) * error
     assert found.interval == pytest.approx((0.02 - margin, 0.02 + margin))
-    differences = [one - other for one, other in zip(first, second, strict=True)]
-    assert corrected_interval(differences, 1 / 4) == pytest.approx(found.interval)
-    assert corrected_interval([0.98], 1 / 4) is None
 
 
 @pytest.mark.parametrize("folds", [2, 5, 10])
