@@ -10,7 +10,7 @@ from typing import Any
 from msgspec import Struct
 from rich.text import Text
 
-from mnist_exp.config.commands import command, resume_command, setting, sweep_place
+from mnist_exp.config.commands import command, setting, sweep_place
 from mnist_exp.config.keys import MODE_KEYS
 from mnist_exp.config.parsing import read_request, refuse_unused
 from mnist_exp.config.schema import Text as NonEmpty
@@ -20,15 +20,16 @@ from mnist_exp.report.console import render_parts
 from mnist_exp.report.result import result_parts
 from mnist_exp.report.terminal import Terminal
 from mnist_exp.report.tuning import search_result
-from mnist_exp.runs.finding import choose_work
+from mnist_exp.runs.finding import choose_work, how_to_resume
 from mnist_exp.runs.folder import METRICS, TRIALS
 from mnist_exp.runs.records import SearchSummary, TrialRecord
-from mnist_exp.runs.run import Run, parse_config, read_tree, refused
+from mnist_exp.runs.run import Run, parse_config, refused
 from mnist_exp.sweeps.directory import SweepDirectory, read_sweep
 from mnist_exp.sweeps.launching import Watch
 from mnist_exp.sweeps.rounds import needed_jobs
 from mnist_exp.sweeps.screen import render_header, render_status
 from mnist_exp.sweeps.sweep import sum_up
+from mnist_exp.sweeps.task import launched_s
 from mnist_exp.tuning.screen import (
     SearchStatus,
     render_confirmation,
@@ -195,15 +196,14 @@ def _tell_end(run: Run, terminal: Terminal) -> int:
         terminal.error(f"mnist-exp: {error.message} {error.hint}")
         return 1
     was = "was interrupted" if run.status == "interrupted" else "says running, but its process is gone"
-    again = resume_command(run.path, read_tree(run.path), run.manifest.folder, run.manifest.argv)
-    terminal.error(f"mnist-exp: {run.path} {was}. Resume it: {again}")
+    terminal.error(f"mnist-exp: {run.path} {was}.{how_to_resume(run)}")
     return 130 if run.status == "interrupted" else 1
 
 
 def _watch_sweep(sweep: SweepDirectory, terminal: Terminal) -> int:
     question = "seeds until it is decided" if sweep.record.until else ""
     terminal.print(Text.assemble("sweep in ", (str(sweep.path), "cyan")), render_header())
-    watch = Watch(sweep, 1, terminal)
+    watch = Watch(sweep, 1, terminal, launched_s(sweep.path))
     watch.expect(sweep.record.jobs, question, is_new=False)
     with terminal.live_view(lambda: render_status(watch.status)):
         watch.look()

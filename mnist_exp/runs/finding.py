@@ -262,12 +262,13 @@ def read_finished(path: Path) -> tuple[Run, Config]:
     if run.summary is None:
         raise ConfigError(
             f"run: {path} is {run.status} (mode={run.manifest.mode}).",
-            f"A completed training or search is needed.{_how_to_resume(run)}",
+            f"A completed training or search is needed.{how_to_resume(run)}",
         )
     return run, parse_config(run, "run: ", is_trained=True)
 
 
-def _how_to_resume(run: Run) -> str:
+def how_to_resume(run: Run) -> str:
+    """Ends a message with the command that resumes a run; empty where none does."""
     if run.manifest.mode == "verify" or run.status not in ("interrupted", "lost"):
         return ""
     tree: dict[str, Any] = {}

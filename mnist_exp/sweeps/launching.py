@@ -33,15 +33,21 @@ _PATIENCE_S, _POLL_S = 5.0, 0.25
 
 
 class Watch:
-    """Follows the jobs of one launch on a thread, and prints a line for each that ends."""
+    """Follows the jobs of one launch, on a thread or a look at a time, and prints a line for each that ends.
 
-    def __init__(self, sweep: SweepDirectory, jobs_at_once: int, terminal: Terminal) -> None:
+    Args:
+        began_s: How long ago the launch began.
+    """
+
+    def __init__(
+        self, sweep: SweepDirectory, jobs_at_once: int, terminal: Terminal, began_s: float = 0.0
+    ) -> None:
         self._sweep, self._jobs_at_once, self._terminal = sweep, jobs_at_once, terminal
         self._waiting: list[SweepJob] = []
         self._before: dict[str, str | None] = {}
         self._question = ""
         self._ended: list[Manifest] = []
-        self._began = time.monotonic()
+        self._began = time.monotonic() - began_s
         self._is_over = threading.Event()
         self._thread = threading.Thread(target=self._follow, daemon=True)
         self.status = SweepStatus(0, [], [], 0.0, None, "")

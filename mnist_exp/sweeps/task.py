@@ -10,6 +10,7 @@ import secrets
 import select
 import shutil
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
@@ -83,6 +84,14 @@ def open_launch(sweep_path: Path, request: LaunchRequest) -> Iterator[Launch]:
         yield launch
     finally:
         _remove_launches(sweep_path)
+
+
+def launched_s(sweep_path: Path) -> float:
+    """Gives the seconds since the launch that goes on began, wherever; 0 without one."""
+    for path in sweep_path.glob(f"{_PREFIX}*/{_REQUEST}"):
+        with contextlib.suppress(FileNotFoundError):  # it has just ended
+            return time.time() - path.stat().st_mtime
+    return 0.0
 
 
 def _remove_launches(sweep_path: Path) -> None:
