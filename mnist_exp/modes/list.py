@@ -40,9 +40,11 @@ class ListRequest(Struct, frozen=True, kw_only=True):
 
     Attributes:
         runs: As of `mode=compare`; null for all in `runs_dir`.
-        where: An expression of `runs/where`; null for all of them.
+        where: Of which an expression is true, such as `test_accuracy>98.5% and model.name=ann`; null for all.
         sort: A name of such expressions, downwards after a `-`.
-        limit: Null for 50 lines in a table, and all in another format.
+        by: A line a sweep, or a group of runs that differ in seed alone; null for a line a run.
+        format: All but `table` for programs and, a page in `runs_dir`, for browsers.
+        limit: At most so many lines; null for 50 lines in a table, and all in another format.
     """
 
     runs: str | list[Text] | None
