@@ -5,8 +5,9 @@ from itertools import groupby
 from typing import Any
 
 from rich import box
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.panel import Panel
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
@@ -158,9 +159,20 @@ def cropped(text: str, style: str = "") -> RenderableType:
     return Group(Text(text, style=style, no_wrap=True, overflow="ellipsis"))
 
 
+class _Whole:
+    """Text that is neither measured nor broken, which would take seconds for megabytes."""
+
+    def __init__(self, text: str, style: str) -> None:
+        self._text, self._style = text, style
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield Segment(without_control(self._text), console.get_style(self._style))
+        yield Segment.line()
+
+
 def whole(text: str, tone: Tone = "") -> RenderableType:
     """Keeps each line whole, however narrow the screen: a broken command is another one when pasted."""
-    return Group(Text(text, style=_STYLES[tone], no_wrap=True, overflow="ignore"))
+    return _Whole(text, _STYLES[tone])
 
 
 def _render_digits(part: document.Digits) -> list[RenderableType]:

@@ -18,7 +18,7 @@ from mnist_exp.report.document import Cell, Column, Document, Row, Table
 from mnist_exp.runs.folder import PAGE
 from mnist_exp.runs.index import RunRow
 from mnist_exp.runs.notes import Notes
-from mnist_exp.words import duration, one_line, percent, plural, size
+from mnist_exp.words import duration, one_line, percent, plural, size, visible
 
 _RECIPE = ("model", "optimizer", "schedule", "augmentation", "training")
 _APART = ("mode", "data.name", "data.preprocessing")
@@ -175,7 +175,7 @@ def listing_table(fields: Sequence[Field], lines: Sequence[Line], links: Sequenc
 
 def _text(field: Field, line: Line) -> str:
     value = line[field.name]
-    return _NONE if value is None else field.text(value)
+    return _NONE if value is None else visible(field.text(value))
 
 
 def _order(field: Field, line: Line) -> str | None:
@@ -214,7 +214,7 @@ class ListingTable:
         yield table
         errors = [line for line in self._lines if line.get("error") and line["status"] in _WRONG]
         if errors:
-            yield render_facts(*((line["run"], line["error"]) for line in errors))
+            yield render_facts(*((visible(line["run"]), visible(line["error"])) for line in errors))
             yield ""
 
     def _fitting(self, width: int) -> list[Field]:

@@ -14,7 +14,11 @@ from PIL import Image
 from mnist_exp.comparison.comparison import examine
 from mnist_exp.config.requests import CompareOptions
 from mnist_exp.report.comparison import write_comparison_page
+from mnist_exp.report.html import write_page
+from mnist_exp.report.listing import listing_page, run_lines
 from mnist_exp.report.run import write_run_page
+from mnist_exp.runs.finding import runs_in
+from mnist_exp.runs.index import read_rows
 from tests.pages.page_makers import make_hostile_run, make_search
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -24,7 +28,7 @@ pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed"),
 ]
 OLD_RUNS = Path(__file__).parents[1] / "old_runs"
-KINDS = ["run", "search", "comparison", "hostile"]
+KINDS = ["run", "search", "comparison", "hostile", "list"]
 # For the pictures in runs/gallery: the folder to put them in, and the directories of a real run and of a
 # real comparison, whose pages are then shown instead of those of this test's short trainings.
 GALLERY = os.environ.get("MNIST_EXP_GALLERY")
@@ -93,7 +97,27 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     made = {"run": run, "search": make_search(folder), "hostile": make_hostile_run(folder)}
     for path in made.values():
         write_run_page(path)
-    return {kind: path / "report.html" for kind, path in (made | {"comparison": comparison}).items()}
+    made |= {"comparison": comparison, "list": make_list(folder / "many runs", 1000)}
+    return {kind: path / "report.html" for kind, path in made.items()}
+
+
+def make_list(folder: Path, count: int) -> Path:
+    """Lists so many copies of a run on other seeds, every third failed; returns the page's folder."""
+    texts = {name: (OLD_RUNS / "run" / name).read_text() for name in ("manifest.json", "summary.json")}
+    for number in range(count):
+        run = folder / f"run {number:04}"
+        run.mkdir(parents=True)
+        os.link(OLD_RUNS / "run" / "config.yaml", run / "config.yaml")
+        manifest = texts["manifest.json"].replace('"seed": 0', f'"seed": {number}')
+        status = "completed" if number % 3 else "failed"
+        (run / "manifest.json").write_text(manifest.replace('"completed"', f'"{status}"'))
+        (run / "summary.json").write_text(texts["summary.json"].replace("0.656", f"{number / count}"))
+        (run / "report.html").write_text(f"<title>{run.name}</title>")
+    rows = read_rows(runs_in(folder))
+    listed = folder / "list"
+    listed.mkdir()
+    write_page(listed, listing_page(run_lines(rows, folder), rows, listed))
+    return listed
 
 
 def open_page(browser: Any, path: Path, width: int = 1100, **context: Any) -> Opened:
@@ -143,6 +167,26 @@ def test_a_click_sorts_a_table_and_another_turns_it_round(
         assert len(values) > 1 and values == sorted(values, reverse=is_falling)
         assert heading.get_attribute("aria-sort") == state
         assert tab.locator(f"{table} [aria-sort]").count() == 1
+
+
+def test_a_thousand_runs_are_filtered_at_once_and_lead_to_their_pages(
+    browser: Any, pages: dict[str, Path]
+) -> None:
+    opened = open_page(browser, pages["list"])
+    tab = opened.tab
+    shown = tab.locator("tbody tr:not([hidden])")
+    tab.locator(".filter input").fill("FAILED seed=99")
+    assert (shown.count(), tab.locator("output").inner_text()) == (5, "5 of 1000")
+    again = """() => { const began = performance.now(), field = document.querySelector(".filter input");
+        field.value = "seed=5"; field.dispatchEvent(new Event("input", {bubbles: true}));
+        document.body.getBoundingClientRect(); return performance.now() - began; }"""
+    assert tab.evaluate(again) < 500
+    assert shown.count() == 111
+    tab.locator("thead th:nth-child(5) button").click(click_count=2, delay=20)
+    assert shown.first.locator("a").inner_text() == "run 0599"
+    shown.first.locator("a").click()
+    assert tab.title() == "run 0599"
+    assert opened.messages == []
 
 
 def test_a_table_sorts_from_the_keyboard_with_what_has_no_number_at_the_end(
