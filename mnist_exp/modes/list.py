@@ -40,10 +40,10 @@ class ListRequest(Struct, frozen=True, kw_only=True):
 
     Attributes:
         runs: As of `mode=compare`; null for all in `runs_dir`.
-        where: Of which an expression is true, such as `test_accuracy>98.5% and model.name=ann`; null for all.
+        where: Which of them, such as `test_accuracy>98.5% and model.name=ann`; null for all.
         sort: A name of such expressions, downwards after a `-`.
-        by: A line a sweep, or a group of runs that differ in seed alone; null for a line a run.
-        format: All but `table` for programs and, a page in `runs_dir`, for browsers.
+        by: A line for each sweep, or for each group of runs that differ in seed alone; null for each run.
+        format: `json` has all that is known of each run, `html` writes a page to a folder in `runs_dir`.
         limit: At most so many lines; null for 50 lines in a table, and all in another format.
     """
 

@@ -21,8 +21,10 @@ from mnist_exp.runs.notes import Notes
 from mnist_exp.words import duration, one_line, percent, plural, size, visible
 
 _RECIPE = ("model", "optimizer", "schedule", "augmentation", "training")
+_REPEATED = ("seed", "data.fold")
 _APART = ("mode", "data.name", "data.preprocessing")
 _USUAL = ("mode", "train")
+_SHORT = {"data.name": "data", "data.preprocessing": "preprocessing", "data.fold": "fold"}
 _NONE = "–"
 _STYLES = {"failed": "red", "damaged": "red", "running": "cyan", "interrupted": "yellow", "lost": "yellow"}
 _WRONG = ("failed", "damaged")
@@ -74,7 +76,7 @@ _LEFT_OUT = ("when", "bytes", "seconds")
 def run_lines(rows: Sequence[RunRow], runs_dir: Path) -> list[Line]:
     """Tells each run; what differs is among these runs."""
     lines = []
-    for row, label in zip(rows, differences(rows, ("seed",)), strict=True):
+    for row, label in zip(rows, differences(rows, _REPEATED), strict=True):
         notes = Notes(note=row.get("note"), tags=row.get("tags"), star=row.get("star"))
         lines.append(
             {
@@ -118,19 +120,20 @@ def group_lines(rows: Sequence[RunRow], by: str) -> list[Line]:
     return lines
 
 
-def differences(rows: Sequence[RunRow], seed: Sequence[str] = ()) -> list[str]:
-    """Calls each run by what tells it from the others, as comparisons do; with `("seed",)` its seed, too."""
+def differences(rows: Sequence[RunRow], also: Sequence[str] = ()) -> list[str]:
+    """Calls each run by what tells it from the others, as comparisons do, and by some names of `where`."""
     known = [row for row in rows if "model" in row.sections]
     recipes = {row.path: _recipe(row) for row in known}
     unlike = {fingerprint(each): each for each in recipes.values()}
     labels = dict(zip(unlike, label_recipes(list(unlike.values())), strict=True))
-    apart = [name for name in (*_APART, *seed) if len({value_text(row.get(name)) for row in known}) > 1]
+    apart = [name for name in (*_APART, *also) if len({value_text(row.get(name)) for row in known}) > 1]
     told = []
     for row in rows:
         words = [labels[fingerprint(recipes[row.path])]] if row.path in recipes else [_NONE]
         for name in apart:
             value = value_text(row.get(name))
-            words += [f"{name.removesuffix('.name')}={value}"] if (name, value) != _USUAL else []
+            if (name, value) != _USUAL:
+                words.append(f"{_SHORT.get(name, name)}={value}")
         told.append(" ".join(words))
     return told
 
