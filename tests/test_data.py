@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
+from mnist_exp import environment
 from mnist_exp.config.schema import DataConfig, MirrorConfig
 from mnist_exp.data import dataset, locating
 from mnist_exp.errors import ConfigError
@@ -490,7 +491,7 @@ def test_download_is_kept_used_again_and_fetched_again_when_damaged(mirror, capf
     num_requests = len(server.server.requests)
     assert dataset.find_source(config).name == "mnist"
     assert len(server.server.requests) == num_requests
-    (locating.cache_folder("mnist") / "mnist.npz").write_bytes(b"half")
+    (environment.cache_folder("mnist") / "mnist.npz").write_bytes(b"half")
     assert len(dataset.find_source(config).load("train")) == 40
     assert capfd.readouterr() == ("", "")
 
@@ -519,7 +520,7 @@ def test_when_every_mirror_fails_it_falls_back_or_refuses(mirror):
     for message in (source.notice, refused(offline(mirrors=mirrors, on_missing="error"))):
         for reason in ("HTTP status 404", "does not match the known hash", "127.0.0.1:9: no connection"):
             assert reason in message
-    assert not list(locating.cache_folder("mnist").glob("*"))
+    assert not list(environment.cache_folder("mnist").glob("*"))
 
 
 @pytest.mark.parametrize(

@@ -64,6 +64,7 @@ LATE = {
     ("__main__", "config.completion"): "Hydra is imported in a process that is prepared",
     ("cli", "modes.jobs"): "--help waits for nothing",
     ("data.completing", "data.formats"): "a default command opens no files",
+    ("data.formats", "data.picture_folders"): "a refusal does not wait for Pillow",
     ("cli", "sweeps.sweep"): "--help waits for nothing",
     ("modes.execution", "report.run"): "a trial has no page",
     ("processes.guardian", "runs.writer"): "a guardian that is not needed costs nothing",

@@ -8,8 +8,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from mnist_exp import environment
 from mnist_exp.config.schema import DataConfig
-from mnist_exp.data import locating
 from mnist_exp.data.dataset import SAMPLE_PATH, Images, TrainingData, find_source, load_training_data
 from mnist_exp.data.found import Progress
 from mnist_exp.errors import ConfigError, ExperimentError
@@ -155,6 +155,6 @@ def _candidates(config: DataConfig, validation: int = 0) -> Iterator[DataConfig]
         config, mirrors=[], on_missing="error", validation=validation, train_sha256=None, test_sha256=None
     )
     yield at_hand
-    folder: Path = locating.cache_folder(config.name)
+    folder: Path = environment.cache_folder(config.name)
     for path in (*sorted(folder.glob("*.npz")), folder, SAMPLE_PATH):
         yield msgspec.structs.replace(at_hand, path=str(path))

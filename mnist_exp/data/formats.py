@@ -5,13 +5,14 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-from mnist_exp.data import arrays, idx
+from mnist_exp.data import arrays, idx, tables
 from mnist_exp.data.found import FoundData, Progress, choose_set, missing_arrays
 from mnist_exp.runs.archives import FormatError, explained
 
 FILES_ACCEPTED = (
     "Accepted: an .npz file with x_train, y_train, x_test and y_test or MedMNIST's names, "
-    "or a folder with such arrays as .npy or .npz files, or with IDX files, gzipped or not."
+    "a CSV file with a column of labels, or a folder with such arrays as .npy or .npz files, with IDX files, "
+    "with CSV files called train and test, or with one folder of pictures a class."
 )
 _MOST_FILES = 10_000
 _BELOW = ("", "raw", "gzip", "*/raw")
@@ -37,7 +38,11 @@ def open_data(path: Path, size: int | None = None, progress: Progress | None = N
             path.parent.is_dir(),
         )
     if is_folder:
-        return _open_folder(path, None)
+        return _open_folder(path, None, size)
+    if is_file and (conversion := tables.conversion_of(path)):
+        raise FormatError(conversion)
+    if is_file and tables.is_table(path):
+        return tables.open_tables(path)
     if is_file:
         return arrays.open_npz(path)
     if not exists and is_below and (found := _find_named(path)) is not None:
@@ -62,7 +67,7 @@ class _NothingFoundError(FormatError):
     """There are no files of any accepted form."""
 
 
-def _open_folder(folder: Path, wanted: str | None) -> FoundData:
+def _open_folder(folder: Path, wanted: str | None, size: int | None = None) -> FoundData:
     with explained("it"):
         places = {place: _list_files(place) for place in _places(folder)}
     for find, read in _FOLDER_READERS:
@@ -75,6 +80,12 @@ def _open_folder(folder: Path, wanted: str | None) -> FoundData:
             if missing := missing_arrays(chosen):
                 raise FormatError(f"the folder lacks {', '.join(missing)}; it holds {_words(chosen):.300}")
             return read(places[place], chosen)
+    if wanted is None and any(map(tables.is_table, places[folder].values())):
+        return tables.open_tables(folder)
+    if wanted is None and any(entry.is_dir() for entry in folder.iterdir()):
+        from mnist_exp.data.picture_folders import open_picture_folder
+
+        return open_picture_folder(folder, size)
     raise _NothingFoundError("it holds no data set that is known")
 
 

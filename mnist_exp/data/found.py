@@ -16,7 +16,7 @@ Progress = Callable[[str, int, int], None]
 MAX_BYTES = 2**30
 MIN_PIXELS, MAX_PIXELS = 8, 256
 PARTS = ("train", "validation", "test")
-_PART_WORDS = {
+PART_WORDS = {
     "train": "train", "training": "train", "val": "validation", "valid": "validation",
     "validation": "validation", "test": "test", "testing": "test", "t10k": "test",
 }  # fmt: skip
@@ -35,6 +35,22 @@ class ImageArray(Protocol):
 
     def read(self) -> NDArray[np.uint8]:
         """Reads the values, read-only; raises FormatError for damage."""
+
+
+@dataclass(frozen=True, eq=False)
+class ReadArray:
+    """Images or labels that have been read; they are read-only."""
+
+    values: NDArray[np.uint8]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """As `read` gives them."""
+        return self.values.shape
+
+    def read(self) -> NDArray[np.uint8]:
+        """Gives the values."""
+        return self.values
 
 
 @dataclass(frozen=True)
@@ -104,9 +120,9 @@ def find_sets(names: Iterable[str]) -> dict[str, dict[str, list[str]]]:
     for name in names:
         part, kind, start = None, None, len(name)
         for word in re.finditer(r"[a-z0-9]+", name.lower()):
-            part = _PART_WORDS.get(word[0], part)
+            part = PART_WORDS.get(word[0], part)
             kind = _KIND_WORDS.get(word[0], kind)
-            if word[0] in _PART_WORDS.keys() | _KIND_WORDS.keys():
+            if word[0] in PART_WORDS.keys() | _KIND_WORDS.keys():
                 start = min(start, word.start())
         if kind is not None:
             key = f"{kind}_{part or 'train'}"

@@ -92,13 +92,6 @@ class DownloadError(Exception):
     """No mirror gave the files; the message names each one and its reason."""
 
 
-def cache_folder(name: str) -> Path:
-    """Says which folder in the user's cache keeps a data set's downloads; it need not exist."""
-    import pooch  # takes 0.1 s, for nothing when the data are at hand
-
-    return Path(pooch.os_cache("mnist-exp")) / name
-
-
 def fetch(name: str, mirrors: Sequence[MirrorConfig], progress: Progress | None = None) -> Path:
     """Finds the whole files of a data set among earlier downloads, or downloads them.
 
@@ -110,7 +103,7 @@ def fetch(name: str, mirrors: Sequence[MirrorConfig], progress: Progress | None 
         DownloadError: No mirror gave all its files.
     """
     _check_file_names(mirrors)
-    folder = cache_folder(name)
+    folder = environment.cache_folder(name)
     for mirror in mirrors:
         if mirror.files and all(_is_whole(folder / file, digest) for file, digest in mirror.files.items()):
             return _location(folder, mirror)

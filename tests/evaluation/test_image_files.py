@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mnist_exp.data.pictures import UnreadableImage, read_grey
 from mnist_exp.errors import ConfigError
-from mnist_exp.evaluation.pictures import UnreadableImage, find_images, read_grey
+from mnist_exp.evaluation.pictures import find_images
 from tests.evaluation.drawings import TURNS, save
 
 PAGE = np.full((60, 40), 0.9, np.float32)

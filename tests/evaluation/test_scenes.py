@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mnist_exp.data.pictures import read_grey
 from mnist_exp.evaluation.framing import BlankImage, frame
-from mnist_exp.evaluation.pictures import find_images, find_passed_over, read_grey
+from mnist_exp.evaluation.pictures import find_images, find_passed_over
 from mnist_exp.evaluation.side_by_side import shows_several
 from tests.evaluation.drawings import bundled_digits, distance, enlarged
 from tests.evaluation.scenes import BARE, FORMATS, SURROUNDED, blank_pages, page

@@ -21,8 +21,9 @@ from PIL import Image, PngImagePlugin
 
 from mnist_exp.config.schema import DataConfig
 from mnist_exp.data.dataset import find_source, load_training_data
+from mnist_exp.data.pictures import UnreadableImage, read_grey
 from mnist_exp.errors import ConfigError
-from mnist_exp.evaluation.pictures import UnreadableImage, find_images, read_grey
+from mnist_exp.evaluation.pictures import find_images
 from tests.fuzzing import bounded, cases, changed, changes
 from tests.support.data_files import (
     IDX_NAMES,
