@@ -18,7 +18,7 @@ from mnist_exp.config.schema import Config
 MODE_KEYS = {
     "tune": ("tuner", "search_space"),
     "evaluate": ("run", "split", "evaluate"),
-    "predict": ("run", "images"),
+    "predict": ("run", "images", "predict"),
     "verify": ("run",),
     "export": ("run", "export"),
     "compare": ("runs", "compare"),
@@ -49,7 +49,7 @@ def shipped_keys() -> frozenset[str]:
     for mode, roots in MODE_KEYS.items():
         path = CONF_DIR / "mode" / f"{mode}.yaml"
         nodes = OmegaConf.load(path) if path.exists() else OmegaConf.create()
-        for root in set(roots) & {"clean", "compare", "evaluate", "export", "keep", "publish"}:
+        for root in set(roots) & {"clean", "compare", "evaluate", "export", "keep", "predict", "publish"}:
             found |= {f"{root}.{key}" for key in OmegaConf.select(nodes, root) or ()}
     return frozenset(found)
 

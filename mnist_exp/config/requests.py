@@ -142,3 +142,18 @@ class EvaluateOptions(Node, frozen=True):
     """
 
     robustness_images: Annotated[int, Meta(ge=0, le=10_000_000)] = 2000
+
+
+class PredictOptions(Node, frozen=True):
+    """What a line of `predictions.csv` holds.
+
+    Attributes:
+        columns: Names of two columns, for the image and its predicted class, in place of all others;
+            null for those that say most.
+        first_id: Number of the first image of a file of images.
+        probabilities: Whether each class has a column.
+    """
+
+    columns: Annotated[list[Text], Meta(min_length=2, max_length=2)] | None = None
+    first_id: Annotated[int, Meta(ge=0, le=1_000_000_000)] = 0
+    probabilities: bool = False

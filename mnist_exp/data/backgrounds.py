@@ -46,6 +46,19 @@ def choose_background(runs: Sequence[Run]) -> tuple[Background, str]:
     return name, f"pictures are converted to {_WORDS[name]}, like the run's own images"
 
 
+def as_the_runs(images: NDArray[np.uint8], runs: Sequence[Run]) -> tuple[NDArray[np.uint8], str | None]:
+    """Inverts images, uint8 (N, H, W), that are the other way round than the runs' own, and says so.
+
+    Raises:
+        ConfigError: As `choose_background`.
+    """
+    wanted, _ = choose_background(runs)
+    found = find_background(images)
+    if found is None or found == wanted:
+        return images, None
+    return 255 - images, f"the images are {_WORDS[found]}, and were inverted to be like the run's own"
+
+
 def _background(run: Run) -> Background | None:
     """Reads what was recorded; of an older run, measures its images where they are at hand."""
     if run.data.background is not None:

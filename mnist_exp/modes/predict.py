@@ -1,19 +1,22 @@
-"""`mode=predict`: the user's own pictures; of several runs, the mean of their probabilities decides."""
+"""`mode=predict`: the user's own pictures or images; of several runs, their mean probabilities decide."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from msgspec import Struct
 
 from mnist_exp.config.keys import MODE_KEYS
 from mnist_exp.config.parsing import none_given, read_request, refuse_unused
+from mnist_exp.config.requests import PredictOptions
 from mnist_exp.config.schema import Text
 from mnist_exp.errors import ConfigError, RunError
 from mnist_exp.evaluation.work import quietly
 from mnist_exp.report.terminal import Terminal
 from mnist_exp.runs import files
+from mnist_exp.runs.archives import FormatError
 from mnist_exp.runs.folder import PLOTS
 from mnist_exp.runs.members import Member, check_classes, read_members
 from mnist_exp.runs.records import Background
@@ -36,6 +39,7 @@ class PredictRequest(Struct, frozen=True, kw_only=True):
     run: str | list[Text] | None
     runs_dir: Text
     images: str | list[Text] | None
+    predict: PredictOptions = PredictOptions()
 
 
 def accept(tree: dict[str, Any], typed: Sequence[str]) -> PredictRequest:
@@ -51,7 +55,7 @@ def accept(tree: dict[str, Any], typed: Sequence[str]) -> PredictRequest:
 def _refusal(key: str) -> ConfigError:
     return ConfigError(
         f"{key}: mode=predict uses a finished run's own network and classes, and has no use for it.",
-        "Accepted: run, images, runs_dir.",
+        "Accepted: run, images, runs_dir, predict.columns, predict.first_id, predict.probabilities.",
     )
 
 
@@ -62,23 +66,99 @@ def run(request: PredictRequest, terminal: Terminal, given: Path | None) -> None
         ConfigError: There is no such run, there are no such files, or no folder can be made.
         RunError: An image could not be read; all others were predicted. Or a file could not be written.
     """
-    # Imported here: pictures need Pillow and scipy, which a refused request need not wait for.
-    from mnist_exp.data.backgrounds import choose_background
-    from mnist_exp.evaluation.pictures import find_images, find_passed_over
-    from mnist_exp.report.tables import file_name
-
     patterns = [request.images] if isinstance(request.images, str) else request.images or []
     members = read_members(request.run or [], Path(request.runs_dir))
     check_classes(members)
-    paths = find_images(patterns)
-    background, note = choose_background([run for run, _ in members])
-    notes = [note, *_passed_over(find_passed_over(patterns))]
     name = members[0][1].model.name if len(members) == 1 else "ensemble"
 
     def claim() -> Path:
         return claim_folder(Path(request.runs_dir), f"predict_{name}", given)
 
-    unread = _predict(members, paths, claim, terminal, background, notes)
+    if (file := _find_file(patterns)) is not None:
+        _predict_file(file, request.predict, members, claim, terminal)
+    else:
+        _predict_pictures(patterns, request.predict, members, claim, terminal)
+
+
+def _find_file(patterns: Sequence[str]) -> Path | None:
+    """Returns the file of images that is meant; None where pictures are."""
+    from mnist_exp.data.image_files import is_called_image_file
+
+    named = [pattern for pattern in patterns if is_called_image_file(pattern)]
+    if not named:
+        return None
+    path = Path(named[0]).expanduser()
+    if len(patterns) > 1:
+        raise ConfigError(f"images: {path} holds many images and is predicted alone.", "Name one such file.")
+    if not path.is_file():
+        raise ConfigError(f"images: {path} does not exist.", "Accepted: a CSV, .npz, .npy or IDX file.")
+    return path
+
+
+def _predict_file(
+    path: Path,
+    options: PredictOptions,
+    members: Sequence[Member],
+    claim: Callable[[], Path],
+    terminal: Terminal,
+) -> None:
+    """Predicts images that are framed as the network's own; shows and writes."""
+    from mnist_exp.data.backgrounds import as_the_runs
+    from mnist_exp.data.image_files import as_classes, read_image_file
+    from mnist_exp.data.overlap import TrainedOn
+
+    runs = [run for run, _ in members]
+    try:
+        file = read_image_file(path)
+    except FormatError as error:
+        raise ConfigError(f"images: {path}: {error}.") from error
+    images, note = as_the_runs(file.images, runs)
+    notes = [*file.notes, *filter(None, [note])]
+    labels = as_classes(file.labels, members[0][1].data.class_names)
+    if labels is not None and (known := TrainedOn(file.images).count_any(runs)):
+        notes.append(f"{known:,} of these images were trained on: on others expect less")
+    with quietly():
+        from mnist_exp.evaluation.evaluating import load_ensemble
+        from mnist_exp.report.console import render_parts
+        from mnist_exp.report.predictions import Predicted, file_parts, submission
+        from mnist_exp.training import loading, networks
+
+        run, config = members[0]
+        names = config.data.class_names
+        loading.start_as(run, config)
+        network = load_ensemble(members, None, names, config.data.name).average
+        if images.shape[1:] != network.input_shape[1:]:
+            found, own = (
+                " × ".join(map(str, shape)) for shape in (images.shape[1:], network.input_shape[1:])
+            )
+            raise ConfigError(f"images: {path} has images of {found} pixels; the run's network takes {own}.")
+        probabilities = networks.predict_probabilities(network, images)
+    ids = range(options.first_id, options.first_id + len(images))
+    predicted = Predicted(ids, images, probabilities, names, labels)
+    output_dir = claim()
+    files.write_bytes(output_dir / _TABLE, submission(predicted, options).encode())
+    parts = file_parts(predicted, str(path), [str(each.path) for each in runs], str(output_dir), notes)
+    terminal.print(render_parts(parts))
+
+
+def _predict_pictures(
+    patterns: Sequence[str],
+    options: PredictOptions,
+    members: Sequence[Member],
+    claim: Callable[[], Path],
+    terminal: Terminal,
+) -> None:
+    # Imported here: pictures need Pillow and scipy, which a refused request need not wait for.
+    from mnist_exp.data.backgrounds import choose_background
+    from mnist_exp.evaluation.pictures import find_images, find_passed_over
+    from mnist_exp.report.tables import file_name
+
+    if options.first_id:
+        raise ConfigError("predict.first_id: pictures go by the names of their files.", "Leave it out.")
+    paths = find_images(patterns)
+    background, note = choose_background([run for run, _ in members])
+    notes = [note, *_passed_over(find_passed_over(patterns))]
+    unread = _predict(members, paths, options, claim, terminal, background, notes)
     if unread:
         names = ", ".join(file_name(each) for each in unread[:_MOST_NAMED])
         more = f" and {len(unread) - _MOST_NAMED:,} more" if len(unread) > _MOST_NAMED else ""
@@ -88,6 +168,7 @@ def run(request: PredictRequest, terminal: Terminal, given: Path | None) -> None
 def _predict(
     members: Sequence[Member],
     paths: Sequence[Path],
+    options: PredictOptions,
     claim: Callable[[], Path],
     terminal: Terminal,
     background: Background,
@@ -101,7 +182,8 @@ def _predict(
         from mnist_exp.report.console import render_parts
         from mnist_exp.report.evaluation import prediction_parts
         from mnist_exp.report.figures.fonts import describe_numbered, drawable_names
-        from mnist_exp.report.tables import prediction_table, top_choices
+        from mnist_exp.report.predictions import Predicted, submission
+        from mnist_exp.report.tables import file_name, prediction_table, top_choices
         from mnist_exp.training import loading
 
         (run, config), names = members[0], members[0][1].data.class_names
@@ -117,7 +199,12 @@ def _predict(
         probabilities = loading.predict(network, shown)
         choices = [top_choices(row, names) for row in probabilities]
         output_dir = claim()
-        files.write_bytes(output_dir / _TABLE, prediction_table(read, choices, unread).encode())
+        table = prediction_table(read, choices, unread)
+        if options.columns is not None or options.probabilities:
+            ids = [file_name(each.path) for each in read]
+            predicted = Predicted(ids, np.array(shown), probabilities, names, None)
+            table = submission(predicted, options, [file_name(each.path) for each in unread])
+        files.write_bytes(output_dir / _TABLE, table.encode())
         drawable = drawable_names(names)
         drawn = [top_choices(row, drawable) for row in probabilities]
         not_drawn = _draw(read, drawn, output_dir / PLOTS, background)

@@ -216,11 +216,11 @@ def _name(words: str, pictures: Sequence[Picture], column: str) -> Words:
 
 def _digit(picture: Picture, choices: Sequence[Choice]) -> Digit:
     name = _fit(one_line(file_name(picture.path).rpartition("/")[2]), WIDTH)
-    return Digit(picture.image, [name, *map(_word, choices)])
+    return Digit(picture.image, [name, *map(word_choice, choices)])
 
 
-def _word(choice: Choice) -> str:
-    """Words a class, its name cut so that its probability fits."""
+def word_choice(choice: Choice) -> str:
+    """Words a class below an image, its name cut so that its probability fits."""
     share = confidence(choice.probability)
     room = WIDTH - len(share) - 1
     return f"{_fit(one_line(choice.name), room):<{min(room, 4)}} {share:>6}"[:WIDTH]

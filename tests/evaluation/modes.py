@@ -34,11 +34,14 @@ def run_evaluate(
     return stdout.getvalue(), newest(runs_dir, "evaluate")
 
 
-def run_predict(run: Path | str | list[str], runs_dir: Path, images: Any) -> tuple[str, Path]:
+def run_predict(
+    run: Path | str | list[str], runs_dir: Path, images: Any, options: dict[str, Any] | None = None
+) -> tuple[str, Path]:
     """Predicts; gives what was shown and the folder that was written."""
     stdout = StringIO()
     named = run if isinstance(run, list) else str(run)
     tree = {"mode": "predict", "run": named, "runs_dir": str(runs_dir), "images": images}
+    tree |= {"predict": options or {}}
     predict.run(predict.accept(tree, []), Terminal(stdout), None)
     return stdout.getvalue(), newest(runs_dir, "predict")
 
