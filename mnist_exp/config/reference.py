@@ -36,6 +36,9 @@ _KINDS = {
     "integer": "a whole number", "number": "a number", "string": "text", "boolean": "true or false",
     "null": "null", "array": "a list", "object": "a mapping",
 }  # fmt: skip
+_OWN = re.compile(r"^\$\{own_\w+:(.*)\}$")
+"""What stands for a value unless data completes it."""
+
 _WIDTH, _LONGEST_DEFAULT = 118, 60
 TITLE = "# Every key"
 _INTRODUCTION = f"""{TITLE}
@@ -219,7 +222,7 @@ def _in_words(schema: Schema, nodes: Mapping[str, Schema]) -> str:
 def _values_of(group: str) -> dict[str, Any]:
     """Maps a group's dotted keys to their values: of the file that is chosen by default, else of another."""
     chosen = [f"{group}/{entry[group]}.yaml" for entry in _plain("config.yaml")["defaults"] if group in entry]
-    found: dict[str, Any] = dict(leaves(_plain("mode/tune.yaml")))
+    found: dict[str, Any] = dict(leaves(_plain("config.yaml") | _plain("mode/tune.yaml")))
     for name in [*chosen, *(f"{group}/{option}.yaml" for option in options_of(group))]:
         found = dict(leaves({group: _plain(name)})) | found
     return found
@@ -235,7 +238,8 @@ def _plain(name: str) -> dict[str, Any]:
 def _default(values: Mapping[str, Any], name: str) -> str:
     value = values.get(name)
     text = value if isinstance(value, str) else json.dumps(value)
-    return f"; default `{text}`" if name in values and len(text) <= _LONGEST_DEFAULT else ""
+    text = _OWN.sub(r"\1", text)
+    return f"; default `{text}`" if name in values and 0 < len(text) <= _LONGEST_DEFAULT else ""
 
 
 def _filled(text: str, indent: str) -> str:
