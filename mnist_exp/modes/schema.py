@@ -1,4 +1,4 @@
-"""`mode=schema`: JSON schemas by which editors complete and check YAML, and a reference of all keys."""
+"""`mode=schema`: JSON schemas, by which editors complete and check YAML."""
 
 from collections.abc import Sequence
 from importlib import import_module
@@ -8,17 +8,9 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from mnist_exp.config.json_schemas import Schema, file_schema, group_schema, root_schema, typed_groups
 from mnist_exp.config.keys import MODE_KEYS
 from mnist_exp.config.parsing import read_request, refuse_unused
-from mnist_exp.config.reference import (
-    TITLE,
-    Schema,
-    file_schema,
-    group_schema,
-    reference,
-    root_schema,
-    typed_groups,
-)
 from mnist_exp.config.schema import Text
 from mnist_exp.errors import ConfigError
 from mnist_exp.report.terminal import Terminal
@@ -27,7 +19,7 @@ from mnist_exp.runs.writer import claim_folder
 from mnist_exp.tuning.dimensions import FIELDS
 from mnist_exp.words import plural
 
-_NAME, _REFERENCE = "schema.json", "README.md"
+_NAME = "schema.json"
 _SEARCHED = "search_space"
 _OURS = b'"title": "mnist-exp: '
 _LINES = f"""\
@@ -55,7 +47,7 @@ def _refusal(key: str) -> ConfigError:
 
 
 def run(request: SchemaRequest, terminal: Terminal, given: Path | None) -> None:
-    """Writes the schemas and, in a new folder or in place of an older one, the reference of all keys.
+    """Writes the schemas.
 
     Args:
         given: A folder of YAML, such as that of `--config-dir`; those of its folders that are groups get
@@ -74,9 +66,6 @@ def run(request: SchemaRequest, terminal: Terminal, given: Path | None) -> None:
         (folder / name).mkdir(exist_ok=True)
         content = msgspec.json.format(msgspec.json.encode(schemas[name]), indent=1)
         files.write_bytes(folder / name / _NAME, content + b"\n")
-    path = folder / _REFERENCE
-    if given is None or (path.exists() and path.read_text().startswith(TITLE)):
-        files.write_bytes(path, reference(_requests()).encode())
     terminal.print(f"{plural(len(there), 'schema')} in {folder}", _LINES)
 
 
@@ -85,7 +74,7 @@ def _refuse_other(path: Path) -> None:
         raise ConfigError(f"hydra.run.dir: {path} was not made by mnist-exp.", "Name another folder.")
 
 
-def _requests() -> dict[str, type[Struct]]:
+def requests() -> dict[str, type[Struct]]:
     """Maps each mode that reads runs to its request."""
     found = {}
     for mode in MODE_KEYS:
@@ -108,4 +97,4 @@ def _schemas() -> dict[str, Schema]:
         "additionalProperties": {"anyOf": [entry, {"type": "array", "items": entry}]},
     }
     groups = {group: group_schema(group) for group in typed_groups()}
-    return {".": root_schema(_requests()), **groups, _SEARCHED: file_schema(_SEARCHED, space, {})}
+    return {".": root_schema(requests()), **groups, _SEARCHED: file_schema(_SEARCHED, space, {})}
