@@ -148,7 +148,7 @@ class Runs(UserList[Run]):
 
     def _repr_html_(self) -> str:
         lines = run_lines(read_rows([run.path for run in self[:_MOST_ROWS]]), Path())
-        fields = [field for field in RUN_FIELDS if any(line[field.name] not in (None, "") for line in lines)]
+        fields = [field for field in RUN_FIELDS if any(field.value(line) not in (None, "") for line in lines)]
         table = listing_table(fields, lines)
         return render_table(replace(table, num_rows=len(self), source="runs.rows()"))
 

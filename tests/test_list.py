@@ -139,7 +139,7 @@ def test_a_line_is_a_line_on_any_screen(runs: Path, width: int) -> None:
     table = shown[: shown.index("", 3)]
     assert len(table) == 3 + len(lines)
     if width >= 80:
-        assert all(any(line["run"] in row for row in table) for line in lines)
+        assert all(any(line.name in row for row in table) for line in lines)
 
 
 def test_other_modes_take_a_condition(runs: Path, say: Say, run_command: Run) -> None:

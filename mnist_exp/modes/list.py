@@ -113,8 +113,8 @@ def _show(request: ListRequest, rows: Sequence[RunRow], terminal: Terminal) -> N
         case "json":
             terminal.print(whole(to_json(rows[:most])))
         case "csv":
-            names = [field.name for field in fields]
-            terminal.print(whole(to_csv(names, ([line[name] for name in names] for line in lines)).rstrip()))
+            values = ([field.value(line) for field in fields] for line in lines)
+            terminal.print(whole(to_csv([field.name for field in fields], values).rstrip()))
         case "markdown":
             terminal.print(whole(to_markdown(totals(rows), listing_table(fields, lines), []).rstrip()))
         case _:

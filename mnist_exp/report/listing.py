@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import fmean
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 from urllib.parse import quote
 
 from rich.console import Console, ConsoleOptions, RenderResult
@@ -31,42 +31,81 @@ _WRONG = ("failed", "damaged")
 _FEWEST = 14
 """Characters that a column keeps which is cut where a screen is narrow."""
 
-Line = dict[str, Any]
+
+class Line(NamedTuple):
+    """A run, or runs that belong together; `differs` is what tells a run from others."""
+
+    name: str
+    rows: Sequence[RunRow]
+    differs: str = ""
+
+    @property
+    def state(self) -> str:
+        """How a run ended; how many of several ended how."""
+        return self.rows[0].status if len(self.rows) == 1 else _statuses(self.rows)
+
+    def numbers(self, name: str) -> list[float]:
+        """Lists what its runs have of that name, those left out that have none."""
+        return [value for row in self.rows if (value := row.get(name)) is not None]
+
+    def mean(self, name: str) -> float | None:
+        """Averages what its runs have of that name."""
+        return fmean(self.numbers(name)) if self.numbers(name) else None
 
 
 class Field(NamedTuple):
-    """A column: the name of what it holds, and how that is written; `is_long` for what may be cut."""
+    """A column: what a line has in it, None for nothing, and how that is written; long texts may be cut."""
 
     name: str
     heading: str
+    value: Callable[[Line], Any]
+    kind: Literal["words", "number", "long"] = "words"
     text: Callable[[Any], str] = str
-    is_number: bool = False
-    is_long: bool = False
+
+
+def _when(line: Line) -> str | None:
+    times = [f"{row.when:%Y-%m-%d %H:%M}" for row in line.rows if row.when]
+    return max(times, default=None)
+
+
+def _note(line: Line) -> str:
+    row = line.rows[0]
+    notes = Notes(note=row.get("note"), tags=row.get("tags"), star=row.get("star"))
+    return f"{notes.marks}  {one_line(notes.note)}".strip()
+
+
+def _error(line: Line) -> str:
+    return one_line(line.rows[0].get("error") or "")
 
 
 def _size_text(num_bytes: int) -> str:
     return size(num_bytes) if num_bytes >= 9_950_000 else f"{num_bytes / 1e6:.1f} MB"
 
 
-_COSTS = [Field("seconds", "took", duration, True), Field("bytes", "size", _size_text, True)]
+_COSTS = [
+    Field("seconds", "took", lambda line: sum(line.numbers("duration_s")) or None, "number", duration),
+    Field("bytes", "size", lambda line: sum(row.num_bytes for row in line.rows), "number", _size_text),
+]
 RUN_FIELDS = [
-    Field("when", "when"),
-    Field("run", "run"),
-    Field("differs", "differs", is_long=True),
-    Field("status", "status"),
-    Field("val_accuracy", "val", percent, True),
-    Field("test_accuracy", "test", percent, True),
+    Field("when", "when", _when),
+    Field("run", "run", lambda line: line.name),
+    Field("differs", "differs", lambda line: line.differs, "long"),
+    Field("status", "status", lambda line: line.state),
+    Field("val_accuracy", "val", lambda line: line.mean("val_accuracy"), "number", percent),
+    Field("test_accuracy", "test", lambda line: line.mean("test_accuracy"), "number", percent),
     *_COSTS,
-    Field("note", "note", is_long=True),
-    Field("error", "error", is_long=True),
+    Field("note", "note", _note, "long"),
+    Field("error", "error", _error, "long"),
 ]
 GROUP_FIELDS = [
-    Field("when", "last"),
-    Field("name", "name"),
-    Field("runs", "runs", "{:,}".format, True),
-    Field("status", "status", is_long=True),
-    Field("val_accuracy", "mean val", percent, True),
-    Field("best", "best val", percent, True),
+    Field("when", "last", _when),
+    Field("name", "name", lambda line: line.name),
+    Field("runs", "runs", lambda line: len(line.rows), "number", "{:,}".format),
+    Field("status", "status", lambda line: line.state, "long"),
+    Field("val_accuracy", "mean val", lambda line: line.mean("val_accuracy"), "number", percent),
+    Field(
+        "best", "best val", lambda line: max(line.numbers("val_accuracy"), default=None), "number", percent
+    ),
     *_COSTS,
 ]
 _LEFT_OUT = ("when", "bytes", "seconds")
@@ -74,50 +113,18 @@ _LEFT_OUT = ("when", "bytes", "seconds")
 
 
 def run_lines(rows: Sequence[RunRow], runs_dir: Path) -> list[Line]:
-    """Tells each run; what differs is among these runs."""
-    lines = []
-    for row, label in zip(rows, differences(rows, _REPEATED), strict=True):
-        notes = Notes(note=row.get("note"), tags=row.get("tags"), star=row.get("star"))
-        lines.append(
-            {
-                "when": f"{row.when:%Y-%m-%d %H:%M}" if row.when else None,
-                "run": _name(row.path, runs_dir),
-                "differs": label,
-                "status": row.status,
-                "val_accuracy": row.get("val_accuracy"),
-                "test_accuracy": row.get("test_accuracy"),
-                "seconds": row.get("duration_s"),
-                "bytes": row.num_bytes,
-                "note": f"{notes.marks}  {one_line(notes.note)}".strip(),
-                "error": one_line(row.get("error") or ""),
-            }
-        )
-    return lines
+    """Makes a line a run; what differs is among these runs."""
+    labels = differences(rows, _REPEATED)
+    return [Line(_name(row.path, runs_dir), [row], label) for row, label in zip(rows, labels, strict=True)]
 
 
 def group_lines(rows: Sequence[RunRow], by: str) -> list[Line]:
-    """Sums up each sweep, or each group of runs that differ in seed alone, in the order of their first."""
+    """Makes a line a sweep, or a group of runs that differ in seed alone, in the order of their first."""
     names = differences(rows) if by == "group" else [value_text(row.get("sweep") or _NONE) for row in rows]
     groups: dict[str, list[RunRow]] = {}
     for name, row in zip(names, rows, strict=True):
         groups.setdefault(name, []).append(row)
-    lines = []
-    for name, members in groups.items():
-        scores = [score for row in members if (score := row.get("val_accuracy")) is not None]
-        times = [f"{row.when:%Y-%m-%d %H:%M}" for row in members if row.when]
-        lines.append(
-            {
-                "when": max(times, default=None),
-                "name": name,
-                "runs": len(members),
-                "status": _statuses(members),
-                "val_accuracy": fmean(scores) if scores else None,
-                "best": max(scores, default=None),
-                "seconds": sum(row.get("duration_s") or 0 for row in members),
-                "bytes": sum(row.num_bytes for row in members),
-            }
-        )
-    return lines
+    return [Line(name, members) for name, members in groups.items()]
 
 
 def differences(rows: Sequence[RunRow], also: Sequence[str] = ()) -> list[str]:
@@ -171,19 +178,19 @@ def listing_table(fields: Sequence[Field], lines: Sequence[Line], links: Sequenc
         cells = [Cell(_text(field, line), _order(field, line)) for field in fields]
         if links:
             cells[1] = cells[1]._replace(link=links[number])
-        rows.append(Row(cells, "careful" if line["status"] in _WRONG else ""))
-    heads = [Column(field.heading, "number" if field.is_number else "words") for field in fields]
+        rows.append(Row(cells, "careful" if line.state in _WRONG else ""))
+    heads = [Column(field.heading, "number" if field.kind == "number" else "words") for field in fields]
     return Table("runs", heads, rows, style="filtered")
 
 
 def _text(field: Field, line: Line) -> str:
-    value = line[field.name]
+    value = field.value(line)
     return _NONE if value is None else visible(field.text(value))
 
 
 def _order(field: Field, line: Line) -> str | None:
-    value = line[field.name]
-    return str("" if value is None else value) if field.is_number else None
+    value = field.value(line)
+    return str("" if value is None else value) if field.kind == "number" else None
 
 
 def listing_page(lines: Sequence[Line], rows: Sequence[RunRow], folder: Path) -> Document:
@@ -208,26 +215,30 @@ class ListingTable:
         table = columns(*(field.heading for field in fields))
         table.padding = (0, 1, 0, 0)
         for field, column in zip(fields, table.columns, strict=True):
-            column.justify = "right" if field.is_number else "left"
-            column.no_wrap = not field.is_long
+            column.justify = "right" if field.kind == "number" else "left"
+            column.no_wrap = field.kind != "long"
         for line in self._lines:
-            style = _STYLES.get(line["status"], "")
+            style = _STYLES.get(line.state, "")
             texts = [_text(field, line) for field in fields]
             table.add_row(*(Text(text, style, no_wrap=True, overflow="ellipsis") for text in texts))
         yield table
-        errors = [line for line in self._lines if line.get("error") and line["status"] in _WRONG]
-        if errors:
-            yield render_facts(*((visible(line["run"]), visible(line["error"])) for line in errors))
+        reasons = [
+            (visible(line.name), visible(_error(line))) for line in self._lines if line.state in _WRONG
+        ]
+        if reasons:
+            yield render_facts(*reasons)
             yield ""
 
     def _fitting(self, width: int) -> list[Field]:
         """Picks what there is room for, and something to show in."""
-        fields = [field for field in self._fields if field.name != "error" and self._width(field)]
+        widths = {field.name: self._width(field) for field in self._fields}
+        fields = [field for field in self._fields if widths[field.name] and field.name != "error"]
         for name in _LEFT_OUT:
-            if sum(self._width(field) + 2 for field in fields) > width:
+            if sum(widths[field.name] + 2 for field in fields) > width:
                 fields = [field for field in fields if field.name != name]
         return fields
 
     def _width(self, field: Field) -> int:
         widest = max(len(_text(field, line)) for line in self._lines)
-        return widest and max(len(field.heading), min(widest, _FEWEST) if field.is_long else widest)
+        needed = min(widest, _FEWEST) if field.kind == "long" else widest
+        return widest and max(len(field.heading), needed)
