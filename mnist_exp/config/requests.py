@@ -101,7 +101,7 @@ class PublishOptions(Node, frozen=True):
     """How runs are copied into a tracker.
 
     Attributes:
-        to: Which; null when not given.
+        to: Which tracker; null when not given.
         project: MLflow's experiment, or W&B's project.
         files: Files that are copied too, by their path in a run's directory.
         unfinished: Whether failed and interrupted runs are copied, too.
