@@ -1,5 +1,6 @@
 """What a shell asks at a TAB, answered by Hydra alone: all else would take longer to import."""
 
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -26,4 +27,8 @@ def answer() -> None:
     for flag, folder in pairwise(line):
         if flag in (_FOLDER, "-cd"):
             sys.argv += [flag, folder]
+    if not any("launcher" in word for word in line):
+        # They take a seventh of the time, and know of nothing but launchers.
+        sys.modules["hydra_plugins"] = None  # type: ignore[assignment]
+    gc.disable()
     hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name="config")(lambda _: None)()
