@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mnist_exp import CONF_DIR
 from mnist_exp.config.schema import DataConfig
 from mnist_exp.data import completing
 from mnist_exp.data.dataset import Images, Source, find_source, load_training_data
@@ -18,6 +19,7 @@ from mnist_exp.data.description import describe
 from mnist_exp.data.formats import open_data
 from mnist_exp.data.parts import stratified_folds
 from mnist_exp.errors import ConfigError
+from mnist_exp.runs.run import Run
 from tests.support.data_files import idx_bytes, npz_bytes
 from tests.trees import composed_data
 
@@ -293,3 +295,22 @@ def test_a_default_command_opens_no_files(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.delenv("MNIST_EXP_DATA", raising=False)
     monkeypatch.setattr(completing, "_read", None)
     assert composed_data().num_classes == 10
+
+
+@pytest.mark.slow
+def test_every_shipped_network_trains_on_images_of_any_size_and_number_of_classes(
+    tmp_path: Path, run_command: Callable[..., Any]
+) -> None:
+    arrays = {"x_train": pixels(188, 16, 16), "y_train": labels(188, 47)}
+    path = keras(tmp_path, **arrays, x_test=pixels(94, 16, 16), y_test=labels(94, 47))
+    models = sorted(file.stem for file in (CONF_DIR / "model").glob("*.yaml"))
+    sweep = ("-m", f"model={','.join(models)}", "sweep=letters", "training.epochs=1")
+    finished = run_command(*sweep, f"data.path={path}", cwd=tmp_path)
+    assert finished.returncode == 0, finished.stderr
+    folders = sorted((tmp_path / "runs" / "letters").glob("*/manifest.json"))
+    runs = [Run(manifest.parent) for manifest in folders]
+    assert [run.config["model"]["name"] for run in runs] == models
+    for run in runs:
+        found = run.read_predictions()
+        assert found is not None and found.probabilities.shape == (94, 47)
+        assert run.config["data"]["num_classes"] == 47 and run.config["data"]["image_shape"] == [16, 16, 1]
