@@ -105,13 +105,10 @@ def test_every_form_gives_the_same_images_and_completes_the_configuration(
     config = own(write(tmp_path))
     assert (config.class_names, config.num_classes, config.image_shape) == (list("012345"), 6, [28, 28, 1])
     source, train, test = read(config)
-    for images, expected in (
-        (train.images, X),
-        (train.labels, Y),
-        (test.images, X_TEST),
-        (test.labels, Y_TEST),
-    ):
-        assert np.array_equal(images, expected) and images.dtype == np.uint8 and not images.flags.writeable
+    assert config.name == source.name == Path(config.path or "").stem and train.notice is None
+    for part, images, classes in ((train, X, Y), (test, X_TEST, Y_TEST)):
+        assert np.array_equal(part.images, images) and np.array_equal(part.labels, classes)
+        assert part.images.dtype == part.labels.dtype == np.uint8 and not part.images.flags.writeable
     assert source.test_part == "official" and source.found.kind
 
 

@@ -105,7 +105,10 @@ REFUSED = [
     ("seed=[1,2]", "seed: got [1, 2]; expected a whole number. For each of them: mnist-exp -m seed=1,2"),
     ("training={}", "training={}: an empty mapping changes nothing. Leave it out."),
     ("data.validation=1.5", "got 1.5; expected a number < 1.0. It is a number of images, such as"),
-    ("data.validation=0.1x", 'data.validation: got "0.1x". Accepted: '),
+    (
+        "data.validation=0.1x",
+        'data.validation: got "0.1x". Accepted: whole numbers, a share such as',
+    ),
     ("data.folds=5", "data.folds: it needs data.fold. Such as: data.folds=5 data.fold=0"),
     ("data.folds=5 data.fold=5", "data.fold: got 5; accepted: 0 to 4"),
     ("data.folds=1 data.fold=0", "data.folds: got 1; expected a whole number >= 2"),
@@ -411,7 +414,7 @@ def test_a_value_in_a_file_that_nothing_uses_is_refused(
 
 PATIENCE = "+search_space.training.early_stopping.patience={type:choice,values:[0,2]}"
 OWN_FILES = {
-    "model/mine": CNN.replace("units: 10", "units: '${model.num_units}'")
+    "model/mine": CNN.replace('"${data.num_classes}"', "'${model.num_units}'")
     + "size: 10\nnum_units: ${model.size}\n",
     "model/logistic": "family: mlp\nname: logistic\nunits: []\nactivation: linear\nbatch_norm: false\n"
     "dropout: 0.0\ninput_dropout: 0.0\n",

@@ -69,7 +69,8 @@ def explain_rejection(
         accepted = _accepted_values(key, shape)
         hint = nearest(str(value), accepted) if accepted else ""
         if hint.startswith("Accepted: ") and _is_or_number(key, shape):
-            hint = hint.replace(": ", ": whole numbers, ", 1)
+            also = ", a share such as 0.1" if key == "data.validation" else ""
+            hint = hint.replace(": ", f": whole numbers{also}, ", 1)
         return ConfigError(f"{shown}: got {_quoted(value)}.", describe_twins(str(value)) or hint)
     if problem.startswith("Expected `str` matching regex"):
         return ConfigError(

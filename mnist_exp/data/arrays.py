@@ -27,8 +27,8 @@ def open_npz(path: Path) -> FoundData:
         if len(names) > 1:
             raise FormatError(f"{' and '.join(names):.200} may both be {key}; accepted: one of them")
         arrays[key] = open_stored(path, names[0], notes, is_images=key.startswith("x"))
-    whose = "MedMNIST's" if chosen["x_train"] == ["train_images"] else "Keras'"
-    return FoundData(f"{whose} .npz", arrays, notes=notes)
+    kind = {"train_images": "MedMNIST's .npz", "x_train": "Keras' .npz"}.get(chosen["x_train"][0], "an .npz")
+    return FoundData(kind, arrays, notes=notes)
 
 
 def _members(path: Path) -> list[str]:

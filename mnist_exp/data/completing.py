@@ -5,6 +5,7 @@ OmegaConf's resolvers for `conf/`. A default command, which names no path, reads
 
 import functools
 import os
+import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,23 +13,41 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from mnist_exp.runs.archives import READING_ERRORS
 
-_USUAL_SHAPE = [28, 28, 1]
-_MOST_STAMPED = 100
+_USUAL_SHAPE, _USUAL_CLASSES = [28, 28, 1], 10
+_MOST_STAMPED, _LONGEST_NAME = 100, 64
 
 
 class _Facts(NamedTuple):
-    """What files say: of each class its name, and whether that is more than its number."""
+    """What files say: the path's name; names of classes, and whether they are more than numbers."""
 
+    name: str
     names: list[str]
     are_named: bool
     image_shape: list[int]
     num_train: int
 
+    @property
+    def is_another_set(self) -> bool:
+        """Whether this is none of the shipped sets, which all have MNIST's shape and number of classes."""
+        return self.image_shape != _USUAL_SHAPE or len(self.names) != _USUAL_CLASSES
+
 
 def register() -> None:
     """Makes the resolvers known to OmegaConf."""
-    for resolver in (own_class_names, own_num_classes, own_image_shape, own_validation):
+    for resolver in (own_name, own_sha256, own_class_names, own_num_classes, own_image_shape, own_validation):
         OmegaConf.register_new_resolver(resolver.__name__, resolver, replace=True)
+
+
+def own_name(usual: str, *, _parent_: DictConfig) -> str:
+    """Gives a set's `usual` name, or that of the path where another set lies there."""
+    facts = _find(_parent_)
+    return facts.name if facts is not None and facts.is_another_set else usual
+
+
+def own_sha256(usual: str, *, _parent_: DictConfig) -> str | None:
+    """Gives a set's fingerprint; None where another set lies at the path."""
+    facts = _find(_parent_)
+    return None if facts is not None and facts.is_another_set else usual
 
 
 def own_class_names(usual: list[str], *, _parent_: DictConfig) -> ListConfig:
@@ -84,5 +103,6 @@ def _read(place: Path, stamp: tuple[Any, ...], size: int | None) -> _Facts:
     from mnist_exp.data.formats import open_data
 
     found = open_data(place, size)
+    name = re.sub(r"[^A-Za-z0-9]+", "_", place.stem).strip("_")[:_LONGEST_NAME] or "own"
     num_train = found.arrays["y_train"].shape[0]
-    return _Facts(list(found.names), found.class_names is not None, [*found.image_shape, 1], num_train)
+    return _Facts(name, list(found.names), found.class_names is not None, [*found.image_shape, 1], num_train)

@@ -265,14 +265,14 @@ def find_source(config: DataConfig, *, progress: Progress | None = None) -> Sour
     Raises:
         ConfigError: None was found and `data.on_missing` is `error`, or what was found is not accepted.
     """
+    place = given_place(config) or existing_place(config)
+    if place is not None:
+        return _open_source(config, place, progress=progress)
     if config.on_missing == "sample" and config.name not in _DIGITS:
         raise ConfigError(
             f"data.on_missing=sample: the bundled sample holds digits and cannot stand in for {config.name}.",
             "Set data.on_missing=error.",
         )
-    place = given_place(config) or existing_place(config)
-    if place is not None:
-        return _open_source(config, place, progress=progress)
     if config.name == "sample":
         return _open_source(config, _BUNDLED)
     try:

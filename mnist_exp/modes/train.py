@@ -14,6 +14,7 @@ from mnist_exp.config.commands import (
     setting,
     with_runs_dir,
 )
+from mnist_exp.config.keys import options_of
 from mnist_exp.config.schema import Config
 from mnist_exp.data.fingerprints import Part, find_other_images
 from mnist_exp.errors import ConfigError
@@ -257,7 +258,8 @@ def _next_commands(run: RunDirectory, config: Config) -> list[str]:
     tree = read_tree(run.path)
     around = with_runs_dir(portable(kept(run.manifest.argv, [SEARCH_PATH, "runs_dir"]), folder), tree, folder)
     around += data_words(typed, tree, folder)
-    if config.data.name != "mnist" and not kept(typed, ["data", "experiment"]):
+    is_shipped = config.data.name in options_of("data")
+    if is_shipped and config.data.name != "mnist" and not kept(typed, ["data", "experiment"]):
         around.append(setting("data", config.data.name))
     # The model's name may not be that of its file, and an experiment may choose another one.
     same = kept(typed, ["model", "experiment"]) or [f"model={name}"]

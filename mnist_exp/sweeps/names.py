@@ -23,6 +23,9 @@ _ABSENT = object()
 _NO_TRACKER = {"name": "none"}
 """What sweeps from before there was such a key have."""
 
+_FROM_DATA, _YOUNGER = ("num_classes", "image_shape"), ("size", "folds", "fold")
+"""Keys of `data` that follow from the images, and those that sweeps may be older than."""
+
 
 def canonical(config: Mapping[str, Any], search: Mapping[str, Any] | None = None) -> bytes:
     """Gives what decides a job's result as bytes: equal exactly where two jobs would do the same.
@@ -34,6 +37,9 @@ def canonical(config: Mapping[str, Any], search: Mapping[str, Any] | None = None
 
 def _kept(config: Mapping[str, Any], search: Mapping[str, Any] | None) -> dict[str, Any]:
     kept = without_teacher({key: value for key, value in config.items() if key not in _ELSEWHERE})
+    if isinstance(data := kept.get("data"), dict):
+        own = {key: value for key, value in data.items() if key not in _FROM_DATA}
+        kept["data"] = {key: value for key, value in own.items() if value is not None or key not in _YOUNGER}
     if search is not None:
         kept["search"] = search
     return kept
