@@ -81,9 +81,14 @@ def _read_all(paths: Iterable[Path]) -> tuple[list[Run], list[DamagedRun]]:
 
 
 def _ranked(found: ComparableSet) -> ComparableSet:
-    """Sorts a set's groups by validation accuracy, those that owe something to test images last."""
-    groups = sorted(found.groups, key=lambda group: (group.is_optimistic, *_ranking(group), group.label))
+    """Sorts a set's groups by validation accuracy, those that cannot be ranked with the others last."""
+    groups = sorted(found.groups, key=lambda group: (*_standing(group), *_ranking(group), group.label))
     return replace(found, groups=groups)
+
+
+def _standing(group: SeedGroup) -> tuple[bool, int]:
+    """Puts groups last that owe something to test images, and those that lack folds."""
+    return group.is_optimistic, -len(group.folds)
 
 
 def _ranking(group: SeedGroup) -> tuple[float, ...]:
@@ -103,7 +108,7 @@ def _report(found: ComparableSet, options: CompareOptions) -> SetReport:
     decisions = read_decisions(found.groups)
     pairs = [] if decisions else compare_with_leader(leader, others, is_chosen_on_test)
     sort = sorting_column(found.groups, options.sort)
-    ordered = sorted(found.groups, key=lambda group: (group.is_optimistic, sort_key(group, sort)))
+    ordered = sorted(found.groups, key=lambda group: (*_standing(group), sort_key(group, sort)))
     return SetReport(
         title=describe_data(found.data),
         reason=found.reason,

@@ -132,20 +132,24 @@ def test_an_incomplete_cross_validation_is_named_and_compared_on_common_folds(tm
     folder = make_cross_validations(tmp_path / "runs")
     for fold in (1, 3):
         (folder / f"bn_{fold}_0" / "summary.json").unlink()
+    make_fold(folder, "lucky", 0, skill=1, config={"optimizer.learning_rate": 0.01})
     (found,) = compare([folder]).sets
+    assert [row.folds for row in found.groups] == [[0, 1, 2, 3, 4], [0, 2, 4], [0]]
+    assert found.pairs[1].method == "none"
     first = accuracies(folder, "ann")
     second = [
         json.loads((folder / f"bn_{fold}_0" / "summary.json").read_text())["test_accuracy"]
         for fold in (0, 2, 4)
     ]
     expected = corrected_t_test([first[0], first[2], first[4]], second, 200 / 700, 1 / 200)
-    (pair,) = found.pairs
-    assert pair.num_folds == 3 and pair.p_value == pytest.approx(expected.p_value)
-    named = "Incomplete cross-validations are compared on the folds that both have: bn_dnn lacks fold 1, 3."
-    assert named in found.notes
+    assert found.pairs[0].num_folds == 3 and found.pairs[0].p_value == pytest.approx(expected.p_value)
+    (named,) = [note for note in found.notes if note.startswith("Incomplete cross-validations")]
+    assert "model=bn_dnn learning_rate=0.003 lacks fold 1, 3" in named
+    assert "model=ann learning_rate=0.01 lacks fold 1, 2, 3, 4" in named
     write(folder)
-    assert (folder / "1_ann" / "out_of_fold.npz").is_file()
-    assert not (folder / "2_bn_dnn").exists()
+    assert [path.parent.name for path in folder.glob("*/out_of_fold.npz")] == [
+        "1_model_ann_learning_rate_0.003"
+    ]
 
 
 def test_cross_validations_without_common_folds_are_not_tested(tmp_path: Path) -> None:
