@@ -72,7 +72,7 @@ EXPLAINED = [
          "Training (seconds)", "Class by class", "Digits that tell them apart", "Missed by every run",
          "model.batch_norm", "model.name", "model.units", "[128,128,64,64]",
          "All other settings are the same, except the seed.",
-         "Large dot: mean over seeds, with its interval. Small dots: single seeds. "
+         "Large dot: mean over seeds, with its interval. Small dots: single runs. "
          "Dashed line: bn_dnn, the best on validation images."),
         ("Holm's correction", "Dot: the network’s"),
     ),
