@@ -97,6 +97,15 @@ def test_which_failed_and_why(runs: Path, say: Say) -> None:
     assert text.splitlines()[-1] == "2 runs, 0.6 MB, 1 failed, 1 damaged"
 
 
+def test_what_is_not_there_is_said_and_what_is_damaged_does_not_hinder(runs: Path, say: Say) -> None:
+    assert say("mode=list", "where=seed>7") == "none of 9 runs in runs\n"
+    assert say("mode=list", "runs_dir=nowhere") == "none of 0 runs in nowhere\n"
+    (runs / "run" / "manifest.json").write_text("{}")
+    text = say("mode=list", "runs=runs/run", "sort=-test_accuracy")
+    assert "manifest.json: Object missing required field" in text
+    assert text.splitlines()[-1] == "1 run, 0.2 MB, 1 damaged"
+
+
 def test_a_line_a_sweep_and_a_line_a_group(say: Say) -> None:
     sweeps = say("mode=list", "by=sweep", "format=csv", "where=sweep!=null")
     (line,) = csv.DictReader(StringIO(sweeps))

@@ -30,6 +30,7 @@ from mnist_exp.runs.folder import PAGE
 from mnist_exp.runs.index import RunRow, read_rows, select_rows, sort_rows
 from mnist_exp.runs.where import parse_where
 from mnist_exp.runs.writer import claim_folder
+from mnist_exp.words import plural
 
 _USED = ("mode", "runs_dir", *MODE_KEYS["list"])
 _MOST_LINES = 50
@@ -87,10 +88,13 @@ def run(request: ListRequest, terminal: Terminal, given: Path | None) -> int:
     runs_dir = Path(request.runs_dir)
     patterns = [request.runs] if isinstance(request.runs, str) else request.runs
     rows = read_rows(find_runs(patterns, runs_dir) if patterns else runs_in(runs_dir), runs_dir)
+    num_runs = len(rows)
     if request.where is not None:
         rows = select_rows(rows, parse_where(request.where))
     rows = sort_rows(rows, request.sort)
-    if request.format == "html":
+    if not rows and request.format == "table":
+        terminal.print(f"none of {plural(num_runs, 'run')} in {runs_dir}")
+    elif request.format == "html":
         folder = claim_folder(runs_dir, "list", given)
         shown = rows[: request.limit]
         write_page(folder, listing_page(run_lines(shown, runs_dir), shown, folder))
@@ -119,4 +123,4 @@ def _show(request: ListRequest, rows: Sequence[RunRow], terminal: Terminal) -> N
             terminal.print(whole(to_markdown(totals(rows), listing_table(fields, lines), []).rstrip()))
         case _:
             more = f"; limit={num_lines} shows all {num_lines:,} lines" if len(lines) < num_lines else ""
-            terminal.print(*([ListingTable(fields, lines)] if lines else []), totals(rows) + more)
+            terminal.print(ListingTable(fields, lines), totals(rows) + more)

@@ -185,7 +185,7 @@ def listing_table(fields: Sequence[Field], lines: Sequence[Line], links: Sequenc
 
 def _text(field: Field, line: Line) -> str:
     value = field.value(line)
-    return _NONE if value is None else visible(field.text(value))
+    return _NONE if value is None else " ".join(visible(field.text(value)).split())
 
 
 def _order(field: Field, line: Line) -> str | None:

@@ -35,7 +35,7 @@ from mnist_exp.runs.folder import (
     parse_yaml,
 )
 from mnist_exp.runs.notes import Notes
-from mnist_exp.runs.records import Summary
+from mnist_exp.runs.records import Manifest, Summary
 from mnist_exp.runs.run import Run
 from mnist_exp.runs.where import Where, parse_where
 from mnist_exp.words import one_line, shortened
@@ -51,6 +51,11 @@ _SETTLED_NS = 2 * 10**9
 _SECTION = re.compile(rb"^(?=[^\s#-])", re.MULTILINE)
 _LONGEST_IN_SECTIONS = 100_000
 _SHARED = ("versions", "environment", "git", "data")
+_OF_ALL = [
+    name
+    for name in (*Manifest.__struct_fields__, *Summary.__struct_fields__)
+    if name not in (*_SHARED, "resumed")
+]
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 Values = dict[str, Any]
@@ -279,7 +284,7 @@ def _is_settled(row: RunRow, stamp: Sequence[int]) -> bool:
 
 def _read_row(path: Path) -> RunRow:
     run = Run(path)
-    record = dict.fromkeys(Summary.__struct_fields__) | asdict(Notes())
+    record = dict.fromkeys(_OF_ALL) | asdict(Notes())
     sections: dict[str, Values] = {}
     try:
         record |= _read_manifest(run, sections)
