@@ -4,16 +4,14 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from mnist_exp.modes import evaluate, predict
 from mnist_exp.report.terminal import Terminal
-from tests.digits import CONF_DIR
+from tests.trees import composed
 
 
 def data_node(name: str) -> dict[str, Any]:
     """Gives a data set's configuration as it is shipped."""
-    return yaml.safe_load((CONF_DIR / "data" / f"{name}.yaml").read_text())
+    return dict(composed(f"data={name}")["data"])
 
 
 def evaluate_tree(run: Path | str | list[str] | None, runs_dir: Path, **changes: Any) -> dict[str, Any]:
