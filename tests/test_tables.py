@@ -129,7 +129,7 @@ def test_a_folder_has_a_part_a_file(tmp_path: Path) -> None:
 
 
 def test_other_forms_are_refused_with_the_line_that_converts_them(tmp_path: Path) -> None:
-    for name, words in (("a b.arff", "> 'a b'.csv"), ("train.parquet", "read_parquet(sys.argv[1])")):
+    for name, words in (("a b.arff", "a b.csv'"), ("train.parquet", "read_parquet(sys.argv[1])")):
         (tmp_path / name).write_bytes(b"PAR1")
         with pytest.raises(FormatError) as refused:
             open_data(tmp_path / name)

@@ -33,8 +33,9 @@ class Place(NamedTuple):
 
     def refusal(self, problem: str) -> ConfigError:
         """Says in one line what is wrong here and what to do."""
-        is_given = self.setting.startswith(GIVEN)
-        hint = FILES_ACCEPTED if is_given else f"Delete it, or set {GIVEN} to other files."
+        hint = f"Delete it, or set {GIVEN} to other files."
+        if self.setting.startswith(GIVEN):
+            hint = "" if "accepted:" in problem else FILES_ACCEPTED
         return ConfigError(f"{self.setting}: {self.description}: {problem}.", hint)
 
 

@@ -24,10 +24,10 @@ _WHOLE = re.compile(r"(\d{1,9})(?:\.0*)?", re.ASCII)
 _NUMBER = re.compile(r"[-+]?[\d.]*(e[-+]?\d+)?|[-+]?(nan|inf)", re.ASCII | re.IGNORECASE)
 _LONGEST_LINE = 10 * MAX_PIXELS**2
 # Of columns image and label, as data sets have on the Hugging Face hub.
-_PARQUET = (
+_FROM_PARQUET = (
     "uv run --with pandas,pyarrow,pillow python -c 'import io, sys, numpy, pandas, PIL.Image as i; "
     't = pandas.read_parquet(sys.argv[1]); f = lambda p: i.open(io.BytesIO(p["bytes"])).convert("L"); '
-    'numpy.savez(sys.argv[2], x_train=[*map(f, t["image"])], y_train=t["label"])\' {} {}.npz'
+    'numpy.savez(sys.argv[2], x_train=[*map(f, t["image"])], y_train=t["label"])\' {} {}'
 )
 _DECODER = msgspec.json.Decoder(list[int])
 
@@ -54,12 +54,16 @@ def is_table(path: Path) -> bool:
 
 def conversion_of(path: Path) -> str | None:
     """Says how a file of a form that is not read becomes one that is; None for all others."""
-    source, target = shlex.quote(path.name), shlex.quote(path.stem)
     if path.suffix.lower() == ".arff":
-        return f"it is an ARFF file; this makes a CSV file of it: grep -v '^[@%]' {source} > {target}.csv"
-    if path.suffix.lower() == ".parquet":
-        return f"it is a parquet file; this makes an .npz file of it: {_PARQUET.format(source, target)}"
-    return None
+        made, command = ".csv", "grep -v '^[@%]' {} > {}"
+    elif path.suffix.lower() == ".parquet":
+        made, command = ".npz", _FROM_PARQUET
+    else:
+        return None
+    words = command.format(shlex.quote(str(path)), shlex.quote(str(path.with_suffix(made))))
+    return (
+        f"it is of a form that is not read; accepted: the {made} file that this command makes of it: {words}"
+    )
 
 
 def open_tables(path: Path) -> FoundData:

@@ -132,7 +132,7 @@ def test_other_files_are_refused_and_leave_nothing_behind(finished_run: Finished
         (str(tmp_path / "a.npy"), "has no readable .npy header"),
         (str(tmp_path / "none.npz"), "does not exist"),
         (str(tmp_path / "two.npz"), "it holds a, b; accepted: a single array, or x_test"),
-        (str(tmp_path / "a.parquet"), "makes an .npz file of it"),
+        (str(tmp_path / "a.parquet"), "the .npz file that this command makes of it: uv run"),
     ):
         with pytest.raises(ConfigError) as refused:
             run_predict(finished_run.path, tmp_path / "runs", images)
