@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _MOST_SEEDS = 1_000_000
+_EVEN = 1.5
 
 
 def accuracy(probabilities: NDArray[np.float32], labels: NDArray[np.uint8]) -> float:
@@ -31,6 +32,39 @@ def confusion_counts(
     """Counts images by true class (rows) and predicted class (columns): (C, C)."""
     pairs = labels.astype(np.int64) * num_classes + probabilities.argmax(axis=1)
     return np.bincount(pairs, minlength=num_classes**2).reshape(num_classes, num_classes)
+
+
+@dataclass(frozen=True, slots=True)
+class ClassBalance:
+    """What accuracy must be read with where classes differ in size; all are shares.
+
+    Attributes:
+        balanced_accuracy: Mean recall of the classes that have images (Brodersen et al. 2010, "The balanced
+            accuracy and its posterior distribution").
+        majority_share: Of the largest class among the images: the accuracy of always predicting it.
+        minority_share: Of the smallest class that has images.
+    """
+
+    balanced_accuracy: float
+    majority_share: float
+    minority_share: float
+
+    @property
+    def is_uneven(self) -> bool:
+        """Whether the largest class is more than one and a half times as large as the smallest."""
+        return self.majority_share > _EVEN * self.minority_share
+
+    def majority_suffices(self, accuracy: float) -> bool:
+        """Says whether always predicting the largest class is as accurate."""
+        return accuracy <= self.majority_share
+
+
+def class_balance(num_images: Sequence[int], num_right: Sequence[int]) -> ClassBalance:
+    """Measures it, from each class's number of images and of those that are right; one image or more."""
+    total = sum(num_images)
+    shares = [count / total for count in num_images if count]
+    recalls = [right / count for right, count in zip(num_right, num_images, strict=True) if count]
+    return ClassBalance(mean(recalls), max(shares), min(shares))
 
 
 def wilson_interval(num_right: int, count: int, level: float = 0.95) -> tuple[float, float]:

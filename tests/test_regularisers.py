@@ -28,7 +28,7 @@ from tests.trainings import built
 DIGITS = LabelledImages(*sample_digits(450))
 QUICK = ("data=sample", "training.batch_size=64", "training.epochs=3", "model.units=[24,16]")
 YOUNGER = {
-    "training": ["mixup"],
+    "training": ["mixup", "class_weight"],
     "model": ["input_noise", "max_norm"],
     "augmentation": ["cutout_pixels", "horizontal_flip"],
 }

@@ -132,15 +132,16 @@ STRUCTURES = (
     *("", "model.units=[17]", "model.dropout=0", "model.activation=gelu", "model.max_norm=3"),
     *("model.input_noise=0.1", "optimizer.weight_decay=0", "optimizer.beta_1=0.8"),
     *("training.label_smoothing=0", "training.batch_size=32", "training.mixup=0.2"),
+    "training.class_weight=balanced",
     *("augmentation=shift", "augmentation=shift augmentation.horizontal_flip=true"),
 )
 
 
 def test_another_structure_is_another_model() -> None:
-    store = ModelStore(capacity=13)
+    store = ModelStore(capacity=14)
     configs = [accepted(*text.split()) for text in STRUCTURES]
     first, again = ([id(store.get(one, DIGITS, (28, 28), 10)[0]) for one in configs] for _ in range(2))
-    assert len(set(first)) == len(configs) == 13
+    assert len(set(first)) == len(configs) == 14
     assert again == first
     other = LabelledImages(DIGITS.images, DIGITS.labels)
     assert id(store.get(accepted(), other, (28, 28), 10)[0]) not in first

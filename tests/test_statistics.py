@@ -6,6 +6,7 @@ from scipy.stats import binomtest, sem, t, ttest_ind
 
 from mnist_exp.statistics import (
     accuracy,
+    class_balance,
     confusion_counts,
     cross_entropy,
     mean_interval,
@@ -26,6 +27,15 @@ def test_accuracy_and_confusion_count_the_most_probable_class() -> None:
     labels = np.array([0, 1, 1], np.uint8)
     assert accuracy(probabilities, labels) == pytest.approx(2 / 3)
     assert confusion_counts(probabilities, labels, 2).tolist() == [[1, 0], [1, 1]]
+
+
+def test_balanced_accuracy_is_the_mean_recall_of_classes_that_have_images() -> None:
+    found = class_balance([80, 0, 15, 5], [80, 0, 3, 0])
+    assert found.balanced_accuracy == pytest.approx((1 + 0.2 + 0) / 3)
+    assert (found.majority_share, found.minority_share) == (0.8, 0.05)
+    assert found.majority_suffices(0.8) and not found.majority_suffices(0.81)
+    for count, is_uneven in ((60, False), (61, True), (27, False), (26, True)):
+        assert class_balance([count, 40], [0, 0]).is_uneven == is_uneven
 
 
 def test_cross_entropy_is_the_mean_of_minus_log_p_and_never_infinite() -> None:

@@ -7,20 +7,30 @@ from mnist_exp.comparison.grouping import ComparableSet, SeedGroup
 from mnist_exp.comparison.labels import value_text
 from mnist_exp.comparison.measures import MEASURES, spread_of
 from mnist_exp.comparison.pairs import points
-from mnist_exp.comparison.report import GroupRow, RunRow
+from mnist_exp.comparison.report import GroupRow, RunRow, SetReport
 from mnist_exp.config.requests import CompareOptions
 from mnist_exp.errors import ConfigError, nearest
 from mnist_exp.words import one_line, plural, shortened
 
 GROUP, SEEDS, INTERVAL = "group", "seeds", "test_interval"
 TAGS, NOTE = "tags", "note"
-USUAL_COLUMNS = [GROUP, SEEDS, "val_accuracy", "test_accuracy", INTERVAL, "num_params", "train_s"]
+_ACCURACIES = [GROUP, SEEDS, "val_accuracy", "test_accuracy", INTERVAL]
+_USUAL_COLUMNS = [*_ACCURACIES, "num_params", "train_s"]
+_COLUMNS_OF_UNEVEN_CLASSES = [*_ACCURACIES, "balanced_accuracy", "train_s"]
 _GROUP_COLUMNS = [GROUP, SEEDS, INTERVAL, *MEASURES, TAGS, NOTE]
 _NO_ORDER = (INTERVAL, TAGS, NOTE)
 _BEFORE = ["run", "status", "set", "group"]
 _BETWEEN = ["fold", "seed", "val_accuracy", "test_accuracy", "test_accuracy_low", "test_accuracy_high"]
 _REST = [name for name in MEASURES if name not in _BETWEEN]
 _AFTER = ["jobs_at_once", "selected_on_test", "is_counted", "mode", "error"]
+
+
+def group_columns(report: SetReport, requested: Sequence[str] | None) -> list[str]:
+    """Lists the columns of a set's table: those that say most, and notes, where none were requested."""
+    if requested:
+        return list(requested)
+    usual = _COLUMNS_OF_UNEVEN_CLASSES if report.is_uneven else _USUAL_COLUMNS
+    return [*usual, *noted_columns(report.groups)]
 
 
 def run_columns(keys: Sequence[str], noted: Sequence[str] = (TAGS, NOTE)) -> list[str]:

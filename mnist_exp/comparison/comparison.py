@@ -122,6 +122,7 @@ def _report(found: ComparableSet, options: CompareOptions) -> SetReport:
         pairs=pairs,
         notes=report.notes(found, decisions, options.sort),
         decisions=decisions,
+        is_uneven=any(run.balance and run.balance.is_uneven for group in found.groups for run in group.runs),
     )
 
 

@@ -26,6 +26,7 @@ _YOUNGER: dict[str, Any] = {
     "augmentation.horizontal_flip": False,
     "augmentation.cutout_pixels": 0,
     "training.mixup": 0,
+    "training.class_weight": "none",
     "training.teacher.run": None,
     "training.teacher.weight": 0.9,
     "training.teacher.temperature": 2,

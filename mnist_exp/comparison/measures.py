@@ -38,6 +38,14 @@ MEASURES = {
     for measure in (
         Measure("val_accuracy", "validation", lambda run: run.result.val_accuracy, percent, "max"),
         Measure("test_accuracy", "test accuracy", lambda run: run.result.test_accuracy, percent, "max"),
+        Measure(
+            "balanced_accuracy", "balanced",
+            lambda run: getattr(run.balance, "balanced_accuracy", None), percent, "max",
+        ),
+        Measure(
+            "majority_share", "majority class",
+            lambda run: getattr(run.balance, "majority_share", None), percent, "max",
+        ),
         Measure("test_loss", "test loss", lambda run: run.result.test_loss, loss_text, "min"),
         Measure("best_epoch", "best epoch", lambda run: run.result.best_epoch, _count, "min"),
         Measure("epochs", "epochs", lambda run: run.result.epochs, _count, "min"),

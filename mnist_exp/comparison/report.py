@@ -11,7 +11,7 @@ from mnist_exp.comparison.pairs import Pair
 from mnist_exp.runs.provenance import differences
 from mnist_exp.runs.records import DataRecord
 from mnist_exp.runs.run import Run, RunStatus
-from mnist_exp.words import one_line, plural
+from mnist_exp.words import one_line, percent, plural
 
 _MOST_NAMED = 3
 _LONGEST_VALUES = 80
@@ -50,6 +50,7 @@ def notes(found: ComparableSet, decisions: Decisions | None, sort: str) -> list[
     sentences = list(notices)[:_MOST_NAMED]  # runs on the same images say much the same
     sentences += _word_until(decisions, runs)
     sentences += _word_choice(found.groups, runs, sort)
+    sentences += _word_balance(found.groups, runs)
     sentences += _word_duplicates(found.groups)
     sentences += _word_folds(found)
     sentences += _word_surroundings(runs)
@@ -91,9 +92,33 @@ def _word_choice(groups: Sequence[SeedGroup], runs: Sequence[Run], sort: str) ->
         found.append(
             "No images were held out for validation: the leader is the best on test images, which favours it."
         )
-    if len(groups) > 1 and sort in ("test_accuracy", "test_loss"):
+    if len(groups) > 1 and sort in ("test_accuracy", "test_loss", "balanced_accuracy"):
         found.append("Sorted by test images: choosing a run by that is a look at them.")
     return found
+
+
+def _word_balance(groups: Sequence[SeedGroup], runs: Sequence[Run]) -> list[str]:
+    """Says how test classes differ in size, and which groups are as accurate without looking at any image."""
+    balance = next((run.balance for run in runs if run.balance), None)
+    if balance is None:
+        return []
+    found = []
+    smallest, largest = percent(balance.minority_share), percent(balance.majority_share)
+    if balance.is_uneven:
+        found.append(
+            f"Classes are {smallest} to {largest} of the test images each: accuracy counts the large ones "
+            "most, balanced accuracy all alike."
+        )
+    poor = [group.label for group in groups if all(map(_predicts_no_better, group.runs))]
+    if poor:
+        always = f"always predicting the majority class ({largest})"
+        found.append(f"No more accurate than {always}: {_name_some(poor)}.")
+    return found
+
+
+def _predicts_no_better(run: Run) -> bool:
+    """Says whether always predicting the largest class is as accurate as a run's network."""
+    return run.balance is not None and run.balance.majority_suffices(run.result.test_accuracy)
 
 
 def _word_duplicates(groups: Sequence[SeedGroup]) -> list[str]:
@@ -215,6 +240,7 @@ class SetReport:
         pairs: The leader against each other group, best on validation first.
         notes: What a reader must know, a sentence each.
         decisions: Where seeds were trained until pairs are decided, of these pairs, instead of `pairs`.
+        is_uneven: Whether test classes differ in size; see `statistics.ClassBalance`.
     """
 
     title: str
@@ -229,6 +255,7 @@ class SetReport:
     pairs: list[Pair]
     notes: list[str]
     decisions: Decisions | None
+    is_uneven: bool
 
     @property
     def accuracy(self) -> str:

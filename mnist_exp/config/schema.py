@@ -14,6 +14,7 @@ LearningRate = Annotated[float, Meta(gt=0, le=1000)]
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 Text = Annotated[str, Meta(min_length=1)]
 SplitName = Literal["test", "validation", "train"]
+ClassWeight = Literal["none", "balanced"]
 
 
 class Node(Struct, frozen=True, forbid_unknown_fields=True):
@@ -269,6 +270,7 @@ class TrainingConfig(Node, frozen=True):
         label_smoothing: Share of each target spread evenly over all classes.
         ema_momentum: Momentum of the moving average of the weights; 0 keeps none.
         mixup: Alpha of the Beta distribution by which images mix in pairs (Zhang et al. 2018); 0: none.
+        class_weight: `balanced` has every class count alike in the training objective.
         monitor: The metric that chooses the best epoch.
         direction: Whether a larger (`max`) or a smaller (`min`) monitor is better.
         engine: What executes an epoch: XLA (`compiled`), a TensorFlow `graph`, stock `keras`; `auto` chooses.
@@ -285,6 +287,7 @@ class TrainingConfig(Node, frozen=True):
     engine: Engine
     threads: Annotated[int, Meta(ge=0, le=1024)]
     mixup: Annotated[float, Meta(ge=0, le=1000)] = 0.0
+    class_weight: ClassWeight = "none"
 
 
 class ConfirmConfig(Node, frozen=True):

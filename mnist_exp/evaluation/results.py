@@ -4,6 +4,7 @@ from msgspec import Struct
 
 from mnist_exp.config.schema import SplitName
 from mnist_exp.runs.records import EnvironmentRecord
+from mnist_exp.statistics import ClassBalance, class_balance
 
 Interval = tuple[float, float]
 
@@ -113,7 +114,7 @@ class Evaluation(Struct, frozen=True, kw_only=True):
         accuracy_interval: Wilson interval of it.
         loss: Cross-entropy, nats.
         macro_precision: Mean over classes that were predicted.
-        macro_recall: Mean over classes that have images.
+        macro_recall: Mean over classes that have images: balanced accuracy.
         macro_f1: Mean over classes that have either.
         device: `CPU` or `GPU`.
         threads: Number of threads of one operation.
@@ -148,6 +149,12 @@ class Evaluation(Struct, frozen=True, kw_only=True):
     threads: int
     versions: dict[str, str]
     environment: EnvironmentRecord | None = None
+
+    @property
+    def balance(self) -> ClassBalance:
+        """How the images are spread over the classes."""
+        num_images = [each.num_images for each in self.classes]
+        return class_balance(num_images, [each.num_right for each in self.classes])
 
 
 class MemberScores(Struct, frozen=True, kw_only=True):

@@ -8,7 +8,7 @@ import msgspec
 from rich.console import RenderableType
 from rich.text import Text
 
-from mnist_exp.comparison.columns import USUAL_COLUMNS, noted_columns, run_columns, run_value
+from mnist_exp.comparison.columns import group_columns, noted_columns, run_columns, run_value
 from mnist_exp.comparison.comparison import Examined, examine
 from mnist_exp.comparison.report import Comparison
 from mnist_exp.config.commands import command, setting, with_runs_dir
@@ -51,9 +51,8 @@ def markdown_table(comparison: Comparison) -> str:
     """Writes each set's groups as a Markdown table, its verdict and its notes."""
     texts = []
     for report in comparison.sets:
-        columns = comparison.columns or [*USUAL_COLUMNS, *noted_columns(report.groups)]
         apart = f" (apart: {report.reason})" if report.reason else ""
-        table = group_table(report.groups, report, columns)
+        table = group_table(report.groups, report, group_columns(report, comparison.columns))
         texts.append(to_markdown(report.title + apart, table, [report.verdict, *report.notes]))
     return "\n".join(texts)
 

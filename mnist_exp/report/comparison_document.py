@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from mnist_exp.comparison.columns import (
     GROUP,
-    USUAL_COLUMNS,
     cell,
+    group_columns,
     heading,
     is_words,
     noted_columns,
@@ -131,9 +131,9 @@ def _set_parts(
         parts.append(Notice("Not to be ranked with the first", report.reason, on="both"))
     if not is_first and report.verdict:
         parts.append(Words(f"{_sentence(report.verdict)} {evidence}", "lead"))
-    columns = sorted(comparison.columns or USUAL_COLUMNS, key=lambda column: not is_words(column))
-    if comparison.columns is None:
-        columns += noted_columns(report.groups)
+    columns = group_columns(report, comparison.columns)
+    if comparison.columns:
+        columns.sort(key=lambda column: not is_words(column))
     source = RESULTS if is_written else "compare.format=csv"
     parts.append(group_table(report.groups[:_MOST_ROWS], report, columns, source))
     if hint := _explain(report, columns):
@@ -190,7 +190,8 @@ def _explain(report: SetReport, columns: Sequence[str]) -> str:
     """Says how the table is sorted and to be read."""
     sentences = []
     if len(report.groups) > 1:
-        what = _heading(report.sort, report) + (" accuracy" if report.sort == "val_accuracy" else "")
+        is_short = report.sort in ("val_accuracy", "balanced_accuracy")
+        what = _heading(report.sort, report) + (" accuracy" if is_short else "")
         sentences.append(f"Sorted by {what}.")
     if {"test_accuracy", "test_interval"} & set(columns):
         counts = [len(group.folds or group.seeds) for group in report.groups]

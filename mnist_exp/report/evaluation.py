@@ -29,7 +29,7 @@ from mnist_exp.report.figures.classes import plot_class_scores
 from mnist_exp.report.figures.confusion import plot_confusion_matrix
 from mnist_exp.report.figures.images import plot_mistakes
 from mnist_exp.report.figures.style import Plot
-from mnist_exp.report.result import class_table
+from mnist_exp.report.result import balance_facts, class_table, majority_notice
 from mnist_exp.report.tables import Choice, file_name, to_csv
 from mnist_exp.words import confidence, loss_text, one_line, percent, plural
 
@@ -79,7 +79,8 @@ def evaluation_parts(found: Evaluation, path: str, commands: Sequence[str]) -> l
     if isinstance(found, EnsembleEvaluation):
         parts += _members(found)
     accuracy = Score(f"{found.split} accuracy", found.accuracy, found.accuracy_interval, on="both")
-    return [*parts, accuracy, Facts(_facts(found, path), on="both"), next_commands(commands)]
+    parts += [accuracy, *majority_notice(found.accuracy, found.balance)]
+    return [*parts, Facts(_facts(found, path), on="both"), next_commands(commands)]
 
 
 def _facts(found: Evaluation, path: str) -> list[Fact]:
@@ -93,6 +94,7 @@ def _facts(found: Evaluation, path: str) -> list[Fact]:
         facts.append(Fact("", f"{known} of these images were trained on: on others expect less", "careful"))
     images = f"{found.num_images:,} of the {found.split} split of {found.data}: {found.source}"
     loss = f"{loss_text(found.loss)} (cross-entropy), Brier score {calibration.brier_score:.4f}"
+    facts += balance_facts(found.balance)
     facts += [Fact("loss", loss), Fact("calibration", _word_calibration(found))]
     facts += [Fact("latency", _word_latency(each)) for each in found.latency]
     facts += [

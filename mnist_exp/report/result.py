@@ -27,7 +27,7 @@ from mnist_exp.report.document import (
     row,
 )
 from mnist_exp.runs.records import DataRecord, EngineRecord, SearchSummary, Summary
-from mnist_exp.statistics import mean_interval
+from mnist_exp.statistics import ClassBalance, mean_interval
 from mnist_exp.words import duration, loss_text, percent, plural, size
 
 _MOST_LAYERS, _MOST_CLASSES, _FEW_CLASSES = 500, 26, 10
@@ -148,13 +148,32 @@ def score(summary: Summary) -> Score:
 
 def warnings(summary: Summary) -> list[Part]:
     """Says what a result must be read with."""
-    found: list[Part] = []
+    found = majority_notice(summary.test_accuracy, summary.balance)
     if summary.selected_on_test:
         words = "It was chosen on the test images themselves: on other images expect less than this."
         found.append(Notice("Optimistic", words, on="both"))
     if summary.data_notice:
         found.append(Notice("About the data", summary.data_notice, on="both"))
     return found
+
+
+def majority_notice(accuracy: float, balance: ClassBalance | None) -> list[Part]:
+    """Says so where a network is no more accurate than no network at all."""
+    if balance is None or not balance.majority_suffices(accuracy):
+        return []
+    share = percent(balance.majority_share)
+    words = f"Always predicting the largest class would be right on {share} of these images."
+    return [Notice("No more accurate than the majority class", words, "bad", on="both")]
+
+
+def balance_facts(balance: ClassBalance | None) -> list[Fact]:
+    """Lists what stands beside accuracy where classes differ in size."""
+    if balance is None or not balance.is_uneven:
+        return []
+    return [
+        Fact("balanced accuracy", percent(balance.balanced_accuracy)),
+        Fact("majority class", f"{percent(balance.majority_share)} of images"),
+    ]
 
 
 def numbers(summary: Summary) -> Facts:
@@ -164,6 +183,7 @@ def numbers(summary: Summary) -> Facts:
     if abs(summary.peak_memory_bytes) >= 10**15:
         memory = "out of range"
     facts = [
+        *balance_facts(summary.balance),
         Fact("validation accuracy", validation),
         Fact("best epoch", f"{summary.best_epoch} of {summary.epochs:,}"),
         Fact("test loss", loss_text(summary.test_loss)),

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from mnist_exp.config.requests import DecidedConfig
+from mnist_exp.statistics import ClassBalance
 
 Status = Literal["running", "completed", "failed", "interrupted"]
 Background = Literal["dark", "light"]
@@ -19,7 +20,7 @@ class EpochMetrics(Struct, frozen=True, kw_only=True):
 
     Attributes:
         epoch: 1 for the first.
-        loss: Mean training objective over the epoch, label smoothing included.
+        loss: Mean training objective over the epoch, label smoothing and class weights included.
         accuracy: Training accuracy while the weights were moving.
         val_loss: Cross-entropy on the validation images; like `val_accuracy`, null without any.
         learning_rate: The rate of the epoch's last step.
@@ -48,6 +49,8 @@ class Summary(Struct, frozen=True, kw_only=True):
         ms_per_image: Milliseconds an image when predicting the test images in batches.
         selected_on_test: Whether the best epoch was chosen on test images, which makes `test_accuracy`
             optimistic.
+        balanced_accuracy: Of the test images, as are the two shares: see `statistics.ClassBalance`. Null in
+            older ones.
     """
 
     test_accuracy: float
@@ -64,6 +67,16 @@ class Summary(Struct, frozen=True, kw_only=True):
     ms_per_image: float
     selected_on_test: bool
     data_notice: str | None
+    balanced_accuracy: float | None = None
+    majority_share: float | None = None
+    minority_share: float | None = None
+
+    @property
+    def balance(self) -> ClassBalance | None:
+        """How the test images are spread over the classes; None where it was not recorded."""
+        if self.balanced_accuracy is None or self.majority_share is None or self.minority_share is None:
+            return None
+        return ClassBalance(self.balanced_accuracy, self.majority_share, self.minority_share)
 
 
 class ErrorRecord(Struct, frozen=True, kw_only=True):

@@ -37,6 +37,7 @@ from mnist_exp.runs.records import (
     Summary,
     TrialRecord,
 )
+from mnist_exp.statistics import ClassBalance, class_balance
 from mnist_exp.words import one_line, shortened
 
 RunStatus = Literal["completed", "failed", "interrupted", "running", "lost"]
@@ -188,6 +189,16 @@ class Run:
         return None if found is None else PredictedClasses(found.labels, found.predicted, found.num_classes)
 
     @cached_property
+    def balance(self) -> ClassBalance | None:
+        """Of a completed run's test images; of a training that did not record it, from its predictions."""
+        found = self.predicted_classes if self.result.balance is None and self.is_training else None
+        if found is None:
+            return self.result.balance
+        num_images = np.bincount(found.labels)
+        num_right = np.bincount(found.labels[found.correct], minlength=len(num_images))
+        return class_balance(num_images.tolist(), num_right.tolist())
+
+    @cached_property
     def arrays(self) -> Mapping[str, Arrays]:
         """File to its arrays by their names: checkpoints, then `predictions.npz`; of those that are there."""
         with RunFolder(self.path) as files:
@@ -333,7 +344,8 @@ def _is_ascending(indices: NDArray[np.int64], count: int) -> bool:
 
 def _find_impossible(summary: Summary) -> str:
     """Says which number no run can have; empty where there is none."""
-    shares = [("test_accuracy", summary.test_accuracy), ("val_accuracy", summary.val_accuracy)]
+    names = ("test_accuracy", "val_accuracy", "balanced_accuracy", "majority_share", "minority_share")
+    shares = [(name, getattr(summary, name)) for name in names]
     if isinstance(summary, SearchSummary):
         shares += [("winner_test_accuracies", share) for share in summary.winner_test_accuracies]
     for name, share in shares:

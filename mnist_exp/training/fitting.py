@@ -59,6 +59,7 @@ def build_model(
         "augmentation": build_augmentation(config.augmentation),
         "label_smoothing": training.label_smoothing,
         "mixup_alpha": training.mixup,
+        "class_weight": training.class_weight,
         "learning_rates": _learning_rates(config, num_images),
     }
     model: ExperimentModel

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from mnist_exp.config.schema import ClassWeight
 from mnist_exp.data.dataset import LabelledImages
 from mnist_exp.training import augmentation, randomness
 from mnist_exp.training.augmentation import Augmentation
@@ -31,6 +32,22 @@ def resident(data: LabelledImages) -> Resident:
 def shuffle(seed: int, epoch: int, num_images: int) -> npt.NDArray[np.int32]:
     """Orders the images for an epoch, 0 for the first: a permutation, a function of the arguments alone."""
     return np.random.default_rng([seed, epoch]).permutation(num_images).astype(np.int32)
+
+
+def balanced_weights(labels: npt.NDArray[np.uint8], num_classes: int) -> npt.NDArray[np.float32]:
+    """Weighs each class by N / (C' n): N images, n of them its own, C' classes that have any.
+
+    Every class then counts alike, and an image 1 on average (King and Zeng 2001, "Logistic regression in rare
+    events data"; scikit-learn's `class_weight="balanced"`).
+
+    Returns:
+        float32 (C,), 0 for a class without images.
+    """
+    counts = np.bincount(labels, minlength=num_classes)
+    is_present = counts > 0
+    weights = np.zeros(num_classes, np.float32)
+    weights[is_present] = len(labels) / (is_present.sum() * counts[is_present])
+    return weights
 
 
 def batches_of(data: LabelledImages, batch_size: int, seed: int, first_epoch: int = 0) -> tf.data.Dataset:
@@ -105,6 +122,8 @@ class ExperimentModel(keras.Model):
         label_smoothing: Share of each training target spread evenly over the classes
             (Szegedy et al. 2016). Validation and test losses are plain cross-entropy.
         mixup_alpha: Mixes training images in pairs, see `mnist_exp.training.augmentation`; 0 mixes none.
+        class_weight: `balanced` weighs each image's loss by its class, see `balanced_weights`, as Keras does
+            with `class_weight`: their sum is divided by the size of the batch.
         learning_rates: Gives each step's rate; None leaves the optimizer's alone.
 
     Attributes:
@@ -120,6 +139,7 @@ class ExperimentModel(keras.Model):
         augmentation: Augmentation | None = None,
         label_smoothing: float = 0.0,
         mixup_alpha: float = 0.0,
+        class_weight: ClassWeight = "none",
         learning_rates: LearningRates | None = None,
     ) -> None:
         super().__init__(name=f"{network.name}_training")
@@ -127,6 +147,8 @@ class ExperimentModel(keras.Model):
         self.seed = seed
         self.augmentation = augmentation
         self.label_smoothing, self.mixup_alpha = label_smoothing, mixup_alpha
+        self.is_balanced = class_weight == "balanced"
+        self._class_weights = np.ones(network.output_shape[-1], np.float32)
         self.learning_rates: LearningRates = learning_rates or (lambda first, count: None)
         self.traced_statistics: object | None = None
         self._numbers = GraphNumbers.zeros(len(self.own_layers))
@@ -180,15 +202,20 @@ class ExperimentModel(keras.Model):
         sample_weight: Any = None,
         training: bool = True,
     ) -> tf.Tensor:
-        """Computes the objective: mixed, smoothed and regularised in training, else cross-entropy."""
-        if not training or not (self.label_smoothing or self.mixup_alpha):
+        """Computes the objective: mixed, weighted, smoothed, regularised in training, else cross-entropy."""
+        if not training or not (self.label_smoothing or self.mixup_alpha or self.is_balanced):
             return super().compute_loss(x, y, y_pred, sample_weight, training)
         num_classes, smoothing = y_pred.shape[-1], self._numbers.label_smoothing
         sharp = tf.one_hot(tf.cast(y, tf.int32), num_classes)
         if self.mixup_alpha:
             sharp = augmentation.mix(sharp, self._shares(y))
+        if self.is_balanced:
+            # Each part of a mixed image by its own class. TensorFlow needs targets that sum to 1.
+            weighted = sharp * self._class_weights
+            sample_weight = tf.reduce_sum(weighted, axis=1)
+            sharp = weighted / sample_weight[:, None]
         targets = sharp * tf.cast(1.0 - smoothing, tf.float32) + tf.cast(smoothing / num_classes, tf.float32)
-        objective = keras.losses.CategoricalCrossentropy()(targets, y_pred)
+        objective = keras.losses.CategoricalCrossentropy()(targets, y_pred, sample_weight)
         return tf.add_n([objective, *self.losses])
 
     def prepare(self, data: LabelledImages, batch_size: int, first_epoch: int = 0) -> Feed:
@@ -200,6 +227,8 @@ class ExperimentModel(keras.Model):
 
     def _build_all(self, data: LabelledImages) -> None:
         """Builds optimizer, loss and metrics, so that `fit` need not peek at its data for that."""
+        if self.is_balanced:
+            self._class_weights = balanced_weights(data.labels, len(self._class_weights))
         if not self.optimizer.built:
             self.optimizer.build(self.trainable_variables)
         self._symbolic_build(data_batch=(tf.constant(data.images[:1]), tf.constant(data.labels[:1])))

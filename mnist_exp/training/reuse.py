@@ -156,6 +156,7 @@ def _structure(config: Config, model: EpochModel, engine: EngineRecord) -> str:
         config.training.batch_size,
         _sign(config.training.label_smoothing),
         _sign(config.training.mixup),
+        config.training.class_weight,
     )
     return repr(parts)
 

@@ -3,7 +3,7 @@
 import resource
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import keras
 import numpy as np
@@ -13,7 +13,7 @@ from mnist_exp.data.backgrounds import find_background
 from mnist_exp.data.dataset import Images, Source, TrainingData
 from mnist_exp.data.description import describe
 from mnist_exp.runs.records import DataRecord, EpochMetrics, FoldRecord, Summary
-from mnist_exp.statistics import accuracy, cross_entropy, wilson_interval
+from mnist_exp.statistics import accuracy, class_balance, confusion_counts, cross_entropy, wilson_interval
 from mnist_exp.training import networks
 from mnist_exp.training.networks import EVALUATION_BATCH_SIZE
 
@@ -75,6 +75,8 @@ def summarise(
 ) -> Summary:
     """Puts a finished training's numbers together; labels of the test images, uint8 (N,)."""
     test_accuracy = accuracy(scored.probabilities, labels)
+    counts = confusion_counts(scored.probabilities, labels, scored.probabilities.shape[1])
+    balance = class_balance(counts.sum(axis=1).tolist(), counts.diagonal().tolist())
     return Summary(
         test_accuracy=test_accuracy,
         test_accuracy_interval=wilson_interval(round(test_accuracy * len(labels)), len(labels)),
@@ -90,6 +92,7 @@ def summarise(
         ms_per_image=1000 * scored.predict_s / len(labels),
         selected_on_test=selected_on_test,
         data_notice=data_notice,
+        **asdict(balance),
     )
 
 

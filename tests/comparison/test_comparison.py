@@ -12,12 +12,13 @@ import pytest
 from scipy.stats import binomtest, ttest_rel
 
 from mnist_exp.comparison.comparison import compare
+from mnist_exp.comparison.measures import Spread
 from mnist_exp.comparison.report import Comparison
 from mnist_exp.config.requests import CompareOptions
 from mnist_exp.errors import ConfigError
 from mnist_exp.report.comparison import markdown_table, results_csv
 from mnist_exp.runs.records import SweepPlace
-from tests.comparison.run_makers import BN_DNN, data_record, make_run, make_unfinished
+from tests.comparison.run_makers import BN_DNN, data_record, make_labels, make_run, make_unfinished
 
 
 def right(num_wrong: int, start: int = 0, count: int = 1000) -> np.ndarray:
@@ -149,6 +150,33 @@ def test_the_leader_is_chosen_on_validation_images_even_where_it_loses(tmp_path:
     assert any("choosing a run by that is a look" in note for note in found.notes)
 
 
+def test_where_classes_differ_in_size_balanced_accuracy_stands_beside_accuracy(tmp_path: Path) -> None:
+    """Nine images in ten are of one class; `ann` predicts no other, and its runs are older than that."""
+    labels = np.repeat([0, 1, 2], [900, 60, 40]).astype(np.uint8)
+    fair = {"balanced_accuracy": 0.875, "majority_share": 0.9, "minority_share": 0.04}
+    made = {"config": BN_DNN | {"training.class_weight": "balanced"}, "summary": fair, "labels": labels}
+    for seed in range(2):
+        make_run(tmp_path, f"ann_{seed}", seed=seed, labels=labels, correct=labels == 0, val_accuracy=0.99)
+        make_run(tmp_path, f"bn_{seed}", seed=seed, correct=right(90 - seed), **made)
+    comparison = compare([tmp_path], CompareOptions(sort="balanced_accuracy"))
+    (found,) = comparison.sets
+    assert [row.settings["training.class_weight"] for row in found.groups] == ["balanced", "none"]
+    ann = found.groups[1]
+    assert ann.measures["balanced_accuracy"] == Spread(pytest.approx(1 / 3), 0.0, 2)
+    assert "Classes are 4.00% to 90.00% of the test images each" in " ".join(found.notes)
+    assert f"majority class (90.00%): {ann.label}." in " ".join(found.notes)
+    assert "| 87.50% |" in markdown_table(comparison) and found.leader == ann.label
+    assert {row["majority_share"] for row in rows(comparison)} == {"0.9"}
+
+
+def test_where_classes_are_of_a_size_balanced_accuracy_is_a_column_to_ask_for(tmp_path: Path) -> None:
+    make_study(tmp_path, seeds=1)
+    assert "balanced" not in markdown_table(compare([tmp_path]))
+    asked = compare([tmp_path], CompareOptions(columns=["group", "balanced_accuracy"]))
+    recalls = [right(30)[make_labels(1000) == digit].mean() for digit in range(10)]
+    assert f"dnn | {100 * np.mean(recalls):.2f}% |" in markdown_table(asked)
+
+
 def test_choosing_on_test_images_never_leads(tmp_path: Path) -> None:
     record = {"data": data_record(split=None)}
     make_run(tmp_path, "honest", manifest=record, correct=right(50), val_accuracy=None)
@@ -263,6 +291,7 @@ MEASURED = """
 import sys, time
 started = time.perf_counter()
 from mnist_exp.comparison.comparison import compare
+from mnist_exp.comparison.measures import Spread
 from mnist_exp.report.comparison import render_comparison
 from mnist_exp.report.terminal import Terminal
 found = compare(sys.argv[1:])

@@ -150,7 +150,7 @@ NOT_YAML = [b"- 1\n", b"a: [", b"? " * 100_000, b"[a, b]: 1\n", b"- 1\n" * 200_0
 IMPOSSIBLE: list[dict[str, Any]] = [
     {"test_accuracy": "high"}, {"test_accuracy": 1.5}, {"val_accuracy": -0.1}, {"test_accuracy": None},
     {"num_params": -1}, {"num_params": 10**400}, {"train_s": 1e300}, {"best_epoch": 6}, {"best_epoch": 0},
-    {"epochs": "many"}, {"selected_on_test": 3},
+    {"epochs": "many"}, {"selected_on_test": 3}, {"balanced_accuracy": 1e300}, {"majority_share": -1.0},
 ]  # fmt: skip
 FILES = ("manifest.json", "config.yaml", "summary.json", "metrics.jsonl", "predictions.npz")
 GOOD, LABELS = np.full((1000, 10), 0.1, np.float32), make_labels(1000)
