@@ -19,12 +19,15 @@ _FEWEST_DIGITS = 6
 _ELSEWHERE = ("runs_dir", "sweep", "tracker")
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 _SAYS_NOTHING = ("none", "default")
-_ABSENT = object()
+_ABSENT, _ANY = object(), object()
+_YOUNGER: dict[str, dict[str, Any]] = {
+    "data": {"folds": None, "fold": None, "size": None, "num_classes": _ANY, "image_shape": _ANY},
+    "training": {"class_weight": "none"},
+}
+"""Keys that sweeps may be older than, with what they did all the same; the images themselves say the rest."""
+
 _NO_TRACKER = {"name": "none"}
 """What sweeps from before there was such a key have."""
-
-_FROM_DATA, _YOUNGER = ("num_classes", "image_shape"), ("size", "folds", "fold")
-"""Keys of `data` that follow from the images, and those that sweeps may be older than."""
 
 
 def canonical(config: Mapping[str, Any], search: Mapping[str, Any] | None = None) -> bytes:
@@ -37,9 +40,10 @@ def canonical(config: Mapping[str, Any], search: Mapping[str, Any] | None = None
 
 def _kept(config: Mapping[str, Any], search: Mapping[str, Any] | None) -> dict[str, Any]:
     kept = without_teacher({key: value for key, value in config.items() if key not in _ELSEWHERE})
-    if isinstance(data := kept.get("data"), dict):
-        own = {key: value for key, value in data.items() if key not in _FROM_DATA}
-        kept["data"] = {key: value for key, value in own.items() if value is not None or key not in _YOUNGER}
+    for group, usual in _YOUNGER.items():
+        node = kept.get(group)
+        if isinstance(node, dict):
+            kept[group] = {key: node[key] for key in node if usual.get(key, _ABSENT) not in (node[key], _ANY)}
     if search is not None:
         kept["search"] = search
     return kept
