@@ -4,14 +4,19 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from mnist_exp.data import completing
 from tests.support.warm import WarmCommand, WarmProcess
+
+if TYPE_CHECKING:
+    from tests.sweeps.sweeping import Outcomes
 
 completing.register()
 
@@ -29,6 +34,8 @@ FOREIGN = (
 )
 READ_LATE = {"MNIST_EXP_DATA", "MNIST_EXP_RUNS", "KERASTUNER_TUNER_ID"}
 """Variables that no import has a look at."""
+
+LONGEST_SCENARIO_S = 1500
 
 LEADER = ("setsid",)
 """What makes a command lead a group of processes."""
@@ -132,6 +139,20 @@ def run_command(start: Start) -> Run:
         return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
 
     return run
+
+
+@pytest.fixture(scope="module")
+def outcome_of(
+    request: pytest.FixtureRequest, start: Start, tmp_path_factory: pytest.TempPathFactory
+) -> "Iterator[Outcomes]":
+    """Plays a module's `SCENARIOS` two at a time, each in a folder of its own; says what one came to."""
+    with ThreadPoolExecutor(2) as pool:
+        futures = {}
+        for scenario in request.module.SCENARIOS:
+            folder = tmp_path_factory.mktemp(scenario.__name__)
+            futures[scenario] = pool.submit(scenario, start, folder)
+        yield lambda scenario: futures[scenario].result(LONGEST_SCENARIO_S)
+        pool.shutdown(cancel_futures=True)
 
 
 @pytest.fixture(scope="session")

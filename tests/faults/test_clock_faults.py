@@ -5,7 +5,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -21,7 +21,6 @@ from tests.sweeps.sweeping import (
     read_json,
     result_of,
     run_in,
-    side_by_side,
     wait_for,
 )
 
@@ -116,11 +115,6 @@ def two_machines(start: Start, folder: Path) -> int:
 
 
 SCENARIOS = (clock_that_jumps, two_machines)
-
-
-@pytest.fixture(scope="module")
-def outcome_of(start: Start, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcomes]:
-    yield from side_by_side(start, tmp_path_factory, SCENARIOS)
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)

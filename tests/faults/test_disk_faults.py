@@ -8,7 +8,7 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +24,6 @@ from tests.sweeps.sweeping import (
     ended,
     read_json,
     result_of,
-    side_by_side,
     wait_for,
 )
 
@@ -198,10 +197,7 @@ if "MNIST_EXP_DISKS" in os.environ:
     UNWRITABLE += [folder_in_a_files_place, checkpoint_that_must_not_change]
 
 
-@pytest.fixture(scope="module")
-def outcome_of(start: Start, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcomes]:
-    scenarios = (undisturbed, *FILLED.values(), *UNWRITABLE)
-    yield from side_by_side(start, tmp_path_factory, scenarios)
+SCENARIOS = (undisturbed, *FILLED.values(), *UNWRITABLE)
 
 
 @pytest.mark.parametrize("name", FILLED)

@@ -7,7 +7,7 @@ import os
 import random
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +26,6 @@ from tests.sweeps.sweeping import (
     read_json,
     result_of,
     run_in,
-    side_by_side,
     snapshot,
 )
 
@@ -137,11 +136,6 @@ def still_going_on(start: Start, folder: Path) -> None:
 
 
 SCENARIOS = (*map(killed, KINDS), stopped_and_made_longer, still_going_on)
-
-
-@pytest.fixture(scope="module")
-def outcome_of(start: Start, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcomes]:
-    yield from side_by_side(start, tmp_path_factory, SCENARIOS)
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,6 @@ from tests.sweeps.sweeping import (
     processes_in,
     read_json,
     run_in,
-    side_by_side,
     wait_for,
 )
 
@@ -176,11 +175,6 @@ def workers_killed(start: Start, folder: Path) -> Ended:
 
 
 SCENARIOS = (by_one_worker, by_submitit, by_ray, killed, disturbed, workers_killed)
-
-
-@pytest.fixture(scope="module")
-def outcome_of(start: Start, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcomes]:
-    yield from side_by_side(start, tmp_path_factory, SCENARIOS)
 
 
 @pytest.mark.parametrize("scenario", [by_ray, by_submitit])

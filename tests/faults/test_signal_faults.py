@@ -10,7 +10,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -26,7 +26,6 @@ from tests.sweeps.sweeping import (
     ended,
     num_epochs,
     read_json,
-    side_by_side,
 )
 
 pytestmark = pytest.mark.slow
@@ -139,11 +138,6 @@ def closed_terminal_under_nohup(start: Start, folder: Path) -> None:
 
 
 SCENARIOS = (*map(signalled, STATUSES), closed_terminal, closed_terminal_under_nohup)
-
-
-@pytest.fixture(scope="module")
-def outcome_of(start: Start, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcomes]:
-    yield from side_by_side(start, tmp_path_factory, SCENARIOS)
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)

@@ -9,7 +9,7 @@ import random
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -29,7 +29,6 @@ from tests.sweeps.sweeping import (
     read_json,
     result_of,
     runs_of,
-    side_by_side,
     snapshot,
     status_of,
     statuses,
@@ -194,11 +193,6 @@ SCENARIOS = (
     second_ctrl_c_within_long_epochs,
     runs_and_sweeps_at_the_same_instant,
 )
-
-
-@pytest.fixture(scope="module")
-def outcome_of(start: Start, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcomes]:
-    yield from side_by_side(start, tmp_path_factory, SCENARIOS)
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)

@@ -9,8 +9,7 @@ import shlex
 import subprocess
 import time
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,6 @@ from typing import Any
 import h5py
 import msgspec.yaml
 import numpy as np
-import pytest
 
 from tests.conftest import Start
 
@@ -30,19 +28,7 @@ NOISE = re.compile(r"absl|oneDNN|cuda|cpu_feature_guard|Warning|Traceback|^[IWE]
 
 Scenario = Callable[[Start, Path], Any]
 Outcomes = Callable[[Scenario], Any]
-
-
-def side_by_side(
-    start: Start, folders: pytest.TempPathFactory, scenarios: Sequence[Scenario]
-) -> Iterator[Outcomes]:
-    """Plays scenarios two at a time, each in a folder of its own; gives what says what one came to."""
-    with ThreadPoolExecutor(2) as pool:
-        futures: dict[Scenario, Future[Any]] = {
-            scenario: pool.submit(scenario, start, folders.mktemp(scenario.__name__))
-            for scenario in scenarios
-        }
-        yield lambda scenario: futures[scenario].result(5 * TIME_OUT_S)
-        pool.shutdown(cancel_futures=True)
+"""Gives what one of a module's `SCENARIOS` came to: the fixture `outcome_of`."""
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 import shutil
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec.yaml
@@ -21,7 +20,6 @@ from tests.sweeps.sweeping import (
     processes_in,
     read_json,
     runs_of,
-    side_by_side,
     statuses,
     wait_for,
 )
@@ -94,11 +92,6 @@ def read_trials(run: Path) -> str:
 
 
 SCENARIOS = (by_ray, searches_by_joblib, by_submitit)
-
-
-@pytest.fixture(scope="module")
-def outcome_of(start: Start, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcomes]:
-    yield from side_by_side(start, tmp_path_factory, SCENARIOS)
 
 
 @pytest.mark.slow

@@ -2,7 +2,6 @@
 
 import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,7 +20,6 @@ from tests.sweeps.sweeping import (
     processes_in,
     read_json,
     run_of,
-    side_by_side,
     statuses,
     wait_for,
 )
@@ -100,11 +98,6 @@ def all_fail_alike(start: Start, folder: Path) -> None:
 
 
 SCENARIOS = (one_fails_and_one_is_killed, all_fail_alike)
-
-
-@pytest.fixture(scope="module")
-def outcome_of(start: Start, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcomes]:
-    yield from side_by_side(start, tmp_path_factory, SCENARIOS)
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)

@@ -4,7 +4,6 @@ import csv
 import os
 import shlex
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +26,6 @@ from tests.sweeps.sweeping import (
     result_of,
     run_in,
     runs_of,
-    side_by_side,
     snapshot,
     status_of,
     statuses,
@@ -192,11 +190,6 @@ def two_jobs_in_one_process(start: Start, folder: Path) -> None:
 
 
 SCENARIOS = (four_jobs, two_jobs_in_one_process)
-
-
-@pytest.fixture(scope="module")
-def outcome_of(start: Start, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcomes]:
-    yield from side_by_side(start, tmp_path_factory, SCENARIOS)
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
