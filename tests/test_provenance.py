@@ -10,8 +10,8 @@ from mnist_exp.comparison.comparison import CompareOptions, examine
 from mnist_exp.comparison.report import notes
 from mnist_exp.config.parsing import parse_tree
 from mnist_exp.runs import provenance
-from mnist_exp.runs.provenance import num_cores, num_threads
-from mnist_exp.runs.records import Change, EnvironmentRecord, Manifest, ResumeRecord
+from mnist_exp.runs.provenance import Change, num_cores, num_threads
+from mnist_exp.runs.records import EnvironmentRecord, Manifest, ResumeRecord
 from tests.comparison.run_makers import make_config, make_manifest, make_run
 
 HERE = EnvironmentRecord(variables={}, processor="One", vector_extensions=["avx", "avx2", "fma"])

@@ -12,7 +12,8 @@ from mnist_exp.evaluation.results import Sameness
 from mnist_exp.evaluation.splits import ScoredSplit
 from mnist_exp.runs import provenance
 from mnist_exp.runs.folder import PREDICTIONS
-from mnist_exp.runs.records import Change, EpochMetrics, GitRecord, Manifest
+from mnist_exp.runs.provenance import Change
+from mnist_exp.runs.records import EpochMetrics, GitRecord, Manifest
 from mnist_exp.runs.run import Arrays, DamagedRun, Run
 from mnist_exp.statistics import accuracy, cross_entropy
 from mnist_exp.words import percent, plural

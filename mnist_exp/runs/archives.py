@@ -184,3 +184,24 @@ def explained(name: str) -> Iterator[None]:
     except READING_ERRORS as error:
         problem = shortened(str(getattr(error, "strerror", None) or error), 200)
         raise FormatError(f"{name} cannot be read: {problem}") from error
+
+
+def read_arrays(content: bytes, max_bytes: int) -> dict[str, NDArray[Any]]:
+    """Reads every array of an HDF5 file, by path; links are not followed."""
+    # Imported here: most modes have no use for it.
+    import h5py
+
+    found: dict[str, NDArray[Any]] = {}
+
+    def read(name: str, item: object) -> None:
+        if not isinstance(item, h5py.Dataset):
+            return
+        if item.external or item.is_virtual or item.dtype.hasobject:
+            raise ValueError(f"{name} does not hold its own numbers")
+        if item.nbytes + sum(array.nbytes for array in found.values()) > max_bytes:
+            raise ValueError(f"unpacks to more than {max_bytes:,} bytes")
+        found[name] = np.asarray(item[()])
+
+    with h5py.File(io.BytesIO(content), "r") as file:
+        file.visititems(read)
+    return found

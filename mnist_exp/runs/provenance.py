@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from mnist_exp.config.schema import Config, CosineScheduleConfig, Engine
 from mnist_exp.errors import ConfigError
-from mnist_exp.runs.records import Change, EnvironmentRecord, GitRecord, Manifest
+from mnist_exp.runs.records import EnvironmentRecord, GitRecord, Manifest
 from mnist_exp.runs.run import read_config
 from mnist_exp.words import one_line
 
@@ -35,6 +36,14 @@ _VECTORS = re.compile(
 )
 _PROCESSOR, _EXTENSIONS = "processor", "vector extensions"
 _UNKNOWN, _UNSET = "unknown", "unset"
+
+
+class Change(Struct, frozen=True, kw_only=True, rename={"now": "is"}):
+    """A circumstance, such as `tensorflow` or `threads`, that is not as it was; `now` is `is` in the file."""
+
+    what: str
+    was: str
+    now: str
 
 
 @functools.cache

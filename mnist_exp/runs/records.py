@@ -49,8 +49,7 @@ class Summary(Struct, frozen=True, kw_only=True):
         ms_per_image: Milliseconds an image when predicting the test images in batches.
         selected_on_test: Whether the best epoch was chosen on test images, which makes `test_accuracy`
             optimistic.
-        balanced_accuracy: Of the test images, as are the two shares: see `statistics.ClassBalance`. Null in
-            older ones.
+        balanced_accuracy: Like both shares, as `statistics.ClassBalance` has it; null in older ones.
     """
 
     test_accuracy: float
@@ -168,14 +167,6 @@ class EnvironmentRecord(Struct, frozen=True, kw_only=True):
     variables: dict[str, str] = {}
     processor: str | None = None
     vector_extensions: list[str] = []
-
-
-class Change(Struct, frozen=True, kw_only=True, rename={"now": "is"}):
-    """A circumstance, such as `tensorflow` or `threads`, that is not as it was; `now` is `is` in the file."""
-
-    what: str
-    was: str
-    now: str
 
 
 class SweepPlace(Struct, frozen=True, kw_only=True):

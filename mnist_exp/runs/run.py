@@ -23,6 +23,7 @@ from mnist_exp.runs.archives import (
     ArrayKind,
     FormatError,
     open_archive,
+    read_arrays,
     read_member,
     read_npz,
 )
@@ -314,7 +315,7 @@ class Run:
         content = self.read_checkpoint(name)
         try:
             with open_archive(BytesIO(content)) as archive:
-                return _read_arrays(read_member(archive, _WEIGHTS))
+                return read_arrays(read_member(archive, _WEIGHTS), _MAX_CHECKPOINT_BYTES)
         except (*READING_ERRORS, TypeError) as error:
             raise self.damaged(name, shortened(" ".join(str(error).split()), 200)) from error
 
@@ -358,27 +359,6 @@ def _find_impossible(summary: Summary) -> str:
     if not 1 <= summary.best_epoch <= max(summary.epochs, 1):
         return "best_epoch is not one of the epochs"
     return ""
-
-
-def _read_arrays(content: bytes) -> dict[str, NDArray[Any]]:
-    """Reads every array of an HDF5 file; links are not followed."""
-    # Imported here: most modes have no use for it.
-    import h5py
-
-    found: dict[str, NDArray[Any]] = {}
-
-    def read(name: str, item: object) -> None:
-        if not isinstance(item, h5py.Dataset):
-            return
-        if item.external or item.is_virtual or item.dtype.hasobject:
-            raise ValueError(f"{name} does not hold its own numbers")
-        if item.nbytes + sum(array.nbytes for array in found.values()) > _MAX_CHECKPOINT_BYTES:
-            raise ValueError(f"unpacks to more than {_MAX_CHECKPOINT_BYTES:,} bytes")
-        found[name] = np.asarray(item[()])
-
-    with h5py.File(BytesIO(content), "r") as file:
-        file.visititems(read)
-    return found
 
 
 @contextmanager
