@@ -17,7 +17,7 @@ def out_of_fold(group: SeedGroup) -> Predictions | None:
         DamagedRun: A `predictions.npz` has been damaged since the comparison began.
     """
     record = group.runs[0].data.fold
-    if record is None or group.folds != list(range(record.folds)):
+    if record is None or len(group.folds) < record.folds:
         return None
     parts = [found for run in group.runs if (found := run.read_predictions()) is not None]
     indices = [found.indices for found in parts if found.indices is not None]

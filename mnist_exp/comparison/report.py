@@ -134,8 +134,8 @@ def _word_folds(found: ComparableSet) -> list[str]:
     lacking = []
     num_folds = 0 if found.data.fold is None else found.data.fold.folds
     for group in found.groups:
-        missing = sorted(set(range(num_folds)) - set(group.folds))
-        lacking += [f"{group.label} lacks fold {', '.join(map(str, missing))}"] if missing else []
+        if len(group.folds) < num_folds:
+            lacking.append(f"{group.label} has fold {', '.join(map(str, group.folds))} of {num_folds}")
     words = "Incomplete cross-validations are compared on the folds that both have"
     return [f"{words}: {_name_some(lacking)}."] if lacking else []
 

@@ -13,7 +13,6 @@ from mnist_exp.comparison.comparison import Examined, examine
 from mnist_exp.comparison.report import Comparison
 from mnist_exp.config.commands import command, setting, with_runs_dir
 from mnist_exp.config.requests import CompareOptions
-from mnist_exp.errors import RunError
 from mnist_exp.report.comparison_document import (
     COMPARISON,
     MOST_SETS,
@@ -151,10 +150,7 @@ def _show(
 def _write(examined: Examined, output_dir: Path, words: Sequence[str]) -> tuple[list[str], list[str]]:
     """Writes tables and pictures; returns sentences: what there is to say, and pictures that failed."""
     plots_dir = output_dir / _PLOTS
-    try:
-        plots_dir.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RunError(f"{plots_dir}: cannot be made: {error.strerror or error}.") from error
+    files.make_folder(plots_dir)
     files.write_bytes(output_dir / RESULTS, results_csv(examined.comparison).encode())
     files.write_bytes(output_dir / COMPARISON, to_json(examined.comparison).encode())
     write_comparison_page(examined, output_dir, words)

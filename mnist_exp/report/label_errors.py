@@ -68,7 +68,7 @@ def write_label_errors(sets: Sequence[ComparableSet], output_dir: Path) -> list[
 
 
 def _write(group: SeedGroup, found: Predictions, folder: Path) -> str:
-    folder.mkdir(exist_ok=True)
+    files.make_folder(folder)
     indices = np.arange(len(found.labels))
     write = partial(np.savez, probabilities=found.probabilities, labels=found.labels, indices=indices)
     files.write_with(folder / OUT_OF_FOLD, write)

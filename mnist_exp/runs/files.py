@@ -62,6 +62,14 @@ def note_made_folder(path: Path) -> None:
     _new_folders.append(path)
 
 
+def make_folder(path: Path) -> None:
+    """Makes a folder, and those above it, where it is missing; raises RunError where it cannot be made."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"{path}: cannot be made: {error.strerror or error}.", _advice(error)) from error
+
+
 def remove_new() -> None:
     """Removes noted files, and noted folders that are empty: a refused request leaves nothing behind."""
     while _new_files:

@@ -133,6 +133,8 @@ class Run:
             raise self.damaged(folder.MANIFEST, "completed, but it does not name its test images")
         if not (0 <= data.num_train < _MOST and 0 <= data.num_validation < _MOST):
             raise self.damaged(folder.MANIFEST, "its numbers of images are out of range")
+        if data.fold is not None and not 0 <= data.fold.fold < data.fold.folds < _MOST:
+            raise self.damaged(folder.MANIFEST, "its fold is none of its folds")
         kind = SearchSummary if self.manifest.mode == "tune" else Summary
         summary = self._read_json(folder.SUMMARY, kind, _MAX_SUMMARY_BYTES)
         if problem := _find_impossible(summary):

@@ -144,8 +144,8 @@ def test_an_incomplete_cross_validation_is_named_and_compared_on_common_folds(tm
     expected = corrected_t_test([first[0], first[2], first[4]], second, 200 / 700, 1 / 200)
     assert found.pairs[0].num_folds == 3 and found.pairs[0].p_value == pytest.approx(expected.p_value)
     (named,) = [note for note in found.notes if note.startswith("Incomplete cross-validations")]
-    assert "model=bn_dnn learning_rate=0.003 lacks fold 1, 3" in named
-    assert "model=ann learning_rate=0.01 lacks fold 1, 2, 3, 4" in named
+    assert "model=bn_dnn learning_rate=0.003 has fold 0, 2, 4 of 5" in named
+    assert "model=ann learning_rate=0.01 has fold 0 of 5" in named
     write(folder)
     assert [path.parent.name for path in folder.glob("*/out_of_fold.npz")] == [
         "1_model_ann_learning_rate_0.003"
@@ -161,6 +161,18 @@ def test_cross_validations_without_common_folds_are_not_tested(tmp_path: Path) -
     make_fold(folder, "another", 0, config=BN_DNN | {"seed": 0})
     (found,) = compare([folder]).sets
     assert found.pairs[0].method == "none" and found.pairs[0].num_folds == 1
+
+
+def test_a_fold_that_cannot_be_is_a_damaged_run(tmp_path: Path) -> None:
+    make_cross_validations(tmp_path)
+    for name, record in (("negative", (-1, 5)), ("beyond", (5, 5)), ("huge", (0, 10**18))):
+        path = make_fold(tmp_path, name, 0, folds=2)
+        manifest = json.loads((path / "manifest.json").read_text())
+        manifest["data"]["fold"] |= dict(zip(("fold", "folds"), record, strict=True))
+        (path / "manifest.json").write_text(json.dumps(manifest))
+    comparison = compare([tmp_path])
+    assert len(comparison.sets) == 1
+    assert [row.error for row in comparison.left_out] == ["manifest.json: its fold is none of its folds"] * 3
 
 
 def test_runs_of_a_single_fold_are_compared_on_its_images(tmp_path: Path) -> None:
