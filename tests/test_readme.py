@@ -72,6 +72,7 @@ def write_files_of_the_reader(folder: Path) -> None:
     """Writes the files that the pages tell their reader to write, with less to train and no cluster."""
     one_row = {"[64, 128]": "[64]", "[20, 40]": "[1]", "seeds: 5": "seeds: 1"}
     blocks_of_files = {
+        "data/letters": ("defaults: [mnist]", {}),
         "model/wide": ("family: sequential", {}),
         "search_space/widths": ("model.units.length", {"max_value: 256": "max_value: 64"}),
         "sweep_plan/sizes": ("grid:", one_row),
@@ -98,7 +99,8 @@ def shortened(command: list[str]) -> list[str]:
     """Gives a command less to do: one epoch on few digits, a search of one trial."""
     if any(word.startswith("mode=") and word != "mode=tune" for word in command):
         return command
-    data = "data.validation=50" if "data.path" in str(command) else "data=sample"
+    is_own = "data.path" in str(command) or "data=letters" in command
+    data = "data.validation=50" if is_own else "data=sample"
     seeds = {"seed=range(100,110)": "seed=100", "seed=range(100,106)": "seed=100,101"}
     command = [seeds.get(argument, argument) for argument in command]
     command += ["until.most_seeds=3"] if "until=decided" in command else []

@@ -105,7 +105,9 @@ def _description_facts(data: DataRecord) -> list[Fact]:
     counts = found.counts.get("train", [])
     names = ", ".join(found.class_names[:_FEW_CLASSES])
     more = ", …" if len(found.class_names) > _FEW_CLASSES else ""
-    classes = f"{len(counts)}, {min(counts):,} to {max(counts):,} images to train on each"
+    fewest, most = f"{min(counts):,}", f"{max(counts):,}"
+    range_text = most if fewest == most else f"{fewest} to {most}"
+    classes = f"{len(counts)}, {range_text} images to train on each"
     facts = [Fact("images", f"{found.kind}: {size}{polarity}"), Fact("classes", f"{classes}: {names}{more}")]
     if found.notes:
         facts.append(Fact("noted", " ".join(found.notes)))
