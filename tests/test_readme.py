@@ -116,7 +116,8 @@ def test_every_product_command_runs(tmp_path: Path) -> None:
     for number, image in enumerate(digits["x_test"][:3]):
         Image.fromarray(image).resize((140, 140)).save(tmp_path / "photos" / f"{number}.png")
     header = ",".join(f"pixel{number}" for number in range(784))
-    np.savetxt(tmp_path / "test.csv", digits["x_test"].reshape(100, 784), "%d", ",", header=header, comments="")
+    pixels = digits["x_test"].reshape(100, 784)
+    np.savetxt(tmp_path / "test.csv", pixels, "%d", ",", header=header, comments="")
     commands = product_commands()
     assert len(commands) >= 15
     # These use as many threads as their run did, which a process decides once.
