@@ -6,6 +6,7 @@ OmegaConf's resolvers for `conf/`. A default command, which names no path, reads
 import functools
 import os
 import re
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -94,7 +95,7 @@ def _stamp(place: Path) -> tuple[Any, ...]:
     """Tells a file or folder from what lay there before."""
     paths = [place if place.exists() else place.parent]
     if paths[0].is_dir():
-        paths += sorted(paths[0].iterdir())[:_MOST_STAMPED]
+        paths += sorted(islice(paths[0].iterdir(), _MOST_STAMPED))
     return tuple((path.name, path.stat().st_mtime_ns, path.stat().st_size) for path in paths)
 
 

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
@@ -31,23 +32,16 @@ def open_data(path: Path, size: int | None = None, progress: Progress | None = N
         FormatError: Something is missing, damaged, ambiguous, or of another type or shape than accepted.
     """
     with explained("it"):
-        is_file, is_folder, exists, is_below = (
-            path.is_file(),
-            path.is_dir(),
-            path.exists(),
-            path.parent.is_dir(),
-        )
+        exists, is_folder, is_file = path.exists(), path.is_dir(), path.is_file()
+    if not exists:
+        return _open_named(path)
     if is_folder:
         return _open_folder(path, None, size)
-    if is_file and (conversion := tables.conversion_of(path)):
+    if not is_file:
+        raise FormatError("it is neither a file nor a folder")
+    if conversion := tables.conversion_of(path):
         raise FormatError(conversion)
-    if is_file and tables.is_table(path):
-        return tables.open_tables(path)
-    if is_file:
-        return arrays.open_npz(path)
-    if not exists and is_below and (found := _find_named(path)) is not None:
-        return found
-    raise FormatError("it is neither a file nor a folder" if exists else "it does not exist")
+    return tables.open_tables(path) if tables.is_table(path) else arrays.open_npz(path)
 
 
 def has_mnist_files(folder: Path) -> bool:
@@ -55,12 +49,12 @@ def has_mnist_files(folder: Path) -> bool:
     return len(idx.find_idx(_list_files(folder)).get("", {})) >= 4
 
 
-def _find_named(path: Path) -> FoundData | None:
+def _open_named(path: Path) -> FoundData:
     """Opens the set of a folder that the path's last part names, such as `emnist-letters`."""
-    try:
-        return _open_folder(path.parent, path.name)
-    except _NothingFoundError:
-        return None
+    with suppress(_NothingFoundError):
+        if path.parent.is_dir():
+            return _open_folder(path.parent, path.name)
+    raise FormatError("it does not exist")
 
 
 class _NothingFoundError(FormatError):
