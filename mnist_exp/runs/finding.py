@@ -40,8 +40,8 @@ def find_runs(patterns: Sequence[str | Path], runs_dir: Path | None = None) -> l
     """Lists the run directories that patterns mean, each once, in the order of their paths.
 
     Patterns are run directories, folders of runs, and globs of either, `**` included. Of what a glob
-    matches, only runs and folders of sweeps count. `where: status=completed` means those of `runs_dir` that
-    the expression means.
+    matches, only runs and folders of sweeps count. Given `runs_dir`, `where: status=completed` means
+    those in there that the expression means.
 
     Raises:
         ConfigError: A path is not there, a pattern means no run, or an expression is none.
@@ -50,7 +50,7 @@ def find_runs(patterns: Sequence[str | Path], runs_dir: Path | None = None) -> l
         raise ConfigError("runs: got none.", "Name run directories, such as runs='runs/study/*'.")
     found: dict[tuple[int, int], Path] = {}
     for pattern in patterns:
-        matched = sorted(_match(str(pattern), runs_dir or Path()), key=_parts)
+        matched = sorted(_match(str(pattern), runs_dir), key=_parts)
         if not matched:
             raise ConfigError(
                 f"runs: {pattern} holds no run.",
@@ -66,8 +66,8 @@ def _parts(path: Path) -> tuple[str, ...]:
     return path.parts  # which are compared faster than paths
 
 
-def _match(pattern: str, runs_dir: Path) -> Iterator[Path]:
-    if pattern.startswith(WHERE):
+def _match(pattern: str, runs_dir: Path | None) -> Iterator[Path]:
+    if runs_dir is not None and pattern.startswith(WHERE):
         yield from _runs_where(pattern, runs_dir, "runs")
         return
     try:

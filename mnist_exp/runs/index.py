@@ -42,7 +42,6 @@ from mnist_exp.words import one_line, shortened
 
 INDEX = ".index.msgpack"
 DAMAGED = "damaged"
-_FORMAT = 1
 _MAX_INDEX_BYTES = 200_000_000
 _STAMPED = ("", MANIFEST, SUMMARY, CONFIG, NOTES, CHECKPOINTS, PLOTS)
 _SETTLED_NS = 2 * 10**9
@@ -56,6 +55,9 @@ _OF_ALL = [
     for name in (*Manifest.__struct_fields__, *Summary.__struct_fields__)
     if name not in (*_SHARED, "resumed")
 ]
+_FORMAT = " ".join(("1", *_OF_ALL))
+"""Of the index; another one, and one of records with other fields, is not read."""
+
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 Values = dict[str, Any]
@@ -182,7 +184,7 @@ class _Entry(Struct, frozen=True, array_like=True):
 class _Index(Struct, frozen=True, array_like=True):
     """The file; `entries` are by their path in the folder."""
 
-    format: int = _FORMAT
+    format: str = _FORMAT
     sections: list[Values] = []
     entries: dict[str, _Entry] = {}
 
