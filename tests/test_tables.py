@@ -59,6 +59,14 @@ def test_a_table_without_labels_has_none_and_a_changed_one_is_read_again(tmp_pat
     assert (read_table(path).images == 255 - IMAGES).all()
 
 
+def test_emnist_is_put_upright(tmp_path: Path) -> None:
+    path = tmp_path / "emnist-letters-train.csv"
+    path.write_text(table(COLUMN + 1, IMAGES.transpose(0, 2, 1).reshape(40, 784)))
+    found = open_data(path)
+    assert (found.arrays["x_train"].read() == IMAGES).all() and "put upright" in " ".join(found.notes)
+    assert found.names == tuple(map(str, range(1, LABELS.max() + 2)))
+
+
 LINE = table(COLUMN, ROWS).splitlines()[0]
 HOSTILE = {
     "empty": ("", "is empty"),

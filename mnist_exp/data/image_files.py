@@ -1,5 +1,6 @@
 """The images of one file, labelled or not: CSV, `.npz`, `.npy` or IDX; what `mode=predict` takes whole."""
 
+import hashlib
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnist_exp.data.found import choose_set, find_sets
-from mnist_exp.data.storage import open_stored, opened_archive
-from mnist_exp.data.tables import conversion_of, is_table, read_table
+from mnist_exp.data.storage import TRANSPOSED, open_stored, opened_archive
+from mnist_exp.data.tables import conversion_of, is_emnist, is_table, read_table
 from mnist_exp.runs.archives import FormatError, explained
 
 _NAME = re.compile(r"\.(csv|csv\.gz|npz|npy|arff|parquet)$|[-.]idx3?(-ubyte)?(\.gz)?$", re.IGNORECASE)
@@ -23,6 +24,15 @@ class ImageFile(NamedTuple):
     images: NDArray[np.uint8]
     labels: NDArray[np.uint8] | None
     notes: list[str]
+
+    @property
+    def sha256(self) -> str | None:
+        """As a run's data record has it; null without labels."""
+        if self.labels is None:
+            return None
+        digest = hashlib.sha256(self.images.data)
+        digest.update(self.labels.data)
+        return digest.hexdigest()
 
 
 def is_called_image_file(name: str) -> bool:
@@ -39,13 +49,12 @@ def read_image_file(path: Path) -> ImageFile:
     if conversion := conversion_of(path):
         raise FormatError(conversion)
     if is_table(path):
-        return ImageFile(*read_table(path), [])
+        return ImageFile(*read_table(path), [TRANSPOSED] if is_emnist(path) else [])
     if path.suffix.lower() == ".npz":
         return _read_npz(path)
-    is_emnist = path.name.lower().startswith("emnist")
     notes: list[str] = []
     return ImageFile(
-        open_stored(path, None, notes, is_images=True, is_transposed=is_emnist).read(), None, notes
+        open_stored(path, None, notes, is_images=True, is_transposed=is_emnist(path)).read(), None, notes
     )
 
 

@@ -29,7 +29,7 @@ from mnist_exp.runs.archives import (
     read_exactly,
 )
 
-_TRANSPOSED = "The images lie transposed in their files and were put upright."
+TRANSPOSED = "The images lie transposed in their files and were put upright."
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class StoredArray:
             values = np.frombuffer(content, self.dtype).reshape(self.header.shape, order=self.header.order)
             found = to_labels(values) if len(self.shape) == 1 else to_images(values, self.notes)
         if self.is_transposed:
-            note(self.notes, _TRANSPOSED)
+            note(self.notes, TRANSPOSED)
             found = found.transpose(0, 2, 1)
         array = np.ascontiguousarray(found)
         array.flags.writeable = False

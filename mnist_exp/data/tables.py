@@ -14,7 +14,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from mnist_exp.data.conversion import note
 from mnist_exp.data.found import MAX_BYTES, MAX_PIXELS, MIN_PIXELS, PART_WORDS, FoundData, ReadArray
+from mnist_exp.data.storage import TRANSPOSED
 from mnist_exp.runs.archives import FormatError, explained
 from mnist_exp.words import shortened
 
@@ -52,6 +54,11 @@ def is_table(path: Path) -> bool:
     return path.name.lower().endswith(_ENDINGS) and path.is_file()
 
 
+def is_emnist(path: Path) -> bool:
+    """Says whether a file is called as EMNIST's are, whose images lie transposed."""
+    return path.name.lower().startswith("emnist")
+
+
 def conversion_of(path: Path) -> str | None:
     """Says how a file of a form that is not read becomes one that is; None for all others."""
     if path.suffix.lower() == ".arff":
@@ -73,9 +80,11 @@ def open_tables(path: Path) -> FoundData:
         FormatError: As `read_table`; or there are no labels to train on, or two files of one part.
     """
     arrays: dict[str, ReadArray] = {}
-    notes = []
+    notes: list[str] = []
     for part, file in _find_parts(path).items():
         images, labels = read_table(file)
+        if is_emnist(file):
+            note(notes, TRANSPOSED)
         if labels is not None:
             arrays |= {f"x_{part}": ReadArray(images), f"y_{part}": ReadArray(labels)}
         elif part == "train":
@@ -102,7 +111,7 @@ def _find_parts(path: Path) -> dict[str, Path]:
 
 
 def read_table(path: Path) -> Table:
-    """Reads a CSV file, with or without a line of names: once, unless it changes.
+    """Reads a CSV file, with or without a line of names: once, unless it changes. EMNIST's is put upright.
 
     Raises:
         FormatError: A value is no grey level, or a row has other columns than the first line; it names
@@ -124,11 +133,11 @@ def _read(path: Path, *_: int) -> Table:
         names = first.cells()
         if not _are_names(names):
             rows = _parse(chain([first], lines), [str(number) for number in range(1, len(names) + 1)])
-            return _sort_columns(rows, _guess_labels(rows))
+            return _sort_columns(rows, _guess_labels(rows), is_emnist(path))
         labels = [place for place, name in enumerate(names) if name.lower() in _LABELS]
         if len(labels) > 1:
             raise FormatError(f"has {len(labels)} columns called {', '.join(_LABELS)}; accepted: one")
-        return _sort_columns(_parse(lines, names), labels[0] if labels else None)
+        return _sort_columns(_parse(lines, names), labels[0] if labels else None, is_emnist(path))
 
 
 def _are_names(cells: Sequence[str]) -> bool:
@@ -185,7 +194,7 @@ def _guess_labels(rows: NDArray[np.uint8]) -> int | None:
     return -1 if np.ptp(rows[:, 0]) == 0 < np.ptp(rows[:, -1]) else 0
 
 
-def _sort_columns(rows: NDArray[np.uint8], label: int | None) -> Table:
+def _sort_columns(rows: NDArray[np.uint8], label: int | None, is_transposed: bool) -> Table:
     pixels = rows if label is None else np.delete(rows, label, axis=1)
     side = math.isqrt(pixels.shape[1])
     if side**2 != pixels.shape[1] or not MIN_PIXELS <= side <= MAX_PIXELS:
@@ -193,8 +202,11 @@ def _sort_columns(rows: NDArray[np.uint8], label: int | None) -> Table:
             f"has {pixels.shape[1]:,} columns of pixels; accepted: squares of {MIN_PIXELS} to {MAX_PIXELS} "
             f"pixels a side, and a column called {', '.join(_LABELS)}"
         )
-    pixels.flags.writeable = False
+    images = pixels.reshape(-1, side, side)
+    if is_transposed:
+        images = np.ascontiguousarray(images.transpose(0, 2, 1))
+    images.flags.writeable = False
     labels = None if label is None else rows[:, label].copy()
     if labels is not None:
         labels.flags.writeable = False
-    return Table(pixels.reshape(-1, side, side), labels)
+    return Table(images, labels)

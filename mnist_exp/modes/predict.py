@@ -106,6 +106,7 @@ def _predict_file(
     from mnist_exp.data.backgrounds import as_the_runs
     from mnist_exp.data.image_files import as_classes, read_image_file
     from mnist_exp.data.overlap import TrainedOn
+    from mnist_exp.report.evaluation import LOOKED
 
     runs = [run for run, _ in members]
     try:
@@ -117,6 +118,8 @@ def _predict_file(
     labels = as_classes(file.labels, members[0][1].data.class_names)
     if labels is not None and (known := TrainedOn(file.images).count_any(runs)):
         notes.append(f"{known:,} of these images were trained on: on others expect less")
+    if file.sha256 in [run.data.test_sha256 for run in runs]:
+        notes.append(LOOKED)
     with quietly():
         from mnist_exp.evaluation.evaluating import load_ensemble
         from mnist_exp.report.console import render_parts

@@ -40,7 +40,7 @@ _MEMBER_COLUMNS = (
     "run", "run_id", "model", "seed", "num_params", "accuracy", "loss", "num_trained_on", "selected_on_test",
     "gain",
 )  # fmt: skip
-_LOOKED = "this is one more look at the test images; do not use this number to choose anything"
+LOOKED = "this is one more look at the test images; do not use this number to choose anything"
 _MOST_DRAWN = 12
 _MOST_LISTED, _MOST_UNREAD = 30, 10
 _LONGEST_NAME = 50
@@ -88,7 +88,7 @@ def _facts(found: Evaluation, path: str) -> list[Fact]:
     same, calibration = found.same_as_run, found.calibration
     facts = [Fact("", one_line(same.sentence), tones[same.is_identical])]
     if found.looks_at_test:
-        facts.append(Fact("", _LOOKED, "careful"))
+        facts.append(Fact("", LOOKED, "careful"))
     if found.num_trained_on:
         known = "all" if found.num_trained_on == found.num_images else f"{found.num_trained_on:,}"
         facts.append(Fact("", f"{known} of these images were trained on: on others expect less", "careful"))

@@ -11,6 +11,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from mnist_exp.data.dataset import SAMPLE_PATH
 from mnist_exp.errors import ConfigError
 from tests.conftest import FinishedRun, Run
 from tests.digits import sample_digits
@@ -71,6 +72,14 @@ def test_every_form_gives_the_same_predictions(finished_run: FinishedRun, tmp_pa
         found[name] = [(row["id"], row["prediction"], row["probability"]) for row in rows]
     assert all(rows == found["a.csv"] for rows in found.values())
     assert [each[0] for each in found["a.csv"]] == [*map(str, range(60))]
+
+
+def test_the_runs_own_test_images_are_called_so(finished_run: FinishedRun, tmp_path: Path) -> None:
+    text, folder = run_predict(finished_run.path, tmp_path, str(SAMPLE_PATH))
+    right = sum(row["prediction"] == row["label"] for row in read_lines(folder))
+    summary = json.loads((finished_run.path / "summary.json").read_text())
+    assert right / 1000 == summary["test_accuracy"] and f"{right / 1000:.2%}" in text
+    assert "one more look at the test images" in " ".join(text.split()) and "trained on" not in text
 
 
 def test_probabilities_are_written_on_request(finished_run: FinishedRun, tmp_path: Path) -> None:
