@@ -99,7 +99,7 @@ RUN_FIELDS = [
 ]
 GROUP_FIELDS = [
     Field("when", "last", _when),
-    Field("name", "name", lambda line: line.name),
+    Field("name", "name", lambda line: line.name, "long"),
     Field("runs", "runs", lambda line: len(line.rows), "number", "{:,}".format),
     Field("status", "status", lambda line: line.state, "long"),
     Field("val_accuracy", "mean val", lambda line: line.mean("val_accuracy"), "number", percent),
