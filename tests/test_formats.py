@@ -210,6 +210,9 @@ def test_labels_from_1_keep_their_names_and_named_classes_their_labels(tmp_path:
     path = keras(tmp_path, y_train=Y + 1, y_test=Y_TEST + 1)
     config = own(path)
     assert config.class_names == list("123456") and np.array_equal(read(config)[1].labels, Y)
+    tens = keras(tmp_path, y_train=labels(60, 10, 1), y_test=labels(24, 10, 1))
+    assert own(tens).class_names == [str(label) for label in range(1, 11)]
+    path = keras(tmp_path, y_train=Y + 1, y_test=Y_TEST + 1)
     ten = msgspec.structs.replace(config, class_names=list("0123456789"))
     assert np.array_equal(read(ten)[1].labels, Y + 1)
 

@@ -7,6 +7,9 @@ from hydra import compose, initialize_config_dir
 from mnist_exp import CONF_DIR
 from mnist_exp.config.parsing import parse_tree, resolve
 from mnist_exp.config.schema import DataConfig
+from mnist_exp.data import completing
+
+completing.register()
 
 
 def composed(*overrides: str) -> dict[str, Any]:

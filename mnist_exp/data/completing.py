@@ -19,11 +19,10 @@ _MOST_STAMPED, _LONGEST_NAME = 100, 64
 
 
 class _Facts(NamedTuple):
-    """What files say: the path's name; names of classes, and whether they are more than numbers."""
+    """What files say: the path's name, and those of the classes."""
 
     name: str
     names: list[str]
-    are_named: bool
     image_shape: list[int]
     num_train: int
 
@@ -52,9 +51,10 @@ def own_sha256(usual: str, *, _parent_: DictConfig) -> str | None:
 
 
 def own_class_names(usual: list[str], *, _parent_: DictConfig) -> ListConfig:
-    """Gives the files' names of classes, or the set's `usual` ones where there are as many."""
+    """Gives the files' names of classes, or the set's `usual` ones for as many plain numbers from 0."""
     facts = _find(_parent_)
-    if facts is None or len(facts.names) < 2 or (not facts.are_named and len(facts.names) == len(usual)):
+    numbers = [str(label) for label in range(len(usual))]
+    if facts is None or len(facts.names) < 2 or facts.names == numbers:
         return OmegaConf.create(list(usual))
     return OmegaConf.create(facts.names)
 
@@ -106,4 +106,4 @@ def _read(place: Path, stamp: tuple[Any, ...], size: int | None) -> _Facts:
     found = open_data(place, size)
     name = re.sub(r"[^A-Za-z0-9]+", "_", place.stem).strip("_")[:_LONGEST_NAME] or "own"
     num_train = found.arrays["y_train"].shape[0]
-    return _Facts(name, list(found.names), found.class_names is not None, [*found.image_shape, 1], num_train)
+    return _Facts(name, list(found.names), [*found.image_shape, 1], num_train)
