@@ -206,6 +206,11 @@ def test_labels_of_any_number_type_are_read(tmp_path: Path, kind: type) -> None:
     assert np.array_equal(train.labels, Y)
 
 
+def test_several_labels_an_image_are_refused_whatever_their_number(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="y_train has rows that are not one-hot; accepted: one label an"):
+        read(composed_data(f"data.path={keras(tmp_path, y_train=np.eye(60)[:, :14] + 1)}"))
+
+
 def test_labels_from_1_keep_their_names_and_named_classes_their_labels(tmp_path: Path) -> None:
     path = keras(tmp_path, y_train=Y + 1, y_test=Y_TEST + 1)
     config = own(path)

@@ -6,20 +6,21 @@ OmegaConf's resolvers for `conf/`. A default command, which names no path, reads
 import functools
 import os
 import re
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
-from mnist_exp.runs.archives import READING_ERRORS
+from mnist_exp.runs.archives import READING_ERRORS, FormatError
 
 _USUAL_SHAPE, _USUAL_CLASSES = [28, 28, 1], 10
 _MOST_STAMPED, _LONGEST_NAME = 100, 64
 
 
 class _Facts(NamedTuple):
-    """What files say: the path's name, and those of the classes."""
+    """What files say: the path's name, and those of the classes; none where labels cannot be read."""
 
     name: str
     names: list[str]
@@ -105,5 +106,7 @@ def _read(place: Path, stamp: tuple[Any, ...], size: int | None) -> _Facts:
 
     found = open_data(place, size)
     name = re.sub(r"[^A-Za-z0-9]+", "_", place.stem).strip("_")[:_LONGEST_NAME] or "own"
-    num_train = found.arrays["y_train"].shape[0]
-    return _Facts(name, list(found.names), [*found.image_shape, 1], num_train)
+    names: list[str] = []
+    with suppress(FormatError):  # labels that cannot be read are refused in `Source`
+        names = list(found.names)
+    return _Facts(name, names, [*found.image_shape, 1], found.arrays["y_train"].shape[0])
