@@ -16,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from mnist_exp import CONF_DIR
 from mnist_exp.config.arguments import accepted_arguments
 from mnist_exp.config.composing import Composer
+from mnist_exp.config.keys import MODE_KEYS
 from mnist_exp.config.parsing import (
     own_keys,
     parse,
@@ -37,6 +38,7 @@ _READING = (
     "clean", "compare", "evaluate", "export", "list", "note", "predict", "publish", "schema", "verify",
     "watch",
 )  # fmt: skip
+_READING_DATA = ("evaluate", "export", "verify")
 _HYDRA_FILES = ("config.yaml", "hydra.yaml", "overrides.yaml")
 """What Hydra writes to `hydra.output_subdir` before a job begins."""
 _FULL_ERROR = "HYDRA_FULL_ERROR"
@@ -88,11 +90,19 @@ def _check(config: DictConfig) -> None:
     refuse_launcher(config)
     own = OmegaConf.masked_copy(config, own_keys(config))
     if (mode := _reading_mode(config)) is not None:
-        mode.accept(resolve(own), list(config.hydra.overrides.task))
+        mode.accept(_resolve_request(own), list(config.hydra.overrides.task))
     else:
         chosen = str(config.hydra.runtime.choices.get("model"))
         composer = Composer(config.hydra.job.config_name, list(config.hydra.overrides.hydra))
         refuse_unused_values(own, parse(own), list(config.hydra.overrides.task), chosen, composer)
+
+
+def _resolve_request(config: DictConfig) -> dict[str, Any]:
+    """Resolves what a mode that reads runs takes; what completes a training may read a whole data set."""
+    name, keys = str(config.mode), own_keys(config)
+    if name not in _READING_DATA:
+        keys = [key for key in keys if key in ("mode", "runs_dir", *MODE_KEYS[name])]
+    return resolve(OmegaConf.masked_copy(config, keys))
 
 
 def _reading_mode(config: DictConfig) -> Any:
@@ -161,7 +171,7 @@ def _execute(composed: DictConfig, terminal: Terminal) -> int | None:
     """Does what the configuration says; gives the status of a mode whose result is yes or no, else None."""
     typed = list(HydraConfig.get().overrides.task)
     if (mode := _reading_mode(composed)) is not None:
-        status: int | None = mode.run(mode.accept(resolve(composed), typed), terminal, _given_dir())
+        status: int | None = mode.run(mode.accept(_resolve_request(composed), typed), terminal, _given_dir())
         return status
     # Imported here: it needs much that --help and a refusal need not wait for.
     from mnist_exp.modes import jobs

@@ -11,6 +11,7 @@ from PIL import Image
 from mnist_exp.data.formats import open_data
 from mnist_exp.data.found import FoundData
 from mnist_exp.runs.archives import FormatError
+from tests.conftest import Run
 from tests.digits import sample_digits
 
 IMAGES, LABELS = sample_digits(60)
@@ -123,6 +124,13 @@ def test_a_second_start_reads_what_was_kept(
     shutil.rmtree(cache)
     cache.write_text("no folder")
     assert (open_data(folder).arrays["x_train"].read() == changed).all()
+
+
+def test_what_reads_runs_does_not_open_the_data(run_command: Run, tmp_path: Path, cache: Path) -> None:
+    places = {"MNIST_EXP_DATA": str(save_classes(tmp_path / "in")), "XDG_CACHE_HOME": str(cache.parents[1])}
+    for words, is_read in (("mode=list", False), ("-m seed=0,1 plan=true", True)):
+        done = run_command(*words.split(), cwd=tmp_path, kind="light", **places)
+        assert done.returncode == 0 and cache.exists() == is_read
 
 
 def test_unreadable_pictures_are_named(tmp_path: Path) -> None:
