@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Iterable
 from typing import ClassVar
 
-from mnist_exp.words import without_control
+from mnist_exp.words import name_some, without_control
 
 _MOST_NAMES = 20
 _KERAS_WRAPPER = "Exception encountered when calling "
@@ -49,8 +49,7 @@ def nearest(name: str, accepted: Iterable[str]) -> str:
     close = longer or difflib.get_close_matches(name, names, n=1, cutoff=0.6)
     if close:
         return f'Did you mean "{close[0]}"?'
-    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
-    return f"Accepted: {', '.join(names[:_MOST_NAMES])}{more}."
+    return f"Accepted: {name_some(names, _MOST_NAMES)}."
 
 
 def is_out_of_memory(error: Exception) -> bool:

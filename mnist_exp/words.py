@@ -3,7 +3,7 @@
 import json
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -86,6 +86,12 @@ def without_control(text: str) -> str:
 def plural(count: int, noun: str) -> str:
     """Words a count: `1 epoch`, `20 epochs`."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def name_some(names: Sequence[str], most: int) -> str:
+    """Lists names, and counts those beyond so many: `ann, cnn and 3 more`."""
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return f"{', '.join(names[:most])}{more}"
 
 
 def visible(text: str, most: int = _MOST_CHARACTERS) -> str:

@@ -11,7 +11,7 @@ from mnist_exp.comparison.pairs import Pair
 from mnist_exp.runs.provenance import differences
 from mnist_exp.runs.records import DataRecord
 from mnist_exp.runs.run import Run, RunStatus
-from mnist_exp.words import one_line, percent, plural
+from mnist_exp.words import name_some, one_line, percent, plural
 
 _MOST_NAMED = 3
 _LONGEST_VALUES = 80
@@ -26,21 +26,15 @@ def verdict(pairs: Sequence[Pair], chosen_on_test: bool) -> str:
     beaten = [pair.second for pair in pairs if pair.is_decided and pair.difference > 0]
     beating = [pair.second for pair in pairs if pair.is_decided and pair.difference < 0]
     equal = [pair.second for pair in pairs if not pair.is_decided]
-    parts = [f"is better than {_name_some(beaten)}"] if beaten else []
-    parts += [f"is worse than {_name_some(beating)}"] if beating else []
-    parts += [f"cannot be told from {_name_some(equal)}"] if equal else []
+    parts = [f"is better than {name_some(beaten, _MOST_NAMED)}"] if beaten else []
+    parts += [f"is worse than {name_some(beating, _MOST_NAMED)}"] if beating else []
+    parts += [f"cannot be told from {name_some(equal, _MOST_NAMED)}"] if equal else []
     words = parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
     if pairs[0].num_folds is not None:
         return f"{leader} leads in cross-validation, and was chosen by that: it {words}"
     if chosen_on_test:
         return f"{leader} leads on the test images, and was chosen by that: it {words}"
     return f"{leader} leads on validation images; on the test images it {words}"
-
-
-def _name_some(labels: Sequence[str]) -> str:
-    named = ", ".join(labels[:_MOST_NAMED])
-    rest = len(labels) - _MOST_NAMED
-    return f"{named} and {rest:,} more" if rest > 0 else named
 
 
 def notes(found: ComparableSet, decisions: Decisions | None, sort: str) -> list[str]:
@@ -72,7 +66,7 @@ def _word_until(decisions: Decisions | None, runs: Sequence[Run]) -> list[str]:
             "Test images decided how many seeds were trained: test accuracy is no independent check."
         )
     if decisions.failed:
-        failed = _name_some(decisions.failed)
+        failed = name_some(decisions.failed, _MOST_NAMED)
         found.append(
             f"Without a result: {failed}. Pairs leave such a seed out, which is held against nobody."
         )
@@ -84,10 +78,8 @@ def _word_choice(groups: Sequence[SeedGroup], runs: Sequence[Run], sort: str) ->
     optimistic = [group.label for group in groups if group.is_optimistic]
     if optimistic:
         verb, whose = ("stands", "its") if len(optimistic) == 1 else ("stand", "their")
-        found.append(
-            f"Optimistic: {_name_some(optimistic)} {verb} below the others: test images were used to "
-            f"choose {whose} epochs."
-        )
+        why = f"test images were used to choose {whose} epochs"
+        found.append(f"Optimistic: {name_some(optimistic, _MOST_NAMED)} {verb} below the others: {why}.")
     if len(groups) > 1 and all(run.result.val_accuracy is None for run in runs):
         found.append(
             "No images were held out for validation: the leader is the best on test images, which favours it."
@@ -112,7 +104,7 @@ def _word_balance(groups: Sequence[SeedGroup], runs: Sequence[Run]) -> list[str]
     poor = [group.label for group in groups if all(map(_predicts_no_better, group.runs))]
     if poor:
         always = f"always predicting the majority class ({largest})"
-        found.append(f"No more accurate than {always}: {_name_some(poor)}.")
+        found.append(f"No more accurate than {always}: {name_some(poor, _MOST_NAMED)}.")
     return found
 
 
@@ -126,7 +118,7 @@ def _word_duplicates(groups: Sequence[SeedGroup]) -> list[str]:
     for group in groups:
         seeds = sorted({run.manifest.seed for run in group.duplicates})
         repeated += [f"{group.label} seed {seed}" for seed in seeds]
-    return [f"Run more than once, the latest counts: {_name_some(repeated)}."] if repeated else []
+    return [f"Run more than once, the latest counts: {name_some(repeated, _MOST_NAMED)}."] if repeated else []
 
 
 def _word_folds(found: ComparableSet) -> list[str]:
@@ -137,7 +129,7 @@ def _word_folds(found: ComparableSet) -> list[str]:
         if len(group.folds) < num_folds:
             lacking.append(f"{group.label} has fold {', '.join(map(str, group.folds))} of {num_folds}")
     words = "Incomplete cross-validations are compared on the folds that both have"
-    return [f"{words}: {_name_some(lacking)}."] if lacking else []
+    return [f"{words}: {name_some(lacking, _MOST_NAMED)}."] if lacking else []
 
 
 def _word_values(what: str, values: Sequence[str]) -> str:

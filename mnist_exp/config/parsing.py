@@ -1,6 +1,6 @@
 """From what Hydra composed to typed configurations and requests."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -25,18 +25,32 @@ Request = TypeVar("Request", bound=Struct)
 SWEEP_KEYS = SweepRequest.__struct_fields__
 """Root keys that speak of a whole sweep, and are no part of any job's configuration."""
 
+_OF_RUNS = ("model", "optimizer", "schedule", "augmentation", "training", "data", "seed", "experiment")
+
 NO_SWEEP = SweepRequest(
     plan=False, rerun="unfinished", on_fail="continue", sweep_plan=SweepPlanConfig(), until=NoUntilConfig()
 )
 """The keys of a single run."""
 
 
-def refuse_unused(typed: Sequence[str], used: Collection[str], refusal: Callable[[str], ConfigError]) -> None:
-    """Raises `refusal`'s ConfigError where something was typed that would not count."""
-    for override in typed:
-        key = plain_key(override)
-        if key.partition(".")[0] not in used:
-            raise refusal(key)
+def refuse_unused(
+    typed: Sequence[str], mode: str, purpose: str, accepted: str, *, also: Sequence[str] = (), only: str = ""
+) -> None:
+    """Raises ConfigError where something was typed that would not count.
+
+    Args:
+        purpose: What the mode does, and `accepted` which keys it has, as the message says it.
+        also: What else counts: a root key, or one dotted key.
+        only: What can be set of a run's own configuration; empty for nothing to say of that.
+    """
+    used = ("mode", "runs_dir", *MODE_KEYS[mode], *also)
+    for key in map(plain_key, typed):
+        root = key.partition(".")[0]
+        if root in used or key in used:
+            continue
+        if only and root in _OF_RUNS:
+            raise ConfigError(f"{key}: mode={mode} takes it from the run's own configuration.", only)
+        raise ConfigError(f"{key}: mode={mode} {purpose}, and has no use for it.", f"Accepted: {accepted}.")
 
 
 def none_given(key: str, runs_dir: str, *example: str) -> ConfigError:

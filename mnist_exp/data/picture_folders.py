@@ -26,7 +26,7 @@ from mnist_exp.errors import RunError
 from mnist_exp.runs import files
 from mnist_exp.runs.archives import ArrayKind, FormatError, explained, read_npz
 from mnist_exp.runs.folder import DamagedRun, RunFolder
-from mnist_exp.words import plural, shortened
+from mnist_exp.words import name_some, plural, shortened
 
 _MOST_CLASSES, _MOST_NAMED, _MOST_NOTES = 256, 3, 10_000
 _ACCEPTED = "accepted: one folder a class, or folders train, val and test with one folder a class each"
@@ -189,8 +189,7 @@ def _each(read: Callable[[Path], _Result], paths: Sequence[Path], verb: str) -> 
         except UnreadableImage as error:
             problems.append(f"{shortened(path.name)} ({error})")
     if problems:
-        more = f" and {len(problems) - _MOST_NAMED:,} more" if len(problems) > _MOST_NAMED else ""
-        raise FormatError(f"it has pictures that cannot be read: {', '.join(problems[:_MOST_NAMED])}{more}")
+        raise FormatError(f"it has pictures that cannot be read: {name_some(problems, _MOST_NAMED)}")
     return results
 
 

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from mnist_exp.words import name_some
+
 _MOST_NAMED = 8
 
 
@@ -16,10 +18,7 @@ def absent_classes(labels: NDArray[np.uint8], class_names: Sequence[str]) -> lis
 
 def describe_absent(kind: str, absent: Sequence[str]) -> str:
     """Says which classes have no image of a kind: `training`, `validation` or `test`."""
-    named = ", ".join(absent[:_MOST_NAMED])
-    others = len(absent) - _MOST_NAMED
-    more = f" and {others} more" if others > 0 else ""
-    return f"No {kind} image shows {named}{more}."
+    return f"No {kind} image shows {name_some(absent, _MOST_NAMED)}."
 
 
 def describe_split(

@@ -11,7 +11,8 @@ from msgspec import Struct
 
 from mnist_exp.config.commands import command, with_runs_dir, without
 from mnist_exp.config.keys import MODE_KEYS
-from mnist_exp.config.parsing import none_given, read_request, refuse_unused
+from mnist_exp.config.overrides import plain_key
+from mnist_exp.config.parsing import none_given, read_request
 from mnist_exp.config.requests import CleanOptions, KeepOptions, What
 from mnist_exp.config.schema import Text
 from mnist_exp.errors import ConfigError
@@ -23,9 +24,8 @@ from mnist_exp.runs.cleaning import choose, reasons_to_stay
 from mnist_exp.runs.finding import find_runs
 from mnist_exp.runs.index import RunRow, read_rows, select_rows
 from mnist_exp.runs.where import parse_where
-from mnist_exp.words import plural, size
+from mnist_exp.words import name_some, plural, size
 
-_USED = ("mode", "runs_dir", *MODE_KEYS["clean"])
 _HOURS = {"h": 1, "d": 24, "w": 168}
 _MOST_LISTED, _MOST_NAMED = 20, 3
 _CONSEQUENCES = {
@@ -62,25 +62,26 @@ class CleanRequest(Struct, frozen=True, kw_only=True):
 
 def accept(tree: dict[str, Any], typed: Sequence[str]) -> CleanRequest:
     """Checks a request; raises ConfigError for a key that is not accepted, of no use here, or missing."""
-    refuse_unused(typed, _USED, _refusal)
+    _refuse_unused(typed, MODE_KEYS["clean"])
     request = read_request(tree, CleanRequest)
     actions = {"clean": request.clean.what, "restore": request.restore, "empty": request.empty}
     chosen = [key for key, value in actions.items() if value is not None]
     if not chosen:
         raise none_given("clean.what", request.runs_dir, "mode=clean", "clean.what=last_checkpoints")
     if chosen != ["clean"]:
-        refuse_unused(typed, ("mode", "runs_dir", chosen[0]), _refusal)
+        _refuse_unused(typed, chosen[:1])
     if request.where is not None:
         parse_where(request.where)
     _least_hours(request)
     return request
 
 
-def _refusal(key: str) -> ConfigError:
-    return ConfigError(
-        f"{key}: mode=clean has no use for it here.",
-        "Accepted: clean.what with runs, where, older_than, keep.best, force and plan; or restore; or empty.",
-    )
+def _refuse_unused(typed: Sequence[str], used: Sequence[str]) -> None:
+    for key in map(plain_key, typed):
+        if key.partition(".")[0] not in ("mode", "runs_dir", *used):
+            usual = "clean.what with runs, where, older_than, keep.best, force and plan"
+            hint = f"Accepted: {usual}; or restore; or empty."
+            raise ConfigError(f"{key}: mode=clean has no use for it here.", hint)
 
 
 def _least_hours(request: CleanRequest) -> int:
@@ -130,9 +131,8 @@ def _clean(request: CleanRequest, what: What, runs_dir: Path, terminal: Terminal
 def _meant(request: CleanRequest, rows: Sequence[RunRow]) -> Sequence[RunRow]:
     """Picks the runs that a request is about."""
     if request.runs:
-        patterns = [request.runs] if isinstance(request.runs, str) else request.runs
         known = {each.path.resolve(): each for each in rows}
-        named = {path.resolve(): path for path in find_runs(patterns, Path(request.runs_dir))}
+        named = {path.resolve(): path for path in find_runs(request.runs, Path(request.runs_dir))}
         if outside := [path for place, path in named.items() if place not in known]:
             raise ConfigError(
                 f"runs: {outside[0]} is not in {request.runs_dir}.", "Name its folder: runs_dir=…"
@@ -148,9 +148,8 @@ def _tell(
 ) -> list[Part]:
     facts = []
     for reason, paths in staying.items():
-        more = f" and {len(paths) - _MOST_NAMED:,} more" if len(paths) > _MOST_NAMED else ""
-        named = ", ".join(path.name for path in paths[:_MOST_NAMED])
-        facts.append(Fact("stays", f"{plural(len(paths), 'run')} {reason}: {named}{more}"))
+        named = name_some([path.name for path in paths], _MOST_NAMED)
+        facts.append(Fact("stays", f"{plural(len(paths), 'run')} {reason}: {named}"))
     stays = Facts(facts, on="both")
     if not pieces:
         return [Words("nothing to clear away", on="both"), stays]

@@ -10,17 +10,15 @@ from msgspec import Struct
 
 from mnist_exp.comparison.comparison import examine
 from mnist_exp.config.commands import kept, portable, setting, with_runs_dir
-from mnist_exp.config.keys import MODE_KEYS
 from mnist_exp.config.parsing import none_given, read_request, refuse_unused
 from mnist_exp.config.requests import CompareOptions
 from mnist_exp.config.schema import Text
-from mnist_exp.errors import ConfigError
 from mnist_exp.report.comparison import present_comparison
 from mnist_exp.report.terminal import Terminal
 from mnist_exp.runs.finding import find_runs
 from mnist_exp.runs.writer import claim_folder
 
-_USED = ("mode", "runs_dir", *MODE_KEYS["compare"])
+_ACCEPTED = "runs, runs_dir, compare.sort, compare.columns, compare.format"
 
 
 class CompareRequest(Struct, frozen=True, kw_only=True):
@@ -37,19 +35,12 @@ class CompareRequest(Struct, frozen=True, kw_only=True):
 
 def accept(tree: dict[str, Any], typed: Sequence[str]) -> CompareRequest:
     """Checks a request; raises ConfigError for a key that is not accepted, of no use here, or missing."""
-    refuse_unused(typed, _USED, _refusal)
+    refuse_unused(typed, "compare", "reads finished runs", _ACCEPTED)
     request = read_request(tree, CompareRequest)
     if not request.runs:
         everything = setting("runs", str(Path(escape(request.runs_dir), "*")))
         raise none_given("runs", request.runs_dir, "mode=compare", everything)
     return request
-
-
-def _refusal(key: str) -> ConfigError:
-    return ConfigError(
-        f"{key}: mode=compare reads finished runs, and has no use for it.",
-        "Accepted: runs, runs_dir, compare.sort, compare.columns, compare.format.",
-    )
 
 
 def run(request: CompareRequest, terminal: Terminal, given: Path | None) -> int:
@@ -62,8 +53,7 @@ def run(request: CompareRequest, terminal: Terminal, given: Path | None) -> int:
         ConfigError: A path is not there, there is no such column, or no folder can be made.
         RunError: A file could not be written.
     """
-    patterns = [request.runs] if isinstance(request.runs, str) else request.runs or []
-    examined = examine(find_runs(patterns, Path(request.runs_dir)), request.compare)
+    examined = examine(find_runs(request.runs or [], Path(request.runs_dir)), request.compare)
     output_dir = None
     if request.compare.format == "table":
         output_dir = claim_folder(Path(request.runs_dir), "compare", given)

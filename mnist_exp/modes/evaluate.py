@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 import numpy as np
 from msgspec import Struct
 
@@ -18,7 +17,6 @@ from mnist_exp.config.commands import (
     setting,
     with_runs_dir,
 )
-from mnist_exp.config.keys import MODE_KEYS
 from mnist_exp.config.overrides import plain_key
 from mnist_exp.config.parsing import none_given, read_request, refuse_unused
 from mnist_exp.config.requests import EvaluateOptions
@@ -38,8 +36,7 @@ if TYPE_CHECKING:
     from mnist_exp.evaluation.evaluating import Evaluated
     from mnist_exp.evaluation.splits import ScoredSplit
 
-_USED = ("mode", "runs_dir", "data", *MODE_KEYS["evaluate"])
-_OWN = ("model", "optimizer", "schedule", "augmentation", "training", "seed", "experiment")
+_ACCEPTED = "run, runs_dir, data, split, evaluate.robustness_images"
 _PREPROCESSING = "data.preprocessing"
 _EVALUATION, _CLASSES, _MEMBERS = "evaluation.json", "per_class.csv", "members.csv"
 
@@ -63,7 +60,8 @@ class EvaluateRequest(Struct, frozen=True, kw_only=True):
 
 def accept(tree: dict[str, Any], typed: Sequence[str]) -> EvaluateRequest:
     """Checks a request; raises ConfigError for a key that is not accepted, of no use here, or missing."""
-    refuse_unused(typed, _USED, _refusal)
+    only = "Only data= can be another one."
+    refuse_unused(typed, "evaluate", "reads a finished run", _ACCEPTED, also=["data"], only=only)
     if _PREPROCESSING in map(plain_key, typed):
         raise ConfigError(f"{_PREPROCESSING}: the run's network has its own in front.", "Leave it out.")
     request = read_request({**tree, "typed": list(typed)}, EvaluateRequest)
@@ -71,18 +69,6 @@ def accept(tree: dict[str, Any], typed: Sequence[str]) -> EvaluateRequest:
         raise none_given("run", request.runs_dir, "mode=evaluate", "run=latest")
     choose_data({}, request.data, ["data="])
     return request
-
-
-def _refusal(key: str) -> ConfigError:
-    if key.partition(".")[0] in _OWN:
-        return ConfigError(
-            f"{key}: mode=evaluate takes it from the run's own configuration.",
-            "Only data= can be another one.",
-        )
-    return ConfigError(
-        f"{key}: mode=evaluate reads a finished run, and has no use for it.",
-        "Accepted: run, runs_dir, data, split, evaluate.robustness_images.",
-    )
 
 
 def run(request: EvaluateRequest, terminal: Terminal, given: Path | None) -> None:
@@ -156,8 +142,7 @@ def _write(evaluated: "Evaluated", scored: "ScoredSplit", output_dir: Path) -> l
     from mnist_exp.report.evaluation import evaluation_plots, member_table
     from mnist_exp.report.figures.style import draw_plots
 
-    record = msgspec.json.format(msgspec.json.encode(evaluated.record), indent=2)
-    files.write_bytes(output_dir / _EVALUATION, record + b"\n")
+    files.write_json(output_dir / _EVALUATION, evaluated.record)
     files.write_bytes(output_dir / _CLASSES, class_table(evaluated.record.classes).encode())
     if isinstance(evaluated.record, EnsembleEvaluation):
         files.write_bytes(output_dir / _MEMBERS, member_table(evaluated.record).encode())

@@ -6,16 +6,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from msgspec import Struct
 
-from mnist_exp.config.keys import MODE_KEYS
 from mnist_exp.config.overrides import plain_key
 from mnist_exp.config.parsing import none_given, read_request, refuse_unused
 from mnist_exp.config.requests import ExportOptions
 from mnist_exp.config.schema import Text
 from mnist_exp.data.fingerprints import load_own_data, own_data_node
-from mnist_exp.errors import ConfigError
 from mnist_exp.evaluation.splits import choose_data
 from mnist_exp.evaluation.work import quietly
 from mnist_exp.exports.formats import CARD, choose_formats
@@ -24,7 +21,6 @@ from mnist_exp.runs import files
 from mnist_exp.runs.finding import choose_run, read_finished
 from mnist_exp.runs.writer import claim_folder
 
-_USED = ("mode", "runs_dir", *MODE_KEYS["export"])
 _DATA_PATH = "data.path"
 
 
@@ -50,20 +46,14 @@ def accept(tree: dict[str, Any], typed: Sequence[str]) -> ExportRequest:
     Raises:
         ConfigError: A key is not accepted, is of no use here, or is missing; or an extra is.
     """
-    refuse_unused([override for override in typed if plain_key(override) != _DATA_PATH], _USED, _refusal)
+    accepted = f"run, export.format, runs_dir, {_DATA_PATH}"
+    refuse_unused(typed, "export", "takes a finished run's network as it is", accepted, also=[_DATA_PATH])
     request = read_request({**tree, "typed": list(typed)}, ExportRequest)
     for key, value in (("run", request.run), ("export.format", request.export.format)):
         if not value:
             raise none_given(key, request.runs_dir, "mode=export", "run=latest", "export.format=onnx")
     choose_formats(request.export.format or "")
     return request
-
-
-def _refusal(key: str) -> ConfigError:
-    return ConfigError(
-        f"{key}: mode=export takes a finished run's network as it is, and has no use for it.",
-        f"Accepted: run, export.format, runs_dir, {_DATA_PATH}.",
-    )
 
 
 def run(request: ExportRequest, terminal: Terminal, given: Path | None) -> None:
@@ -95,7 +85,7 @@ def run(request: ExportRequest, terminal: Terminal, given: Path | None) -> None:
             document = export_document(card, str(folder))
             write_page(folder, document)
             # The last: a folder that has one is proved.
-            files.write_bytes(folder / CARD, msgspec.json.format(msgspec.json.encode(card), indent=2) + b"\n")
+            files.write_json(folder / CARD, card)
     terminal.print(render_parts(document.parts))
 
 

@@ -6,7 +6,6 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
-from mnist_exp.config.keys import MODE_KEYS
 from mnist_exp.config.parsing import read_request, refuse_unused
 from mnist_exp.config.schema import Text
 from mnist_exp.errors import ConfigError
@@ -32,7 +31,6 @@ from mnist_exp.runs.where import parse_where
 from mnist_exp.runs.writer import claim_folder
 from mnist_exp.words import plural
 
-_USED = ("mode", "runs_dir", *MODE_KEYS["list"])
 _MOST_LINES = 50
 
 
@@ -59,20 +57,13 @@ class ListRequest(Struct, frozen=True, kw_only=True):
 
 def accept(tree: dict[str, Any], typed: Sequence[str]) -> ListRequest:
     """Checks a request; raises ConfigError for a key or an expression that is not accepted."""
-    refuse_unused(typed, _USED, _refusal)
+    refuse_unused(typed, "list", "reads runs", "runs, runs_dir, where, sort, by, format, limit")
     request = read_request(tree, ListRequest)
     if request.by is not None and request.format in ("json", "html"):
         raise ConfigError(f"by: format={request.format} has a line a run.", "Leave by out.")
     if request.where is not None:
         parse_where(request.where)
     return request
-
-
-def _refusal(key: str) -> ConfigError:
-    return ConfigError(
-        f"{key}: mode=list reads runs, and has no use for it.",
-        "Accepted: runs, runs_dir, where, sort, by, format, limit.",
-    )
 
 
 def run(request: ListRequest, terminal: Terminal, given: Path | None) -> int:
@@ -86,8 +77,7 @@ def run(request: ListRequest, terminal: Terminal, given: Path | None) -> int:
         RunError: The page could not be written.
     """
     runs_dir = Path(request.runs_dir)
-    patterns = [request.runs] if isinstance(request.runs, str) else request.runs
-    rows = read_rows(find_runs(patterns, runs_dir) if patterns else runs_in(runs_dir), runs_dir)
+    rows = read_rows(find_runs(request.runs, runs_dir) if request.runs else runs_in(runs_dir), runs_dir)
     num_runs = len(rows)
     if request.where is not None:
         rows = select_rows(rows, parse_where(request.where))

@@ -9,7 +9,6 @@ from msgspec import Struct
 from msgspec.structs import replace
 from rich.text import Text as Line
 
-from mnist_exp.config.keys import MODE_KEYS
 from mnist_exp.config.parsing import none_given, read_request, refuse_unused
 from mnist_exp.config.schema import Text
 from mnist_exp.errors import ConfigError
@@ -19,8 +18,6 @@ from mnist_exp.runs.members import find_named
 from mnist_exp.runs.notes import TAG, Note, Notes, change_notes, changed_tags, read_notes
 from mnist_exp.runs.run import refused
 from mnist_exp.words import shortened, visible
-
-_USED = ("mode", "runs_dir", *MODE_KEYS["note"])
 
 
 class NoteRequest(Struct, frozen=True, kw_only=True):
@@ -42,7 +39,7 @@ class NoteRequest(Struct, frozen=True, kw_only=True):
 
 def accept(tree: dict[str, Any], typed: Sequence[str]) -> NoteRequest:
     """Checks a request; raises ConfigError for a key that is not accepted, of no use here, or missing."""
-    refuse_unused(typed, _USED, _refusal)
+    refuse_unused(typed, "note", "writes beside a run's record", "run, note, tags, star, runs_dir")
     request = read_request(tree, NoteRequest)
     if not request.run:
         raise none_given("run", request.runs_dir, "mode=note", "run=latest", "tags=[paper]")
@@ -52,13 +49,6 @@ def accept(tree: dict[str, Any], typed: Sequence[str]) -> NoteRequest:
             hint = "A tag is a letter, then letters, digits and _ . : / + -, 64 at most."
             raise ConfigError(f"tags: got {shortened(str(tag))}.", hint)
     return replace(request, tags=tags)
-
-
-def _refusal(key: str) -> ConfigError:
-    return ConfigError(
-        f"{key}: mode=note writes beside a run's record, and has no use for it.",
-        "Accepted: run, note, tags, star, runs_dir.",
-    )
 
 
 def run(request: NoteRequest, terminal: Terminal, given: Path | None) -> None:

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from msgspec import Struct
 
-from mnist_exp.config.keys import MODE_KEYS
 from mnist_exp.config.parsing import none_given, read_request, refuse_unused
 from mnist_exp.config.requests import PredictOptions
 from mnist_exp.config.schema import Text
@@ -21,8 +20,9 @@ from mnist_exp.runs.folder import PLOTS
 from mnist_exp.runs.members import Member, check_classes, read_members
 from mnist_exp.runs.records import Background
 from mnist_exp.runs.writer import claim_folder
+from mnist_exp.words import name_some
 
-_USED = ("mode", "runs_dir", *MODE_KEYS["predict"])
+_ACCEPTED = "run, images, runs_dir, predict.columns, predict.first_id, predict.probabilities"
 _TABLE = "predictions.csv"
 _MOST_DRAWN = 48
 _MOST_NAMED = 5
@@ -44,19 +44,12 @@ class PredictRequest(Struct, frozen=True, kw_only=True):
 
 def accept(tree: dict[str, Any], typed: Sequence[str]) -> PredictRequest:
     """Checks a request; raises ConfigError for a key that is not accepted, of no use here, or missing."""
-    refuse_unused(typed, _USED, _refusal)
+    refuse_unused(typed, "predict", "uses a finished run's own network and classes", _ACCEPTED)
     request = read_request(tree, PredictRequest)
     for key, value in (("run", request.run), ("images", request.images)):
         if not value:
             raise none_given(key, request.runs_dir, "mode=predict", "run=latest", "images=7.png")
     return request
-
-
-def _refusal(key: str) -> ConfigError:
-    return ConfigError(
-        f"{key}: mode=predict uses a finished run's own network and classes, and has no use for it.",
-        "Accepted: run, images, runs_dir, predict.columns, predict.first_id, predict.probabilities.",
-    )
 
 
 def run(request: PredictRequest, terminal: Terminal, given: Path | None) -> None:
@@ -163,9 +156,8 @@ def _predict_pictures(
     notes = [note, *_passed_over(find_passed_over(patterns))]
     unread = _predict(members, paths, options, claim, terminal, background, notes)
     if unread:
-        names = ", ".join(file_name(each) for each in unread[:_MOST_NAMED])
-        more = f" and {len(unread) - _MOST_NAMED:,} more" if len(unread) > _MOST_NAMED else ""
-        raise RunError(f"images: {len(unread):,} of {len(paths):,} could not be read: {names}{more}.")
+        names = name_some([file_name(each) for each in unread], _MOST_NAMED)
+        raise RunError(f"images: {len(unread):,} of {len(paths):,} could not be read: {names}.")
 
 
 def _predict(
@@ -225,10 +217,9 @@ def _passed_over(paths: Sequence[Path]) -> list[str]:
 
     if not paths:
         return []
-    names = ", ".join(file_name(path) for path in paths[:_MOST_NAMED])
-    more = f" and {len(paths) - _MOST_NAMED:,} more" if len(paths) > _MOST_NAMED else ""
+    names = name_some([file_name(path) for path in paths], _MOST_NAMED)
     verb = "file was" if len(paths) == 1 else "files were"
-    return [f"{len(paths):,} other {verb} skipped: {names}{more}"]
+    return [f"{len(paths):,} other {verb} skipped: {names}"]
 
 
 def _draw(read: Sequence[Any], choices: Sequence[Any], plots_dir: Path, background: Background) -> list[str]:

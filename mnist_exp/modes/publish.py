@@ -10,7 +10,6 @@ from msgspec import Struct
 
 from mnist_exp.comparison.grouping import comparable_sets
 from mnist_exp.config.commands import setting
-from mnist_exp.config.keys import MODE_KEYS
 from mnist_exp.config.parsing import none_given, read_request, refuse_unused
 from mnist_exp.config.requests import PublishOptions
 from mnist_exp.config.schema import Text
@@ -28,7 +27,7 @@ from mnist_exp.trackers.tensorboard import TensorBoardTracker
 from mnist_exp.trackers.wandb import WandbTracker
 from mnist_exp.words import one_line, plural
 
-_USED = ("mode", "runs_dir", *MODE_KEYS["publish"])
+_ACCEPTED = "runs, runs_dir, publish.to, publish.project, publish.files, publish.unfinished"
 
 
 class PublishRequest(Struct, frozen=True, kw_only=True):
@@ -49,7 +48,7 @@ def accept(tree: dict[str, Any], typed: Sequence[str]) -> PublishRequest:
     Raises:
         ConfigError: A key is not accepted, is of no use here, or is missing, or a package is.
     """
-    refuse_unused(typed, _USED, _refusal)
+    refuse_unused(typed, "publish", "copies finished runs", _ACCEPTED)
     request = read_request(tree, PublishRequest)
     if not request.runs:
         everything = setting("runs", str(Path(escape(request.runs_dir), "*")))
@@ -67,13 +66,6 @@ def accept(tree: dict[str, Any], typed: Sequence[str]) -> PublishRequest:
     return request
 
 
-def _refusal(key: str) -> ConfigError:
-    return ConfigError(
-        f"{key}: mode=publish copies finished runs, and has no use for it.",
-        "Accepted: runs, runs_dir, publish.to, publish.project, publish.files, publish.unfinished.",
-    )
-
-
 def run(request: PublishRequest, terminal: Terminal, given: Path | None) -> None:
     """Copies each run that is not there yet as it ended, and notes in its directory that it is.
 
@@ -84,8 +76,8 @@ def run(request: PublishRequest, terminal: Terminal, given: Path | None) -> None
         ConfigError: A path is not there.
         RunError: The tracker failed; what was copied before is noted.
     """
-    patterns = [request.runs] if isinstance(request.runs, str) else request.runs or []
-    ended = _read_ended(find_runs(patterns, Path(request.runs_dir)), request.publish.unfinished, terminal)
+    paths = find_runs(request.runs or [], Path(request.runs_dir))
+    ended = _read_ended(paths, request.publish.unfinished, terminal)
     groups, tracker, num_copied = _groups(ended), _connect(request.publish), 0
     for each in ended:
         if not _is_there(each, request.publish, tracker):

@@ -5,7 +5,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from msgspec import Struct
 
 from mnist_exp.config.json_schemas import Schema, file_schema, group_schema, root_schema, typed_groups
@@ -36,14 +35,8 @@ class SchemaRequest(Struct, frozen=True, kw_only=True):
 
 def accept(tree: dict[str, Any], typed: Sequence[str]) -> SchemaRequest:
     """Checks a request; raises ConfigError for a key that is of no use here."""
-    refuse_unused(typed, ("mode", "runs_dir"), _refusal)
+    refuse_unused(typed, "schema", "describes all keys", "runs_dir, hydra.run.dir")
     return read_request(tree, SchemaRequest)
-
-
-def _refusal(key: str) -> ConfigError:
-    return ConfigError(
-        f"{key}: mode=schema describes all keys, and has no use for it.", "Accepted: runs_dir, hydra.run.dir."
-    )
 
 
 def run(request: SchemaRequest, terminal: Terminal, given: Path | None) -> None:
@@ -64,8 +57,7 @@ def run(request: SchemaRequest, terminal: Terminal, given: Path | None) -> None:
         _refuse_other(folder / name / _NAME)
     for name in there:
         (folder / name).mkdir(exist_ok=True)
-        content = msgspec.json.format(msgspec.json.encode(schemas[name]), indent=1)
-        files.write_bytes(folder / name / _NAME, content + b"\n")
+        files.write_json(folder / name / _NAME, schemas[name], indent=1)
     terminal.print(f"{plural(len(there), 'schema')} in {folder}", _LINES)
 
 

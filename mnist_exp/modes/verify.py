@@ -5,16 +5,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from msgspec import Struct
 
-from mnist_exp.config.keys import MODE_KEYS
 from mnist_exp.config.overrides import plain_key
 from mnist_exp.config.parsing import none_given, parse_tree, read_request, refuse_unused
 from mnist_exp.config.schema import Config, Text
 from mnist_exp.data.fingerprints import load_own_data, own_data_node
 from mnist_exp.errors import ConfigError
-from mnist_exp.evaluation.verification import Verification, verify
+from mnist_exp.evaluation.verification import verify
 from mnist_exp.modes.execution import execute
 from mnist_exp.report.terminal import Terminal
 from mnist_exp.report.verification import render_verdict
@@ -24,8 +22,6 @@ from mnist_exp.runs.folder import LOG
 from mnist_exp.runs.job import Job
 from mnist_exp.runs.run import Run, read_run, refused
 
-_USED = ("mode", "runs_dir", *MODE_KEYS["verify"])
-_OWN = ("model", "optimizer", "schedule", "augmentation", "training", "data", "seed", "experiment")
 _DATA_PATH = "data.path"
 _VERIFICATION = "verification.json"
 
@@ -50,23 +46,13 @@ class VerifyRequest(Struct, frozen=True, kw_only=True):
 
 def accept(tree: dict[str, Any], typed: Sequence[str]) -> VerifyRequest:
     """Checks a request; raises ConfigError for a key that is not accepted, of no use here, or missing."""
-    refuse_unused([override for override in typed if plain_key(override) != _DATA_PATH], _USED, _refusal)
+    accepted = f"run, runs_dir, {_DATA_PATH}"
+    only = f"Only {_DATA_PATH} can be set: where the run's images are now."
+    refuse_unused(typed, "verify", "trains a finished run again", accepted, also=[_DATA_PATH], only=only)
     request = read_request({**tree, "typed": list(typed)}, VerifyRequest)
     if not request.run:
         raise none_given("run", request.runs_dir, "mode=verify", "run=latest")
     return request
-
-
-def _refusal(key: str) -> ConfigError:
-    if key.partition(".")[0] in _OWN:
-        return ConfigError(
-            f"{key}: mode=verify takes it from the run's own configuration.",
-            f"Only {_DATA_PATH} can be set: where the run's images are now.",
-        )
-    return ConfigError(
-        f"{key}: mode=verify trains a finished run again, and has no use for it.",
-        f"Accepted: run, runs_dir, {_DATA_PATH}.",
-    )
 
 
 def run(request: VerifyRequest, terminal: Terminal, given: Path | None) -> int:
@@ -92,7 +78,7 @@ def run(request: VerifyRequest, terminal: Terminal, given: Path | None) -> int:
     assert path is not None
     with refused("run: "):
         found = verify(run, read_run(path))
-    _write(found, path)
+    files.write_json(path / _VERIFICATION, found)
     terminal.print(render_verdict(found))
     return 0 if found.identical else 1
 
@@ -128,8 +114,3 @@ def _job(run: Run, config: Config, request: VerifyRequest, given: Path | None) -
         given=given,
         is_repetition=True,
     )
-
-
-def _write(found: Verification, path: Path) -> None:
-    content = msgspec.json.format(msgspec.json.encode(found), indent=2)
-    files.write_bytes(path / _VERIFICATION, content + b"\n")

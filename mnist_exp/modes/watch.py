@@ -11,11 +11,9 @@ from msgspec import Struct
 from rich.text import Text
 
 from mnist_exp.config.commands import command, setting, sweep_place
-from mnist_exp.config.keys import MODE_KEYS
 from mnist_exp.config.parsing import read_request, refuse_unused
 from mnist_exp.config.schema import Text as NonEmpty
 from mnist_exp.config.schema import TunerConfig
-from mnist_exp.errors import ConfigError
 from mnist_exp.report.console import render_parts
 from mnist_exp.report.result import result_parts
 from mnist_exp.report.terminal import Terminal
@@ -40,7 +38,6 @@ from mnist_exp.tuning.screen import (
 from mnist_exp.tuning.search_files import CONFIRMED, SearchFiles
 from mnist_exp.words import direction_of
 
-_USED = ("mode", "runs_dir", *MODE_KEYS["watch"])
 _LOOK_S = 0.5
 
 
@@ -57,15 +54,8 @@ class WatchRequest(Struct, frozen=True, kw_only=True):
 
 def accept(tree: dict[str, Any], typed: Sequence[str]) -> WatchRequest:
     """Checks a request; raises ConfigError for a key that is not accepted, or of no use here."""
-    refuse_unused(typed, _USED, _refusal)
+    refuse_unused(typed, "watch", "shows what another command does", "run, runs_dir")
     return read_request(tree, WatchRequest)
-
-
-def _refusal(key: str) -> ConfigError:
-    return ConfigError(
-        f"{key}: mode=watch shows what another command does, and has no use for it.",
-        "Accepted: run, runs_dir.",
-    )
 
 
 def run(request: WatchRequest, terminal: Terminal, given: Path | None) -> int:

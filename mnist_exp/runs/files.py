@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import msgspec
+
 from mnist_exp.errors import RunError
 from mnist_exp.words import one_line
 
@@ -83,6 +85,11 @@ def remove_new() -> None:
 def write_bytes(path: Path, content: bytes) -> None:
     """Writes a whole file; see `whole_file`."""
     write_with(path, lambda draft: draft.write_bytes(content))
+
+
+def write_json(path: Path, record: object, indent: int = 2) -> None:
+    """Writes a record as a whole file of JSON; see `whole_file`."""
+    write_bytes(path, msgspec.json.format(msgspec.json.encode(record), indent=indent) + b"\n")
 
 
 def write_with(path: Path, write: Callable[[Path], object]) -> None:

@@ -17,7 +17,7 @@ from mnist_exp.runs.files import is_new_folder
 from mnist_exp.runs.folder import MANIFEST, SWEEP, RunFolder
 from mnist_exp.runs.index import select
 from mnist_exp.runs.run import DamagedRun, Run, parse_config, read_run, read_tree, refused
-from mnist_exp.words import shortened
+from mnist_exp.words import name_some, shortened
 
 _EARLIER = "earlier"
 # A run lies in its sweep's folder, or in an experiment's in there; `runs` holds sweeps.
@@ -27,6 +27,7 @@ _ANY_DEPTH = "**"
 LATEST, BEST = "latest", "best"
 WHERE = "where:"
 _MAX_SWEEP_BYTES = 500_000_000
+Patterns = str | Path | Sequence[str | Path]
 _ACCEPTED = f"Accepted: {LATEST}, {BEST}, or a run's directory."
 
 
@@ -36,8 +37,8 @@ class _Created(Struct):
     created_at: str
 
 
-def find_runs(patterns: Sequence[str | Path], runs_dir: Path | None = None) -> list[Path]:
-    """Lists the run directories that patterns mean, each once, in the order of their paths.
+def find_runs(patterns: Patterns, runs_dir: Path | None = None) -> list[Path]:
+    """Lists the run directories that patterns, or one, mean, each once, in the order of their paths.
 
     Patterns are run directories, folders of runs, and globs of either, `**` included. Of what a glob
     matches, only runs and folders of sweeps count. Given `runs_dir`, `where: status=completed` means
@@ -49,7 +50,7 @@ def find_runs(patterns: Sequence[str | Path], runs_dir: Path | None = None) -> l
     if not patterns:
         raise ConfigError("runs: got none.", "Name run directories, such as runs='runs/study/*'.")
     found: dict[tuple[int, int], Path] = {}
-    for pattern in patterns:
+    for pattern in [patterns] if isinstance(patterns, str | Path) else patterns:
         matched = sorted(_match(str(pattern), runs_dir), key=_parts)
         if not matched:
             raise ConfigError(
@@ -280,9 +281,8 @@ def how_to_resume(run: Run) -> str:
 def _one_of(found: Sequence[Path]) -> Path:
     if len(found) == 1:
         return found[0]
-    names = ", ".join(str(path) for path in found[:_MOST_NAMED])
-    more = f" and {len(found) - _MOST_NAMED:,} more" if len(found) > _MOST_NAMED else ""
-    raise ConfigError(f"run: {len(found):,} runs are meant: {names}{more}.", f"Say more, or {BEST} {WHERE} …")
+    names = name_some([str(path) for path in found], _MOST_NAMED)
+    raise ConfigError(f"run: {len(found):,} runs are meant: {names}.", f"Say more, or {BEST} {WHERE} …")
 
 
 def _choose_training(text: str, runs_dir: Path, meant: Sequence[Path] | None) -> Path:

@@ -7,7 +7,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
 from msgspec import Meta, Struct
 
 from mnist_exp.runs import files
@@ -44,8 +43,7 @@ def read_notes(run_path: Path) -> Notes:
 
 def write_notes(run_path: Path, notes: Notes) -> None:
     """Writes `notes.json`; raises RunError where that fails."""
-    content = msgspec.json.format(msgspec.json.encode(notes), indent=2)
-    files.write_bytes(run_path / NOTES, content + b"\n")
+    files.write_json(run_path / NOTES, notes)
 
 
 def change_notes(run_path: Path, change: Callable[[Notes], Notes]) -> Notes:

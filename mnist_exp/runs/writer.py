@@ -75,7 +75,7 @@ class RunDirectory:
     def update_manifest(self, **changes: Any) -> None:
         """Writes `manifest.json` with some fields changed."""
         self.manifest = msgspec.structs.replace(self.manifest, **changes)
-        self._write_json(MANIFEST, self.manifest)
+        files.write_json(self.path / MANIFEST, self.manifest)
 
     def abandon(self, reason: BaseException) -> None:
         """Marks the run interrupted and removes drafts, when its process is about to end at once."""
@@ -108,7 +108,7 @@ class RunDirectory:
 
     def write_summary(self, summary: Summary) -> None:
         """Writes `summary.json`."""
-        self._write_json(SUMMARY, summary)
+        files.write_json(self.path / SUMMARY, summary)
 
     def write_predictions(
         self,
@@ -138,15 +138,10 @@ class RunDirectory:
         """Makes a copy of a model `best.keras`."""
         files.write_bytes(self.best_checkpoint_path, path.read_bytes())
 
-    def _write_json(self, name: str, record: msgspec.Struct) -> None:
-        content = msgspec.json.format(msgspec.json.encode(record), indent=2)
-        files.write_bytes(self.path / name, content + b"\n")
-
 
 def write_published(run_path: Path, records: Sequence[PublishedRecord]) -> None:
     """Writes `published.json`: which trackers have a copy of a run."""
-    content = msgspec.json.format(msgspec.json.encode(records), indent=2)
-    files.write_bytes(run_path / PUBLISHED, content + b"\n")
+    files.write_json(run_path / PUBLISHED, records)
 
 
 def last_checkpoint(run_path: Path) -> Path:

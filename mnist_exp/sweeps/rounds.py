@@ -11,6 +11,7 @@ from mnist_exp.config.schema import Config
 from mnist_exp.errors import ConfigError
 from mnist_exp.runs.records import SweepJob, SweepRecord
 from mnist_exp.sweeps.directory import SweepDirectory, find_unfinished
+from mnist_exp.words import name_some
 
 _LEAST_LEVEL = 0.0005  # of a pair: boundaries are simulated, and rarer ones are hit too seldom
 _MOST_NAMED = 3
@@ -142,5 +143,4 @@ def _check_data(until: DecidedConfig, configs: Sequence[Config]) -> None:
 def word_question(decisions: Decisions) -> str:
     """Says which pairs are in question."""
     names = [" against ".join(pair.labels) for pair in decisions.pairs if pair.outcome == "in question"]
-    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
-    return f"in question: {', '.join(names[:_MOST_NAMED])}{more}"
+    return f"in question: {name_some(names, _MOST_NAMED)}"
