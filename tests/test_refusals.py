@@ -235,6 +235,7 @@ MEANT = [
     # words of other tools, and a key's last part
     ("epochs=3", 'Did you mean "training.epochs"?'),
     ("mode=compare sort=accuracy", 'Did you mean "compare.sort"?'),
+    ("mode=export run=latest format=onnx", 'format: belongs to mode=list. Did you mean "export.format"?'),
     ("--plan", "plan=true"),
     ("model=cnn\u200b", "zero width space", "Leave it out."),
     ("lr=0.01", 'Did you mean "optimizer.learning_rate"?'),

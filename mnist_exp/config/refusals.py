@@ -228,9 +228,7 @@ def _explain_key(key: str, typed: Sequence[str], cause: str) -> ConfigError | No
         return ConfigError(f"{shortened(key)}: there is no such key.", nearest(key, accepted))
     hint = likeliest(key) or nearest_key(key)
     if mode not in ("", "tune") and "." not in key:
-        accepted = ["runs_dir", *MODE_KEYS[mode]]
-        own = [f"{root}.{key}" for root in accepted if f"{root}.{key}" in shipped_keys()]
-        hint = f'Did you mean "{own[0]}"?' if own else nearest(key, accepted)
+        hint = _own_key_meant(key, mode) or nearest(key, ["runs_dir", *MODE_KEYS[mode]])
     return ConfigError(f"{shortened(key)}: there is no such key.", hint)
 
 
@@ -238,9 +236,15 @@ def _explain_mode(key: str, modes: Sequence[str], chosen: str) -> ConfigError:
     """Explains a key of other modes, or one that the chosen mode has by a similar name."""
     *others, last = [f"mode={mode}" for mode in modes]
     choices = f"{', '.join(others)} or {last}" if others else last
-    near = nearest(key, MODE_KEYS[chosen]) if chosen else ""
+    near = (_own_key_meant(key, chosen) or nearest(key, MODE_KEYS[chosen])) if chosen else ""
     hint = near if near.startswith("Did you mean") else f"Add {choices}."
     return ConfigError(f"{key}: belongs to {choices}.", hint)
+
+
+def _own_key_meant(key: str, mode: str) -> str:
+    """Says which key of a mode's own node ends so; empty for none."""
+    own = [f"{root}.{key}" for root in MODE_KEYS[mode] if f"{root}.{key}" in shipped_keys()]
+    return f'Did you mean "{own[0]}"?' if own else ""
 
 
 def _explain_letter(error: OverrideParseException) -> ConfigError | None:
