@@ -15,18 +15,20 @@ from numpy.typing import NDArray
 from mnist_exp.config.schema import DataConfig
 from mnist_exp.data import locating
 from mnist_exp.data.formats import FILES_ACCEPTED, open_data
-from mnist_exp.data.found import FoundData, Progress
+from mnist_exp.data.found import FoundData, Progress, content_sha256, read_only
 from mnist_exp.data.locating import DOWNLOADED, Place, describe_search, existing_place, given_place, place_at
 from mnist_exp.data.parts import (
+    absent_classes,
     choose_stratified,
     count_validation,
+    describe_absent,
+    describe_split,
     describe_taken,
     num_left,
     num_taken,
     read_fold,
     stratified_folds,
 )
-from mnist_exp.data.remarks import absent_classes, describe_absent, describe_split
 from mnist_exp.errors import ConfigError
 from mnist_exp.runs.archives import FormatError
 from mnist_exp.runs.records import TestPart
@@ -144,9 +146,9 @@ class Source:
         images, labels, indices = self._read(f"x_{self._part(split)}"), self.labels(split), None
         whole_sha256 = None
         if (chosen := self._chosen(split)) is not None:
-            whole_sha256 = _sha256(images, self._read_labels("train"))
-            images, indices = _read_only(images[chosen]), chosen
-        sha256 = _sha256(images, labels)
+            whole_sha256 = content_sha256(images, self._read_labels("train"))
+            images, indices = read_only(images[chosen]), chosen
+        sha256 = content_sha256(images, labels)
         sentences = [self._difference(split, sha256 if split == "test" else whole_sha256 or sha256)]
         sentences += describe_split(_KINDS[split], images, labels, self.class_names)
         return Images(images, labels, sha256, _joined(sentences), indices, whole_sha256)
@@ -155,7 +157,7 @@ class Source:
         """Reads the labels of one split, uint8 (images,), without its images; raises as `load` does."""
         labels = self._read_labels(self._part(split))
         if (chosen := self._chosen(split)) is not None:
-            labels = _read_only(labels[chosen])
+            labels = read_only(labels[chosen])
         if split == "train":
             self.refuse_one_class(labels, "y_train")
         return labels
@@ -164,7 +166,7 @@ class Source:
         """Reads the files' own validation images; raises as `load` does."""
         images, labels = self._read("x_validation"), self._read_labels("validation")
         sentences = describe_split("validation", images, labels, self.class_names)
-        return Images(images, labels, _sha256(images, labels), _joined(sentences))
+        return Images(images, labels, content_sha256(images, labels), _joined(sentences))
 
     def refuse_one_class(self, labels: NDArray[np.uint8], what: str) -> None:
         """Refuses, by a ConfigError, training labels of one class only, which messages call `what`."""
@@ -205,7 +207,7 @@ class Source:
     def _read_labels(self, part: str) -> NDArray[np.uint8]:
         labels = self._read(f"y_{part}")
         if self.first_label:
-            labels = _read_only(labels - np.uint8(1))
+            labels = read_only(labels - np.uint8(1))
         if labels.max() >= len(self.class_names):
             raise ConfigError(
                 f"{self.place.setting}: {self.description}: y_{part} has labels up to {labels.max()}, "
@@ -356,17 +358,6 @@ def _open_source(
         known_sha256={"train": config.train_sha256, "test": config.test_sha256},
         fold=fold,
     )
-
-
-def _sha256(images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> str:
-    sha256 = hashlib.sha256(images.data)
-    sha256.update(labels.data)
-    return sha256.hexdigest()
-
-
-def _read_only(array: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    array.flags.writeable = False
-    return array
 
 
 def _fall_back(config: DataConfig, problem: str) -> Source:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from mnist_exp.data.dataset import Images, LabelledImages, Source, TrainingData
-from mnist_exp.data.overlap import mark_common
+from mnist_exp.data.fingerprints import mark_common
 from mnist_exp.runs.records import DataDescription
 from mnist_exp.words import plural
 

@@ -6,7 +6,7 @@ from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
-from mnist_exp.data import arrays, idx, tables
+from mnist_exp.data import arrays, tables
 from mnist_exp.data.found import FoundData, Progress, choose_set, missing_arrays
 from mnist_exp.runs.archives import FormatError, explained
 
@@ -19,7 +19,7 @@ _MOST_FILES = 10_000
 _BELOW = ("", "raw", "gzip", "*/raw")
 """Where the files of a folder may lie: as they are, as torchvision or EMNIST's archive has them."""
 
-_FOLDER_READERS = ((idx.find_idx, idx.open_idx), (arrays.find_arrays, arrays.open_folder))
+_FOLDER_READERS = ((arrays.find_idx, arrays.open_idx), (arrays.find_arrays, arrays.open_folder))
 
 
 def open_data(path: Path, size: int | None = None, progress: Progress | None = None) -> FoundData:
@@ -46,7 +46,7 @@ def open_data(path: Path, size: int | None = None, progress: Progress | None = N
 
 def has_mnist_files(folder: Path) -> bool:
     """Says whether a folder has all four IDX files of MNIST, gzipped or not."""
-    return len(idx.find_idx(_list_files(folder)).get("", {})) >= 4
+    return len(arrays.find_idx(_list_files(folder)).get("", {})) >= 4
 
 
 def _open_named(path: Path) -> FoundData:

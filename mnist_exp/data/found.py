@@ -1,5 +1,6 @@
 """What was found at a path: arrays of images and labels, and what they are called in files."""
 
+import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -108,6 +109,25 @@ class FoundData:
         least, greatest = self.label_range
         # From any other label on, earlier classes are more likely missing.
         return tuple(str(label) for label in range(1 if least == 1 else 0, greatest + 1))
+
+
+def note(notes: list[str], sentence: str) -> None:
+    """Adds a sentence that is not among them yet."""
+    if sentence not in notes:
+        notes.append(sentence)
+
+
+def read_only(array: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Keeps an array from being written to."""
+    array.flags.writeable = False
+    return array
+
+
+def content_sha256(images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> str:
+    """Gives the SHA-256 of the images' bytes, then the labels'."""
+    sha256 = hashlib.sha256(images.data)
+    sha256.update(labels.data)
+    return sha256.hexdigest()
 
 
 def find_sets(names: Iterable[str]) -> dict[str, dict[str, list[str]]]:

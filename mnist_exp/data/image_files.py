@@ -1,6 +1,5 @@
 """The images of one file, labelled or not: CSV, `.npz`, `.npy` or IDX; what `mode=predict` takes whole."""
 
-import hashlib
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mnist_exp.data.found import choose_set, find_sets
+from mnist_exp.data.found import choose_set, content_sha256, find_sets
 from mnist_exp.data.storage import TRANSPOSED, open_stored, opened_archive
 from mnist_exp.data.tables import conversion_of, is_emnist, is_table, read_table
 from mnist_exp.runs.archives import FormatError, explained
@@ -28,11 +27,7 @@ class ImageFile(NamedTuple):
     @property
     def sha256(self) -> str | None:
         """As a run's data record has it; null without labels."""
-        if self.labels is None:
-            return None
-        digest = hashlib.sha256(self.images.data)
-        digest.update(self.labels.data)
-        return digest.hexdigest()
+        return None if self.labels is None else content_sha256(self.images, self.labels)
 
 
 def is_called_image_file(name: str) -> bool:

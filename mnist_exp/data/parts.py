@@ -1,5 +1,9 @@
-"""Which training images are set apart: to validate on, or in place of test images, held out or as a fold."""
+"""Parts of a data set: which training images are set apart, and of which results would say little.
 
+They are set apart to validate on, or in place of test images, held out or as a fold.
+"""
+
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -8,8 +12,10 @@ from numpy.typing import NDArray
 from mnist_exp.config.schema import DataConfig
 from mnist_exp.data.found import FoundData
 from mnist_exp.errors import ConfigError
+from mnist_exp.words import name_some
 
 _HELD_OUT_SHARE = 0.1
+_MOST_NAMED = 8
 
 
 def choose_stratified(labels: NDArray[np.uint8], count: int, seed: int) -> NDArray[np.int64]:
@@ -77,3 +83,26 @@ def describe_taken(
         f"{description} has no test images: {num_taken(found, None):,} of the training images, a "
         f"stratified tenth (data.split_seed={config.split_seed}), take their place: no official test set."
     )
+
+
+def absent_classes(labels: NDArray[np.uint8], class_names: Sequence[str]) -> list[str]:
+    """Names the classes that none of the labels, uint8 (N,), stands for."""
+    counts = np.bincount(labels, minlength=len(class_names))
+    return [name for name, count in zip(class_names, counts, strict=True) if count == 0]
+
+
+def describe_absent(kind: str, absent: Sequence[str]) -> str:
+    """Says which classes have no image of a kind: `training`, `validation` or `test`."""
+    return f"No {kind} image shows {name_some(absent, _MOST_NAMED)}."
+
+
+def describe_split(
+    kind: str, images: NDArray[np.uint8], labels: NDArray[np.uint8], class_names: Sequence[str]
+) -> list[str]:
+    """Says in sentences why results on `training` or `test` images, one or more, would say little."""
+    sentences = []
+    if absent := absent_classes(labels, class_names):
+        sentences.append(describe_absent(kind, absent))
+    if len(images) > 1 and not (images[:100] != images[0]).any() and not (images != images[0]).any():
+        sentences.append(f"All {len(images):,} {kind} images are the same picture.")
+    return sentences

@@ -20,7 +20,16 @@ from rich.console import Console
 from rich.progress import track
 
 from mnist_exp import environment
-from mnist_exp.data.found import MAX_BYTES, MAX_PIXELS, MIN_PIXELS, PART_WORDS, PARTS, FoundData, ReadArray
+from mnist_exp.data.found import (
+    MAX_BYTES,
+    MAX_PIXELS,
+    MIN_PIXELS,
+    PART_WORDS,
+    PARTS,
+    FoundData,
+    ReadArray,
+    read_only,
+)
 from mnist_exp.data.pictures import UnreadableImage, is_called_picture, look_at, read_square
 from mnist_exp.errors import RunError
 from mnist_exp.runs import files
@@ -171,8 +180,7 @@ def _make(listing: _Listing, size: int | None) -> _Squares:
             f"{len(paths):,} pictures of {side} × {side} pixels are more than {MAX_BYTES:,} bytes; "
             "accepted: a smaller data.size"
         )
-    images = np.stack(_each(lambda path: read_square(path, side), paths, "reading"))
-    images.flags.writeable = False
+    images = read_only(np.stack(_each(lambda path: read_square(path, side), paths, "reading")))
     squares = _Squares(images, _word_changes(looks, side))
     _keep(_kept_path(listing, size), squares)
     return squares
@@ -235,8 +243,7 @@ def _read_kept(listing: _Listing, size: int | None) -> _Squares | None:
     images = kept["images"]
     if images.shape != (count, images.shape[1], size or images.shape[1]):
         return None
-    images.flags.writeable = False
-    return _Squares(images, kept["notes"].tobytes().decode("utf-8", "replace").splitlines())
+    return _Squares(read_only(images), kept["notes"].tobytes().decode("utf-8", "replace").splitlines())
 
 
 def _keep(path: Path, squares: _Squares) -> None:

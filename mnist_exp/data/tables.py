@@ -14,8 +14,16 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from mnist_exp.data.conversion import note
-from mnist_exp.data.found import MAX_BYTES, MAX_PIXELS, MIN_PIXELS, PART_WORDS, FoundData, ReadArray
+from mnist_exp.data.found import (
+    MAX_BYTES,
+    MAX_PIXELS,
+    MIN_PIXELS,
+    PART_WORDS,
+    FoundData,
+    ReadArray,
+    note,
+    read_only,
+)
 from mnist_exp.data.storage import TRANSPOSED
 from mnist_exp.runs.archives import FormatError, explained
 from mnist_exp.words import shortened
@@ -205,8 +213,4 @@ def _sort_columns(rows: NDArray[np.uint8], label: int | None, is_transposed: boo
     images = pixels.reshape(-1, side, side)
     if is_transposed:
         images = np.ascontiguousarray(images.transpose(0, 2, 1))
-    images.flags.writeable = False
-    labels = None if label is None else rows[:, label].copy()
-    if labels is not None:
-        labels.flags.writeable = False
-    return Table(images, labels)
+    return Table(read_only(images), None if label is None else read_only(rows[:, label].copy()))

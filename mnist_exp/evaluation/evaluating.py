@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mnist_exp.config.requests import EvaluateOptions
 from mnist_exp.data.dataset import LabelledImages
-from mnist_exp.data.overlap import TrainedOn
+from mnist_exp.data.fingerprints import TrainedOn
 from mnist_exp.errors import ConfigError
 from mnist_exp.evaluation.distortions import choose_images, measure_robustness
 from mnist_exp.evaluation.latency import measure_latency

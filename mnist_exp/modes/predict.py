@@ -97,8 +97,8 @@ def _predict_file(
 ) -> None:
     """Predicts images that are framed as the network's own; shows and writes."""
     from mnist_exp.data.backgrounds import as_the_runs
+    from mnist_exp.data.fingerprints import TrainedOn
     from mnist_exp.data.image_files import as_classes, read_image_file
-    from mnist_exp.data.overlap import TrainedOn
     from mnist_exp.report.evaluation import LOOKED
 
     runs = [run for run, _ in members]
