@@ -285,6 +285,36 @@ def test_what_was_typed_wins_and_what_cannot_be_read_leaves_the_usual_names(tmp_
     assert config.class_names[0] == "T-shirt" and config.validation == 0.1
 
 
+@pytest.mark.parametrize(
+    ("arrays", "problem"),
+    [
+        ({"x_train": X, "y_train": Y - np.int64(1)}, "y_train has labels from -1 to 4; accepted"),
+        ({"x_train": X[:1], "y_train": Y[:1]}, "it has a single training image; accepted"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("validation", [5000, "test"])
+def test_what_is_wrong_with_few_images_is_said_before_their_number(
+    tmp_path: Path, arrays: dict[str, Array], problem: str, validation: int | str
+) -> None:
+    path = tmp_path / "own.npz"
+    path.write_bytes(npz_bytes(**arrays))
+    with pytest.raises(ConfigError, match=problem):
+        find_source(own(path, validation=validation)).load("train")
+
+
+def test_a_size_is_for_pictures_alone(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"data\.size: got 64, and .* is no folder of pictures"):
+        find_source(own(keras(tmp_path), size=64))
+
+
+def test_a_link_that_leads_nowhere_hides_no_files_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "circle").symlink_to("circle")
+    (tmp_path / ".#lock").symlink_to("nowhere")
+    assert own(kmnist(tmp_path)).num_classes == 6
+    with pytest.raises(ConfigError, match="it does not exist"):
+        find_source(own(tmp_path / "none"))
+
+
 def test_the_largest_emnist_set_is_accepted_by_its_header(tmp_path: Path) -> None:
     for part, count in (("train", 697_932), ("test", 116_323)):
         head = b"\0\0\x08\x03" + struct.pack(">3I", count, 28, 28)

@@ -97,7 +97,8 @@ def _stamp(place: Path) -> tuple[Any, ...]:
     paths = [place if place.exists() else place.parent]
     if paths[0].is_dir():
         paths += sorted(islice(paths[0].iterdir(), _MOST_STAMPED))
-    return tuple((path.name, path.stat().st_mtime_ns, path.stat().st_size) for path in paths)
+    found = [(path.name, path.stat()) for path in paths if path.exists()]  # links may lead nowhere
+    return tuple((name, state.st_mtime_ns, state.st_size) for name, state in found)
 
 
 @functools.lru_cache(maxsize=4)

@@ -107,9 +107,12 @@ class Source:
                 f"data.class_names: got {len(self.class_names)}; names of two classes or more are needed.",
                 "Name every class, those without images too.",
             )
+        if not self.num_images("train"):
+            raise self.place.refusal("it has a single training image; accepted: two or more")
         if self.validation == "test" or self.has_own_validation:
             return
         if self.validation >= self.num_images("train"):
+            self.labels("train")  # of damaged ones, more is to be said
             raise ConfigError(
                 f"data.validation={self.validation} leaves nothing to train on: there are "
                 f"{self.num_images('train'):,} training images in {self.description}.",
@@ -346,6 +349,11 @@ def _open_source(
         found = open_data(place.path, config.size, progress)
     except FormatError as error:
         raise place.refusal(str(error)) from error
+    if config.size not in (None, found.image_shape[0]):
+        raise ConfigError(
+            f"data.size: got {config.size}, and {place.description} is no folder of pictures.",
+            "Leave it out.",
+        )
     fold = read_fold(config, found)
     return Source(
         name=config.name,

@@ -98,4 +98,5 @@ def _places(folder: Path) -> Iterator[Path]:
 def _list_files(folder: Path) -> dict[str, Path]:
     """Lists a folder's files by name, as many as no data set of arrays has."""
     with os.scandir(folder) as entries:
-        return {entry.name: folder / entry.name for entry in islice(entries, _MOST_FILES) if entry.is_file()}
+        paths = [folder / entry.name for entry in islice(entries, _MOST_FILES)]
+    return {path.name: path for path in paths if path.is_file()}  # unlike an entry, of links in a circle, too
