@@ -256,6 +256,35 @@ def test_a_refusal_moves_nothing(tmp_path: Path, clean: Clean, words: tuple[str,
     assert set(tmp_path.rglob("*")) - set(before) <= {tmp_path / "runs/.index.msgpack"}
 
 
+def test_what_cannot_be_read_or_named_stays(tmp_path: Path, clean: Clean) -> None:
+    runs = tmp_path / "runs"
+    for name in ("a", "b"):
+        make_unfinished(runs, name, "failed")
+    (runs / "a/notes.json").write_text("{")
+    (runs / "b").rename(runs / "b\udcff")
+    said = clean("clean.what=failed", "plan=false", "force=true")
+    assert "nothing to clear away" in said and "1 run damaged: a" in said
+    assert "1 run with a name that cannot be printed: b" in said and not (runs / TRASH).exists()
+
+
+@pytest.mark.parametrize("place", ["/evil", "../evil", "", "x\0", "link/evil", "x/../../evil"])
+def test_nothing_is_put_back_elsewhere(tmp_path: Path, place: str) -> None:
+    runs = tmp_path / "runs"
+    (runs / TRASH / "a/0").mkdir(parents=True)
+    (runs / "link").symlink_to(tmp_path)
+    write_json(runs / TRASH / "a/trash.json", [place])
+    with pytest.raises(ConfigError, match="restore: .* is not below "):
+        put_back(runs, "a")
+    assert names_in_trash(runs) == ["a", "lock"]
+
+
+def test_what_is_put_beside_trash_hinders_nothing(tmp_path: Path) -> None:
+    run = make_unfinished(tmp_path, "a", "failed")
+    folder, _ = put_away(tmp_path, [Piece(run, run, "failed", 1)], "failed")
+    (folder / "mine.txt").touch()
+    assert put_back(tmp_path, LATEST) == 1 and run.exists() and (folder / "mine.txt").exists()
+
+
 def test_one_at_a_time(tmp_path: Path, clean: Clean) -> None:
     make_unfinished(tmp_path / "runs", "a", "failed")
     (tmp_path / "runs" / TRASH).mkdir()

@@ -106,6 +106,12 @@ def test_what_is_not_there_is_said_and_what_is_damaged_does_not_hinder(runs: Pat
     assert text.splitlines()[-1] == "1 run, 0.2 MB, 1 damaged"
 
 
+def test_a_name_that_is_no_text_is_not_indexed(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (runs / "run").rename(runs / "x\udcff")
+    assert settled(runs, monkeypatch)["x\udcff"].status == "completed"
+    assert (runs / INDEX).exists() and b"x\xff" not in (runs / INDEX).read_bytes()
+
+
 def test_a_line_a_sweep_and_a_line_a_group(say: Say) -> None:
     sweeps = say("mode=list", "by=sweep", "format=csv", "where=sweep!=null")
     (line,) = csv.DictReader(StringIO(sweeps))

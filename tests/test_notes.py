@@ -141,6 +141,7 @@ def test_a_page_of_a_run_from_before_there_were_notes_shows_them_once(
         (("run=a", "tags=+"), "tags: got +."),
         (("run=[a,z]", "star=true"), "run: z does not exist."),
         (("run=[a,b]", "star=true"), "run: runs/b: notes.json: "),
+        (("run=a", "note=caf\udce9"), "note: it is no UTF-8."),
         (("run=a", "seed=3"), "seed: mode=note writes beside a run's record"),
     ],
 )

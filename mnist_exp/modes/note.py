@@ -43,6 +43,8 @@ def accept(tree: dict[str, Any], typed: Sequence[str]) -> NoteRequest:
     request = read_request(tree, NoteRequest)
     if not request.run:
         raise none_given("run", request.runs_dir, "mode=note", "run=latest", "tags=[paper]")
+    if re.search("[\ud800-\udfff]", request.note or ""):
+        raise ConfigError("note: it is no UTF-8.", "Have the terminal write UTF-8.")
     tags = request.tags if isinstance(request.tags, list) or request.tags is None else [request.tags]
     for tag in tags or ():
         if not isinstance(tag, str) or not re.search(TAG, re.sub("^[+-]", "", tag)):

@@ -139,7 +139,7 @@ def differences(rows: Sequence[RunRow], also: Sequence[str] = ()) -> list[str]:
         words = [labels[fingerprint(recipes[row.path])]] if row.path in recipes else [_NONE]
         for name in apart:
             value = value_text(row.get(name))
-            if (name, value) != _USUAL:
+            if row.get(name) is not None and (name, value) != _USUAL:
                 words.append(f"{_SHORT.get(name, name)}={value}")
         told.append(" ".join(words))
     return told

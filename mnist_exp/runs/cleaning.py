@@ -11,6 +11,7 @@ from mnist_exp.config.requests import What
 from mnist_exp.runs.files import is_taken
 from mnist_exp.runs.folder import LAST, LOG, SWEEP, SWEEP_LOG, DamagedRun, RunFolder
 from mnist_exp.runs.index import DAMAGED, RunRow
+from mnist_exp.runs.notes import read_notes
 from mnist_exp.runs.trash import Piece
 
 _KEEP = "keep"
@@ -42,8 +43,10 @@ def choose(
         if (piece := _piece(row, what)) is None:
             continue
         reason = "running" if _is_at_work(row) else reasons.get(row.path)
-        if row.status == DAMAGED:
+        if _is_damaged(row):
             reason = "damaged"
+        if not str(row.path).isprintable():  # which the list of the trash, as JSON, may not hold
+            reason = "with a name that cannot be printed"
         if reason is None:
             pieces.append(piece)
         else:
@@ -60,6 +63,15 @@ def _piece(row: RunRow, what: What) -> Piece | None:
     with RunFolder(row.path) as folder:
         num_bytes = folder.size_of(LAST) if status == "completed" else None
     return None if num_bytes is None else Piece(row.path / LAST, row.path, status, num_bytes)
+
+
+def _is_damaged(row: RunRow) -> bool:
+    """Says whether a run, or what was noted about it, cannot be read: it may have a star."""
+    try:
+        read_notes(row.path)
+    except DamagedRun:
+        return True
+    return row.status == DAMAGED
 
 
 def _is_at_work(row: RunRow) -> bool:

@@ -228,9 +228,10 @@ def _without_collection() -> Iterator[None]:
 
 
 def _place(path: Path, runs_dir: Path | None) -> str:
-    """Names a run in a folder by its path in there; empty for one that is elsewhere."""
+    """Names a run in a folder by its path in there; empty for one elsewhere, or that no text names."""
     text, above = str(path), f"{runs_dir}/"
-    return text.removeprefix(above) if text.startswith(above) else ""
+    # A name that is not UTF-8 cannot be printed.
+    return text.removeprefix(above) if text.startswith(above) and text.isprintable() else ""
 
 
 def _read_index(runs_dir: Path) -> _Index:

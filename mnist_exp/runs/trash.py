@@ -3,7 +3,7 @@
 import os
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -84,12 +84,13 @@ def put_back(runs_dir: Path, name: str) -> int:
         for there, back in moves:
             _rename(there, back)
         (folder / _LIST).unlink()
-        folder.rmdir()
+        with suppress(OSError):  # someone has put something else there
+            folder.rmdir()
     return len(moves)
 
 
 def _check_place(back: Path, runs_dir: Path) -> None:
-    if ".." in back.relative_to(runs_dir).parts:
+    if "\0" in str(back) or not back.parent.resolve().is_relative_to(runs_dir.resolve()):
         raise ConfigError(f"restore: {back} is not below {runs_dir}.")
     if os.path.lexists(back):
         raise ConfigError(f"restore: {back} is there already.", "Move it away first.")
