@@ -192,7 +192,7 @@ def test_what_evaluate_has_no_use_for_is_refused(
 @pytest.mark.parametrize(
     ("request_text", "words"),
     [
-        ("run=latest", "belongs to mode=evaluate, mode=predict, mode=verify or mode=export"),
+        ("run=latest", "belongs to mode=evaluate, mode=predict, mode=verify, mode=export"),
         ("mode=evaluate images=a.png", "belongs to mode=predict"),
         ("mode=predict split=train", "belongs to mode=evaluate"),
         ("mode=evaluate run=latest -m", "cannot be swept"),
