@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from mnist_exp import CONF_DIR
 from mnist_exp.config.arguments import accepted_arguments
 from mnist_exp.config.composing import Composer
-from mnist_exp.config.keys import MODE_KEYS
+from mnist_exp.config.keys import MODE_KEYS, READING_MODES
 from mnist_exp.config.parsing import (
     own_keys,
     parse,
@@ -34,10 +34,6 @@ from mnist_exp.processes.start import check_working_folder, prepare
 from mnist_exp.report.terminal import Terminal, tolerating_lost_output
 from mnist_exp.runs import files
 
-_READING = (
-    "clean", "compare", "evaluate", "export", "list", "note", "predict", "publish", "schema", "verify",
-    "watch",
-)  # fmt: skip
 _READING_DATA = ("evaluate", "export", "verify")
 _HYDRA_FILES = ("config.yaml", "hydra.yaml", "overrides.yaml")
 """What Hydra writes to `hydra.output_subdir` before a job begins."""
@@ -67,7 +63,7 @@ class PlanBeforeHydra(Callback):
         from mnist_exp.sweeps.sweep import run_sweep
 
         with closing(Terminal()) as terminal:
-            if str(OmegaConf.select(config, "mode")) in _READING:
+            if str(OmegaConf.select(config, "mode")) in READING_MODES:
                 terminal.error(
                     f"mnist-exp: mode: {config.mode} reads runs, and cannot be swept. Leave -m out."
                 )
@@ -109,7 +105,7 @@ def _reading_mode(config: DictConfig) -> Any:
     """Imports a mode that reads finished runs; None for those that make one."""
     # A request may have taken the key away, which `parse` says in its own words.
     name = str(OmegaConf.select(config, "mode"))
-    return importlib.import_module(f"mnist_exp.modes.{name}") if name in _READING else None
+    return importlib.import_module(f"mnist_exp.modes.{name}") if name in READING_MODES else None
 
 
 def main() -> None:

@@ -30,6 +30,9 @@ MODE_KEYS = {
     "schema": (),
 }
 
+READING_MODES = [mode for mode in MODE_KEYS if mode != "tune"]
+"""Modes that read runs; each is a module of `modes/` that has `accept` and `run`."""
+
 FREE_NODES = (".arguments", ".numbers")
 
 

@@ -272,7 +272,7 @@ def find_source(config: DataConfig, *, progress: Progress | None = None) -> Sour
     """
     place = given_place(config) or existing_place(config)
     if place is not None:
-        return _open_source(config, place, progress=progress)
+        return _open_source(config, place)
     if config.on_missing == "sample" and config.name not in _DIGITS:
         raise ConfigError(
             f"data.on_missing=sample: the bundled sample holds digits and cannot stand in for {config.name}.",
@@ -342,11 +342,9 @@ def _describe_parts(
     return sentences
 
 
-def _open_source(
-    config: DataConfig, place: Place, notice: str | None = None, progress: Progress | None = None
-) -> Source:
+def _open_source(config: DataConfig, place: Place, notice: str | None = None) -> Source:
     try:
-        found = open_data(place.path, config.size, progress)
+        found = open_data(place.path, config.size)
     except FormatError as error:
         raise place.refusal(str(error)) from error
     if config.size not in (None, found.image_shape[0]):

@@ -7,7 +7,7 @@ from itertools import islice
 from pathlib import Path
 
 from mnist_exp.data import arrays, tables
-from mnist_exp.data.found import FoundData, Progress, choose_set, missing_arrays
+from mnist_exp.data.found import FoundData, choose_set, missing_arrays
 from mnist_exp.runs.archives import FormatError, explained
 
 FILES_ACCEPTED = (
@@ -22,7 +22,7 @@ _BELOW = ("", "raw", "gzip", "*/raw")
 _FOLDER_READERS = ((arrays.find_idx, arrays.open_idx), (arrays.find_arrays, arrays.open_folder))
 
 
-def open_data(path: Path, size: int | None = None, progress: Progress | None = None) -> FoundData:
+def open_data(path: Path, size: int | None = None) -> FoundData:
     """Opens a data set, whatever its form; no images are read.
 
     Args:

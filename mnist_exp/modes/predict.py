@@ -1,6 +1,6 @@
 """`mode=predict`: the user's own pictures or images; of several runs, their mean probabilities decide."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -62,15 +62,25 @@ def run(request: PredictRequest, terminal: Terminal, given: Path | None) -> None
     patterns = [request.images] if isinstance(request.images, str) else request.images or []
     members = read_members(request.run or [], Path(request.runs_dir))
     check_classes(members)
-    name = members[0][1].model.name if len(members) == 1 else "ensemble"
-
-    def claim() -> Path:
-        return claim_folder(Path(request.runs_dir), f"predict_{name}", given)
-
     if (file := _find_file(patterns)) is not None:
-        _predict_file(file, request.predict, members, claim, terminal)
+        _predict_file(file, request, members, terminal, given)
     else:
-        _predict_pictures(patterns, request.predict, members, claim, terminal)
+        _predict_pictures(patterns, request, members, terminal, given)
+
+
+def _claim(request: PredictRequest, members: Sequence[Member], given: Path | None) -> Path:
+    name = members[0][1].model.name if len(members) == 1 else "ensemble"
+    return claim_folder(Path(request.runs_dir), f"predict_{name}", given)
+
+
+def _load_network(members: Sequence[Member]) -> Any:
+    """Imports TensorFlow, and loads one network or several as one."""
+    from mnist_exp.evaluation.evaluating import load_ensemble
+    from mnist_exp.training import loading
+
+    run, config = members[0]
+    loading.start_as(run, config)
+    return load_ensemble(members, None, config.data.class_names, config.data.name).average
 
 
 def _find_file(patterns: Sequence[str]) -> Path | None:
@@ -89,11 +99,7 @@ def _find_file(patterns: Sequence[str]) -> Path | None:
 
 
 def _predict_file(
-    path: Path,
-    options: PredictOptions,
-    members: Sequence[Member],
-    claim: Callable[[], Path],
-    terminal: Terminal,
+    path: Path, request: PredictRequest, members: Sequence[Member], terminal: Terminal, given: Path | None
 ) -> None:
     """Predicts images that are framed as the network's own; shows and writes."""
     from mnist_exp.data.backgrounds import as_the_runs
@@ -108,70 +114,64 @@ def _predict_file(
         raise ConfigError(f"images: {path}: {error}.") from error
     images, note = as_the_runs(file.images, runs)
     notes = [*file.notes, *filter(None, [note])]
-    labels = as_classes(file.labels, members[0][1].data.class_names)
+    names = members[0][1].data.class_names
+    labels = as_classes(file.labels, names)
     if labels is not None and (known := TrainedOn(file.images).count_any(runs)):
         notes.append(f"{known:,} of these images were trained on: on others expect less")
     if file.sha256 in [run.data.test_sha256 for run in runs]:
         notes.append(LOOKED)
     with quietly():
-        from mnist_exp.evaluation.evaluating import load_ensemble
         from mnist_exp.report.console import render_parts
         from mnist_exp.report.predictions import Predicted, file_parts, submission
-        from mnist_exp.training import loading, networks
+        from mnist_exp.training import networks
 
-        run, config = members[0]
-        names = config.data.class_names
-        loading.start_as(run, config)
-        network = load_ensemble(members, None, names, config.data.name).average
+        network = _load_network(members)
         if images.shape[1:] != network.input_shape[1:]:
-            found, own = (
-                " × ".join(map(str, shape)) for shape in (images.shape[1:], network.input_shape[1:])
-            )
+            shapes = images.shape[1:], network.input_shape[1:]
+            found, own = (" × ".join(map(str, shape)) for shape in shapes)
             raise ConfigError(f"images: {path} has images of {found} pixels; the run's network takes {own}.")
         probabilities = networks.predict_probabilities(network, images)
-    ids = range(options.first_id, options.first_id + len(images))
-    predicted = Predicted(ids, images, probabilities, names, labels)
-    output_dir = claim()
-    files.write_bytes(output_dir / _TABLE, submission(predicted, options).encode())
+    first = request.predict.first_id
+    predicted = Predicted(range(first, first + len(images)), images, probabilities, names, labels)
+    output_dir = _claim(request, members, given)
+    files.write_bytes(output_dir / _TABLE, submission(predicted, request.predict).encode())
     parts = file_parts(predicted, str(path), [str(each.path) for each in runs], str(output_dir), notes)
     terminal.print(render_parts(parts))
 
 
 def _predict_pictures(
     patterns: Sequence[str],
-    options: PredictOptions,
+    request: PredictRequest,
     members: Sequence[Member],
-    claim: Callable[[], Path],
     terminal: Terminal,
+    given: Path | None,
 ) -> None:
     # Imported here: pictures need Pillow and scipy, which a refused request need not wait for.
-    from mnist_exp.data.backgrounds import choose_background
     from mnist_exp.evaluation.pictures import find_images, find_passed_over
     from mnist_exp.report.tables import file_name
 
-    if options.first_id:
+    if request.predict.first_id:
         raise ConfigError("predict.first_id: pictures go by the names of their files.", "Leave it out.")
     paths = find_images(patterns)
-    background, note = choose_background([run for run, _ in members])
-    notes = [note, *_passed_over(find_passed_over(patterns))]
-    unread = _predict(members, paths, options, claim, terminal, background, notes)
+    unread = _predict(paths, _passed_over(find_passed_over(patterns)), request, members, terminal, given)
     if unread:
         names = name_some([file_name(each) for each in unread], _MOST_NAMED)
         raise RunError(f"images: {len(unread):,} of {len(paths):,} could not be read: {names}.")
 
 
 def _predict(
-    members: Sequence[Member],
     paths: Sequence[Path],
-    options: PredictOptions,
-    claim: Callable[[], Path],
-    terminal: Terminal,
-    background: Background,
     notes: Sequence[str],
+    request: PredictRequest,
+    members: Sequence[Member],
+    terminal: Terminal,
+    given: Path | None,
 ) -> list[Path]:
     """Predicts, shows and writes; returns the files that were skipped."""
+    from mnist_exp.data.backgrounds import choose_background
+
+    background, note = choose_background([run for run, _ in members])
     with quietly():
-        from mnist_exp.evaluation.evaluating import load_ensemble
         from mnist_exp.evaluation.framing import frame_for
         from mnist_exp.evaluation.pictures import read_pictures
         from mnist_exp.report.console import render_parts
@@ -181,9 +181,8 @@ def _predict(
         from mnist_exp.report.tables import file_name, prediction_table, top_choices
         from mnist_exp.training import loading
 
-        (run, config), names = members[0], members[0][1].data.class_names
-        loading.start_as(run, config)
-        network = load_ensemble(members, None, names, config.data.name).average
+        config, options = members[0][1], request.predict
+        names, network = config.data.class_names, _load_network(members)
         shape = network.input_shape[1:]
         if shape[0] != shape[1]:
             raise ConfigError(
@@ -193,7 +192,7 @@ def _predict(
         shown = [255 - each.image if background == "light" else each.image for each in read]
         probabilities = loading.predict(network, shown)
         choices = [top_choices(row, names) for row in probabilities]
-        output_dir = claim()
+        output_dir = _claim(request, members, given)
         table = prediction_table(read, choices, unread)
         if options.columns is not None or options.probabilities:
             ids = [file_name(each.path) for each in read]
@@ -206,7 +205,7 @@ def _predict(
     for sentence in not_drawn:
         terminal.print(sentence)
     paths_of_runs = [str(member.path) for member, _ in members]
-    sentences = list(filter(None, [*notes, describe_numbered(names)]))
+    sentences = list(filter(None, [note, *notes, describe_numbered(names)]))
     parts = prediction_parts(read, choices, unread, paths_of_runs, str(output_dir), sentences)
     terminal.print(render_parts(parts))
     return [each.path for each in unread]

@@ -8,7 +8,7 @@ from typing import Any
 from msgspec import Struct
 
 from mnist_exp.config.json_schemas import Schema, file_schema, group_schema, root_schema, typed_groups
-from mnist_exp.config.keys import MODE_KEYS
+from mnist_exp.config.keys import READING_MODES
 from mnist_exp.config.parsing import read_request, refuse_unused
 from mnist_exp.config.schema import Text
 from mnist_exp.errors import ConfigError
@@ -69,10 +69,9 @@ def _refuse_other(path: Path) -> None:
 def requests() -> dict[str, type[Struct]]:
     """Maps each mode that reads runs to its request."""
     found = {}
-    for mode in MODE_KEYS:
-        if mode != "tune":
-            module = import_module(f"mnist_exp.modes.{mode}")
-            found[mode] = getattr(module, f"{mode.title()}Request")
+    for mode in READING_MODES:
+        module = import_module(f"mnist_exp.modes.{mode}")
+        found[mode] = getattr(module, f"{mode.title()}Request")
     return found
 
 

@@ -9,9 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mnist_exp.comparison.folds import out_of_fold
 from mnist_exp.comparison.grouping import ComparableSet, SeedGroup, describe_data
-from mnist_exp.comparison.label_errors import SuspectLabel, count_errors, rank_labels
+from mnist_exp.comparison.label_errors import SuspectLabel, count_errors, out_of_fold, rank_labels
 from mnist_exp.data.fingerprints import load_whole_images
 from mnist_exp.report.document import (
     Cell,
