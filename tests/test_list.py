@@ -17,7 +17,8 @@ from rich.console import Console
 from mnist_exp.config.trees import leaves
 from mnist_exp.errors import ConfigError
 from mnist_exp.report.listing import RUN_FIELDS, ListingTable, run_lines
-from mnist_exp.runs import index
+from mnist_exp.runs import finding, index
+from mnist_exp.runs.cleaning import choose, reasons_to_stay
 from mnist_exp.runs.finding import choose_run, find_runs, runs_in
 from mnist_exp.runs.index import INDEX, RunRow, read_rows, select
 from mnist_exp.runs.run import Run as SavedRun
@@ -104,6 +105,24 @@ def test_what_is_not_there_is_said_and_what_is_damaged_does_not_hinder(runs: Pat
     text = say("mode=list", "runs=runs/run", "sort=-test_accuracy")
     assert "manifest.json: Object missing required field" in text
     assert text.splitlines()[-1] == "1 run, 0.2 MB, 1 damaged"
+
+
+def test_what_is_removed_while_it_is_looked_for_is_passed_over(
+    runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = finding._runs_below
+
+    def remove_meanwhile(folder: Path, depth: int | None) -> list[Path]:
+        paths = list(found(folder, depth))
+        shutil.rmtree(runs / "run")
+        return paths
+
+    before = runs_in(runs)
+    monkeypatch.setattr(finding, "_runs_below", remove_meanwhile)
+    assert find_runs([runs]) == [path for path in before if path.name != "run"]
+    rows = read_rows(before)
+    reasons_to_stay(runs, rows, "runs", 0, force=False)
+    assert runs / "run" not in [piece.run for piece in choose(rows, "last_checkpoints", {})[0]]
 
 
 def test_a_name_that_is_no_text_is_not_indexed(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from mnist_exp.runs.finding import choose_work
 from mnist_exp.runs.folder import LOG, METRICS, RunFolder
 from tests.conftest import Run, Start
 
@@ -80,6 +81,11 @@ def test_what_cannot_be_watched_is_refused(
     shutil.copytree(OLD / "run", tmp_path / "runs" / "run")
     done = run_command("mode=watch", *words, cwd=tmp_path, kind="light")
     assert (done.returncode, done.stdout) == (2, "") and refusal in done.stderr
+
+
+def test_a_job_that_lies_outside_of_its_sweep_is_a_run(tmp_path: Path) -> None:
+    shutil.copytree(next((OLD / "sweep").glob("seed-0*")), tmp_path / "job")
+    assert choose_work("latest", tmp_path) == tmp_path / "job"
 
 
 def test_a_training_is_followed_as_it_shows_itself_until_it_is_killed(start: Start, tmp_path: Path) -> None:

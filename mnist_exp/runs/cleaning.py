@@ -60,8 +60,10 @@ def _piece(row: RunRow, what: What) -> Piece | None:
     if what != "last_checkpoints":
         is_meant = what == "runs" or status == "failed"
         return Piece(row.path, row.path, status, row.num_bytes) if is_meant else None
-    with RunFolder(row.path) as folder:
-        num_bytes = folder.size_of(LAST) if status == "completed" else None
+    num_bytes = None
+    if status == "completed":
+        with suppress(DamagedRun), RunFolder(row.path) as folder:
+            num_bytes = folder.size_of(LAST)
     return None if num_bytes is None else Piece(row.path / LAST, row.path, status, num_bytes)
 
 
@@ -137,7 +139,7 @@ def _find_named(runs_dir: Path, rows: Sequence[RunRow]) -> set[Path]:
 
 
 def _read_results(folder: Path) -> Iterator[Path]:
-    with RunFolder(folder) as files:
+    with suppress(DamagedRun), RunFolder(folder) as files:
         for name in _RESULTS:
             with suppress(DamagedRun):
                 found = files.read_json(name, _Result, _MAX_BYTES)

@@ -58,8 +58,9 @@ def find_runs(patterns: Patterns, runs_dir: Path | None = None) -> list[Path]:
                 "A run is a directory with a manifest.json; `**` looks at any depth.",
             )
         for path in matched:
-            status = path.stat()
-            found.setdefault((status.st_dev, status.st_ino), path)
+            with suppress(FileNotFoundError):  # removed meanwhile
+                status = path.stat()
+                found.setdefault((status.st_dev, status.st_ino), path)
     return sorted(found.values(), key=_parts)
 
 
@@ -227,7 +228,7 @@ def _begun(runs_dir: Path) -> Iterator[tuple[str, Path]]:
         with suppress(DamagedRun):
             manifest = Run(path).manifest
             at = max([manifest.started_at, *(resumed.at for resumed in manifest.resumed)])
-            yield at, path if manifest.sweep is None else path.parent
+            yield at, path.parent if manifest.sweep and os.path.lexists(path.parent / SWEEP) else path
     for path in runs_dir.glob(f"*/{SWEEP}"):
         with suppress(DamagedRun), RunFolder(path.parent) as folder:
             yield folder.read_json(SWEEP, _Created, _MAX_SWEEP_BYTES).created_at, path.parent

@@ -13,10 +13,10 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 from msgspec.structs import asdict
 
 from mnist_exp.config.trees import leaves
@@ -178,7 +178,7 @@ class _Entry(Struct, frozen=True, array_like=True):
     stamp: list[int]
     num_bytes: int
     record: Values
-    sections: dict[str, int]
+    sections: dict[str, Annotated[int, Meta(ge=0)]]
 
 
 class _Index(Struct, frozen=True, array_like=True):
