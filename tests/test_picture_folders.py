@@ -98,7 +98,7 @@ def test_a_second_start_reads_what_was_kept(
     from mnist_exp.data import picture_folders
 
     def forget() -> None:
-        picture_folders._latest.clear()
+        picture_folders._read_squares.cache_clear()
 
     folder = save_classes(tmp_path / "in")
     open_data(folder)

@@ -38,7 +38,7 @@ _LEAST_SHARED = 0.8
 """Share of the larger side's runs; where fewer have a partner, pairs would leave too many out."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
     """The leading group against another one, on the test images.
 
@@ -61,13 +61,13 @@ class Pair:
     second: str
     method: Method
     difference: float
-    interval: tuple[float, float] | None
-    p_value: float | None
-    corrected_p_value: float | None
+    interval: tuple[float, float] | None = None
+    p_value: float | None = None
+    corrected_p_value: float | None = None
     num_seeds: tuple[int, int]
-    discordance: Discordance | None
-    image_interval: tuple[float, float] | None
-    more_seeds: int | None
+    discordance: Discordance | None = None
+    image_interval: tuple[float, float] | None = None
+    more_seeds: int | None = None
     is_optimistic: bool
     sentence: str = ""
     num_folds: int | None = None
@@ -198,9 +198,7 @@ def _test_pair(first: SeedGroup, second: SeedGroup, variance: float | None, resa
         difference=found.difference,
         interval=found.interval,
         p_value=found.p_value,
-        corrected_p_value=None,
         num_seeds=(len(one), len(other)),
-        discordance=None,
         image_interval=_resample(one, other, is_paired) if resampled and several else None,
         # Scores that happen to be equal are not free of error: as the tests have it.
         more_seeds=_more_seeds(max(spread, step / 6**0.5), is_paired, min(len(one), len(other))),
@@ -212,23 +210,23 @@ def _compare_networks(first: SeedGroup, second: SeedGroup, variance: float | Non
     """Compares two single runs image by image; without predictions nothing can be tested."""
     runs = first.runs[0], second.runs[0]
     predictions = runs[0].predicted_classes, runs[1].predicted_classes
-    counts = None
-    if predictions[0] is not None and predictions[1] is not None:
-        counts = count_discordance(predictions[0].correct, predictions[1].correct)
-    return Pair(
+    pair = Pair(
         first=first.label,
         second=second.label,
-        method="none" if counts is None else "McNemar",
+        method="none",
         difference=runs[0].result.test_accuracy - runs[1].result.test_accuracy,
-        interval=None if counts is None else paired_difference_interval(counts),
-        p_value=None if counts is None else mcnemar_p_value(counts.only_first, counts.only_second),
-        corrected_p_value=None,
         num_seeds=(1, 1),
-        discordance=counts,
-        image_interval=None,
         more_seeds=None if variance is None else _more_seeds(variance**0.5, False, 1),
         is_optimistic=first.is_optimistic or second.is_optimistic,
     )
+    if predictions[0] is None or predictions[1] is None:
+        return pair
+    counts = count_discordance(predictions[0].correct, predictions[1].correct)
+    p_value, interval = (
+        mcnemar_p_value(counts.only_first, counts.only_second),
+        paired_difference_interval(counts),
+    )
+    return replace(pair, method="McNemar", interval=interval, p_value=p_value, discordance=counts)
 
 
 def _compare_folds(first: SeedGroup, second: SeedGroup) -> Pair:
@@ -236,25 +234,20 @@ def _compare_folds(first: SeedGroup, second: SeedGroup) -> Pair:
     folds = set(first.folds) & set(second.folds)
     one, other = ([run for run in group.runs if not folds or run.fold in folds] for group in (first, second))
     scores, other_scores = fold_accuracies(one), fold_accuracies(other)
-    found = None
-    if len(folds) > 1:
-        step = 1 / one[0].data.num_test
-        found = corrected_t_test(scores, other_scores, test_ratio([*one, *other]), step)
-    return Pair(
+    pair = Pair(
         first=first.label,
         second=second.label,
-        method="none" if found is None else "corrected t",
+        method="none",
         difference=fmean(scores) - fmean(other_scores),
-        interval=None if found is None else found.interval,
-        p_value=None if found is None else found.p_value,
-        corrected_p_value=None,
         num_seeds=(len(first.seeds), len(second.seeds)),
-        discordance=None,
-        image_interval=None,
-        more_seeds=None,
         is_optimistic=first.is_optimistic or second.is_optimistic,
         num_folds=len(folds),
     )
+    if len(folds) < 2:
+        return pair
+    step = 1 / one[0].data.num_test
+    found = corrected_t_test(scores, other_scores, test_ratio([*one, *other]), step)
+    return replace(pair, method="corrected t", interval=found.interval, p_value=found.p_value)
 
 
 def _match_seeds(first: SeedGroup, second: SeedGroup) -> tuple[list[Run], list[Run], bool]:

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import lru_cache
 from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -64,9 +65,6 @@ class _Squares(NamedTuple):
     notes: list[str]
 
 
-_latest: dict[tuple[_Listing, int | None], _Squares] = {}
-
-
 def open_picture_folder(folder: Path, size: int | None) -> FoundData:
     """Reads pictures as squares of `size` pixels a side, by default of the commonest size.
 
@@ -77,12 +75,12 @@ def open_picture_folder(folder: Path, size: int | None) -> FoundData:
         listing = _list_pictures(folder.resolve())
     if (num_classes := len({name for _, name in listing.counts})) > _MOST_CLASSES:
         raise FormatError(f"it has {num_classes:,} classes; accepted: {_MOST_CLASSES} at most")
-    key = listing, size
-    if key not in _latest:
-        squares = _read_kept(listing, size) or _make(listing, size)
-        _latest.clear()
-        _latest[key] = squares
-    return _describe(listing, _latest[key])
+    return _describe(listing, _read_squares(listing, size))
+
+
+@lru_cache(maxsize=1)
+def _read_squares(listing: _Listing, size: int | None) -> _Squares:
+    return _read_kept(listing, size) or _make(listing, size)
 
 
 def _describe(listing: _Listing, squares: _Squares) -> FoundData:

@@ -94,11 +94,8 @@ def _least_hours(request: CleanRequest) -> int:
     return int(found[1]) * _HOURS[found[2]]
 
 
-def run(request: CleanRequest, terminal: Terminal, given: Path | None) -> None:
+def run(request: CleanRequest, terminal: Terminal, _given: Path | None) -> None:
     """Says what would go, moves it to the trash with `plan=false`; or puts back or deletes what is there.
-
-    Args:
-        given: Not used: nothing new is written but the list of what was moved.
 
     Raises:
         ConfigError: There are no such runs, no such folder of the trash, or the trash is in use.

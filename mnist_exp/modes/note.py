@@ -53,11 +53,8 @@ def accept(tree: dict[str, Any], typed: Sequence[str]) -> NoteRequest:
     return replace(request, tags=tags)
 
 
-def run(request: NoteRequest, terminal: Terminal, given: Path | None) -> None:
+def run(request: NoteRequest, terminal: Terminal, _given: Path | None) -> None:
     """Notes what was requested, and says what each run has now; nothing requested, it says only that.
-
-    Args:
-        given: Not used: nothing but the runs' own directories is written to.
 
     Raises:
         ConfigError: There is no such run, or what it has cannot be read; nothing was written.

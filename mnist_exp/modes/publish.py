@@ -66,11 +66,8 @@ def accept(tree: dict[str, Any], typed: Sequence[str]) -> PublishRequest:
     return request
 
 
-def run(request: PublishRequest, terminal: Terminal, given: Path | None) -> None:
+def run(request: PublishRequest, terminal: Terminal, _given: Path | None) -> None:
     """Copies each run that is not there yet as it ended, and notes in its directory that it is.
-
-    Args:
-        given: Not used: nothing but the runs' own directories is written to.
 
     Raises:
         ConfigError: A path is not there.

@@ -58,11 +58,8 @@ def accept(tree: dict[str, Any], typed: Sequence[str]) -> WatchRequest:
     return read_request(tree, WatchRequest)
 
 
-def run(request: WatchRequest, terminal: Terminal, given: Path | None) -> int:
+def run(request: WatchRequest, terminal: Terminal, _given: Path | None) -> int:
     """Shows a run, a search or a sweep until it has ended.
-
-    Args:
-        given: Not used: nothing is written.
 
     Returns:
         How it ended: 0 completed, 1 failed or lost, 130 interrupted.

@@ -111,25 +111,13 @@ class RunRow(Struct, frozen=True):
         return name in _MADE or name in self.record or name in section or f"{name}.name" in section
 
 
-def _date(row: RunRow) -> str | None:
-    return f"{row.when:%Y-%m-%d}" if row.when else None
-
-
-def _weekday(row: RunRow) -> str | None:
-    return _WEEKDAYS[row.when.weekday()] if row.when else None
-
-
-def _age(row: RunRow) -> float | None:
-    return (time.time() - row.when.timestamp()) / 86_400 if row.when else None
-
-
 _MADE: dict[str, Callable[[RunRow], Any]] = {
     "name": lambda row: row.path.name,
     "path": lambda row: str(row.path),
     "bytes": lambda row: row.num_bytes,
-    "date": _date,
-    "weekday": _weekday,
-    "age": _age,
+    "date": lambda row: row.when and f"{row.when:%Y-%m-%d}",
+    "weekday": lambda row: row.when and _WEEKDAYS[row.when.weekday()],
+    "age": lambda row: row.when and (time.time() - row.when.timestamp()) / 86_400,
 }
 """Values that are made when they are asked for; `age` is in days."""
 
