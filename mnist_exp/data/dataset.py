@@ -112,7 +112,6 @@ class Source:
         if self.validation == "test" or self.has_own_validation:
             return
         if self.validation >= self.num_images("train"):
-            self.labels("train")  # of damaged ones, more is to be said
             raise ConfigError(
                 f"data.validation={self.validation} leaves nothing to train on: there are "
                 f"{self.num_images('train'):,} training images in {self.description}.",

@@ -13,7 +13,7 @@ from mnist_exp.data.storage import TRANSPOSED, open_stored, opened_archive
 from mnist_exp.data.tables import conversion_of, is_emnist, is_table, read_table
 from mnist_exp.runs.archives import FormatError, explained
 
-_NAME = re.compile(r"\.(csv|csv\.gz|npz|npy|arff|parquet)$|[-.]idx3?(-ubyte)?(\.gz)?$", re.IGNORECASE)
+_NAME = re.compile(r"\.(csv|csv\.gz|npz|npy|arff|parquet)$|[-.]idx[13]?(-ubyte)?(\.gz)?$", re.IGNORECASE)
 _PARTS = ("test", "validation", "train")
 
 

@@ -88,4 +88,4 @@ def _class_table(found: Predicted) -> Table:
         mean = confidence(float(sure[choices == label].mean())) if count else "–"
         rows.append(row(found.class_names[label], f"{count:,}", percent(count / len(choices), 1), mean))
     columns = [Column("predicted class", "words"), *map(Column, ("images", "share", "mean probability"))]
-    return Table("Predicted classes", columns, rows, most=_MOST_CLASSES, on="both")
+    return Table("Predicted classes", columns, rows, source="predictions.csv", most=_MOST_CLASSES, on="both")

@@ -10,9 +10,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
+from rich.console import Console
 
 from mnist_exp.data.dataset import SAMPLE_PATH
 from mnist_exp.errors import ConfigError
+from mnist_exp.report.console import render_parts
+from mnist_exp.report.predictions import Predicted, file_parts
 from tests.conftest import FinishedRun, Run
 from tests.digits import sample_digits
 from tests.evaluation.modes import run_predict
@@ -92,6 +95,13 @@ def test_probabilities_are_written_on_request(finished_run: FinishedRun, tmp_pat
         assert sum(shares) == pytest.approx(1, abs=1e-5) and row["digit"] == str(int(np.argmax(shares)))
 
 
+def test_more_classes_than_a_console_lists_are_in_the_file(capsys: pytest.CaptureFixture[str]) -> None:
+    names = [*map(str, range(49))]
+    found = Predicted(range(60), IMAGES, np.full((60, 49), 1 / 49, np.float32), names, None)
+    Console().print(render_parts(file_parts(found, "a.csv", ["a"], "b", [])))
+    assert "The first 26 of 49; predictions.csv has them all." in capsys.readouterr().out
+
+
 def test_pictures_may_have_such_columns_too(finished_run: FinishedRun, tmp_path: Path) -> None:
     folder = tmp_path / "in"
     folder.mkdir()
@@ -133,6 +143,7 @@ def test_other_files_are_refused_and_leave_nothing_behind(finished_run: Finished
     (tmp_path / "text.csv").write_text("a,b\nc,d\n")
     (tmp_path / "a.npy").write_bytes(b"")
     (tmp_path / "a.parquet").write_bytes(b"PAR1")
+    (tmp_path / "t10k-labels-idx1-ubyte").write_bytes(idx_bytes(LABELS))
     np.savez(tmp_path / "two.npz", a=IMAGES, b=IMAGES)
     for images, words in (
         (str(small), "has images of 14 × 14 pixels; the run's network takes 28 × 28"),
@@ -141,6 +152,7 @@ def test_other_files_are_refused_and_leave_nothing_behind(finished_run: Finished
         (str(tmp_path / "a.npy"), "has no readable .npy header"),
         (str(tmp_path / "none.npz"), "does not exist"),
         (str(tmp_path / "two.npz"), "it holds a, b; accepted: a single array, or x_test"),
+        (str(tmp_path / "t10k-labels-idx1-ubyte"), "starts with the bytes [00 00 08 01]; accepted"),
         (str(tmp_path / "a.parquet"), "the .npz file that this command makes of it: uv run"),
     ):
         with pytest.raises(ConfigError) as refused:
