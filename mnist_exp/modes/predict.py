@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from msgspec import Struct
+from numpy.typing import NDArray
 
 from mnist_exp.config.parsing import none_given, read_request, refuse_unused
 from mnist_exp.config.requests import PredictOptions
@@ -19,6 +20,7 @@ from mnist_exp.runs.archives import FormatError
 from mnist_exp.runs.folder import PLOTS
 from mnist_exp.runs.members import Member, check_classes, read_members
 from mnist_exp.runs.records import Background
+from mnist_exp.runs.run import Run
 from mnist_exp.runs.writer import claim_folder
 from mnist_exp.words import name_some
 
@@ -102,24 +104,8 @@ def _predict_file(
     path: Path, request: PredictRequest, members: Sequence[Member], terminal: Terminal, given: Path | None
 ) -> None:
     """Predicts images that are framed as the network's own; shows and writes."""
-    from mnist_exp.data.backgrounds import as_the_runs
-    from mnist_exp.data.fingerprints import TrainedOn
-    from mnist_exp.data.image_files import as_classes, read_image_file
-    from mnist_exp.report.evaluation import LOOKED
-
-    runs = [run for run, _ in members]
-    try:
-        file = read_image_file(path)
-    except FormatError as error:
-        raise ConfigError(f"images: {path}: {error}.") from error
-    images, note = as_the_runs(file.images, runs)
-    notes = [*file.notes, *filter(None, [note])]
-    names = members[0][1].data.class_names
-    labels = as_classes(file.labels, names)
-    if labels is not None and (known := TrainedOn(file.images).count_any(runs)):
-        notes.append(f"{known:,} of these images were trained on: on others expect less")
-    if file.sha256 in [run.data.test_sha256 for run in runs]:
-        notes.append(LOOKED)
+    runs, names = [run for run, _ in members], members[0][1].data.class_names
+    images, labels, notes = _read_images(path, runs, names)
     with quietly():
         from mnist_exp.report.console import render_parts
         from mnist_exp.report.predictions import Predicted, file_parts, submission
@@ -137,6 +123,29 @@ def _predict_file(
     files.write_bytes(output_dir / _TABLE, submission(predicted, request.predict).encode())
     parts = file_parts(predicted, str(path), [str(each.path) for each in runs], str(output_dir), notes)
     terminal.print(render_parts(parts))
+
+
+def _read_images(
+    path: Path, runs: Sequence[Run], class_names: Sequence[str]
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None, list[str]]:
+    """Reads a file's images as the runs' own are, their labels where each is a class, and notes on both."""
+    from mnist_exp.data.backgrounds import as_the_runs
+    from mnist_exp.data.fingerprints import TrainedOn
+    from mnist_exp.data.image_files import as_classes, read_image_file
+    from mnist_exp.report.evaluation import LOOKED
+
+    try:
+        file = read_image_file(path)
+    except FormatError as error:
+        raise ConfigError(f"images: {path}: {error}.") from error
+    images, note = as_the_runs(file.images, runs)
+    notes = file.notes + ([] if note is None else [note])
+    labels = as_classes(file.labels, class_names)
+    if labels is not None and (known := TrainedOn(file.images).count_any(runs)):
+        notes.append(f"{known:,} of these images were trained on: on others expect less")
+    if file.sha256 in [run.data.test_sha256 for run in runs]:
+        notes.append(LOOKED)
+    return images, labels, notes
 
 
 def _predict_pictures(
