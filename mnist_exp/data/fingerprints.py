@@ -3,9 +3,9 @@
 How many of the scored images a network was trained on: it knows those by heart.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import msgspec
 import numpy as np
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from mnist_exp import environment
 from mnist_exp.config.schema import DataConfig
-from mnist_exp.data.dataset import SAMPLE_PATH, Images, TrainingData, find_source, load_training_data
+from mnist_exp.data.dataset import SAMPLE_PATH, Images, Source, TrainingData, find_source, load_training_data
 from mnist_exp.data.found import Progress
 from mnist_exp.errors import ConfigError, ExperimentError
 from mnist_exp.runs.records import DataRecord
@@ -22,6 +22,7 @@ from mnist_exp.runs.run import Run
 Part = Literal["train", "test", "split"]
 Pixels = NDArray[np.uint8]
 Flags = NDArray[np.bool_]
+_Read = TypeVar("_Read")
 
 _MOST_CONFIGS = 3
 _NOWHERE: dict[str, Any] = {"path": None, "path_variable": None, "places": [], "mirrors": []}
@@ -95,49 +96,46 @@ def load_own_data(run: Run, config: DataConfig, progress: Progress) -> tuple[Tra
 
 def load_test_images(runs: Sequence[Run]) -> NDArray[np.uint8] | None:
     """Reads runs' common test images, uint8 (N, height, width); None where no file at hand has them."""
-    wanted = runs[0].data.test_sha256
-    for config in _data_configs(runs):
-        for candidate in _candidates(config):
-            try:
-                found = find_source(candidate).load("test")
-            except (ExperimentError, OSError, ValueError):
-                continue
-            if found.sha256 == wanted:
-                return found.images
+    for found in _read_candidates(runs, lambda source: source.load("test")):
+        if found.sha256 == runs[0].data.test_sha256:
+            return found.images
     return None
 
 
 def load_whole_images(run: Run) -> NDArray[np.uint8] | None:
     """Reads what a cross-validation folds, uint8 (N, height, width); None where no file at hand has it."""
-    wanted = run.data.fold.whole_sha256 if run.data.fold is not None else None
-    for config in _data_configs([run]):
-        for candidate in _candidates(config):
-            try:
-                source = find_source(candidate)
-                parts = [source.load("train"), source.load("test")]
-            except (ExperimentError, OSError, ValueError):
-                continue
-            if wanted is not None and parts[0].whole_sha256 == wanted:
-                whole = np.empty((sum(map(len, parts)), *parts[0].images.shape[1:]), np.uint8)
-                for part in parts:
-                    whole[part.indices] = part.images
-                return whole
+    if run.data.fold is None:
+        return None
+    for parts in _read_candidates([run], lambda source: [source.load("train"), source.load("test")]):
+        if parts[0].whole_sha256 == run.data.fold.whole_sha256:
+            whole = np.empty((sum(map(len, parts)), *parts[0].images.shape[1:]), np.uint8)
+            for part in parts:
+                whole[part.indices] = part.images
+            return whole
     return None
 
 
 def load_training_images(run: Run) -> NDArray[np.uint8] | None:
     """Reads what a run was trained on, uint8 (N, height, width); None where no file at hand has it."""
     own = run.data
-    for config in _data_configs([run]):
-        apart = 0 if config.validation == "test" else own.num_validation
+    for found in _read_candidates([run], load_training_data, own.num_validation):
+        if (found.train_sha256, found.split_sha256) == (own.train_sha256, own.split_sha256):
+            return found.training.images
+    return None
+
+
+def _read_candidates(
+    runs: Sequence[Run], read: Callable[[Source], _Read], num_validation: int = 0
+) -> Iterator[_Read]:
+    """Yields what can be read at each place where runs' images may lie."""
+    for config in _data_configs(runs):
+        apart = 0 if config.validation == "test" else num_validation
         for candidate in _candidates(config, apart):
             try:
-                found = load_training_data(find_source(candidate))
+                found = read(find_source(candidate))
             except (ExperimentError, OSError, ValueError):
                 continue
-            if (found.train_sha256, found.split_sha256) == (own.train_sha256, own.split_sha256):
-                return found.training.images
-    return None
+            yield found
 
 
 def _data_configs(runs: Iterable[Run]) -> list[DataConfig]:
@@ -153,7 +151,7 @@ def _data_configs(runs: Iterable[Run]) -> list[DataConfig]:
     return list(found.values())
 
 
-def _candidates(config: DataConfig, validation: int = 0) -> Iterator[DataConfig]:
+def _candidates(config: DataConfig, validation: int) -> Iterator[DataConfig]:
     """Yields where the images may lie: where the run looked, among downloads, in this package."""
     # A run of unknown origin may not name hosts to connect to, and its fingerprints raise no notice.
     at_hand = msgspec.structs.replace(

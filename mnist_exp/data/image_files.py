@@ -8,13 +8,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mnist_exp.data.found import choose_set, content_sha256, find_sets
+from mnist_exp.data.found import PARTS, choose_set, content_sha256, find_sets
 from mnist_exp.data.storage import TRANSPOSED, open_stored, opened_archive
 from mnist_exp.data.tables import conversion_of, is_emnist, is_table, read_table
 from mnist_exp.runs.archives import FormatError, explained
 
 _NAME = re.compile(r"\.(csv|csv\.gz|npz|npy|arff|parquet)$|[-.]idx[13]?(-ubyte)?(\.gz)?$", re.IGNORECASE)
-_PARTS = ("test", "validation", "train")
 
 
 class ImageFile(NamedTuple):
@@ -57,7 +56,7 @@ def _read_npz(path: Path) -> ImageFile:
     with explained("it"), opened_archive(path) as archive:
         members = [name.removesuffix(".npy") for name in archive.namelist()]
     found = {key: names[0] for key, names in choose_set(find_sets(members), None).items()}
-    parts = [part for part in _PARTS if f"x_{part}" in found]
+    parts = [part for part in reversed(PARTS) if f"x_{part}" in found]
     if not parts and len(members) == 1:
         found, parts = {"x_": members[0]}, [""]
     if not parts:
