@@ -151,7 +151,7 @@ def _name(sha256: str | None) -> str:
 def describe_data(data: DataRecord) -> str:
     """Words which images a set's runs saw."""
     if data.fold is not None:
-        num_images = data.num_train + data.num_validation + data.num_test
+        num_images = data.fold.num_images or data.num_train + data.num_validation + data.num_test
         folds = f"{data.fold.folds} folds of {num_images:,} training images ({_name(data.fold.whole_sha256)})"
         return f"{one_line(data.name)}: cross-validation, {folds}"
     counts = f"{data.num_train:,} to train on, {data.num_validation:,} to validate, {data.num_test:,} to test"

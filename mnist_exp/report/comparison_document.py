@@ -198,7 +198,7 @@ def _explain(report: SetReport, columns: Sequence[str]) -> str:
         if max(counts) > 1:
             test = "t" if report.data.fold is None else "corrected t"
             sentences.append(_SEVERAL.format(report.samples, test))
-        if min(counts) == 1:
+        if any(group.num_runs == 1 for group in report.groups):
             sentences.append(_ONE_SEED)
     return " ".join(sentences)
 

@@ -77,7 +77,7 @@ def explanations(report: SetReport) -> list[tuple[str, str]]:
     counts = [len(row.folds or row.seeds) for row in report.groups]
     of_mean = _INTERVAL_OF_MEAN if report.data.fold is None else _INTERVAL_OF_FOLDS
     found = [of_mean] if counts and max(counts) > 1 else []
-    found += [_INTERVAL_OF_ONE] if counts and min(counts) == 1 else []
+    found += [_INTERVAL_OF_ONE] if any(row.num_runs == 1 for row in report.groups) else []
     found += [words for method, words in _TESTS.items() if method in methods]
     found += [_BOOTSTRAP] if any(pair.image_interval is not None for pair in report.pairs) else []
     found += [_HOLM] if len(report.pairs) > 1 else []

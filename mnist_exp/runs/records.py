@@ -47,8 +47,7 @@ class Summary(Struct, frozen=True, kw_only=True):
         seconds_per_epoch: Median seconds of an epoch's training steps alone.
         peak_memory_bytes: The process's largest resident set.
         ms_per_image: Milliseconds an image when predicting the test images in batches.
-        selected_on_test: Whether the best epoch was chosen on test images, which makes `test_accuracy`
-            optimistic.
+        selected_on_test: Whether test images chose the best epoch, which makes `test_accuracy` optimistic.
         balanced_accuracy: Like both shares, as `statistics.ClassBalance` has it; null in older ones.
     """
 
@@ -98,12 +97,13 @@ class FoldRecord(Struct, frozen=True, kw_only=True):
 
     Attributes:
         fold: From 0.
-        whole_sha256: SHA-256 of all the training images' bytes, then the labels'.
+        whole_sha256: SHA-256 of all training images' bytes, then the labels'; `num_images` counts them.
     """
 
     folds: int
     fold: int
     whole_sha256: str
+    num_images: int | None = None
 
 
 class DataDescription(Struct, frozen=True, kw_only=True):

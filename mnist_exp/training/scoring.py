@@ -45,7 +45,8 @@ def data_record(source: Source, seen: TrainingData, test: Images | None) -> Data
     fold = None
     if source.fold is not None and seen.whole_sha256 is not None:
         folds, number = source.fold
-        fold = FoldRecord(folds=folds, fold=number, whole_sha256=seen.whole_sha256)
+        num_images = source.num_images("train") + source.num_images("test")
+        fold = FoldRecord(folds=folds, fold=number, whole_sha256=seen.whole_sha256, num_images=num_images)
     notices = [notice for notice in (seen.notice, test and test.notice) if notice]
     return DataRecord(
         name=source.name,

@@ -34,6 +34,7 @@ def make_fold(
     seed: int = 0,
     whole: str = "whole",
     wrong_places: tuple[int, ...] = (),
+    num_own_validation: int = 0,
     **options: Any,
 ) -> Path:
     """Writes a run that left a fold of a thousand images out; `wrong_places` are none of that fold's."""
@@ -41,8 +42,9 @@ def make_fold(
     labels = make_labels(NUM_IMAGES)[indices]
     data = data_record(f"{whole} but {fold}", f"{whole} {fold} of {folds}", f"split {fold}")
     record = msgspec.structs.replace(
-        data, num_train=NUM_IMAGES - len(indices) - 100, num_validation=100, num_test=len(indices),
-        test_part="fold", fold=FoldRecord(folds=folds, fold=fold, whole_sha256=sha256(whole)),
+        data, num_train=NUM_IMAGES - len(indices) - 100, num_validation=100 + num_own_validation,
+        num_test=len(indices), test_part="fold",
+        fold=FoldRecord(folds=folds, fold=fold, whole_sha256=sha256(whole), num_images=NUM_IMAGES),
     )  # fmt: skip
     path = make_run(folder, name, seed=seed, labels=labels, manifest={"data": record}, **options)
     with np.load(path / "predictions.npz") as arrays:
@@ -150,6 +152,15 @@ def test_an_incomplete_cross_validation_is_named_and_compared_on_common_folds(tm
     assert [path.parent.name for path in folder.glob("*/out_of_fold.npz")] == [
         "1_model_ann_learning_rate_0.003"
     ]
+
+
+def test_seeds_of_one_fold_are_no_single_network(tmp_path: Path) -> None:
+    for seed in (0, 1):
+        make_fold(tmp_path, f"ann_{seed}", 0, seed=seed, num_own_validation=60)
+    text = write(tmp_path)
+    assert "5 folds of 1,000 training images" in text and "2 × 1 fold" in text and "With one seed" not in text
+    make_fold(tmp_path, "alone", 0, config=BN_DNN)
+    assert "With one seed the interval is that of the one network (Wilson)." in write(tmp_path)
 
 
 def test_cross_validations_without_common_folds_are_not_tested(tmp_path: Path) -> None:
