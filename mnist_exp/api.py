@@ -190,7 +190,7 @@ class ComparedRuns:
         return render_frame(page_document(self._examined), _PAGE_PX)
 
 
-def compare(runs: Paths | Iterable[Run], sort: str = "val_accuracy") -> ComparedRuns:
+def compare(runs: Paths | Run | Iterable[Run], sort: str = "val_accuracy") -> ComparedRuns:
     """Compares runs, or what paths and globs mean, as `mode=compare` does; `sort` is its `compare.sort`.
 
     Raises:
@@ -199,7 +199,7 @@ def compare(runs: Paths | Iterable[Run], sort: str = "val_accuracy") -> Compared
     >>> mnist_exp.compare("runs/study", sort="train_s").groups[0].label
     'ann'
     """
-    named = [runs] if isinstance(runs, str | Path) else runs
+    named = [runs] if isinstance(runs, str | Path | Run) else runs
     paths = [each.path if isinstance(each, Run) else each for each in named]
     return ComparedRuns(examine(paths, CompareOptions(sort=sort)))
 

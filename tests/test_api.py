@@ -136,6 +136,7 @@ def test_a_comparison_is_that_of_the_command(study: Path, run_command: RunComman
     assert compared.to_dict() == json.loads(done.stdout)
     assert [pair.first for pair in compared.pairs] == ["bn_dnn"]
     assert repr(compared) == f"<Comparison of 5 runs: {compared.verdicts[0]}>"
+    assert repr(mnist_exp.compare(mnist_exp.load_runs(study)[0])) == "<Comparison of 1 run: >"
 
 
 def test_a_list_of_runs(study: Path) -> None:

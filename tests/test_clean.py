@@ -236,6 +236,7 @@ def test_what_is_half_deleted_cannot_be_put_back(tmp_path: Path) -> None:
         (("clean.what=runs", "where=seed <"), "where: "),
         (("clean.what=runs", "runs=other"), "runs: other/a is not in runs."),
         (("clean.what=runs", "keep.bset=3"), 'keep.bset: there is no such key. Did you mean "keep.best"?'),
+        (("clean.what=runs", "runs_dir=ruins"), "runs_dir: ruins holds no run."),
         (("clean.what=runs", "seed=3"), "seed: mode=clean has no use for it here."),
         (("clean.what=runs", "rerun=all"), "rerun: it belongs to a sweep."),
         (("restore=latest", "plan=false"), "plan: mode=clean has no use for it here."),
@@ -261,10 +262,10 @@ def test_what_cannot_be_read_or_named_stays(tmp_path: Path, clean: Clean) -> Non
     for name in ("a", "b"):
         make_unfinished(runs, name, "failed")
     (runs / "a/notes.json").write_text("{")
-    (runs / "b").rename(runs / "b\udcff")
+    (runs / "b").rename(runs / "b\n\udcff")
     said = clean("clean.what=failed", "plan=false", "force=true")
     assert "nothing to clear away" in said and "1 run damaged: a" in said
-    assert "1 run with a name that cannot be printed: b" in said and not (runs / TRASH).exists()
+    assert "1 run with a name that cannot be printed: b ?" in said and not (runs / TRASH).exists()
 
 
 @pytest.mark.parametrize("place", ["/evil", "../evil", "", "x\0", "link/evil", "x/../../evil"])

@@ -21,10 +21,10 @@ from mnist_exp.report.document import Column, Fact, Facts, Part, Table, Words, r
 from mnist_exp.report.terminal import Terminal
 from mnist_exp.runs import trash
 from mnist_exp.runs.cleaning import choose, reasons_to_stay
-from mnist_exp.runs.finding import find_runs
+from mnist_exp.runs.finding import find_runs, runs_in
 from mnist_exp.runs.index import RunRow, read_rows, select_rows
 from mnist_exp.runs.where import parse_where
-from mnist_exp.words import name_some, plural, size
+from mnist_exp.words import name_some, one_line, plural, size
 
 _HOURS = {"h": 1, "d": 24, "w": 168}
 _MOST_LISTED, _MOST_NAMED = 20, 3
@@ -111,7 +111,9 @@ def run(request: CleanRequest, terminal: Terminal, _given: Path | None) -> None:
 
 
 def _clean(request: CleanRequest, what: What, runs_dir: Path, terminal: Terminal) -> None:
-    rows = read_rows(find_runs([runs_dir]), runs_dir)
+    rows = read_rows(runs_in(runs_dir), runs_dir)
+    if not rows:
+        raise ConfigError(f"runs_dir: {runs_dir} holds no run.")
     reasons = reasons_to_stay(runs_dir, rows, what, request.keep.best, force=request.force)
     pieces, staying = choose(_meant(request, rows), what, reasons)
     outcome, further = "would go", [[*without(sys.argv[1:], ["plan"]), "plan=false"]]
@@ -145,7 +147,7 @@ def _tell(
 ) -> list[Part]:
     facts = []
     for reason, paths in staying.items():
-        named = name_some([path.name for path in paths], _MOST_NAMED)
+        named = name_some([one_line(path.name) for path in paths], _MOST_NAMED)
         facts.append(Fact("stays", f"{plural(len(paths), 'run')} {reason}: {named}"))
     stays = Facts(facts, on="both")
     if not pieces:
