@@ -132,7 +132,7 @@ def _read_images(
     from mnist_exp.data.backgrounds import as_the_runs
     from mnist_exp.data.fingerprints import TrainedOn
     from mnist_exp.data.image_files import as_classes, read_image_file
-    from mnist_exp.report.evaluation import LOOKED
+    from mnist_exp.report.predictions import LOOKED
 
     try:
         file = read_image_file(path)
@@ -157,7 +157,7 @@ def _predict_pictures(
 ) -> None:
     # Imported here: pictures need Pillow and scipy, which a refused request need not wait for.
     from mnist_exp.evaluation.pictures import find_images, find_passed_over
-    from mnist_exp.report.tables import file_name
+    from mnist_exp.report.predictions import file_name
 
     if request.predict.first_id:
         raise ConfigError("predict.first_id: pictures go by the names of their files.", "Leave it out.")
@@ -184,10 +184,15 @@ def _predict(
         from mnist_exp.evaluation.framing import frame_for
         from mnist_exp.evaluation.pictures import read_pictures
         from mnist_exp.report.console import render_parts
-        from mnist_exp.report.evaluation import prediction_parts
         from mnist_exp.report.figures.fonts import describe_numbered, drawable_names
-        from mnist_exp.report.predictions import Predicted, submission
-        from mnist_exp.report.tables import file_name, prediction_table, top_choices
+        from mnist_exp.report.predictions import (
+            Predicted,
+            file_name,
+            prediction_parts,
+            prediction_table,
+            submission,
+            top_choices,
+        )
         from mnist_exp.training import loading
 
         config, options = members[0][1], request.predict
@@ -221,7 +226,7 @@ def _predict(
 
 
 def _passed_over(paths: Sequence[Path]) -> list[str]:
-    from mnist_exp.report.tables import file_name
+    from mnist_exp.report.predictions import file_name
 
     if not paths:
         return []

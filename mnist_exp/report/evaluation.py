@@ -1,18 +1,13 @@
-"""An evaluation and a prediction as documents, and an evaluation's figures."""
+"""An evaluation as a document, and its figures."""
 
 from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from mnist_exp.evaluation.pictures import Picture, Unread
 from mnist_exp.evaluation.results import EnsembleEvaluation, Evaluation, Latency, Robustness
-from mnist_exp.evaluation.side_by_side import shows_several
 from mnist_exp.evaluation.splits import ScoredSplit
-from mnist_exp.report.digits import WIDTH
 from mnist_exp.report.document import (
     Column,
-    Digit,
-    Digits,
     Fact,
     Facts,
     Part,
@@ -29,9 +24,10 @@ from mnist_exp.report.figures.classes import plot_class_scores
 from mnist_exp.report.figures.confusion import plot_confusion_matrix
 from mnist_exp.report.figures.images import plot_mistakes
 from mnist_exp.report.figures.style import Plot
+from mnist_exp.report.predictions import LOOKED
 from mnist_exp.report.result import balance_facts, class_table, majority_notice
-from mnist_exp.report.tables import Choice, file_name, to_csv
-from mnist_exp.words import confidence, loss_text, one_line, percent, plural
+from mnist_exp.report.tables import to_csv
+from mnist_exp.words import loss_text, one_line, percent, plural
 
 if TYPE_CHECKING:
     from mnist_exp.evaluation.evaluating import Evaluated
@@ -40,10 +36,6 @@ _MEMBER_COLUMNS = (
     "run", "run_id", "model", "seed", "num_params", "accuracy", "loss", "num_trained_on", "selected_on_test",
     "gain",
 )  # fmt: skip
-LOOKED = "this is one more look at the test images; do not use this number to choose anything"
-_MOST_DRAWN = 12
-_MOST_LISTED, _MOST_UNREAD = 30, 10
-_LONGEST_NAME = 50
 
 
 def evaluation_plots(evaluated: "Evaluated", scored: ScoredSplit) -> dict[str, Plot]:
@@ -159,89 +151,3 @@ def _members(found: EnsembleEvaluation) -> list[Part]:
         words = f"optimistic: test images were used to choose an epoch: {', '.join(chosen)}"
         parts.append(Words(words, "careful", on="both"))
     return parts
-
-
-def prediction_parts(
-    pictures: Sequence[Picture],
-    choices: Sequence[Sequence[Choice]],
-    unread: Sequence[Unread],
-    runs: Sequence[str],
-    path: str,
-    notes: Sequence[str] = (),
-) -> list[Part]:
-    """Tells what the network saw and what it took it for; `choices` are of each picture, likeliest first.
-
-    Of several runs, the mean of their probabilities counts. `notes` are lines on what pictures were made
-    into, and on files passed over.
-    """
-    parts: list[Part] = []
-    if pictures:
-        parts.append(Digits(list(map(_digit, pictures[:_MOST_DRAWN], choices[:_MOST_DRAWN])), on="both"))
-    if len(pictures) > _MOST_DRAWN:
-        parts.append(_prediction_table(pictures[_MOST_DRAWN:], choices[_MOST_DRAWN:]))
-    parts += _doubtful(pictures)
-    if unread:
-        skipped = [
-            Fact("skipped", f"{one_line(file_name(each.path))}: {one_line(each.reason)}") for each in unread
-        ]
-        parts.append(Facts(skipped, most=_MOST_UNREAD, on="both"))
-    facts = [Fact("note", one_line(note)) for note in notes]
-    counts = f"{plural(len(pictures), 'image')} predicted"
-    if unread:
-        counts += f", {len(unread):,} skipped (predictions.csv says why)"
-    facts.append(Fact("images", counts))
-    facts += [Fact("run" if len(runs) == 1 else "the mean of", one_line(run), "path") for run in runs]
-    facts.append(Fact("written", path, "path"))
-    return [*parts, Facts(facts, on="both")]
-
-
-def _doubtful(pictures: Sequence[Picture]) -> list[Part]:
-    """Names pictures that a single prediction cannot be right about, and those with more than a digit."""
-    parts: list[Part] = []
-    if several := [picture for picture in pictures if shows_several(picture.image)]:
-        verbs = ("seems", "is") if len(several) == 1 else ("seem", "are")
-        words = f"{verbs[0]} to show several objects, and {verbs[1]} read as one digit"
-        parts.append(_name(words, several, "shows_several"))
-    if surrounded := [picture for picture in pictures if picture.has_surroundings]:
-        verb = "shows" if len(surrounded) == 1 else "show"
-        words = f"{verb} a shadow or another object, which was ignored"
-        parts.append(_name(words, surrounded, "shows_something_else"))
-    return parts
-
-
-def _name(words: str, pictures: Sequence[Picture], column: str) -> Words:
-    names = ", ".join(one_line(file_name(each.path)) for each in pictures[:_MOST_UNREAD])
-    hidden = len(pictures) - _MOST_UNREAD
-    more = f" and {hidden:,} more ({column} in predictions.csv)" if hidden > 0 else ""
-    return Words(f"{plural(len(pictures), 'image')} {words}: {names}{more}", "careful", on="both")
-
-
-def _digit(picture: Picture, choices: Sequence[Choice]) -> Digit:
-    name = _fit(one_line(file_name(picture.path).rpartition("/")[2]), WIDTH)
-    return Digit(picture.image, [name, *map(word_choice, choices)])
-
-
-def word_choice(choice: Choice) -> str:
-    """Words a class below an image, its name cut so that its probability fits."""
-    share = confidence(choice.probability)
-    room = WIDTH - len(share) - 1
-    return f"{_fit(one_line(choice.name), room):<{min(room, 4)}} {share:>6}"[:WIDTH]
-
-
-def _fit(text: str, room: int) -> str:
-    """Cuts a text in its middle, so that a file's number stays."""
-    if len(text) <= room:
-        return text
-    end = (room - 1) // 2
-    return f"{text[: room - 1 - end]}…{text[len(text) - end :]}"
-
-
-def _prediction_table(pictures: Sequence[Picture], choices: Sequence[Sequence[Choice]]) -> Table:
-    """Lists the pictures that were not drawn, one a line."""
-    rows = []
-    for picture, found in zip(pictures, choices, strict=True):
-        cells = [f"{one_line(choice.name)} {confidence(choice.probability)}" for choice in found]
-        name = _fit(one_line(file_name(picture.path)), _LONGEST_NAME)
-        rows.append(row(*[name, *cells, "", ""][:4]))
-    columns = [Column(text, "words") for text in ("file", "prediction", "second", "third")]
-    return Table("Predictions", columns, rows, source="predictions.csv", most=_MOST_LISTED, on="both")

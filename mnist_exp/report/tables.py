@@ -2,27 +2,12 @@
 
 import csv
 import json
-import os
 from collections.abc import Iterable, Sequence
 from io import StringIO
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from mnist_exp.evaluation.side_by_side import shows_several
 from mnist_exp.report.document import Table
 from mnist_exp.runs.files import csv_cell
-
-if TYPE_CHECKING:
-    from mnist_exp.evaluation.pictures import Picture, Unread
-
-NUM_CHOICES = 3
-_HEADINGS = (
-    "file", "prediction", "probability", "second", "second_probability", "third", "third_probability",
-    "dark_on_light", "shows_several", "shows_something_else", "error",
-)  # fmt: skip
 
 
 def to_csv(headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
@@ -71,38 +56,3 @@ def _escape(text: str) -> str:
     for character in "\\`*_[]<>|#":
         text = text.replace(character, f"\\{character}")
     return text
-
-
-class Choice(NamedTuple):
-    """A class that a picture may show, and its probability as the network has it."""
-
-    name: str
-    probability: float
-
-
-def top_choices(probabilities: NDArray[np.float32], class_names: Sequence[str]) -> list[Choice]:
-    """Lists the most probable classes of one picture, at most three, the likeliest first."""
-    order = np.argsort(-probabilities, kind="stable")[:NUM_CHOICES]
-    return [Choice(class_names[label], float(probabilities[label])) for label in order]
-
-
-def file_name(path: Path) -> str:
-    """Says a file's name in letters that can be written anywhere."""
-    return os.fsencode(path).decode("utf-8", "replace")
-
-
-def prediction_table(
-    pictures: Sequence["Picture"], choices: Sequence[Sequence[Choice]], unread: Sequence["Unread"]
-) -> str:
-    """Writes a line a picture as CSV: those that were read, then those that were not."""
-    rows = [_predicted(*each) for each in zip(pictures, choices, strict=True)]
-    blanks = [None] * (len(_HEADINGS) - 2)
-    rows += [[file_name(each.path), *blanks, each.reason] for each in unread]
-    return to_csv(_HEADINGS, rows)
-
-
-def _predicted(picture: "Picture", choices: Sequence[Choice]) -> list[Any]:
-    values: list[Any] = [part for choice in choices for part in choice]
-    values += [None] * (2 * NUM_CHOICES - len(values))
-    flags = (picture.is_inverted, shows_several(picture.image), picture.has_surroundings)
-    return [file_name(picture.path), *values, *map(bool, flags), None]

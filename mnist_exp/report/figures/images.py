@@ -31,7 +31,7 @@ from mnist_exp.report.figures.style import (
     shorten,
 )
 from mnist_exp.report.figures.tiles import Sheet, TileGrid, plan_captioned_grid, plan_grid
-from mnist_exp.report.tables import Choice, file_name
+from mnist_exp.report.predictions import Choice, file_name
 from mnist_exp.words import confidence, one_line
 
 # Negative ends darker than positive: the signs stay apart in grey.
