@@ -16,10 +16,12 @@ from rich.console import Console
 
 from mnist_exp.config.trees import leaves
 from mnist_exp.errors import ConfigError
-from mnist_exp.report.listing import RUN_FIELDS, ListingTable, run_lines
+from mnist_exp.report.document import Table
+from mnist_exp.report.listing import RUN_FIELDS, ListingTable, listing_page, run_lines
 from mnist_exp.runs import finding, index
 from mnist_exp.runs.cleaning import choose, reasons_to_stay
 from mnist_exp.runs.finding import choose_run, find_runs, runs_in
+from mnist_exp.runs.folder import PAGE
 from mnist_exp.runs.index import INDEX, RunRow, read_rows, select
 from mnist_exp.runs.run import Run as SavedRun
 from tests.conftest import Run
@@ -129,6 +131,10 @@ def test_a_name_that_is_no_text_is_not_indexed(runs: Path, monkeypatch: pytest.M
     (runs / "run").rename(runs / "x\udcff")
     assert settled(runs, monkeypatch)["x\udcff"].status == "completed"
     assert (runs / INDEX).exists() and b"x\xff" not in (runs / INDEX).read_bytes()
+    (runs / "x\udcff" / PAGE).touch()
+    rows = read_rows([runs / "x\udcff"])
+    table = listing_page(run_lines(rows, runs), rows, runs).parts[0]
+    assert isinstance(table, Table) and table.rows[0].cells[1].link == f"x%FF/{PAGE}"
 
 
 def test_a_line_a_sweep_and_a_line_a_group(say: Say) -> None:

@@ -112,8 +112,8 @@ def run(request: CleanRequest, terminal: Terminal, _given: Path | None) -> None:
 
 def _clean(request: CleanRequest, what: What, runs_dir: Path, terminal: Terminal) -> None:
     rows = read_rows(runs_in(runs_dir), runs_dir)
-    if not rows:
-        raise ConfigError(f"runs_dir: {runs_dir} holds no run.")
+    if not rows or rows[0].path == runs_dir:
+        raise ConfigError(f"runs_dir: {runs_dir} is no folder of runs.")
     reasons = reasons_to_stay(runs_dir, rows, what, request.keep.best, force=request.force)
     pieces, staying = choose(_meant(request, rows), what, reasons)
     outcome, further = "would go", [[*without(sys.argv[1:], ["plan"]), "plan=false"]]
@@ -129,7 +129,7 @@ def _clean(request: CleanRequest, what: What, runs_dir: Path, terminal: Terminal
 
 def _meant(request: CleanRequest, rows: Sequence[RunRow]) -> Sequence[RunRow]:
     """Picks the runs that a request is about."""
-    if request.runs:
+    if request.runs is not None:
         known = {each.path.resolve(): each for each in rows}
         named = {path.resolve(): path for path in find_runs(request.runs, Path(request.runs_dir))}
         if outside := [path for place, path in named.items() if place not in known]:

@@ -198,7 +198,7 @@ def listing_page(lines: Sequence[Line], rows: Sequence[RunRow], folder: Path) ->
     links = []
     for row in rows:
         page = row.path / PAGE
-        links.append(quote(os.path.relpath(page, folder)) if page.is_file() else "")
+        links.append(quote(os.fsencode(os.path.relpath(page, folder))) if page.is_file() else "")
     document = Document("Runs", "runs", totals(rows))
     document.parts.append(listing_table(RUN_FIELDS, lines, links))
     return document

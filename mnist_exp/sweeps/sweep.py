@@ -99,7 +99,7 @@ def _reason(state: JobState) -> str:
     error = state.manifest.error if state.manifest else None
     if state.status == "failed" and error is not None:
         return f"failed: {error.message} {error.hint}"
-    return "was stopped" if state.status == "interrupted" else state.status
+    return "stopped" if state.status == "interrupted" else state.status
 
 
 def _words(job: SweepJob) -> str:
