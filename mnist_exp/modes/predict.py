@@ -96,7 +96,8 @@ def _find_file(patterns: Sequence[str]) -> Path | None:
     if len(patterns) > 1:
         raise ConfigError(f"images: {path} holds many images and is predicted alone.", "Name one such file.")
     if not path.is_file():
-        raise ConfigError(f"images: {path} does not exist.", "Accepted: a CSV, .npz, .npy or IDX file.")
+        problem = "is no plain file" if path.exists() else "does not exist"
+        raise ConfigError(f"images: {path} {problem}.", "Accepted: a CSV, .npz, .npy or IDX file.")
     return path
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -140,6 +141,7 @@ def test_other_files_are_refused_and_leave_nothing_behind(finished_run: Finished
     small = write_table(
         tmp_path / "small.csv", labelled=True, images=np.ascontiguousarray(IMAGES[:, ::2, ::2])
     )
+    os.mkfifo(tmp_path / "pipe.csv")
     (tmp_path / "text.csv").write_text("a,b\nc,d\n")
     (tmp_path / "a.npy").write_bytes(b"")
     (tmp_path / "a.parquet").write_bytes(b"PAR1")
@@ -151,6 +153,7 @@ def test_other_files_are_refused_and_leave_nothing_behind(finished_run: Finished
         (str(tmp_path / "text.csv"), 'has "c" in line 2, column a'),
         (str(tmp_path / "a.npy"), "has no readable .npy header"),
         (str(tmp_path / "none.npz"), "does not exist"),
+        (str(tmp_path / "pipe.csv"), "is no plain file"),
         (str(tmp_path / "two.npz"), "it holds a, b; accepted: a single array, or x_test"),
         (str(tmp_path / "t10k-labels-idx1-ubyte"), "starts with the bytes [00 00 08 01]; accepted"),
         (str(tmp_path / "a.parquet"), "the .npz file that this command makes of it: uv run"),
