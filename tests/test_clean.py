@@ -147,8 +147,10 @@ def test_what_changed_since_it_was_chosen_stays(tmp_path: Path) -> None:
     pieces[1] = pieces[1]._replace(status="failed")
     shutil.rmtree(gone)
     lock = take(working / LOG)
+    nowhere, _ = put_away(runs, pieces[:3], "runs")
     folder, moved = put_away(runs, pieces, "runs")
     os.close(lock)
+    assert not nowhere.exists()
     assert [piece.path for piece in moved] == [free]
     assert working.is_dir() and other.is_dir() and not gone.exists()
     assert put_back(runs, folder.name) == 1 and free.is_dir()

@@ -46,7 +46,11 @@ def put_away(runs_dir: Path, pieces: Sequence[Piece], label: str) -> tuple[Path,
         places = [piece.path.relative_to(runs_dir).as_posix() for piece in pieces]
         files.write_bytes(folder / _LIST, msgspec.json.format(msgspec.json.encode(places), indent=1))
         numbered = list(enumerate(pieces))
-        return folder, [piece for number, piece in numbered if _put_away(piece, folder / str(number))]
+        moved = [piece for number, piece in numbered if _put_away(piece, folder / str(number))]
+        if not moved:
+            (folder / _LIST).unlink()
+            folder.rmdir()
+        return folder, moved
 
 
 def _put_away(piece: Piece, place: Path) -> bool:
