@@ -76,7 +76,10 @@ def write_files_of_the_reader(folder: Path) -> None:
         "model/wide": ("family: sequential", {}),
         "search_space/widths": ("model.units.length", {"max_value: 256": "max_value: 64"}),
         "sweep_plan/sizes": ("grid:", one_row),
-        "hydra/launcher/cluster": ("defaults:", {"submitit_slurm": "submitit_local", "partition": "# "}),
+        "hydra/launcher/cluster": (
+            "defaults: [submitit_slurm]",
+            {"submitit_slurm": "submitit_local", "partition": "# "},
+        ),
     }
     for name, (beginning, changes) in blocks_of_files.items():
         text = yaml_block(beginning)
