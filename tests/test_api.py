@@ -110,7 +110,10 @@ def test_the_network_predicts_what_the_run_has_recorded(study: Path) -> None:
     "block", [block for page in ("README.md", "runs/README.md") for block in blocks(page)]
 )
 def test_what_the_pages_show_runs(block: str, study: Path) -> None:
-    exec(block, {})
+    names: dict[str, Any] = {}
+    exec(block, names)
+    assert names["runs"] and all(run.predictions is not None for run in names["runs"])
+    assert mnist_exp.compare(names["runs"]).verdicts
 
 
 def test_importing_loads_no_library(study: Path) -> None:
