@@ -163,6 +163,19 @@ def test_the_benchmark_command_runs() -> None:
     assert "--help" in done.stdout
 
 
+@pytest.mark.slow
+def test_the_benchmark_of_an_epoch_trains_what_the_command_does(tmp_path: Path) -> None:
+    np.savez(tmp_path / "digits.npz", **small_mnist())
+    arguments = ("model=ann", "data.validation=50", "--epochs", "3", "--data", str(tmp_path / "digits.npz"))
+    done = subprocess.run(
+        [sys.executable, "tests/benchmarks/product_epoch.py", *arguments],
+        cwd=ROOT, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout.splitlines()[-1])
+    assert told["overrides"] == ["model=ann", "data.validation=50"] and told["engine"] == "graph"
+
+
 @pytest.mark.parametrize(
     ("command", "options"),
     [

@@ -16,6 +16,7 @@ from protocol import CONFIGURATION_DIR, overrides
 from stopwatch import Stopwatch, median_after_first
 
 from mnist_exp.config.parsing import parse
+from mnist_exp.data import completing
 from mnist_exp.modes.train import Experiment, prepare
 from mnist_exp.report.terminal import Terminal
 from mnist_exp.runs.job import Job
@@ -23,6 +24,7 @@ from mnist_exp.runs.job import Job
 
 def prepare_experiment(changes: list[str]) -> Experiment:
     """Composes a configuration and prepares it as the command does."""
+    completing.register()
     with initialize_config_dir(str(CONFIGURATION_DIR), version_base="1.3"):
         composed = compose("config", changes)
         job = Job(config=parse(composed), tree={}, overrides=changes, argv=changes, folder=Path())
